@@ -1,0 +1,35 @@
+# Each target stands alone on a fresh clone: the first one asked for makes .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test slow lint types format
+
+demo: .venv/installed
+	rm -rf runs/demo
+	$(BIN)/alexnet train digits --out runs/demo --time-limit 2m
+	$(BIN)/alexnet evaluate runs/demo
+	$(BIN)/python -m examples.digits runs/demo
+
+test: .venv/installed
+	$(BIN)/pytest -m "not slow"
+
+slow: .venv/installed
+	$(BIN)/pytest -m slow
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: .venv/installed
+	$(BIN)/mypy
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

@@ -1,0 +1,50 @@
+"""AlexNet, whole: build, train, judge and use image classifiers.
+
+The names below are resolved on first use, so that ``import alexnet`` loads neither torch nor numpy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alexnet.errors import AlexNetError as AlexNetError
+    from alexnet.evaluation.scoring import evaluate as evaluate
+    from alexnet.inference.classifier import Classifier as Classifier
+    from alexnet.inference.classifier import load as load
+    from alexnet.network.architecture import VARIANTS as VARIANTS
+    from alexnet.network.architecture import Architecture as Architecture
+    from alexnet.network.diagram import summary as summary
+    from alexnet.network.model import AlexNet as AlexNet
+    from alexnet.training.recipe import RECIPES as RECIPES
+    from alexnet.training.recipe import Recipe as Recipe
+    from alexnet.training.session import train as train
+    from alexnet.training.settings import Settings as Settings
+
+_HOMES = {
+    "AlexNet": "network.model",
+    "AlexNetError": "errors",
+    "Architecture": "network.architecture",
+    "Classifier": "inference.classifier",
+    "RECIPES": "training.recipe",
+    "Recipe": "training.recipe",
+    "Settings": "training.settings",
+    "VARIANTS": "network.architecture",
+    "evaluate": "evaluation.scoring",
+    "load": "inference.classifier",
+    "summary": "network.diagram",
+    "train": "training.session",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'alexnet' has no attribute {name!r}")
+    value = getattr(import_module(f"alexnet.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

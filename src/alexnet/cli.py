@@ -1,0 +1,260 @@
+"""The command ``alexnet``: one function a command, its signature the options, its docstring the help.
+
+Nothing heavy is imported before a command needs it: ``alexnet --help`` answers at once.
+"""
+
+import contextlib
+import functools
+import io
+import os
+import sys
+from collections.abc import Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from alexnet.errors import AlexNetError, SettingsError
+from alexnet.network.architecture import Variant
+from alexnet.training.settings import Settings
+from alexnet.usage import UsageError, one_line
+
+DESCRIPTION = """Build, train, judge and use AlexNet image classifiers.
+
+  alexnet train photos --time-limit 10m     photos holds one folder of pictures a class
+  alexnet evaluate runs/photos
+  alexnet predict runs/photos new.jpg"""
+
+
+def summary(
+    *,
+    variant: Variant = "batchnorm",
+    n_classes: int = 3,
+    in_channels: int = 3,
+    image_size: int = 224,
+    as_: Annotated[Literal["table", "mermaid", "json"], tyro.conf.arg(name="as")] = "table",
+) -> int:
+    """Show a network layer by layer: shapes, parameters, multiply-adds.
+
+    Args:
+        variant: Which AlexNet.
+        n_classes: Classes to tell apart.
+        in_channels: Channels of a picture: 3 for RGB, 1 for grey.
+        image_size: Side of the pictures, in pixels.
+        as_: A table, a Mermaid drawing for Markdown, or JSON.
+    """
+    from alexnet.network import diagram
+    from alexnet.network.architecture import resolve
+
+    draw = {"table": diagram.table, "mermaid": diagram.mermaid, "json": diagram.as_json}[as_]
+    print(draw(resolve(variant, n_classes=n_classes, in_channels=in_channels, image_size=image_size)))
+    return 0
+
+
+def prepare(data: Annotated[str, tyro.conf.arg(metavar="DATA")], /, *, size: int = 256) -> int:
+    """Decode pictures once, so that training starts at once.
+
+    The prepared pictures go to the cache folder of your system, or to the folder that ALEXNET_CACHE names, never into
+    your own. Training and evaluating find them there, and make them where they are missing.
+
+    Args:
+        data: A folder of class folders, one with train, val and test folders of those, or digits.
+        size: Side of the prepared pictures in pixels; less where all pictures are smaller.
+    """
+    from alexnet import display
+    from alexnet.data import store
+    from alexnet.data.source import open_source
+
+    if size < 1:
+        raise SettingsError(f"size is {size}; it must be at least 1")
+    source = open_source(data)
+    display.warn_of(source.remarks)
+    prepared = store.prepare(source, size, track=display.track)
+    display.warn_of_skipped(prepared.skipped)
+    megabytes = prepared.pixels.nbytes / 1e6
+    print(f"{len(prepared.rows)} pictures of {len(source.classes)} classes, {prepared.size} px, {megabytes:.0f} MB")
+    print(f"prepared in {prepared.folder}")
+    return 0
+
+
+def train(
+    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = None,
+    /,
+    *,
+    out: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None,
+    resume: Annotated[str | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")] = None,
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),  # noqa: B008
+) -> int:
+    """Train a network on a folder of photos.
+
+    Ctrl-C saves and stops; --resume goes on from there.
+
+    Args:
+        data: A folder of class folders, one with train, val and test folders of those, or digits.
+        out: The run folder to make; auto: runs/ and the data's name.
+        resume: A run folder to continue, with its own data and settings.
+        settings: How to train.
+    """
+    from alexnet import display
+    from alexnet.training.session import Session
+
+    if resume is None:
+        session = Session.start(data or "digits", out, settings, track=display.track)
+    elif data is None and out is None and settings == Settings():
+        session = Session.resume(resume, track=display.track)
+    else:
+        raise SettingsError("--resume continues a run with its own data and settings; leave out all others")
+    display.introduce(session)
+
+    with display.stop_on_signal() as stop:
+        for _ in display.show(session.reports()):
+            if stop.number is not None:
+                session.save()
+                display.say(f"saved; go on with: alexnet train --resume {session.run.folder}")
+                return 128 + stop.number
+    print(f"trained: {session.run.folder}")
+    return 0
+
+
+def evaluate(
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
+    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]")] = None,
+    /,
+    *,
+    split: Literal["train", "val", "test"] | None = None,
+    json_: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> int:
+    """Judge a trained network on labelled pictures.
+
+    Args:
+        model: A run folder, or the model folder in it.
+        data: Labelled pictures as for training; auto: the run's own.
+        split: Which part of them; auto: test, or everything where the data is not split.
+        json_: Print one JSON object instead of tables.
+    """
+    from alexnet import display, tables
+    from alexnet.evaluation.scoring import evaluate as score
+
+    judged = score(model, data, split=split, track=display.track)
+    display.warn_of_skipped(judged.skipped)
+    print(tables.evaluation_json(judged) if json_ else tables.evaluation(judged))
+    return 0
+
+
+def predict(
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
+    picture: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PICTURE [PICTURE ...]")],
+    /,
+    *,
+    top: int = 5,
+    format_: Annotated[Literal["table", "json", "csv"], tyro.conf.arg(name="format")] = "table",
+) -> int:
+    """Say what is in pictures; one that cannot be read never stops the others.
+
+    Args:
+        model: A run folder, or the model folder in it.
+        picture: Pictures, or folders of them.
+        top: How many classes to name, most probable first.
+        format_: A line of words, a JSON object, or a line of CSV for each picture.
+    """
+    from alexnet import tables
+    from alexnet.inference.classifier import load
+
+    if not picture:
+        raise UsageError("predict needs at least one picture or folder")
+    classifier = load(model)
+    top = min(top, len(classifier.classes))
+    n_failed = 0
+    line = tables.answer_lines(format_, top)
+    if header := tables.answer_header(format_, top):
+        print(header)
+    for answer in classifier.answers(picture, top):
+        n_failed += answer.error is not None
+        print(line(answer), flush=True)
+    return 1 if n_failed else 0
+
+
+COMMANDS = {
+    "summary": summary,
+    "prepare": prepare,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit: 0 done, 1 the data or settings are at fault, 2 wrong usage, 130 Ctrl-C."""
+    try:
+        status = run(sys.argv[1:] if arguments is None else arguments)
+    except UsageError as error:
+        status = _fail(error, 2)
+    except AlexNetError as error:
+        status = _fail(error, 1)
+    except KeyboardInterrupt:
+        status = _fail("stopped", 130)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as in "alexnet predict ... | head".
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status.
+
+    Raises:
+        UsageError: the command line cannot be understood.
+        AlexNetError: the command cannot be done.
+    """
+    said = io.StringIO()
+    registry = ConstructorRegistry()
+    registry.primitive_rule(_auto)
+    try:
+        with registry, contextlib.redirect_stderr(said):
+            command = tyro.extras.subcommand_cli_from_dict(
+                {name: _deferred(function) for name, function in COMMANDS.items()},
+                prog="alexnet",
+                description=DESCRIPTION,
+                args=arguments,
+            )
+    except SystemExit as stop:
+        if stop.code in (None, 0):
+            return 0
+        raise UsageError(f"{one_line(said.getvalue(), list(COMMANDS))}; see alexnet --help") from None
+    return int(command())
+
+
+def _deferred(function: Any) -> Any:
+    """Return a function that tyro reads like ``function``, but that only notes the arguments: parsing ends first."""
+
+    @functools.wraps(function)
+    def note(*args: Any, **kwargs: Any) -> functools.partial[int]:
+        return functools.partial(function, *args, **kwargs)
+
+    return note
+
+
+def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Show an option that may be None as one that may be "auto"."""
+    inner = [each for each in get_args(info.type) if each is not NoneType]
+    if info.type_origin not in (Union, UnionType) or len(inner) != 1 or len(get_args(info.type)) != 2:
+        return None
+    kind = inner[0]
+    choices = ("auto", *get_args(kind)) if get_origin(kind) is Literal else None
+    convert = str if choices else kind
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{" + ",".join(choices) + "}" if choices else kind.__name__.upper(),
+        choices=choices,
+        instance_from_str=lambda words: None if words[0] == "auto" else convert(words[0]),
+        is_instance=lambda value: value is None or isinstance(value, convert),
+        str_from_instance=lambda value: ["auto" if value is None else str(value)],
+    )
+
+
+def _fail(error: object, status: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return status

@@ -1,0 +1,149 @@
+"""What people see while they wait: a progress bar on a terminal, a plain line now and then anywhere else.
+
+All of it goes to stderr; stdout is for results.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from alexnet.training.loop import EpochReport, StepReport
+from alexnet.training.session import Session
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LINES = 30.0
+MOST_NAMED = 10
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """Print one line, above the progress bar if there is one."""
+    console.print(line, markup=False)
+
+
+def warn_of(remarks: Iterable[str]) -> None:
+    """Print what deserves attention, a line each."""
+    for remark in remarks:
+        say(f"warning: {remark}")
+
+
+def warn_of_skipped(skipped: dict[str, str]) -> None:
+    """Name the pictures that cannot be read, and count those beyond the first few."""
+    shown = list(skipped.items())[:MOST_NAMED]
+    warn_of(f"skipped {path}: {reason}" for path, reason in shown)
+    if skipped:
+        say(f"skipped {len(skipped)} unreadable {'picture' if len(skipped) == 1 else 'pictures'}")
+
+
+def introduce(session: Session) -> None:
+    """Say what is about to be trained, on what, and where it goes."""
+    source, training = session.source, session.training
+    warn_of(source.remarks)
+    warn_of_skipped(session.store.skipped)
+    plan, runtime = training.plan, training.runtime
+    n_test = len(source.in_split("test"))
+    say(
+        f"{len(training.train)} train, {len(training.val)} val and {n_test} test pictures of "
+        f"{len(source.classes)} classes"
+    )
+    epochs = f"{plan.n_epochs} epochs" if plan.n_epochs else "as many epochs as the time allows"
+    say(
+        f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
+        f"{runtime.precision} on {runtime.device}; run folder {session.run.folder}"
+    )
+    if training.position.epoch or training.position.step:
+        say(f"going on after epoch {training.position.epoch}, step {training.position.step}")
+
+
+def track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
+    """Yield the items, showing how many are done."""
+    if not console.is_terminal:
+        yield from _plain_track(items, n_items, what)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield from progress.track(items, total=n_items, description=what)
+
+
+def _plain_track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
+    last = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            say(f"{what}: {number} of {n_items}")
+            last = time.monotonic()
+
+
+def show(reports: Iterable[StepReport | EpochReport]) -> Iterator[StepReport | EpochReport]:
+    """Yield the reports of a training session, showing each: a line an epoch, and how far it has come between."""
+    if not console.is_terminal:
+        yield from _plain_show(reports)
+        return
+    words = TextColumn("epoch {task.fields[epoch]}  {task.fields[words]}")
+    with Progress(words, BarColumn(), TextColumn("{task.fields[left]} left"), console=console) as progress:
+        task = progress.add_task("training", total=1.0, epoch=1, words="", left="")
+        for report in reports:
+            if isinstance(report, EpochReport):
+                say(str(report))
+            else:
+                words_now = f"step {report.step}/{report.n_steps}  {report.images_per_second:.0f} pictures/s"
+                left = clock(report.seconds_left)
+                progress.update(task, completed=report.progress, epoch=report.epoch, words=words_now, left=left)
+            yield report
+
+
+def _plain_show(reports: Iterable[StepReport | EpochReport]) -> Iterator[StepReport | EpochReport]:
+    last, left = time.monotonic(), ""
+    for report in reports:
+        if isinstance(report, EpochReport):
+            say(f"{report}{left}")
+            last = time.monotonic()
+        else:
+            left = f"  {clock(report.seconds_left)} left"
+            if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+                say(f"epoch {report.epoch:3d}  step {report.step} of {report.n_steps}{left}")
+                last = time.monotonic()
+        yield report
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as ``4:05`` or ``2:04:05``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class StopRequest:
+    """Whether somebody has asked the program to stop, and by which signal."""
+
+    number: int | None = None
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C or SIGTERM into a request, so that the step in hand can be finished and saved.
+
+    The second one stops at once.
+    """
+    request = StopRequest()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if request.number is not None:
+            raise KeyboardInterrupt
+        request.number = number
+        print("\nstopping after this step, then saving; press Ctrl-C again to stop at once", file=sys.stderr)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""How good it is: scores on labelled pictures."""

@@ -1,0 +1,113 @@
+"""Scores from logits and labels. numpy only: any engine's answers are judged by the same arithmetic."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alexnet.inference.probability import Floats, log_softmax
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class is recognised.
+
+    Attributes:
+        label: the class.
+        n_images: pictures that are of this class.
+        precision: share of the pictures called so that are, in [0, 1]; 0 where none was called so.
+        recall: share of its pictures that were recognised, in [0, 1]; 0 where there are none.
+    """
+
+    label: str
+    n_images: int
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores on labelled pictures.
+
+    Attributes:
+        n_images: pictures judged.
+        top1: share whose most probable class is right, in [0, 1].
+        top5: share whose class is among the five most probable, or among all where there are fewer than five.
+        loss: mean cross-entropy in nats.
+        ece: expected calibration error, in [0, 1]; see ``calibration_error``.
+        per_class: scores by class, in the network's order.
+        confusion: ``(n_classes, n_classes)`` counts, a row for each true class, a column for each answer.
+    """
+
+    n_images: int
+    top1: float
+    top5: float
+    loss: float
+    ece: float
+    per_class: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``alexnet evaluate --json`` prints."""
+        per_class = {
+            score.label: {"n_images": score.n_images, "precision": score.precision, "recall": score.recall}
+            for score in self.per_class
+        }
+        return {
+            "n_images": self.n_images,
+            "top1": self.top1,
+            "top5": self.top5,
+            "loss": self.loss,
+            "ece": self.ece,
+            "per_class": per_class,
+            "confusion": [list(row) for row in self.confusion],
+        }
+
+
+def judge(logits: Floats, labels: Integers, classes: tuple[str, ...]) -> Evaluation:
+    """Score logits ``(N, n_classes)`` against class numbers ``(N,)``; ``N`` is at least 1."""
+    log_probabilities = log_softmax(logits)
+    answers = logits.argmax(axis=1)
+    # A class ranks behind those with larger logits; on a tie, behind those before it, as argmax has it.
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    earlier = np.arange(len(classes))[None, :] < labels[:, None]
+    rank = ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
+
+    confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    np.add.at(confusion, (labels, answers), 1)
+    right, true, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    per_class = tuple(
+        ClassScore(label, int(true[i]), _share(right[i], called[i]), _share(right[i], true[i]))
+        for i, label in enumerate(classes)
+    )
+    return Evaluation(
+        n_images=len(labels),
+        top1=float((rank < 1).mean()),
+        top5=float((rank < 5).mean()),
+        loss=float(-np.take_along_axis(log_probabilities, labels[:, None], axis=1).mean()),
+        ece=calibration_error(np.exp(log_probabilities), labels),
+        per_class=per_class,
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+    )
+
+
+def calibration_error(probabilities: Floats, labels: Integers, n_bins: int = 15) -> float:
+    """Return the expected calibration error: how far confidence is from accuracy, a share in [0, 1].
+
+    Answers are put into bins of equal width by their probability; the gaps between each bin's mean probability and
+    its share of right answers are averaged, weighted by its size.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    gaps = np.bincount(bins, weights=right - confidence, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def _share(part: int, whole: int) -> float:
+    return float(part / whole) if whole else 0.0

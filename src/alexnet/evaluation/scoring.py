@@ -1,0 +1,119 @@
+"""Score a saved model on labelled pictures."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.data.batches import evaluation_batches, examples
+from alexnet.data.source import SPLITS, Source, open_source
+from alexnet.data.split import apply_splits
+from alexnet.data.store import Track, prepare, untracked
+from alexnet.errors import ArtifactError, DataError
+from alexnet.evaluation.metrics import Evaluation, judge
+from alexnet.inference.artifact import load_artifact
+from alexnet.inference.engine import TorchEngine
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An evaluation and what was judged.
+
+    Attributes:
+        evaluation: the scores.
+        data: name of the data.
+        split: which split of it; all of it where None.
+        skipped: why pictures could not be read, by path.
+    """
+
+    evaluation: Evaluation
+    data: str
+    split: str | None
+    skipped: dict[str, str]
+
+
+def evaluate(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    *,
+    split: str | None = None,
+    track: Track = untracked,
+) -> Judged:
+    """Score a saved model on labelled pictures; labels are matched by name.
+
+    Args:
+        model: a run folder or a model folder.
+        data: as for training; a run's own data where not given.
+        split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
+        track: how progress is shown.
+
+    Raises:
+        ArtifactError: there is no such model, or it is damaged.
+        DataError: there is no such data, split, or class.
+    """
+    artifact = load_artifact(model)
+    source, split = _select(Path(model), _find_data(Path(model), data), split)
+    chosen = source.with_pictures(source.in_split(split)) if split else source
+    _check_labels(chosen, artifact.classes)
+
+    engine = TorchEngine(artifact)
+    how = artifact.preprocessing
+    # The store holds the whole source, so that judging one split after training finds it made.
+    store = prepare(source, how.store_size, exact=True, track=track)
+    data_examples = examples(store, source, split, artifact.classes)
+    if not len(data_examples):
+        raise DataError(f"none of the {len(chosen.pictures)} pictures in {source.name!r} can be read")
+    batches = evaluation_batches(data_examples, batch_size=BATCH, size=how.image_size)
+    n_batches = -(-len(data_examples) // BATCH)
+    logits = np.concatenate([engine.logits(pixels) for pixels in track(batches, n_batches, "judging")])
+    skipped = {
+        picture.path: store.skipped[picture.path] for picture in chosen.pictures if picture.path in store.skipped
+    }
+    return Judged(judge(logits, data_examples.labels, artifact.classes), source.name, split, skipped)
+
+
+def _find_data(model: Path, data: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
+    if data is not None:
+        return data
+    own = _own_data(model)
+    if own is None:
+        raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
+    return own
+
+
+def _own_data(model: Path) -> str | None:
+    """Return the data that a run was trained on."""
+    try:
+        name = json.loads((model / "settings.json").read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return str(name)
+
+
+def _select(model: Path, data: str | os.PathLike[str], split: str | None) -> tuple[Source, str | None]:
+    """Open the data and settle which split of it to judge; a run's own data is split as it was for training."""
+    source = open_source(data)
+    if source.name == _own_data(model):
+        source = apply_splits(source, model / "splits.csv")
+    present = {picture.split for picture in source.pictures}
+    if present == {None}:
+        if split is not None:
+            raise DataError(f"{source.name!r} is not split; leave out --split to judge all of it")
+        return source, None
+    wanted = split or "test"
+    if wanted not in present:
+        have = " and ".join(name for name in SPLITS if name in present)
+        raise DataError(f"{source.name!r} has no {wanted} pictures, only {have}; choose with --split")
+    return source, wanted
+
+
+def _check_labels(source: Source, classes: tuple[str, ...]) -> None:
+    unknown = sorted({picture.label for picture in source.pictures} - set(classes))
+    if unknown:
+        raise DataError(
+            f"the model does not know the class {unknown[0]!r} of {source.name!r}; it knows {', '.join(classes)}"
+        )

@@ -1,0 +1,156 @@
+"""Pictures in, ranked labels out."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from alexnet.data.image import EXTENSIONS, Pixels, decode
+from alexnet.data.source import natural_key
+from alexnet.errors import PictureError, SettingsError
+from alexnet.inference.artifact import Artifact, load_artifact
+from alexnet.inference.engine import TorchEngine
+from alexnet.inference.probability import log_softmax
+
+BATCH = 32
+
+PictureLike = str | os.PathLike[str] | bytes | Image.Image
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and its probability, in [0, 1]."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network says of one picture.
+
+    Attributes:
+        path: the picture's path, or a name for one that has none.
+        predictions: the most probable classes, most probable first; empty where the picture cannot be read.
+        error: why it cannot be read.
+    """
+
+    path: str
+    predictions: tuple[Prediction, ...] = ()
+    error: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The most probable class.
+
+        Raises:
+            PictureError: the picture could not be read.
+        """
+        if self.error is not None:
+            raise PictureError(self.path, self.error)
+        return self.predictions[0].label
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``alexnet predict --format json`` prints."""
+        if self.error is not None:
+            return {"path": self.path, "error": self.error}
+        ranked = [{"label": each.label, "probability": each.probability} for each in self.predictions]
+        return {"path": self.path, "predictions": ranked}
+
+
+class Classifier:
+    """A trained network, ready for pictures of any size, shape and kind.
+
+    Args:
+        artifact: the saved model; ``alexnet.load`` finds one by path.
+    """
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact = artifact
+        self.engine = TorchEngine(artifact)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the logits."""
+        return self.artifact.classes
+
+    def predict(self, pictures: PictureLike | Sequence[PictureLike], top: int = 5) -> list[Answer]:
+        """Return an answer for each picture.
+
+        Args:
+            pictures: paths, files' bytes or Pillow images, or one of them; a folder stands for the pictures in it.
+            top: how many classes to name; never more than there are.
+
+        Raises:
+            PictureError: a picture cannot be read; ``answers`` goes on instead.
+        """
+        if isinstance(pictures, str | os.PathLike | bytes | Image.Image):
+            pictures = [pictures]
+        answers = list(self.answers(pictures, top))
+        for answer in answers:
+            if answer.error is not None:
+                raise PictureError(answer.path, answer.error)
+        return answers
+
+    def answers(self, pictures: Iterable[PictureLike], top: int = 5) -> Iterator[Answer]:
+        """Yield an answer for each picture, in order; one that cannot be read gets an answer that says why.
+
+        Raises:
+            SettingsError: ``top`` is below 1.
+        """
+        if top < 1:
+            raise SettingsError(f"top is {top}; it must be at least 1")
+        queue = [each for picture in pictures for each in expand(picture)]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for start in range(0, len(queue), BATCH):
+                yield from self._answer(list(threads.map(self._read, queue[start : start + BATCH])), top)
+
+    def _read(self, picture: PictureLike) -> tuple[str, Pixels | str]:
+        how = self.artifact.preprocessing
+        where = str(picture) if isinstance(picture, str | os.PathLike) else f"<{type(picture).__name__}>"
+        try:
+            if isinstance(picture, Image.Image):
+                pixels = np.asarray(picture.convert("RGB"))
+            else:
+                source = picture if isinstance(picture, bytes) else Path(picture)
+                pixels = decode(source, min_side=how.store_size)
+            return where, how.apply(pixels)
+        except PictureError as error:
+            return where, error.reason
+
+    def _answer(self, batch: list[tuple[str, Pixels | str]], top: int) -> Iterator[Answer]:
+        readable = [pixels for _, pixels in batch if not isinstance(pixels, str)]
+        rows = iter(np.exp(log_softmax(self.engine.logits(np.stack(readable)))) if readable else ())
+        for where, pixels in batch:
+            if isinstance(pixels, str):
+                yield Answer(where, error=pixels)
+                continue
+            probabilities = next(rows)
+            best = np.argsort(-probabilities, kind="stable")[:top]
+            yield Answer(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
+
+
+def load(path: str | os.PathLike[str]) -> Classifier:
+    """Load a trained network from a run folder or a model folder.
+
+    Raises:
+        ArtifactError: there is no model, or it is damaged.
+    """
+    return Classifier(load_artifact(path))
+
+
+def expand(picture: PictureLike) -> Iterator[PictureLike]:
+    """Yield the picture; for a folder, the pictures below it in natural order, or itself where there are none."""
+    if not isinstance(picture, str | os.PathLike) or not Path(picture).is_dir():
+        yield picture
+        return
+    inside = (file for file in Path(picture).rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
+    visible = [file for file in inside if not file.name.startswith(".")]
+    if not visible:
+        yield picture
+    yield from sorted(visible, key=lambda file: natural_key(str(file)))

@@ -1,0 +1,34 @@
+"""What computes the answers: uint8 pictures in, logits out, numpy on both sides."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from alexnet.data.batches import normalise, to_tensor
+from alexnet.data.image import Pixels
+from alexnet.inference.artifact import Artifact, load_model
+
+Logits = npt.NDArray[np.float32]
+
+
+class TorchEngine:
+    """Runs a saved model with torch, on the first GPU if there is one.
+
+    It computes in float32: in bfloat16 a picture's answer would depend, in the third digit, on which pictures happen
+    to be in its batch.
+
+    Raises:
+        ArtifactError: the weights are missing, damaged, or of another network.
+    """
+
+    def __init__(self, artifact: Artifact) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = load_model(artifact).to(self._device)
+        self._preprocessing = artifact.preprocessing
+
+    def logits(self, pixels: Pixels) -> Logits:
+        """Return logits ``(N, n_classes)`` for pictures ``(N, image_size, image_size, 3)`` uint8."""
+        how = self._preprocessing
+        with torch.inference_mode():
+            pictures = normalise(to_tensor(pixels).to(self._device), how.mean, how.std)
+            return np.asarray(self._model(pictures.contiguous()).cpu().numpy())

@@ -1,0 +1,119 @@
+"""The network as people read it: torchinfo's table, a Mermaid drawing, JSON. All from the architecture."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from alexnet.network.architecture import Architecture, Op, trace
+
+if TYPE_CHECKING:
+    from alexnet.network.model import AlexNet
+
+
+def table(architecture: Architecture) -> str:
+    """Return torchinfo's table for one picture; for the default network, the reference document's 49 lines."""
+    from alexnet.network.model import without_weights
+
+    return summary(without_weights(architecture))
+
+
+def summary(model: "AlexNet") -> str:
+    """Return torchinfo's table of a network for one picture of its ``image_size``."""
+    import torchinfo
+
+    net = model.architecture
+    device = next(model.parameters()).device
+    shape = (1, net.in_channels, net.image_size, net.image_size)
+    return str(torchinfo.summary(model, shape, device=device, verbose=0))
+
+
+def mermaid(architecture: Architecture) -> str:
+    """Return a Mermaid flow chart in the wording of the reference document.
+
+    Convolutions, pools and linear layers are boxes; what happens between two of them is written on the arrow.
+    """
+    net = architecture
+    size = net.image_size
+    lines = ["graph TD;"]
+    box, arrow_words = _box_name(0), list[str]()
+    label = f"{box}[Input: {_times(net.in_channels, size, size)}]"
+    n_boxes = 1
+    for op in trace(net):
+        words = _box_words(net, op)
+        if words is None:
+            arrow_words.append(_arrow_word(net, op))
+            continue
+        box = _box_name(n_boxes)
+        n_boxes += 1
+        arrow = _arrow(arrow_words) if n_boxes > 2 else "--->"  # the document draws its first arrow longer
+        lines.append(f'    {label} {arrow} {box}["{words}"];')
+        label, arrow_words = box, []
+    lines.append(f"    {label} {_arrow(arrow_words)} {_box_name(n_boxes)}[Output];")
+    return "\n".join(lines)
+
+
+def as_json(architecture: Architecture) -> str:
+    """Return the architecture, its counts and every operation with its shape as one JSON object."""
+    ops: list[dict[str, Any]] = [
+        {
+            "layer": op.layer,
+            "kind": op.kind,
+            "shape": list(op.shape),
+            "n_parameters": op.n_parameters,
+            "n_mult_adds": op.n_mult_adds,
+        }
+        for op in trace(architecture)
+    ]
+    whole = {
+        "architecture": architecture.to_json(),
+        "n_parameters": architecture.n_parameters,
+        "n_mult_adds": architecture.n_mult_adds,
+        "smallest_image_size": architecture.smallest_image_size,
+        "operations": ops,
+    }
+    return json.dumps(whole, indent=2)
+
+
+def _box_words(net: Architecture, op: Op) -> str | None:
+    """Return what stands in the operation's box, or nothing if it belongs on an arrow."""
+    if op.kind == "Linear":
+        return f"Linear(): {op.shape[0]}"
+    if op.kind not in ("Conv", "MaxPool"):
+        return None
+    layer = net.layers[int(op.layer.removeprefix("conv")) - 1]
+    if op.kind == "MaxPool":
+        assert layer.pool is not None
+        kernel, stride = layer.pool.kernel, layer.pool.stride
+        return f"Pool(max,kernel={_times(kernel, kernel)},stride={stride}): {_times(*op.shape)}"
+    options = [f"kernel={_times(layer.kernel, layer.kernel)}"]
+    if layer.padding:
+        options.append(f"pad={layer.padding}")
+    if layer.stride > 1:
+        options.append(f"stride={layer.stride}")
+    return f"Conv({','.join(options)}): {_times(*op.shape)}"
+
+
+def _arrow_word(net: Architecture, op: Op) -> str:
+    if op.kind == "Flatten":
+        return "flatten"
+    if op.kind == "Dropout":
+        return f"Dropout({net.dropout:g})"
+    if op.kind == "AdaptiveAvgPool":
+        return f"AdaptiveAvgPool({_times(*op.shape[1:])})"
+    return op.kind
+
+
+def _arrow(words: list[str]) -> str:
+    if not words:
+        return "-->"
+    text = ";".join(words)
+    return f"-- {text} -->" if text.isalnum() else f'-- "{text}" -->'
+
+
+def _box_name(number: int) -> str:
+    """Return A to Z, then A1 to Z1, and so on."""
+    letter = chr(ord("A") + number % 26)
+    return letter if number < 26 else f"{letter}{number // 26}"
+
+
+def _times(*sides: int) -> str:
+    return " x ".join(str(side) for side in sides)

@@ -1,0 +1,206 @@
+"""One training session: from what the user asked for to a finished run."""
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alexnet.data.image import Preprocessing
+from alexnet.data.source import Source, open_source
+from alexnet.data.split import apply_splits, split
+from alexnet.data.store import Store, Track, prepare, untracked
+from alexnet.errors import RunError
+from alexnet.inference.artifact import Artifact, save_artifact
+from alexnet.network.model import AlexNet
+from alexnet.training.assembly import assemble
+from alexnet.training.card import model_card
+from alexnet.training.loop import EpochReport, StepReport, Training, fit_steps
+from alexnet.training.run import Run, refuse_existing
+from alexnet.training.runtime import detect
+from alexnet.training.settings import Settings
+
+# Kept back of a time limit for validating, saving and a machine that slows down in the last epoch.
+RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
+
+
+@dataclass
+class Session:
+    """A run in progress.
+
+    Attributes:
+        run: its folder.
+        training: the network being trained.
+        source: the pictures, split.
+        store: the same, prepared.
+        settings: what the user chose.
+        began: when the run began, on ``time.monotonic``'s clock, as if it had never been interrupted.
+        last_epoch: the last report of an epoch.
+    """
+
+    run: Run
+    training: Training
+    source: Source
+    store: Store
+    settings: Settings
+    began: float
+    last_epoch: EpochReport | None = None
+
+    @classmethod
+    def start(
+        cls,
+        data: str | os.PathLike[str],
+        out: str | os.PathLike[str] | None,
+        settings: Settings,
+        *,
+        track: Track = untracked,
+    ) -> "Session":
+        """Get everything ready for a new run; its folder is made last, when nothing can be wrong any more.
+
+        Raises:
+            DataError: the data is missing, empty or of one class.
+            RunError: ``out`` holds something already.
+            SettingsError: the settings do not fit the data or the machine.
+        """
+        began = time.monotonic()
+        if out is not None:
+            refuse_existing(Path(out))
+        runtime = detect(settings.device, settings.precision)
+        source = split(open_source(data), settings.seed)
+        store = prepare(source, track=track)
+        training = assemble(source, store, settings, runtime, deadline=_deadline(settings, began))
+        run = Run.create(Path(out) if out else _free_folder(source), _settings_json(source, settings, training), source)
+        return cls(run, training, source, store, settings, began)
+
+    @classmethod
+    def resume(cls, folder: str | os.PathLike[str], *, track: Track = untracked) -> "Session":
+        """Get a run ready to go on from its newest checkpoint, with its own settings and data.
+
+        Raises:
+            RunError: the folder is no run, has ended, or is damaged.
+            DataError: its data has gone.
+        """
+        run = Run(Path(folder))
+        if run.is_finished:
+            raise RunError(f"the run {str(folder)!r} has ended; its model is in {str(run.model_folder)!r}")
+        saved = run.settings()
+        try:
+            chosen = {name: value for name, value in saved.items() if name not in ("data", "resolved")}
+            settings, image_size = Settings.from_json(chosen), int(saved["resolved"]["image_size"])
+            source = apply_splits(open_source(saved["data"]), run.folder / "splits.csv")
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{str(run.folder / 'settings.json')!r} is damaged: no {error}") from error
+        store = prepare(source, track=track)
+        runtime = detect(settings.device, settings.precision)
+        deadline = _deadline(settings, time.monotonic())
+        training = assemble(source, store, settings, runtime, image_size=image_size, deadline=deadline)
+        began = time.monotonic() - run.load_checkpoint(training)
+        training.plan.deadline = _deadline(settings, began)
+        run.drop_metrics_after(training.position.epoch)
+        return cls(run, training, source, store, settings, began)
+
+    def reports(self) -> Iterator[StepReport | EpochReport]:
+        """Train to the end, saving on the way and the model at the end. Stop by leaving the loop; then ``save``."""
+        saved = time.monotonic()
+        for report in fit_steps(self.training):
+            if isinstance(report, EpochReport):
+                self.last_epoch = report
+                self.run.append(report)
+            if isinstance(report, EpochReport) or time.monotonic() - saved > 60 * self.settings.checkpoint_minutes:
+                self.save()
+                saved = time.monotonic()
+            yield report
+        self._save_model()
+
+    def save(self) -> None:
+        """Save a checkpoint of where training stands."""
+        self.run.save_checkpoint(self.training, time.monotonic() - self.began)
+
+    def _save_model(self) -> None:
+        model = self.training.model
+        assert isinstance(model, AlexNet)
+        metrics = self.run.metrics()[-1]
+        provenance = {
+            "alexnet": version("alexnet"),
+            "torch": torch.__version__,
+            "data": self.source.name,
+            "n_train": len(self.training.train),
+            "n_val": len(self.training.val),
+            "recipe": asdict(self.training.plan.recipe),
+            "seed": self.settings.seed,
+            "precision": self.training.runtime.precision,
+            "epochs": metrics["epoch"],
+            "val_top1": metrics["val_top1"],
+            "val_loss": metrics["val_loss"],
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        artifact = Artifact(
+            folder=self.run.model_folder,
+            architecture=model.architecture,
+            classes=self.source.classes,
+            preprocessing=Preprocessing(store_size=self.store.size, image_size=model.architecture.image_size),
+            provenance=provenance,
+        )
+        save_artifact(artifact, model.state_dict(), model_card(artifact))
+
+
+def train(
+    data: str | os.PathLike[str] = "digits",
+    *,
+    out: str | os.PathLike[str] | None = None,
+    settings: Settings | None = None,
+    verbose: bool = True,
+) -> Run:
+    """Train a network and return its run folder.
+
+    Args:
+        data: a folder of class folders, or ``digits``.
+        out: where the run goes; ``runs/`` and the data's name where not given.
+        settings: how to train.
+        verbose: whether to print a line an epoch.
+
+    Raises:
+        AlexNetError: see ``Session.start``.
+    """
+    session = Session.start(data, out, settings or Settings())
+    for report in session.reports():
+        if verbose and isinstance(report, EpochReport):
+            print(report)
+    return session.run
+
+
+def _deadline(settings: Settings, began: float) -> float | None:
+    limit = settings.seconds()
+    if limit is None:
+        return None
+    return began + limit - max(RESERVE_SECONDS, RESERVE_SHARE * limit)
+
+
+def _free_folder(source: Source) -> Path:
+    """Return ``runs/NAME``, or ``runs/NAME-2`` and so on: a run is never overwritten."""
+    name = Path(source.name).name
+    numbers = (Path("runs", name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
+    return next(folder for folder in numbers if not folder.exists())
+
+
+def _settings_json(source: Source, settings: Settings, training: Training) -> dict[str, Any]:
+    """Return what the user chose, by the names of the options, and under ``resolved`` what followed from it."""
+    plan = training.plan
+    resolved = {
+        "image_size": plan.architecture.image_size,
+        "device": str(training.runtime.device),
+        "precision": training.runtime.precision,
+        "flip": training.augmentation.flip,
+        "recipe": asdict(plan.recipe),
+        "n_train": len(training.train),
+        "n_val": len(training.val),
+        "alexnet": version("alexnet"),
+        "torch": torch.__version__,
+    }
+    return {"data": source.name, **settings.to_json(), "resolved": resolved}

@@ -1,0 +1,124 @@
+"""What a user chooses for a training run, and how it is written down."""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from alexnet.errors import SettingsError, nearest
+from alexnet.network.architecture import VARIANTS, Variant
+from alexnet.training.recipe import RECIPES, Recipe, RecipeName, change
+
+Precision = Literal["auto", "bf16", "fp32"]
+Flip = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to train. What is None is chosen by the recipe, the data, the machine and the time there is.
+
+    Raises:
+        SettingsError: values that cannot work.
+    """
+
+    recipe: RecipeName = "modern"
+    """How the network learns."""
+    variant: Variant = "batchnorm"
+    """Which AlexNet."""
+    epochs: int | None = None
+    """Passes over the training pictures; auto: the recipe's, or as many as the time limit allows."""
+    time_limit: str | None = None
+    """End within this time, preparation included: 90s, 10m, 1.5h. Sizes, epochs and learning rate follow from it."""
+    image_size: int | None = None
+    """Side of the pictures in pixels; auto: 224, or less where pictures are small or time is short."""
+    batch_size: int | None = None
+    """Pictures a step; auto: the recipe's."""
+    lr: float | None = None
+    """Peak learning rate; auto: the recipe's, in proportion to the batch size."""
+    flip: Flip = "auto"
+    """Mirror half of the pictures; auto: unless mirroring changes what they are, as with digits."""
+    seed: int = 0
+    """The same seed gives the same split, weights and batches."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    precision: Precision = "auto"
+    """Arithmetic; auto: bf16 where the hardware computes it fast, else fp32."""
+    checkpoint_minutes: float = 5.0
+    """Minutes between the checkpoints saved within an epoch; one is saved after each epoch in any case."""
+
+    def __post_init__(self) -> None:
+        for name, choice, known in (
+            ("recipe", self.recipe, RECIPES),
+            ("variant", self.variant, VARIANTS),
+            ("flip", self.flip, get_args(Flip)),
+            ("precision", self.precision, get_args(Precision)),
+        ):
+            if choice not in known:
+                raise SettingsError(f"unknown {name} {choice!r}{nearest(choice, known)}")
+        if self.seed < 0:
+            raise SettingsError(f"seed is {self.seed}; it must be 0 or more")
+        if not self.checkpoint_minutes > 0:
+            raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
+        self.seconds()
+        self.resolved_recipe()
+        if self.image_size is not None:
+            self.check_image_size(self.image_size)
+
+    def seconds(self) -> float | None:
+        """Return the time limit in seconds."""
+        return None if self.time_limit is None else parse_duration(self.time_limit)
+
+    def resolved_recipe(self) -> Recipe:
+        """Return the recipe with this run's changes."""
+        return change(RECIPES[self.recipe], epochs=self.epochs, batch_size=self.batch_size, lr=self.lr)
+
+    def n_epochs(self) -> int | None:
+        """Return the number of epochs; None where a time limit alone decides."""
+        if self.epochs is None and self.time_limit is not None:
+            return None
+        return self.resolved_recipe().epochs
+
+    def check_image_size(self, image_size: int) -> None:
+        """Refuse a picture size that the variant cannot take, before any picture is read.
+
+        Raises:
+            SettingsError: the size is too small.
+        """
+        smallest = VARIANTS[self.variant].smallest_image_size
+        if image_size < smallest:
+            raise SettingsError(
+                f"image_size is {image_size}, but the smallest picture {self.variant!r} can take is "
+                f"{smallest} px; use --image-size {smallest} or more"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Settings":
+        """Rebuild a value from ``to_json``.
+
+        Raises:
+            SettingsError: unknown fields (the nearest known one is named) or values that cannot work.
+        """
+        known = {field.name for field in fields(cls)}
+        for key in saved:
+            if key not in known:
+                raise SettingsError(f"unknown setting {key!r}{nearest(key, known)}")
+        return cls(**saved)
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds for ``90``, ``90s``, ``10m`` or ``1.5h``.
+
+    Raises:
+        SettingsError: the text is none of these, or not above zero.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not seconds:
+        raise SettingsError(f"time_limit is {text!r}; give a time such as 90s, 10m or 1.5h")
+    return seconds

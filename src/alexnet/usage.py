@@ -1,0 +1,37 @@
+"""Wrong usage, said in one line with the nearest right word. tyro says it in a box of several."""
+
+import re
+from collections.abc import Sequence
+
+from alexnet.errors import nearest
+
+
+class UsageError(Exception):
+    """A command line that cannot be understood; the command exits with 2."""
+
+
+def one_line(box: str, commands: Sequence[str]) -> str:
+    """Return what a tyro error box says, as one line.
+
+    Args:
+        box: what tyro printed.
+        commands: the names of the commands.
+    """
+    lines = [line.strip("│ ").rstrip() for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    said = re.split(r"─{5,}", " ".join(lines))
+    message = " ".join(said[0].split())
+
+    if match := re.match(r"Unrecognized options: ([^,]+)", message):
+        word = match[1].strip()
+        if not word.startswith("-"):
+            return f"unknown command or argument {word!r}{nearest(word, commands)}"
+        suggested = re.search(r"Perhaps you meant: +(--[\w-]+)", " ".join(said[1:])) if len(said) > 1 else None
+        return f"unknown option {word}" + (f"; did you mean {suggested[1]}?" if suggested else "")
+    if match := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", message):
+        word, option, known = match[1], match[2], re.findall(r"'([^']*)'", match[3])
+        return f"{option} cannot be {word!r}{nearest(word, known)}"
+    if match := re.match(r"Error parsing (--[\w-]+): (.*)", message):
+        return f"{match[1]}: {match[2]}"
+    if match := re.match(r"Expected one of \{(.*)\}", message):
+        return f"give a command: {match[1]}"
+    return message.rstrip(".")
