@@ -1,0 +1,1 @@
+"""Commands that measure; each prints what it measured and against what."""

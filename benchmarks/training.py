@@ -19,19 +19,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from alexnet.data.batches import Augmentation, examples, normalise, training_batches
+from alexnet.data.batches import Augmentation, examples, training_batches
 from alexnet.data.source import open_source
 from alexnet.data.split import split
 from alexnet.data.store import prepare
 from alexnet.network.model import AlexNet
-from alexnet.training.loop import make_optimizer
+from alexnet.training.loop import make_optimizer, take_step
 from alexnet.training.recipe import MODERN
 from alexnet.training.runtime import detect, keep_memory
 
@@ -73,7 +73,8 @@ def ours(data: Path, size: int, batch: int, n_steps: int) -> float:
     runtime = detect()
     if runtime.device.type == "cpu":
         keep_memory()
-    model: nn.Module = runtime.place(AlexNet(n_classes=len(source.classes)))
+    model = AlexNet(n_classes=len(source.classes))
+    runtime.place(model)
     optimizer = make_optimizer(model, MODERN, runtime)
     augmentation = Augmentation(MODERN.crop_area, MODERN.crop_aspect, flip=True)
 
@@ -85,19 +86,14 @@ def ours(data: Path, size: int, batch: int, n_steps: int) -> float:
             )
 
     def step(pictures: Tensor, labels: Tensor) -> None:
-        with runtime.autocast():
-            logits = model(normalise(runtime.move(pictures)))
-            loss = F.cross_entropy(logits.float(), runtime.move(labels), label_smoothing=MODERN.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        loss.item()
+        take_step(model, optimizer, runtime, pictures, labels, MODERN.label_smoothing)
 
     return _timed(batches(), step, batch, n_steps)
 
 
-def _timed(batches: Iterator[tuple[Tensor, Tensor]], step: object, batch: int, n_steps: int) -> float:
-    assert callable(step)
+def _timed(
+    batches: Iterator[tuple[Tensor, Tensor]], step: Callable[[Tensor, Tensor], None], batch: int, n_steps: int
+) -> float:
     for pictures, labels in itertools.islice(batches, N_WARM_UP):
         step(pictures, labels)
     began = time.perf_counter()

@@ -177,7 +177,7 @@ def _reason(source: Path | str | bytes, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, IsADirectoryError):
-        return "it is a folder"
+        return "it is a folder without pictures"
     if isinstance(error, PermissionError):
         return "no permission to read it"
     n_bytes = len(source) if isinstance(source, bytes) else Path(source).stat().st_size

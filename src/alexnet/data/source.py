@@ -222,10 +222,10 @@ class _DigitsReader:
     pixels: Pixels
 
     def decode(self, path: str, min_side: int | None) -> Pixels:
-        return self.pixels[int(path)]
+        return np.asarray(self.pixels[int(path)])
 
     def longest_side(self, path: str) -> int:
-        return self.pixels.shape[1]
+        return int(self.pixels.shape[1])
 
     def stamp(self, path: str) -> str:
         return "sklearn"

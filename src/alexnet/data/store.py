@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import platformdirs
@@ -28,8 +28,12 @@ DEFAULT_SIZE = 256
 _FORMAT = "1 squash bilinear"
 
 T = TypeVar("T")
-Track = Callable[[Iterable[T], int, str], Iterable[T]]
-"""Wraps an iterable to show its progress: ``track(items, n_items, what)``."""
+
+
+class Track(Protocol):
+    """Wraps an iterable to show how many of its items are done."""
+
+    def __call__(self, items: Iterable[T], n_items: int, what: str, /) -> Iterable[T]: ...
 
 
 def untracked(items: Iterable[T], n_items: int, what: str) -> Iterable[T]:

@@ -125,7 +125,8 @@ class Classifier:
 
     def _answer(self, batch: list[tuple[str, Pixels | str]], top: int) -> Iterator[Answer]:
         readable = [pixels for _, pixels in batch if not isinstance(pixels, str)]
-        rows = iter(np.exp(log_softmax(self.engine.logits(np.stack(readable)))) if readable else ())
+        logits = self.engine.logits(np.stack(readable)) if readable else np.empty((0, len(self.classes)))
+        rows = iter(np.exp(log_softmax(logits)))
         for where, pixels in batch:
             if isinstance(pixels, str):
                 yield Answer(where, error=pixels)

@@ -186,8 +186,12 @@ def resolve(
         if architecture not in VARIANTS:
             raise SettingsError(f"unknown variant {architecture!r}{nearest(architecture, VARIANTS)}")
         architecture = VARIANTS[architecture]
-    changes = {"n_classes": n_classes, "in_channels": in_channels, "image_size": image_size}
-    return replace(architecture, **{name: value for name, value in changes.items() if value is not None})
+    return replace(
+        architecture,
+        n_classes=architecture.n_classes if n_classes is None else n_classes,
+        in_channels=architecture.in_channels if in_channels is None else in_channels,
+        image_size=architecture.image_size if image_size is None else image_size,
+    )
 
 
 def trace(architecture: Architecture) -> tuple[Op, ...]:

@@ -4,15 +4,14 @@ import time
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 
-from alexnet.data.batches import Augmentation, examples, normalise
+from alexnet.data.batches import Augmentation, examples
 from alexnet.data.source import Source
 from alexnet.data.store import Store
 from alexnet.errors import DataError
 from alexnet.network.architecture import resolve
 from alexnet.network.model import AlexNet
-from alexnet.training.loop import Position, Training, make_optimizer
+from alexnet.training.loop import Position, Training, make_optimizer, take_step
 from alexnet.training.plan import Plan
 from alexnet.training.runtime import Runtime, keep_memory
 from alexnet.training.settings import Settings
@@ -106,16 +105,11 @@ def _probe(plan: Plan, runtime: Runtime) -> None:
     model = AlexNet(plan.architecture)
     runtime.place(model)
     optimizer = make_optimizer(model, recipe, runtime)
-    pictures = runtime.move(torch.zeros(n, model.architecture.in_channels, size, size, dtype=torch.uint8))
-    labels = runtime.move(torch.zeros(n, dtype=torch.int64))
+    pictures = torch.zeros(n, model.architecture.in_channels, size, size, dtype=torch.uint8)
+    pictures, labels = pictures.contiguous(memory_format=torch.channels_last), torch.zeros(n, dtype=torch.int64)
     seconds = []
     for _ in range(4):
         began = time.perf_counter()
-        with runtime.autocast():
-            loss = F.cross_entropy(model(normalise(pictures)).float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        loss.item()
+        take_step(model, optimizer, runtime, pictures, labels, recipe.label_smoothing)
         seconds.append(time.perf_counter() - began)
     plan.pace.seconds[size] = min(seconds[1:]) / n

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from alexnet.data.batches import Augmentation, Examples, evaluation_batches, normalise, to_tensor, training_batches
 from alexnet.errors import RunError
@@ -120,7 +120,10 @@ def fit_steps(training: Training) -> Iterator[StepReport | EpochReport]:
         if position.leg is None:
             position.leg = training.plan.next_leg(position.progress, position.epoch)
         yield from _steps(training, position.leg)
+        ended = time.perf_counter()
         yield _finish_epoch(training, position.leg)
+        # Validation, and what the caller did with the report: saving takes its time too.
+        training.plan.pace.overhead = time.perf_counter() - ended
 
 
 def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
@@ -142,15 +145,8 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
         lr = plan.recipe.lr_at(leg.progress(position.step))
         for group in optimizer.param_groups:
             group["lr"] = lr
-        labels = training.runtime.move(labels)
-        with training.runtime.autocast():
-            logits = training.model(normalise(training.runtime.move(pictures)))
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=plan.recipe.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-        step_loss = loss.item()
+        smoothing = plan.recipe.label_smoothing
+        step_loss = take_step(training.model, optimizer, training.runtime, pictures, labels, smoothing)
         if not math.isfinite(step_loss):
             raise RunError(
                 f"the loss is {step_loss} at step {position.step + 1} of epoch {position.epoch + 1}; "
@@ -178,12 +174,29 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
             break
 
 
+def take_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    runtime: Runtime,
+    pictures: Tensor,
+    labels: Tensor,
+    label_smoothing: float,
+) -> float:
+    """Learn from one batch, ``(N, C, H, W)`` uint8 and labels ``(N,)``; return its mean loss in nats."""
+    with runtime.autocast():
+        logits = model(normalise(runtime.move(pictures)))
+    # The loss in float32: in bfloat16 the logarithm of a sum would round away what there is to learn.
+    loss = F.cross_entropy(logits.float(), runtime.move(labels), label_smoothing=label_smoothing)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
 def _finish_epoch(training: Training, leg: Leg) -> EpochReport:
     """Validate, and put the position at the beginning of the next epoch."""
     position, plan = training.position, training.plan
-    began = time.perf_counter()
     scores = validate(training, leg.size)
-    plan.pace.overhead = time.perf_counter() - began
     report = EpochReport(
         epoch=position.epoch + 1,
         train_loss=position.loss_sum / position.n_seen,

@@ -24,9 +24,10 @@ class Runtime:
         """Return the context in which to run the network."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def place(self, model: nn.Module) -> nn.Module:
+    def place(self, model: nn.Module) -> None:
         """Move a network to the device, its convolutions channels last, which is how they compute fastest."""
-        return model.to(self.device, memory_format=torch.channels_last)
+        model.to(self.device)
+        model.to(memory_format=torch.channels_last)
 
     def move(self, tensor: Tensor) -> Tensor:
         """Move a batch to the device."""
@@ -62,7 +63,7 @@ def _device(name: str) -> torch.device:
 
 def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         # Without these instructions bfloat16 is emulated and slower than float32.
         if not hasattr(torch.cpu, "get_capabilities"):  # older torch

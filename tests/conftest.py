@@ -1,0 +1,65 @@
+"""What the tests share: small real folders of pictures, and one trained network."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = Path(__file__).parents[2] / "shared"
+CLASSES = ("blue", "green", "red")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep prepared pictures out of the cache of whoever runs the tests."""
+    before = os.environ.get("ALEXNET_CACHE")
+    os.environ["ALEXNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["ALEXNET_CACHE"]
+    else:
+        os.environ["ALEXNET_CACHE"] = before
+
+
+def shared_data(name: str) -> Path:
+    """Return a folder of real pictures, or skip the test where there is none."""
+    folder = SHARED / "data" / name
+    if not folder.exists():
+        pytest.skip(f"needs the real pictures in {folder}")
+    return folder
+
+
+def coloured_picture(label: str, seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
+    """Return a noisy picture in which one of three colours is the strongest."""
+    channel = {"red": 0, "green": 1, "blue": 2}[label]
+    noise = np.random.default_rng(seed).integers(0, 120, (size[1], size[0], 3))
+    noise[..., channel] += 100
+    return Image.fromarray(noise.astype(np.uint8))
+
+
+def make_photos(root: Path, n_each: int = 20) -> Path:
+    """Make a folder of three classes, learned within seconds."""
+    for label in CLASSES:
+        (root / label).mkdir(parents=True)
+        for number in range(n_each):
+            coloured_picture(label, number).save(root / label / f"photo {number}.jpg")
+    return root
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of class folders; tests must not change it."""
+    return make_photos(tmp_path_factory.mktemp("data") / "photos", n_each=40)
+
+
+@pytest.fixture(scope="session")
+def trained_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a small network trained on ``photos``; tests must not change it."""
+    from alexnet import Settings, train
+
+    out = tmp_path_factory.mktemp("runs") / "photos"
+    settings = Settings(epochs=4, image_size=67, batch_size=16)
+    return train(photos, out=out, settings=settings, verbose=False).folder

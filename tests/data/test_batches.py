@@ -1,0 +1,104 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet.data.batches import (
+    Augmentation,
+    Examples,
+    count_steps,
+    evaluation_batches,
+    examples,
+    normalise,
+    to_tensor,
+    training_batches,
+)
+from alexnet.data.image import squash
+from alexnet.data.source import open_source
+from alexnet.data.split import split
+from alexnet.data.store import prepare
+
+MILD = Augmentation(area=(0.5, 1.0), aspect=4 / 3, flip=True)
+
+
+@pytest.fixture(scope="module")
+def data() -> Examples:
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
+    return Examples(pixels, np.arange(10), np.arange(10))
+
+
+def batches_of(data, **changes):
+    return list(
+        training_batches(data, **{"batch_size": 4, "size": 24, "augmentation": MILD, "seed": 1, "epoch": 0, **changes})
+    )
+
+
+def test_every_picture_once_an_epoch(data) -> None:
+    batches = batches_of(data)
+    assert [tuple(pictures.shape) for pictures, _ in batches] == [(4, 3, 24, 24), (4, 3, 24, 24), (2, 3, 24, 24)]
+    assert sorted(torch.cat([labels for _, labels in batches]).tolist()) == list(range(10))
+    assert batches[0][0].dtype == torch.uint8
+    assert batches[0][0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_batches_follow_from_seed_epoch_and_step(data) -> None:
+    whole, again, resumed = batches_of(data), batches_of(data), batches_of(data, start=1)
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(whole, again, strict=True))
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(whole[1:], resumed, strict=True))
+    assert not torch.equal(whole[0][0], batches_of(data, epoch=1)[0][0])
+    assert not torch.equal(whole[0][0], batches_of(data, seed=2)[0][0])
+
+
+def test_a_last_batch_of_one_is_left_out() -> None:
+    assert [count_steps(n, 4) for n in (1, 4, 5, 6, 8)] == [1, 1, 1, 2, 2]
+
+
+def test_a_whole_crop_without_a_flip_is_the_picture(data) -> None:
+    whole = Augmentation(area=(1.0, 1.0), aspect=1.0, flip=False)
+    for pictures, labels in batches_of(data, size=32, augmentation=whole):
+        assert np.array_equal(pictures.permute(0, 2, 3, 1).numpy(), data.pixels[labels.numpy()])
+
+
+def test_half_of_the_pictures_are_mirrored() -> None:
+    pixels = np.zeros((400, 8, 8, 3), dtype=np.uint8)
+    pixels[:, :, :4] = 200
+    data = Examples(pixels, np.arange(400), np.arange(400))
+    how = Augmentation(area=(1.0, 1.0), aspect=1.0, flip=True)
+    ((pictures, _),) = batches_of(data, batch_size=400, size=8, augmentation=how)
+    n_mirrored = int((pictures[:, 0, 0, 0] == 0).sum())
+    assert 150 < n_mirrored < 250
+
+
+def test_evaluation_shows_every_picture_once_in_order(data) -> None:
+    shown = np.concatenate(list(evaluation_batches(data, batch_size=3, size=16)))
+    assert np.array_equal(shown, np.stack([squash(pixels, 16) for pixels in data.pixels]))
+
+
+def test_leaving_early_ends_the_thread(data) -> None:
+    batches = training_batches(data, batch_size=2, size=24, augmentation=MILD, seed=0, epoch=0)
+    next(batches)
+    batches.close()
+    assert not any(thread.name == "alexnet-batches" for thread in threading.enumerate())
+
+
+def test_an_error_in_the_thread_reaches_the_caller(data) -> None:
+    broken = Examples(data.pixels, np.array([99]), np.array([0]))
+    with pytest.raises(IndexError):
+        batches_of(broken)
+
+
+def test_normalised_pictures_are_centred() -> None:
+    pictures = to_tensor(np.full((1, 2, 2, 3), 124, dtype=np.uint8))
+    assert torch.allclose(normalise(pictures)[0, 0], torch.tensor((124 / 255 - 0.485) / 0.229), atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert normalise(pictures).dtype == torch.bfloat16
+
+
+def test_labels_go_by_name(photos) -> None:
+    source = split(open_source(photos), seed=0)
+    chosen = examples(prepare(source), source, "test", ("red", "green", "blue"))
+    assert np.bincount(chosen.labels).tolist() == [4, 4, 4]
+    first = next(picture for picture in source.in_split("test"))
+    assert first.label == "blue"
+    assert chosen.labels[0] == 2

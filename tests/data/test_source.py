@@ -1,0 +1,102 @@
+import shutil
+
+import pytest
+
+from alexnet.data.source import natural_key, open_source
+from alexnet.errors import DataError
+
+from ..conftest import coloured_picture, make_photos, shared_data
+
+
+def test_class_folders(photos) -> None:
+    source = open_source(photos)
+    assert source.classes == ("blue", "green", "red")
+    assert len(source.pictures) == 120
+    assert {picture.split for picture in source.pictures} == {None}
+    assert source.pictures[2].path == "blue/photo 2.jpg"
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "validation", "Val"])
+def test_split_folders(tmp_path, val) -> None:
+    for split in ("train", val, "test"):
+        make_photos(tmp_path / split, n_each=1)
+    source = open_source(tmp_path)
+    assert source.classes == ("blue", "green", "red")
+    assert {picture.split for picture in source.pictures} == {"train", "val", "test"}
+
+
+def test_a_class_named_test_is_a_class(tmp_path) -> None:
+    for label in ("test", "control"):
+        (tmp_path / label).mkdir()
+        coloured_picture("red", 0).save(tmp_path / label / "a.png")
+    assert open_source(tmp_path).classes == ("control", "test")
+
+
+def test_classes_are_in_natural_order(tmp_path) -> None:
+    for label in ("10", "9", "1"):
+        (tmp_path / label).mkdir()
+        coloured_picture("red", 0).save(tmp_path / label / "a.PNG")
+    assert open_source(tmp_path).classes == ("1", "9", "10")
+    assert sorted(["b10", "b9", "a"], key=natural_key) == ["a", "b9", "b10"]
+
+
+def test_a_class_missing_from_val_shifts_nothing(tmp_path) -> None:
+    """ultralytics #13936: every later label was off by one."""
+    for split in ("train", "val"):
+        make_photos(tmp_path / split, n_each=2)
+    shutil.rmtree(tmp_path / "val" / "green")
+    source = open_source(tmp_path)
+    assert source.classes == ("blue", "green", "red")
+    assert {picture.label for picture in source.in_split("val")} == {"blue", "red"}
+    assert any("val has no pictures of 'green'" in remark for remark in source.remarks)
+
+
+def test_an_empty_class_is_kept_and_said(tmp_path) -> None:
+    make_photos(tmp_path / "photos", n_each=1)
+    (tmp_path / "photos" / "yellow").mkdir()
+    source = open_source(tmp_path / "photos")
+    assert "yellow" in source.classes
+    assert any("'yellow' has no pictures" in remark for remark in source.remarks)
+
+
+def test_other_files_are_counted_and_hidden_ones_ignored(tmp_path) -> None:
+    make_photos(tmp_path / "photos", n_each=1)
+    for name in ("notes.txt", ".DS_Store", "Thumbs.db"):
+        (tmp_path / "photos" / "red" / name).write_text("x")
+    source = open_source(tmp_path / "photos")
+    assert len(source.pictures) == 3
+    assert source.remarks == ("ignored 1 .txt: not pictures that can be read here",)
+
+
+def test_no_folder() -> None:
+    with pytest.raises(DataError, match="no folder 'nowhere'"):
+        open_source("nowhere")
+
+
+def test_no_pictures_says_what_is_there(tmp_path) -> None:
+    """pytorch/vision #2138."""
+    (tmp_path / "cats").mkdir()
+    for number in range(12):
+        (tmp_path / "cats" / f"{number}.heic").write_text("x")
+    with pytest.raises(DataError, match=r"found 12 \.heic"):
+        open_source(tmp_path)
+
+
+def test_pictures_without_class_folders(tmp_path) -> None:
+    coloured_picture("red", 0).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="1 pictures but no class folders"):
+        open_source(tmp_path)
+
+
+def test_digits_need_no_download() -> None:
+    source = open_source("digits")
+    assert len(source.pictures) == 1797
+    assert source.classes == tuple("0123456789")
+    assert not source.mirror_safe
+    assert source.reader.decode(source.pictures[0].path, None).shape == (32, 32, 3)
+
+
+def test_real_photos() -> None:
+    source = open_source(shared_data("trashnet5"))
+    assert len(source.pictures) == 2390
+    assert [len(source.in_split(name)) for name in ("train", "val", "test")] == [1677, 311, 402]

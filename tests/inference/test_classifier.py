@@ -1,0 +1,69 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet import Classifier, load
+from alexnet.errors import PictureError, SettingsError
+
+
+@pytest.fixture(scope="module")
+def classifier(trained_run) -> Classifier:
+    return load(trained_run)
+
+
+def test_it_knows_what_it_learned(classifier, photos) -> None:
+    for label in classifier.classes:
+        answers = classifier.predict(photos / label)
+        assert len(answers) == 40
+        assert np.mean([answer.label == label for answer in answers]) > 0.9
+
+
+def test_probabilities_are_ranked_and_add_up(classifier, photos) -> None:
+    (answer,) = classifier.predict(photos / "red" / "photo 1.jpg")
+    probabilities = [each.probability for each in answer.predictions]
+    assert len(probabilities) == 3, "never more than there are classes"
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-9)
+    assert len(classifier.predict(photos / "red" / "photo 1.jpg", top=1)[0].predictions) == 1
+
+
+def test_company_changes_nothing(classifier, photos, tmp_path) -> None:
+    """LitServe, TorchServe: one undecodable picture failed everybody in its batch."""
+    folder = shutil.copytree(photos / "green", tmp_path / "mixed")
+    (folder / "photo 0.jpg").write_bytes(b"broken")
+    picture = folder / "photo 7.jpg"
+    (alone,) = classifier.predict(picture)
+    in_folder = {answer.path: answer for answer in classifier.answers([folder])}
+    assert in_folder[str(folder / "photo 0.jpg")].error == "not a picture in a known format"
+    assert len(in_folder) == 40
+    for mine, theirs in zip(alone.predictions, in_folder[str(picture)].predictions, strict=True):
+        assert mine.label == theirs.label
+        assert mine.probability == pytest.approx(theirs.probability, abs=1e-5)
+
+
+def test_paths_bytes_and_pillow_pictures_agree(classifier, photos) -> None:
+    path = photos / "blue" / "photo 3.jpg"
+    with Image.open(path) as picture:
+        answers = classifier.predict([path, str(path), path.read_bytes(), picture])
+    assert len({answer.predictions for answer in answers}) == 1
+
+
+def test_a_picture_that_cannot_be_read_is_named(classifier) -> None:
+    with pytest.raises(PictureError, match=r"gone\.jpg: there is no such file"):
+        classifier.predict("gone.jpg")
+    (answer,) = classifier.answers(["gone.jpg"])
+    assert answer.to_json() == {"path": "gone.jpg", "error": "there is no such file"}
+    with pytest.raises(PictureError):
+        _ = answer.label
+
+
+def test_a_folder_without_pictures_is_an_error(classifier, tmp_path) -> None:
+    (answer,) = classifier.answers([tmp_path])
+    assert answer.error == "it is a folder without pictures"
+
+
+def test_top_of_nothing_is_refused(classifier) -> None:
+    with pytest.raises(SettingsError, match="top is 0"):
+        classifier.predict([], top=0)
