@@ -14,24 +14,31 @@ def one_line(box: str, commands: Sequence[str]) -> str:
     """Return what a tyro error box says, as one line.
 
     Args:
-        box: what tyro printed.
+        box: what tyro printed, with or without line-drawing characters.
         commands: the names of the commands.
     """
-    lines = [line.strip("│ ").rstrip() for line in box.splitlines() if not line.startswith(("╭", "╰"))]
-    said = re.split(r"─{5,}", " ".join(lines))
-    message = " ".join(said[0].split())
-
+    message, *hints = _sections(box)[1:] or [box.strip()]
     if match := re.match(r"Unrecognized options: ([^,]+)", message):
         word = match[1].strip()
         if not word.startswith("-"):
             return f"unknown command or argument {word!r}{nearest(word, commands)}"
-        suggested = re.search(r"Perhaps you meant: +(--[\w-]+)", " ".join(said[1:])) if len(said) > 1 else None
+        suggested = re.search(r"Perhaps you meant: (--[\w-]+)", " ".join(hints))
         return f"unknown option {word}" + (f"; did you mean {suggested[1]}?" if suggested else "")
     if match := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", message):
         word, option, known = match[1], match[2], re.findall(r"'([^']*)'", match[3])
         return f"{option} cannot be {word!r}{nearest(word, known)}"
     if match := re.match(r"Error parsing (--[\w-]+): (.*)", message):
         return f"{match[1]}: {match[2]}"
+    if match := re.match(r"Missing from alexnet (\w+): (\S+)", message):
+        return f"{match[1]} needs {match[2]}"
     if match := re.match(r"Expected one of \{(.*)\}", message):
         return f"give a command: {match[1]}"
     return message.rstrip(".")
+
+
+def _sections(box: str) -> list[str]:
+    """Return the title, the message and the hints, each on one line: what stands between the box's rules."""
+    text = re.sub(r"^╭─+ (.*?) ─+╮$", r"\1\n-----", box, flags=re.MULTILINE)
+    lines = [line.strip("│| ") for line in text.splitlines()]
+    parts = re.split(r"(?:^|\n)[─╰╯-]{5,}(?:\n|$)", "\n".join(lines))
+    return [" ".join(part.split()) for part in parts if part.strip()]

@@ -94,7 +94,9 @@ class Plan:
         n_steps = max(1, min(self.n_steps, round(self.n_steps * n_left / n_legs)))
         if n_legs == 1:  # whatever the recipe says: the network must have seen the size it will be used at
             return Leg(self.architecture.image_size, n_steps, progress, 1.0)
-        return Leg(self.size_at(progress), n_steps, progress, progress + (1 - progress) / n_legs)
+        # Rounded, so that after eight tenths of the way progress is 0.8 and not a hair below.
+        stop = round(progress + (1 - progress) / n_legs, 9)
+        return Leg(self.size_at(progress), n_steps, progress, stop)
 
     def epochs_that_fit(self, seconds: float, progress: float = 0.0) -> float:
         """Return how many epochs fit into the time if they are spread over the rest of the way."""

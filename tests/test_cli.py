@@ -1,0 +1,320 @@
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from alexnet import cli
+from alexnet.network.architecture import resolve
+from alexnet.network.diagram import mermaid
+
+from .conftest import coloured_picture, make_photos
+
+GOLDEN = Path(__file__).parent / "golden" / "alexnet_table.txt"
+QUICK = ("--epochs", "1", "--image-size", "67", "--batch-size", "16")
+
+
+def alexnet(*arguments: object) -> int:
+    """Run a command line in this process and return its exit status."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(argument) for argument in arguments])
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def one_error(capsys) -> str:
+    """Return the one line on stderr, where nothing is on stdout."""
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert lines[-1].startswith("error: ")
+    assert "Traceback" not in err
+    assert sum(line.startswith("error: ") for line in lines) == 1
+    return lines[-1]
+
+
+# What is imported
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    script = "import sys, alexnet, alexnet.cli; print(sorted({'torch', 'numpy', 'PIL', 'rich'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_drawing_needs_no_torch() -> None:
+    script = """
+import sys
+from alexnet.cli import run
+run(["summary", "--as", "mermaid"])
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_public_names_are_there() -> None:
+    import alexnet as package
+
+    assert package.__all__ == [
+        "AlexNet", "AlexNetError", "Architecture", "Classifier", "RECIPES", "Recipe", "Settings", "VARIANTS",
+        "evaluate", "load", "summary", "train",
+    ]  # fmt: skip
+    assert all(getattr(package, name) is not None for name in package.__all__)
+    assert not hasattr(package, "nonsense")
+
+
+# summary
+
+
+def test_summary_prints_the_table_and_nothing_else(capsys) -> None:
+    assert alexnet("summary", "--n-classes", "3") == 0
+    assert capsys.readouterr().out == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_summary_draws_and_counts(capsys) -> None:
+    assert alexnet("summary", "--as", "mermaid", "--n-classes", 7, "--image-size", 128) == 0
+    assert capsys.readouterr().out == mermaid(resolve(n_classes=7, image_size=128)) + "\n"
+    assert alexnet("summary", "--as", "json", "--in-channels", 1) == 0
+    assert json.loads(capsys.readouterr().out)["architecture"]["in_channels"] == 1
+
+
+# help and usage
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
+def test_help_names_every_option_and_says_what_it_does(capsys, command) -> None:
+    assert alexnet(*command, "--help") == 0
+    out = capsys.readouterr().out
+    assert "{None}" not in out
+    for name in cli.COMMANDS if not command else ():
+        assert name in out
+
+
+def test_the_options_of_train_are_these(capsys) -> None:
+    """A new option is a decision: it changes this list."""
+    alexnet("train", "--help")
+    out = capsys.readouterr().out
+    options = set(re.findall(r"^[│| ]+(?:-h, )?(--[a-z][\w-]+)", out, flags=re.MULTILINE))
+    assert options == {
+        "--help", "--out", "--resume", "--recipe", "--variant", "--epochs", "--time-limit", "--image-size",
+        "--batch-size", "--lr", "--flip", "--seed", "--device", "--precision", "--checkpoint-minutes",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--variant", "batchnrm"], "--variant cannot be 'batchnrm'; did you mean 'batchnorm'?"),
+        (["train", "--recipe", "modren"], "--recipe cannot be 'modren'; did you mean 'modern'?"),
+        (["train", "--epoch", "3"], "unknown option --epoch; did you mean --epochs?"),
+        (["train", "--epochs", "many"], "--epochs: invalid literal for int() with base 10: 'many'"),
+        (["trian"], "unknown command or argument 'trian'; did you mean 'train'?"),
+        (["summary", "--as", "tabel"], "--as cannot be 'tabel'; did you mean 'table'?"),
+        (["evaluate", "x", "--split", "tset"], "--split cannot be 'tset'; did you mean 'test'?"),
+        (["predict", "x"], "predict needs at least one picture"),
+        (["evaluate"], "evaluate needs MODEL"),
+        ([], "give a command: summary, prepare, train, evaluate, predict"),
+    ],
+)
+def test_wrong_usage_is_one_line_with_the_nearest_word(capsys, arguments, message) -> None:
+    assert alexnet(*arguments) == 2
+    _, err = capsys.readouterr()
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
+    assert message in err
+
+
+# train, and what is wrong with data and settings
+
+
+def test_train_evaluate_predict(photos, tmp_path, capsys) -> None:
+    run = tmp_path / "run"
+    assert alexnet("train", photos, "--out", run, *QUICK) == 0
+    out, err = capsys.readouterr()
+    assert str(run) in out
+    assert "96 train, 12 val and 12 test pictures of 3 classes" in err
+    assert "epoch   1  67 px" in err
+
+    assert alexnet("evaluate", run, photos, "--split", "test", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert list(scores) == ["n_images", "top1", "top5", "loss", "ece", "per_class", "confusion"]
+    assert scores["n_images"] == 12
+
+    assert alexnet("predict", run, photos / "red" / "photo 0.jpg", "--format", "json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert sum(each["probability"] for each in answer["predictions"]) == pytest.approx(1)
+    assert {each["label"] for each in answer["predictions"]} == {"red", "green", "blue"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "nowhere"], ["no folder 'nowhere'", "class folders"]),
+        (["train", "digits", "--image-size", "50"], ["50", "67"]),
+        (["summary", "--n-classes", "0"], ["n_classes is 0", "at least 1"]),
+        (["summary", "--image-size", "50"], ["67"]),
+        (["train", "--lr", "0"], ["lr is 0"]),
+        (["train", "--batch-size", "1"], ["batch_size is 1"]),
+        (["train", "--epochs", "0"], ["epochs is 0"]),
+        (["train", "--time-limit", "soon"], ["time_limit is 'soon'", "10m"]),
+        (["train", "--device", "gpu"], ["unknown device 'gpu'", "cpu"]),
+        (["train", "--resume", "nowhere"], ["no run at 'nowhere'"]),
+        (["train", "digits", "--resume", "x"], ["--resume", "leave out"]),
+        (["train", "--resume", "x", "--epochs", "3"], ["--resume", "leave out"]),
+        (["evaluate", "nowhere"], ["no model at 'nowhere'"]),
+        (["predict", "nowhere", "x.jpg"], ["no model at 'nowhere'"]),
+        (["prepare", "nowhere"], ["no folder 'nowhere'"]),
+        (["prepare", "digits", "--size", "0"], ["size is 0"]),
+    ],
+)
+def test_bad_input_is_one_line(capsys, tmp_path, monkeypatch, arguments, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert alexnet(*arguments) == 1
+    line = one_error(capsys)
+    assert all(word in line for word in words), line
+    assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "heic" / "cats").mkdir(parents=True)
+    (tmp_path / "heic" / "cats" / "a.heic").write_text("x")
+    assert alexnet("train", "heic") == 1
+    assert "found 1 .heic" in one_error(capsys)
+
+    (tmp_path / "one" / "cats").mkdir(parents=True)
+    coloured_picture("red", 0).save(tmp_path / "one" / "cats" / "a.png")
+    assert alexnet("train", "one") == 1
+    assert "one class only ('cats')" in one_error(capsys)
+
+    assert alexnet("train", "--resume", "one") == 1
+    assert "not a run folder" in one_error(capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_another_run_is_never_overwritten(capsys, trained_run, photos) -> None:
+    assert alexnet("train", photos, "--out", trained_run, *QUICK) == 1
+    assert "never overwritten" in one_error(capsys)
+
+
+def test_imperfect_data_is_warned_of_and_learned_from(capsys, tmp_path) -> None:
+    for split in ("train", "val"):
+        make_photos(tmp_path / "photos" / split, n_each=6)
+    shutil.rmtree(tmp_path / "photos" / "val" / "green")
+    (tmp_path / "photos" / "train" / "yellow").mkdir()
+    (tmp_path / "photos" / "train" / "red" / "photo 1.jpg").write_bytes(b"broken")
+    assert alexnet("train", tmp_path / "photos", "--out", tmp_path / "run", *QUICK) == 0
+    err = capsys.readouterr().err
+    assert "warning: class 'yellow' has no pictures" in err
+    assert "warning: val has no pictures of 'green'" in err
+    assert "warning: skipped train/red/photo 1.jpg: not a picture in a known format" in err
+    assert "skipped 1 unreadable picture" in err
+    assert "17 train, 12 val and 0 test pictures of 4 classes" in err
+    config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
+    assert config["classes"] == ["blue", "green", "red", "yellow"]
+
+
+def test_prepare_says_where(capsys, photos) -> None:
+    assert alexnet("prepare", photos, "--size", "32") == 0
+    out = capsys.readouterr().out
+    assert "120 pictures of 3 classes, 32 px" in out
+    assert Path(out.split("prepared in ")[1].strip()).is_dir()
+
+
+# evaluate and predict
+
+
+def test_evaluate_shows_tables(capsys, trained_run) -> None:
+    assert alexnet("evaluate", trained_run) == 0
+    out = capsys.readouterr().out
+    assert "12 test pictures" in out
+    assert "top-1" in out
+    assert "top-3" in out, "with three classes there is no top-5"
+    assert "true \\ answered" in out
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
+def test_a_damaged_model_is_one_line(capsys, trained_run, tmp_path, photos, damage) -> None:
+    folder = Path(shutil.copytree(trained_run / "model", tmp_path / "model"))
+    weights = folder / "model.safetensors"
+    if damage == "missing":
+        weights.unlink()
+    else:
+        weights.write_bytes(weights.read_bytes()[:1000] if damage == "truncated" else b"PK\x03\x04 a zip file")
+    for arguments in (("predict", folder, photos), ("evaluate", folder, photos)):
+        assert alexnet(*arguments) == 1
+        assert str(folder) in one_error(capsys)
+
+
+def test_one_bad_picture_never_stops_the_others(capsys, trained_run, photos, tmp_path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"bad")
+    good = photos / "red" / "photo 1.jpg"
+    assert alexnet("predict", trained_run, good, tmp_path / "bad.jpg", good, "--format", "json") == 1
+    first, bad, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first == last
+    assert bad == {"path": str(tmp_path / "bad.jpg"), "error": "not a picture in a known format"}
+
+
+def test_csv_and_words(capsys, trained_run, photos) -> None:
+    assert alexnet("predict", trained_run, photos / "red", "--format", "csv", "--top", 2) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert len(rows) == 40
+    assert list(rows[0]) == ["path", "label_1", "probability_1", "label_2", "probability_2", "error"]
+    assert alexnet("predict", trained_run, photos / "red" / "photo 2.jpg") == 0
+    assert "photo 2.jpg  red " in capsys.readouterr().out
+
+
+# Stopping and going on, in processes of their own
+
+
+def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "alexnet", *(str(argument) for argument in arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=cwd, stdout=pipe, stderr=pipe, text=True, env=os.environ)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:
+    process = start("train", photos, "--out", "run", "--epochs", 4, "--image-size", 67, "--batch-size", 8, cwd=tmp_path)
+    wait_for(tmp_path / "run" / "checkpoint" / "000001-00000000", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "run" / "model").exists()
+
+    assert alexnet("predict", tmp_path / "run", photos) == 1
+    assert "--resume" in one_error(capsys)
+    assert alexnet("train", "--resume", tmp_path / "run") == 0
+    assert "going on after epoch" in capsys.readouterr().err
+    epochs = [json.loads(line)["epoch"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2, 3, 4]
+    assert alexnet("evaluate", tmp_path / "run") == 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_stops(photos, tmp_path, number, status) -> None:
+    process = start(
+        "train", photos, "--out", "run", "--epochs", 50, "--image-size", 67, "--batch-size", 8, cwd=tmp_path
+    )
+    wait_for(tmp_path / "run" / "checkpoint" / "000001-00000000", process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "go on with: alexnet train --resume run" in err
+    assert "Traceback" not in err
+    newest = max(path.name for path in (tmp_path / "run" / "checkpoint").iterdir())
+    assert newest > "000001-00000000"

@@ -1,0 +1,62 @@
+"""Every code block of the documents is run, in order, in a folder with a folder ``photos``."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alexnet.cli import run as run_alexnet
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def code_blocks(document: Path) -> list[tuple[str, str]]:
+    return re.findall(r"^```(\w*)\n(.*?)^```$", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def run_shell(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    if not words:
+        return
+    if words[0] == "make":
+        # make would install and train anew; that its target exists is what can be said here.
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.M), line
+    elif words[0] == "alexnet":
+        assert run_alexnet(words[1:]) == 0, line
+    elif words[:3] == ["python", "-m", "benchmarks.training"]:
+        subprocess.run([sys.executable, *words[1:], "--help"], cwd=ROOT, check=True, capture_output=True)
+    else:
+        pytest.fail(f"nobody knows how to run {line!r}")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_code_blocks_run(document, photos, tmp_path, monkeypatch, capsys) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    (tmp_path / "photos" / "blue").rename(tmp_path / "photos" / "glass")
+    monkeypatch.chdir(tmp_path)
+    for language, code in code_blocks(document):
+        # The time is what a reader has; a test has less.
+        quick = re.sub(r"\b\d+m\b", "4s", code)
+        if language == "bash":
+            for line in quick.splitlines():
+                run_shell(line)
+        elif language == "python":
+            exec(compile(quick, document.name, "exec"), {})
+        else:
+            assert language == "text", f"a block of {language!r} that nobody runs"
+
+
+def test_links_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_documents_name_no_machine() -> None:
+    assert os.fspath(ROOT) not in "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)

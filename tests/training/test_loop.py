@@ -1,0 +1,95 @@
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet import AlexNet, Architecture
+from alexnet.data.batches import Augmentation, Examples
+from alexnet.errors import RunError
+from alexnet.training.loop import EpochReport, Position, Training, fit, fit_steps, make_optimizer
+from alexnet.training.plan import Plan
+from alexnet.training.recipe import MODERN, change
+from alexnet.training.runtime import detect
+
+NET = Architecture(hidden=(16,), n_classes=2, image_size=67)
+
+
+def make_training(lr: float = 0.02, n_epochs: int = 3, device_precision: str = "auto") -> Training:
+    """Bright against dark pictures: learned within a few steps."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 48)
+    pixels = (rng.integers(0, 100, (48, 32, 32, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
+    data = Examples(pixels, np.arange(48), labels)
+    recipe = change(MODERN, batch_size=16, lr=lr)
+    runtime = detect("cpu", device_precision)
+    torch.manual_seed(0)
+    model = AlexNet(NET)
+    runtime.place(model)
+    plan = Plan(recipe=recipe, architecture=NET, n_examples=48, n_epochs=n_epochs)
+    optimizer = make_optimizer(model, recipe, runtime)
+    how = Augmentation((0.5, 1.0), 4 / 3, flip=True)
+    return Training(model, optimizer, plan, data, data, ("dark", "bright"), how, runtime, 0, Position())
+
+
+def test_it_learns_and_reports() -> None:
+    reports = list(fit(make_training(n_epochs=6)))
+    assert [report.epoch for report in reports] == [1, 2, 3, 4, 5, 6]
+    assert reports[-1].train_loss < reports[0].train_loss
+    assert reports[-1].val_top1 > 0.9
+    assert reports[-1].lr < reports[1].lr
+    assert all(report.images_per_second > 0 and report.image_size == 67 for report in reports)
+
+
+def test_steps_are_reported_in_between() -> None:
+    reports = list(fit_steps(make_training(n_epochs=2)))
+    assert [isinstance(report, EpochReport) for report in reports] == [False] * 3 + [True] + [False] * 3 + [True]
+    assert [report.step for report in reports if not isinstance(report, EpochReport)] == [1, 2, 3, 1, 2, 3]
+    assert reports[-2].progress == 1
+
+
+@pytest.mark.parametrize("n_steps", [1, 3, 4, 5])
+def test_stopped_anywhere_and_resumed_it_ends_the_same_to_the_bit(n_steps) -> None:
+    whole = make_training()
+    list(fit(whole))
+
+    first = make_training()
+    for number, _ in enumerate(fit_steps(first), start=1):
+        if number == n_steps:
+            break
+    second = make_training()
+    second.model.load_state_dict(first.model.state_dict())
+    second.optimizer.load_state_dict(first.optimizer.state_dict())
+    second.position = copy.deepcopy(first.position)
+    list(fit(second))
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, second.model.state_dict()[name]), name
+
+
+def test_the_same_seed_gives_the_same_network() -> None:
+    a, b = make_training(), make_training()
+    assert [report.train_loss for report in fit(a)] == [report.train_loss for report in fit(b)]
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step() -> None:
+    """pytorch #40497."""
+    training = make_training(lr=0.02)
+    with torch.no_grad():
+        training.model.fc6.linear.weight.fill_(math.inf)
+    with pytest.raises(RunError, match="step 1 of epoch 1"):
+        list(fit(training))
+
+
+def test_weight_decay_leaves_norms_and_biases_alone() -> None:
+    training = make_training()
+    decayed, spared = training.optimizer.param_groups
+    assert decayed["weight_decay"] == MODERN.weight_decay
+    assert spared["weight_decay"] == 0
+    assert all(parameter.ndim == 1 for parameter in spared["params"])
+    assert len(decayed["params"]) + len(spared["params"]) == len(list(training.model.parameters()))
+
+
+def test_fp32_can_be_asked_for() -> None:
+    (report,) = fit(make_training(device_precision="fp32", n_epochs=1))
+    assert report.epoch == 1

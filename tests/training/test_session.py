@@ -1,0 +1,125 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from alexnet import Settings, load, train
+from alexnet.errors import DataError, RunError
+from alexnet.training.loop import EpochReport
+from alexnet.training.run import Run
+from alexnet.training.session import Session
+
+QUICK = Settings(epochs=2, image_size=67, batch_size=32)
+
+
+def test_a_run_folder_holds_what_is_promised(trained_run) -> None:
+    names = {path.name for path in trained_run.iterdir()}
+    assert names == {"settings.json", "metrics.jsonl", "splits.csv", "checkpoint", "model"}
+    assert {path.name for path in (trained_run / "model").iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "README.md",
+    }
+    lines = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    promised = {"epoch", "train_loss", "val_loss", "val_top1", "lr", "seconds", "images_per_second"}
+    assert promised <= set(lines[0])
+    saved = json.loads((trained_run / "settings.json").read_text())
+    assert saved["image_size"] == saved["resolved"]["image_size"] == 67
+    assert saved["resolved"]["recipe"]["batch_size"] == 16
+
+
+def test_only_the_newest_checkpoints_are_kept(trained_run) -> None:
+    names = sorted(path.name for path in (trained_run / "checkpoint").iterdir())
+    assert names == ["000003-00000000", "000004-00000000"]
+
+
+@pytest.mark.parametrize("n_reports", [2, 4, 5])
+def test_stopped_and_resumed_it_ends_the_same_to_the_bit(photos, tmp_path, n_reports) -> None:
+    whole = train(photos, out=tmp_path / "whole", settings=QUICK, verbose=False)
+
+    session = Session.start(photos, tmp_path / "broken", QUICK)
+    for number, _ in enumerate(session.reports(), start=1):
+        if number == n_reports:
+            break
+    session.save()
+    resumed = Session.resume(tmp_path / "broken")
+    list(resumed.reports())
+    expected = load_file(whole.model_folder / "model.safetensors")
+    for name, tensor in load_file(tmp_path / "broken" / "model" / "model.safetensors").items():
+        assert torch.equal(tensor, expected[name]), name
+    assert [line["epoch"] for line in resumed.run.metrics()] == [1, 2]
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(photos, tmp_path) -> None:
+    Session.start(photos, tmp_path / "run", QUICK)
+    list(Session.resume(tmp_path / "run").reports())
+    assert load(tmp_path / "run").classes == ("blue", "green", "red")
+
+
+def test_a_metrics_line_cut_short_is_dropped(photos, tmp_path) -> None:
+    session = Session.start(photos, tmp_path / "run", QUICK)
+    next(report for report in session.reports() if isinstance(report, EpochReport))
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 2, "train')
+    list(Session.resume(tmp_path / "run").reports())
+    assert [line["epoch"] for line in Run(tmp_path / "run").metrics()] == [1, 2]
+
+
+def test_a_damaged_checkpoint_is_named(photos, tmp_path) -> None:
+    session = Session.start(photos, tmp_path / "run", QUICK)
+    next(report for report in session.reports() if isinstance(report, EpochReport))
+    (checkpoint,) = (tmp_path / "run" / "checkpoint").iterdir()
+    (checkpoint / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(RunError, match=r"checkpoint .* is damaged"):
+        Session.resume(tmp_path / "run")
+
+
+def test_a_run_is_never_overwritten(trained_run, photos) -> None:
+    before = (trained_run / "settings.json").read_text()
+    with pytest.raises(RunError, match="never overwritten"):
+        Session.start(photos, trained_run, QUICK)
+    assert (trained_run / "settings.json").read_text() == before
+
+
+def test_other_peoples_files_are_never_overwritten(photos, tmp_path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(RunError, match="not an empty folder"):
+        Session.start(photos, tmp_path, QUICK)
+
+
+def test_without_a_name_runs_are_numbered(photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = [Session.start(photos, None, QUICK).run.folder.as_posix() for _ in range(2)]
+    assert folders == ["runs/photos", "runs/photos-2"]
+
+
+def test_a_run_that_has_ended_is_not_resumed(trained_run) -> None:
+    with pytest.raises(RunError, match="has ended"):
+        Session.resume(trained_run)
+
+
+def test_resuming_what_is_no_run(tmp_path) -> None:
+    with pytest.raises(RunError, match="not a run folder"):
+        Session.resume(tmp_path)
+    with pytest.raises(RunError, match="no run at"):
+        Session.resume(tmp_path / "nowhere")
+
+
+def test_a_failed_start_leaves_nothing(tmp_path) -> None:
+    with pytest.raises(DataError):
+        Session.start(tmp_path / "nowhere", tmp_path / "run", QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_time_limit_chooses_a_size_and_ends_the_run(photos, tmp_path) -> None:
+    run = train(photos, out=tmp_path / "run", settings=Settings(time_limit="6s", batch_size=32), verbose=False)
+    resolved = run.settings()["resolved"]
+    assert resolved["image_size"] == 128, "60 px pictures are not blown up to 224 px"
+    assert run.is_finished
+
+
+def test_flipping_follows_the_data_unless_said(photos, tmp_path) -> None:
+    assert Session.start(photos, tmp_path / "a", QUICK).training.augmentation.flip
+    assert not Session.start("digits", tmp_path / "b", QUICK).training.augmentation.flip

@@ -1,0 +1,45 @@
+import pytest
+
+from alexnet import Settings
+from alexnet.errors import SettingsError
+from alexnet.training.settings import parse_duration
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400)])
+def test_durations(text, seconds) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-5m", "5y", "ten", "1m30s", "nan"])
+def test_what_is_no_duration(text) -> None:
+    with pytest.raises(SettingsError, match="10m"):
+        parse_duration(text)
+
+
+def test_json_round_trip() -> None:
+    settings = Settings(epochs=3, time_limit="5m", flip="off")
+    assert Settings.from_json(settings.to_json()) == settings
+    with pytest.raises(SettingsError, match="did you mean 'epochs'"):
+        Settings.from_json({"epoch": 3})
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"recipe": "modren"}, "did you mean 'modern'"),
+        ({"variant": "batchnrm"}, "did you mean 'batchnorm'"),
+        ({"image_size": 50}, "67"),
+        ({"seed": -1}, "seed is -1"),
+        ({"checkpoint_minutes": 0}, "checkpoint_minutes is 0"),
+        ({"precision": "fp8"}, "unknown precision"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_picture_is_read(bad, message) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings(**bad)
+
+
+def test_only_the_clock_decides_where_only_a_limit_is_given() -> None:
+    assert Settings().n_epochs() == 40
+    assert Settings(time_limit="1m").n_epochs() is None
+    assert Settings(time_limit="1m", epochs=7).n_epochs() == 7
