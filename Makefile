@@ -6,10 +6,11 @@ BIN := .venv/bin
 .PHONY: demo test slow lint types format
 
 demo: .venv/installed
-	rm -rf runs/demo
+	rm -rf runs/demo runs/demo-pictures
 	$(BIN)/alexnet train digits --out runs/demo --time-limit 2m
 	$(BIN)/alexnet evaluate runs/demo
-	$(BIN)/python -m examples.digits runs/demo
+	$(BIN)/python examples/digit_pictures.py runs/demo runs/demo-pictures
+	$(BIN)/alexnet predict runs/demo runs/demo-pictures --top 3
 
 test: .venv/installed
 	$(BIN)/pytest -m "not slow"
@@ -31,5 +32,5 @@ format: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@

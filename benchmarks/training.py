@@ -119,6 +119,9 @@ def main() -> None:
         print(json.dumps(SIDES[chosen.side](chosen.data, chosen.size, chosen.batch, chosen.steps)))
         return
 
+    n_train = len(split(open_source(chosen.data), seed=0).in_split("train"))
+    if n_train < chosen.batch:
+        parser.error(f"{chosen.data} has {n_train} training pictures, fewer than a batch of {chosen.batch}")
     print(f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores, {detect()}")
     print(f"{chosen.size} px, batch {chosen.batch}, {chosen.steps} steps a round; pictures a second:")
     figures: dict[str, list[float]] = {name: [] for name in SIDES}

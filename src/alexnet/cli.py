@@ -8,7 +8,7 @@ import functools
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
@@ -60,7 +60,8 @@ def prepare(data: Annotated[str, tyro.conf.arg(metavar="DATA")], /, *, size: int
 
     Args:
         data: A folder of class folders, one with train, val and test folders of those, or digits.
-        size: Side of the prepared pictures in pixels; less where all pictures are smaller.
+        size: Side of the prepared pictures in pixels; less where all pictures are smaller. Training takes 256, or 8/7
+            of an --image-size above 224.
     """
     from alexnet import display
     from alexnet.data import store
@@ -82,7 +83,7 @@ def train(
     data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = None,
     /,
     *,
-    out: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None,
+    out: Annotated[str | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: runs/NAME)")] = None,
     resume: Annotated[str | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")] = None,
     settings: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),  # noqa: B008
 ) -> int:
@@ -92,19 +93,14 @@ def train(
 
     Args:
         data: A folder of class folders, one with train, val and test folders of those, or digits.
-        out: The run folder to make; auto: runs/ and the data's name.
+        out: The run folder to make, NAME being the data's; a run is never overwritten.
         resume: A run folder to continue, with its own data and settings.
         settings: How to train.
     """
     from alexnet import display
     from alexnet.training.session import Session
 
-    if resume is None:
-        session = Session.start(data or "digits", out, settings, track=display.track)
-    elif data is None and out is None and settings == Settings():
-        session = Session.resume(resume, track=display.track)
-    else:
-        raise SettingsError("--resume continues a run with its own data and settings; leave out all others")
+    session = Session.open(data, out=out, settings=settings, resume=resume, track=display.track)
     display.introduce(session)
 
     with display.stop_on_signal() as stop:
@@ -113,23 +109,23 @@ def train(
                 session.save()
                 display.say(f"saved; go on with: alexnet train --resume {session.run.folder}")
                 return 128 + stop.number
-    print(f"trained: {session.run.folder}")
+    print(f"trained {session.run.folder}: val top-1 {session.run.metrics()[-1]['val_top1']:.3f}")
     return 0
 
 
 def evaluate(
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
-    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]")] = None,
+    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="(default: the run's own)")] = None,
     /,
     *,
     split: Literal["train", "val", "test"] | None = None,
-    json_: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    json_: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
 ) -> int:
     """Judge a trained network on labelled pictures.
 
     Args:
         model: A run folder, or the model folder in it.
-        data: Labelled pictures as for training; auto: the run's own.
+        data: Labelled pictures, as for training.
         split: Which part of them; auto: test, or everything where the data is not split.
         json_: Print one JSON object instead of tables.
     """
@@ -163,6 +159,8 @@ def predict(
 
     if not picture:
         raise UsageError("predict needs at least one picture or folder")
+    if top < 1:
+        raise SettingsError(f"top is {top}; it must be at least 1")
     classifier = load(model)
     top = min(top, len(classifier.classes))
     n_failed = 0
@@ -186,6 +184,8 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit: 0 done, 1 the data or settings are at fault, 2 wrong usage, 130 Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     try:
         status = run(sys.argv[1:] if arguments is None else arguments)
     except UsageError as error:
@@ -198,6 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Whoever read our output has seen enough, as in "alexnet predict ... | head".
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except OSError as error:
+        # A full disk, a folder that may not be written: the system's own words say what and where.
+        status = _fail(f"{error}; check the disk and the permissions", 1)
     sys.exit(status)
 
 
@@ -211,8 +214,9 @@ def run(arguments: Sequence[str]) -> int:
     said = io.StringIO()
     registry = ConstructorRegistry()
     registry.primitive_rule(_auto)
+    wants_help = bool({"-h", "--help"} & set(arguments))
     try:
-        with registry, contextlib.redirect_stderr(said):
+        with registry, contextlib.redirect_stderr(said), contextlib.nullcontext() if wants_help else _very_wide():
             command = tyro.extras.subcommand_cli_from_dict(
                 {name: _deferred(function) for name, function in COMMANDS.items()},
                 prog="alexnet",
@@ -236,25 +240,40 @@ def _deferred(function: Any) -> Any:
     return note
 
 
+@contextlib.contextmanager
+def _very_wide() -> Iterator[None]:
+    """Keep tyro from breaking what it says of wrong usage into lines, which ``one_line`` puts together again."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "2000"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+
+
 def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Show an option that may be None as one that may be "auto"."""
+    """Show an option that may be None as one that may be "auto"; text stays text, since a folder may be called so."""
     inner = [each for each in get_args(info.type) if each is not NoneType]
     if info.type_origin not in (Union, UnionType) or len(inner) != 1 or len(get_args(info.type)) != 2:
         return None
     kind = inner[0]
     choices = ("auto", *get_args(kind)) if get_origin(kind) is Literal else None
     convert = str if choices else kind
+    nothing = "none" if kind is str else "auto"
 
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar="{" + ",".join(choices) + "}" if choices else kind.__name__.upper(),
         choices=choices,
-        instance_from_str=lambda words: None if words[0] == "auto" else convert(words[0]),
+        instance_from_str=lambda words: None if words[0] == "auto" and kind is not str else convert(words[0]),
         is_instance=lambda value: value is None or isinstance(value, convert),
-        str_from_instance=lambda value: ["auto" if value is None else str(value)],
+        str_from_instance=lambda value: [nothing if value is None else str(value)],
     )
 
 
 def _fail(error: object, status: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     return status

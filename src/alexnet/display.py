@@ -26,7 +26,7 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def say(line: str) -> None:
     """Print one line, above the progress bar if there is one."""
-    console.print(line, markup=False)
+    console.print(line, markup=False, emoji=False)
 
 
 def warn_of(remarks: Iterable[str]) -> None:
@@ -54,7 +54,9 @@ def introduce(session: Session) -> None:
         f"{len(training.train)} train, {len(training.val)} val and {n_test} test pictures of "
         f"{len(source.classes)} classes"
     )
-    epochs = f"{plan.n_epochs} epochs" if plan.n_epochs else "as many epochs as the time allows"
+    epochs = (
+        f"{plan.n_epochs} epochs" if plan.deadline is None else f"up to {plan.n_epochs} epochs in the time there is"
+    )
     say(
         f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
         f"{runtime.precision} on {runtime.device}; run folder {session.run.folder}"
@@ -94,7 +96,10 @@ def show(reports: Iterable[StepReport | EpochReport]) -> Iterator[StepReport | E
             if isinstance(report, EpochReport):
                 say(str(report))
             else:
-                words_now = f"step {report.step}/{report.n_steps}  {report.images_per_second:.0f} pictures/s"
+                words_now = (
+                    f"step {report.step}/{report.n_steps}  loss {report.loss:.2f}  "
+                    f"{report.images_per_second:.0f} pictures/s"
+                )
                 left = clock(report.seconds_left)
                 progress.update(task, completed=report.progress, epoch=report.epoch, words=words_now, left=left)
             yield report

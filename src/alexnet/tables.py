@@ -9,6 +9,7 @@ from typing import Literal
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from alexnet.evaluation.scoring import Judged
 from alexnet.inference.classifier import Answer
@@ -31,12 +32,12 @@ def evaluation(judged: Judged) -> str:
     for score in scores.per_class:
         # Without any picture of a class there is nothing to recall.
         recall = f"{score.recall:.3f}" if score.n_images else "-"
-        classes.add_row(score.label, str(score.n_images), recall, f"{score.precision:.3f}")
+        classes.add_row(Text(score.label), str(score.n_images), recall, f"{score.precision:.3f}")
     parts = [head, _text(classes)]
     if len(scores.per_class) <= MOST_CONFUSION_COLUMNS:
         matrix = _table("true \\ answered", *(score.label for score in scores.per_class))
         for score, row in zip(scores.per_class, scores.confusion, strict=True):
-            matrix.add_row(score.label, *(str(count) if count else "." for count in row))
+            matrix.add_row(Text(score.label), *(str(count) if count else "." for count in row))
         parts += ["", _text(matrix)]
     return "\n".join(parts)
 
@@ -86,9 +87,9 @@ def _answer_csv(top: int) -> Callable[[Answer], str]:
 
 def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first)
+    table.add_column(Text(first))
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     return table
 
 

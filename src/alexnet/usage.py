@@ -21,7 +21,9 @@ def one_line(box: str, commands: Sequence[str]) -> str:
     if match := re.match(r"Unrecognized options: ([^,]+)", message):
         word = match[1].strip()
         if not word.startswith("-"):
-            return f"unknown command or argument {word!r}{nearest(word, commands)}"
+            if any(hint.startswith("Available subcommands") for hint in hints):
+                return f"unknown command {word!r}{nearest(word, commands)}"
+            return f"unexpected argument {word!r}; put a name that holds spaces in quotes"
         suggested = re.search(r"Perhaps you meant: (--[\w-]+)", " ".join(hints))
         return f"unknown option {word}" + (f"; did you mean {suggested[1]}?" if suggested else "")
     if match := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", message):

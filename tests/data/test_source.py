@@ -1,8 +1,10 @@
 import shutil
+import sys
 
 import pytest
 
 from alexnet.data.source import natural_key, open_source
+from alexnet.data.store import prepare
 from alexnet.errors import DataError
 
 from ..conftest import coloured_picture, make_photos, shared_data
@@ -30,6 +32,29 @@ def test_a_class_named_test_is_a_class(tmp_path) -> None:
         (tmp_path / label).mkdir()
         coloured_picture("red", 0).save(tmp_path / label / "a.png")
     assert open_source(tmp_path).classes == ("control", "test")
+
+
+def test_a_class_named_train_is_a_class(tmp_path) -> None:
+    for label in ("train", "bus"):
+        (tmp_path / label).mkdir()
+        coloured_picture("red", 0).save(tmp_path / label / "a.png")
+    assert open_source(tmp_path).classes == ("bus", "train")
+
+
+def test_folders_beside_the_splits_are_named(tmp_path) -> None:
+    make_photos(tmp_path / "train", n_each=1)
+    (tmp_path / "notes").mkdir()
+    assert open_source(tmp_path).remarks == ("ignored 'notes' beside 'train'",)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_in_a_circle_or_to_nowhere(tmp_path) -> None:
+    photos = make_photos(tmp_path / "photos", n_each=1)
+    (photos / "red" / "loop").symlink_to(photos / "red")
+    (photos / "red" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    source = open_source(photos)
+    assert len(source.pictures) == 4
+    assert prepare(source).skipped == {"red/gone.jpg": "there is no such file"}
 
 
 def test_classes_are_in_natural_order(tmp_path) -> None:

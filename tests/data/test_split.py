@@ -1,10 +1,11 @@
+import os
 import random
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from alexnet.data.source import open_source
+from alexnet.data.source import Picture, open_source
 from alexnet.data.split import apply_splits, split, write_splits
 from alexnet.errors import DataError
 
@@ -32,6 +33,7 @@ def test_splits_that_are_there_are_kept_and_val_is_taken_from_train(tmp_path) ->
         make_photos(tmp_path / name, n_each=10)
     pictures = split(open_source(tmp_path), seed=0).pictures
     assert Counter(picture.split for picture in pictures) == {"train": 27, "val": 3, "test": 30}
+    assert [picture.path for picture in pictures] == [picture.path for picture in open_source(tmp_path).pictures]
     assert all(picture.path.startswith("test/") == (picture.split == "test") for picture in pictures)
 
 
@@ -40,6 +42,13 @@ def test_written_splits_are_read_back(photos, tmp_path) -> None:
     write_splits(tmp_path / "splits.csv", source)
     assert (tmp_path / "splits.csv").read_text().startswith("path,label,split\nblue/photo 0.jpg,blue,")
     assert apply_splits(open_source(photos), tmp_path / "splits.csv") == source
+
+
+def test_names_that_are_no_text_are_written_too(photos, tmp_path) -> None:
+    strange = Picture(os.fsdecode(b"red/caf\xe9.jpg"), "red", "train")
+    source = open_source(photos).with_pictures((strange,))
+    write_splits(tmp_path / "splits.csv", source)
+    assert apply_splits(source, tmp_path / "splits.csv") == source
 
 
 def test_a_picture_that_has_gone_is_named(photos, tmp_path) -> None:

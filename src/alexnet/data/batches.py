@@ -16,6 +16,9 @@ from alexnet.data.image import MEAN, STD, Pixels, squash
 from alexnet.data.source import Source
 from alexnet.data.store import Store
 
+# Streams of random numbers that have nothing to do with one another.
+_ORDER, _CROPS = 1, 2
+
 Integers = npt.NDArray[np.int64]
 Batch = TypeVar("Batch")
 
@@ -73,17 +76,17 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield steps ``start`` to ``stop`` of one epoch: pictures ``(N, 3, size, size)`` uint8 and labels ``(N,)``.
 
-    Every picture appears once an epoch; the last batch holds what is left. The order follows from (seed, epoch) and
-    each batch's crops from (seed, epoch, step), so a resumed epoch goes on with the very pictures it would have had.
-    The next batches are made by a thread while the caller computes.
+    Every picture appears once an epoch; the last batch holds what is left, unless that is a single one. The order
+    follows from (seed, epoch) and each batch's crops from (seed, epoch, step), so a resumed epoch goes on with the very
+    pictures it would have had. The next batches are made by a thread while the caller computes.
     """
-    order = np.random.default_rng((seed, epoch)).permutation(len(data))
+    order = np.random.default_rng((seed, epoch, 0, _ORDER)).permutation(len(data))
     n_steps = count_steps(len(data), batch_size)
 
     def make() -> Iterator[tuple[Tensor, Tensor]]:
         for step in range(start, n_steps if stop is None else min(stop, n_steps)):
             chosen = order[step * batch_size : (step + 1) * batch_size]
-            randomness = np.random.default_rng((seed, epoch, step))
+            randomness = np.random.default_rng((seed, epoch, step, _CROPS))
             pictures = _crop(data.pixels, data.rows[chosen], size, augmentation, randomness)
             yield pictures, torch.from_numpy(data.labels[chosen])
 

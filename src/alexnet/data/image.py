@@ -59,11 +59,16 @@ def decode(source: Path | str | bytes, *, min_side: int | None = None, where: st
             _check_size(picture)
             if min_side is not None:
                 picture.draft(None, (min_side, min_side))
-            return np.asarray(_to_rgb(_upright(picture)))
+            return to_pixels(picture)
     except _RefusedError as refused:
         raise PictureError(where, str(refused)) from None
     except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
         raise PictureError(where, _reason(source, error)) from error
+
+
+def to_pixels(picture: Image.Image) -> Pixels:
+    """Return an opened Pillow picture upright as ``(H, W, 3)`` uint8 RGB; Pillow's errors pass through."""
+    return np.asarray(_to_rgb(_upright(picture)))
 
 
 def measure(source: Path | str | bytes) -> tuple[int, int]:
@@ -173,6 +178,13 @@ def _lab_to_rgb(picture: Image.Image) -> Image.Image:
     return converted
 
 
+def _is_empty(source: Path | str | bytes) -> bool:
+    try:
+        return not (source if isinstance(source, bytes) else Path(source).stat().st_size)
+    except OSError:
+        return False
+
+
 def _reason(source: Path | str | bytes, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
@@ -180,12 +192,13 @@ def _reason(source: Path | str | bytes, error: Exception) -> str:
         return "it is a folder without pictures"
     if isinstance(error, PermissionError):
         return "no permission to read it"
-    n_bytes = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-    if n_bytes == 0:
+    if _is_empty(source):
         return "the file is empty"
     if isinstance(error, Image.DecompressionBombError):
         return f"it claims more than the {MAX_PIXELS:,} pixels allowed"
     if isinstance(error, UnidentifiedImageError):
         return "not a picture in a known format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     words = " ".join(str(error).split()) or type(error).__name__
     return f"damaged ({words})"

@@ -102,27 +102,34 @@ def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
 
 def _open_folder(root: Path) -> Source:
     folders = _subfolders(root)
-    # Only a folder with a train folder is split already: "test" alone may well be somebody's class.
-    split_folders = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
-    is_split = set(split_folders) == set(folders) or "train" in split_folders.values()
+    # A class may well be called "train" or "test": folders of splits hold class folders, and those of classes do not.
+    splits = {
+        name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES and _subfolders(root / name)
+    }
+    if set(splits) != set(folders) and "train" not in splits.values():
+        splits = {}
 
     pictures: list[Picture] = []
     classes: set[str] = set()
     others: Counter[str] = Counter()
-    for top, split in split_folders.items() if is_split else [("", None)]:
+    for top, split in splits.items() if splits else [("", None)]:
         for label in _subfolders(root / top):
             classes.add(label)
             prefix = f"{top}/{label}" if top else label
-            for path in _files(root / prefix, prefix):
-                if Path(path).suffix.lower() in image.EXTENSIONS:
+            for path in files_below(root / prefix, prefix):
+                if is_picture_name(path):
                     pictures.append(Picture(path, label, split))
                 else:
-                    others[Path(path).suffix.lower() or "without an ending"] += 1
+                    others[_ending(path)] += 1
     if not pictures:
         raise DataError(_no_pictures(root, others))
     pictures.sort(key=lambda picture: natural_key(picture.path))
     ordered = tuple(sorted(classes, key=natural_key))
-    return Source(str(root), tuple(pictures), ordered, _FolderReader(root), remarks=_remarks(pictures, ordered, others))
+    remarks = _remarks(pictures, ordered, others)
+    ignored = [name for name in folders if splits and name not in splits]
+    if ignored:
+        remarks = (f"ignored {_listed(ignored)} beside {_listed(list(splits))}", *remarks)
+    return Source(str(root), tuple(pictures), ordered, _FolderReader(root), remarks=remarks)
 
 
 def _remarks(pictures: list[Picture], classes: tuple[str, ...], others: Counter[str]) -> tuple[str, ...]:
@@ -144,8 +151,9 @@ def _remarks(pictures: list[Picture], classes: tuple[str, ...], others: Counter[
 
 
 def _no_pictures(root: Path, others: Counter[str]) -> str:
-    loose = Counter(Path(path).suffix.lower() or "without an ending" for path in _files(root, "", deep=False))
-    n_loose_pictures = sum(n for suffix, n in loose.items() if suffix in image.EXTENSIONS)
+    names = list(files_below(root, "", deep=False))
+    loose = Counter(_ending(name) for name in names)
+    n_loose_pictures = sum(is_picture_name(name) for name in names)
     if n_loose_pictures:
         return (
             f"{str(root)!r} holds {n_loose_pictures} pictures but no class folders; "
@@ -163,18 +171,30 @@ def _subfolders(folder: Path) -> list[str]:
     return sorted(names, key=natural_key)
 
 
-def _files(folder: Path, prefix: str, *, deep: bool = True) -> Iterator[str]:
-    """Yield the files below ``folder`` as ``prefix/...``, hidden ones and what systems leave behind excepted."""
+def files_below(folder: Path, prefix: str, *, deep: bool = True, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the files below ``folder`` as ``prefix/...``, hidden ones and what systems leave behind excepted.
+
+    Links are followed, but not in a circle: ``above`` holds the folders that lead here.
+    """
+    above |= {os.path.realpath(folder)}
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower() in ("thumbs.db", "desktop.ini"):
                 continue
             path = f"{prefix}/{entry.name}" if prefix else entry.name
-            if entry.is_dir():
-                if deep:
-                    yield from _files(folder / entry.name, path)
-            else:
+            if not entry.is_dir():
                 yield path
+            elif deep and os.path.realpath(entry.path) not in above:
+                yield from files_below(folder / entry.name, path, above=above)
+
+
+def is_picture_name(path: str) -> bool:
+    """Return whether a file is a picture, going by its ending."""
+    return Path(path).suffix.lower() in image.EXTENSIONS
+
+
+def _ending(path: str) -> str:
+    return Path(path).suffix.lower() or "without an ending"
 
 
 def _counted(counts: Counter[str]) -> str:
@@ -197,7 +217,10 @@ class _FolderReader:
         return max(image.measure(self.root / path))
 
     def stamp(self, path: str) -> str:
-        status = (self.root / path).stat()
+        try:
+            status = (self.root / path).stat()
+        except OSError:
+            return "missing"  # such as a link that leads nowhere; decoding it will say so by name
         return f"{status.st_size}-{status.st_mtime_ns}"
 
 

@@ -22,7 +22,7 @@ def split(source: Source, seed: int) -> Source:
     picture's path alone, never on the order in which a file system lists them.
 
     Raises:
-        DataError: fewer than two classes to train on, or no train or val pictures.
+        DataError: fewer than two classes with pictures, or no train or val pictures.
     """
     n_labels = len({picture.label for picture in source.pictures})
     if n_labels < 2:
@@ -32,14 +32,16 @@ def split(source: Source, seed: int) -> Source:
         )
     present = {picture.split for picture in source.pictures}
     if present == {None}:
-        pictures = _divide(source.pictures, seed, {"test": TEST_SHARE, "val": VAL_SHARE})
+        chosen = _divide(source.pictures, seed, {"test": TEST_SHARE, "val": VAL_SHARE})
     elif "train" not in present:
         raise DataError(f"{source.name!r} has no train pictures, only {_named(present)}; add a train folder")
     elif "val" not in present:
-        train = _divide(source.in_split("train"), seed, {"val": VAL_SHARE})
-        pictures = (*train, *source.in_split("test"))
+        chosen = _divide(source.in_split("train"), seed, {"val": VAL_SHARE})
     else:
-        pictures = source.pictures
+        chosen = {}
+    pictures = tuple(
+        replace(picture, split=chosen.get(picture.path, picture.split or "train")) for picture in source.pictures
+    )
     if not any(picture.split == "val" for picture in pictures):
         raise DataError(f"{source.name!r} is too small to split: every class needs at least three pictures")
     return source.with_pictures(pictures)
@@ -47,7 +49,7 @@ def split(source: Source, seed: int) -> Source:
 
 def write_splits(path: Path, source: Source) -> None:
     """Write ``path,label,split``, a line a picture."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("path", "label", "split"))
         writer.writerows((picture.path, picture.label, picture.split) for picture in source.pictures)
@@ -60,7 +62,7 @@ def apply_splits(source: Source, path: Path) -> Source:
         DataError: the file is missing or is not a split file, or names pictures that are gone.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = {row["path"]: row["split"] for row in csv.DictReader(file)}
     except (OSError, KeyError, csv.Error) as error:
         raise DataError(f"cannot read the splits in {str(path)!r}: {error}") from error
@@ -75,8 +77,8 @@ def apply_splits(source: Source, path: Path) -> Source:
     return source.with_pictures(tuple(pictures))
 
 
-def _divide(pictures: Iterable[Picture], seed: int, shares: dict[str, float]) -> tuple[Picture, ...]:
-    """Move a share of each class into other splits; what is left is ``train``, and never empty."""
+def _divide(pictures: Iterable[Picture], seed: int, shares: dict[str, float]) -> dict[str, str]:
+    """Choose a share of each class for other splits, by path; what is left for ``train`` is never empty."""
     by_label: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         by_label[picture.label].append(picture)
@@ -89,7 +91,7 @@ def _divide(pictures: Iterable[Picture], seed: int, shares: dict[str, float]) ->
             for picture in queue[:n_taken]:
                 chosen[picture.path] = name
             queue = queue[n_taken:]
-    return tuple(replace(picture, split=chosen.get(picture.path, "train")) for picture in pictures)
+    return chosen
 
 
 def _named(splits: set[str | None]) -> str:

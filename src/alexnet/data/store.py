@@ -7,9 +7,9 @@ which picture and which pictures could not be read.
 
 import hashlib
 import json
+import math
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ import platformdirs
 from alexnet.data.image import Pixels, squash
 from alexnet.data.source import Source
 from alexnet.errors import DataError, PictureError
+from alexnet.whole import whole_folder, write_whole
 
 DEFAULT_SIZE = 256
 # Part of every fingerprint: raise it when the same pictures would give other pixels.
@@ -68,6 +69,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet", appauthor=False))
 
 
+def store_size(image_size: int | None) -> int:
+    """Return the size in pixels at which to store pictures that a network takes at ``image_size``.
+
+    A store of 256 px serves 224 px and all below; above, it keeps that room for crops (the paper, section 4.1).
+    """
+    return max(DEFAULT_SIZE, math.ceil((image_size or 0) * 8 / 7))
+
+
 def prepare(source: Source, size: int = DEFAULT_SIZE, *, exact: bool = False, track: Track = untracked) -> Store:
     """Open the store of a source's pictures, making it first where it is missing or a picture has changed.
 
@@ -84,9 +93,11 @@ def prepare(source: Source, size: int = DEFAULT_SIZE, *, exact: bool = False, tr
     if not exact:
         size = min(size, _longest_side(source, family))
     folder = family / str(size)
-    if not (folder / "index.json").exists():
+    try:
+        return _open(folder)
+    except (OSError, ValueError, KeyError):  # not made yet, or a cleaner has been through the cache
         _build(source, size, folder, track)
-    return _open(folder)
+        return _open(folder)
 
 
 def _open(folder: Path) -> Store:
@@ -113,7 +124,7 @@ def _longest_side(source: Source, family: Path) -> int:
         # Where none can be read, building says so.
         longest = max((side for side in sides if isinstance(side, int)), default=DEFAULT_SIZE)
         family.mkdir(parents=True, exist_ok=True)
-        remembered.write_text(str(longest))
+        write_whole(remembered, str(longest))
     return int(remembered.read_text())
 
 
@@ -121,17 +132,14 @@ def _build(source: Source, size: int, folder: Path, track: Track) -> None:
     paths = [picture.path for picture in source.pictures]
     folder.parent.mkdir(parents=True, exist_ok=True)
     _check_disk(folder.parent, len(paths) * size * size * 3)
-    # Made beside its place and moved there when whole: a kill leaves nothing that looks like a store.
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     # Pillow lets other threads run while it decodes and resizes, so threads are enough to use every core.
     threads = ThreadPoolExecutor(os.cpu_count())
     try:
-        results = _in_order(threads, lambda path: _or_reason(lambda p: _stored(source, p, size), path), paths)
-        _write(unfinished, paths, size, track(results, len(paths), "preparing"))
-        _move(unfinished, folder)
+        with whole_folder(folder) as unfinished:
+            results = _in_order(threads, lambda path: _or_reason(lambda p: _stored(source, p, size), path), paths)
+            _write(unfinished, paths, size, track(results, len(paths), "preparing"))
     finally:
         threads.shutdown(cancel_futures=True)
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write(unfinished: Path, paths: list[str], size: int, results: Iterable[Pixels | str]) -> None:
@@ -167,15 +175,6 @@ def _or_reason(read: Callable[[str], T], path: str) -> T | str:
         return read(path)
     except PictureError as error:
         return error.reason
-
-
-def _move(unfinished: Path, folder: Path) -> None:
-    try:
-        unfinished.rename(folder)
-    except OSError:
-        # Another process made the same store in the meantime; its pixels are the same as ours.
-        if not (folder / "index.json").exists():
-            raise
 
 
 def _check_disk(folder: Path, n_bytes: int) -> None:

@@ -56,15 +56,23 @@ def evaluate(
         DataError: there is no such data, split, or class.
     """
     artifact = load_artifact(model)
-    source, split = _select(Path(model), _find_data(Path(model), data), split)
+    run = artifact.folder.parent  # holds the run's settings, if the model has not been taken out of it
+    own = _own_data(run)
+    if data is None and own is None:
+        raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
+    source = open_source(data or str(own))
+    is_own = source.name == own
+    if is_own:
+        source = apply_splits(source, run / "splits.csv")
+    split = _settle_split(source, split)
     chosen = source.with_pictures(source.in_split(split)) if split else source
     _check_labels(chosen, artifact.classes)
 
     engine = TorchEngine(artifact)
     how = artifact.preprocessing
-    # The store holds the whole source, so that judging one split after training finds it made.
-    store = prepare(source, how.store_size, exact=True, track=track)
-    data_examples = examples(store, source, split, artifact.classes)
+    # Training has prepared the whole of a run's own data; of other data only what is judged needs to be.
+    store = prepare(source if is_own else chosen, how.store_size, exact=True, track=track)
+    data_examples = examples(store, chosen, split, artifact.classes)
     if not len(data_examples):
         raise DataError(f"none of the {len(chosen.pictures)} pictures in {source.name!r} can be read")
     batches = evaluation_batches(data_examples, batch_size=BATCH, size=how.image_size)
@@ -76,44 +84,32 @@ def evaluate(
     return Judged(judge(logits, data_examples.labels, artifact.classes), source.name, split, skipped)
 
 
-def _find_data(model: Path, data: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
-    if data is not None:
-        return data
-    own = _own_data(model)
-    if own is None:
-        raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
-    return own
-
-
-def _own_data(model: Path) -> str | None:
-    """Return the data that a run was trained on."""
+def _own_data(run: Path) -> str | None:
+    """Return the data that a run was trained on; nothing if this is no run folder."""
     try:
-        name = json.loads((model / "settings.json").read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError):
+        return str(json.loads((run / "settings.json").read_text(encoding="utf-8"))["data"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return str(name)
 
 
-def _select(model: Path, data: str | os.PathLike[str], split: str | None) -> tuple[Source, str | None]:
-    """Open the data and settle which split of it to judge; a run's own data is split as it was for training."""
-    source = open_source(data)
-    if source.name == _own_data(model):
-        source = apply_splits(source, model / "splits.csv")
+def _settle_split(source: Source, split: str | None) -> str | None:
+    """Return which split to judge; None for all of data that is not split."""
     present = {picture.split for picture in source.pictures}
     if present == {None}:
         if split is not None:
             raise DataError(f"{source.name!r} is not split; leave out --split to judge all of it")
-        return source, None
+        return None
     wanted = split or "test"
     if wanted not in present:
         have = " and ".join(name for name in SPLITS if name in present)
         raise DataError(f"{source.name!r} has no {wanted} pictures, only {have}; choose with --split")
-    return source, wanted
+    return wanted
 
 
 def _check_labels(source: Source, classes: tuple[str, ...]) -> None:
     unknown = sorted({picture.label for picture in source.pictures} - set(classes))
     if unknown:
         raise DataError(
-            f"the model does not know the class {unknown[0]!r} of {source.name!r}; it knows {', '.join(classes)}"
+            f"the model does not know the class {unknown[0]!r} of {source.name!r}; it knows {', '.join(classes)}; "
+            "rename the folder or leave it out"
         )

@@ -6,8 +6,6 @@ of the logits, the preprocessing; and the provenance, for people.
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +16,7 @@ from safetensors import SafetensorError
 from alexnet.data.image import Preprocessing
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.network.architecture import Architecture
+from alexnet.whole import whole_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,16 +59,10 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         "preprocessing": asdict(artifact.preprocessing),
         "provenance": dict(artifact.provenance),
     }
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with whole_folder(folder) as unfinished:
         save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, unfinished / WEIGHTS)
         (unfinished / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (unfinished / "README.md").write_text(readme, encoding="utf-8")
-        unfinished.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def load_artifact(path: str | os.PathLike[str]) -> Artifact:

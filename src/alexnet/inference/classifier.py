@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from alexnet.data.image import EXTENSIONS, Pixels, decode
-from alexnet.data.source import natural_key
+from alexnet.data.image import Pixels, decode, to_pixels
+from alexnet.data.source import files_below, is_picture_name, natural_key
 from alexnet.errors import PictureError, SettingsError
 from alexnet.inference.artifact import Artifact, load_artifact
 from alexnet.inference.engine import TorchEngine
@@ -115,7 +115,7 @@ class Classifier:
         where = str(picture) if isinstance(picture, str | os.PathLike) else f"<{type(picture).__name__}>"
         try:
             if isinstance(picture, Image.Image):
-                pixels = np.asarray(picture.convert("RGB"))
+                pixels = to_pixels(picture)
             else:
                 source = picture if isinstance(picture, bytes) else Path(picture)
                 pixels = decode(source, min_side=how.store_size)
@@ -147,11 +147,8 @@ def load(path: str | os.PathLike[str]) -> Classifier:
 
 def expand(picture: PictureLike) -> Iterator[PictureLike]:
     """Yield the picture; for a folder, the pictures below it in natural order, or itself where there are none."""
-    if not isinstance(picture, str | os.PathLike) or not Path(picture).is_dir():
+    if not isinstance(picture, str | os.PathLike) or not os.path.isdir(picture):  # noqa: PTH112 - never raises
         yield picture
         return
-    inside = (file for file in Path(picture).rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
-    visible = [file for file in inside if not file.name.startswith(".")]
-    if not visible:
-        yield picture
-    yield from sorted(visible, key=lambda file: natural_key(str(file)))
+    inside = sorted(filter(is_picture_name, files_below(Path(picture), "")), key=natural_key)
+    yield from (Path(picture, path) for path in inside) if inside else (picture,)

@@ -15,7 +15,7 @@ class TorchEngine:
     """Runs a saved model with torch, on the first GPU if there is one.
 
     It computes in float32: in bfloat16 a picture's answer would depend, in the third digit, on which pictures happen
-    to be in its batch.
+    to be in its batch. (A recent GPU's own float32 is a little coarser than a CPU's.)
 
     Raises:
         ArtifactError: the weights are missing, damaged, or of another network.

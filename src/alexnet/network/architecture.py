@@ -18,6 +18,11 @@ Activation = Literal["relu", "gelu", "silu"]
 Shape = tuple[int, ...]
 
 
+def _check_count(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise SettingsError(f"{name} is {value}; it must be a whole number, at least {least}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pool:
     """Max pooling; with ``kernel > stride`` the windows overlap.
@@ -27,6 +32,10 @@ class Pool:
 
     kernel: int = 3
     stride: int = 2
+
+    def __post_init__(self) -> None:
+        _check_count("a pool's kernel", self.kernel, least=1)
+        _check_count("a pool's stride", self.stride, least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +47,11 @@ class Conv:
     stride: int = 1
     padding: int = 0
     pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernel", "stride"):
+            _check_count(f"a layer's {name}", getattr(self, name), least=1)
+        _check_count("a layer's padding", self.padding, least=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +122,10 @@ class Architecture:
     """Share of inputs dropped before each hidden layer while training, in [0, 1). Section 4.2."""
 
     def __post_init__(self) -> None:
-        for name, least in (("n_classes", 1), ("in_channels", 1), ("grid", 1), ("image_size", 1)):
-            if getattr(self, name) < least:
-                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        for name in ("n_classes", "in_channels", "grid", "image_size"):
+            _check_count(name, getattr(self, name), least=1)
+        for size in self.hidden:
+            _check_count("a hidden size", size, least=1)
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"dropout is {self.dropout}; it is a share, from 0 to below 1")
         for name, choice, known in (

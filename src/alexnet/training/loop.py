@@ -18,6 +18,8 @@ from alexnet.training.recipe import Recipe
 from alexnet.training.runtime import Runtime
 
 EVALUATION_BATCH = 128
+# Beside those of the batches: dropout draws from a stream of its own.
+DROPOUT = 3
 
 
 @dataclass
@@ -116,7 +118,8 @@ def fit(training: Training) -> Iterator[EpochReport]:
 
 def fit_steps(training: Training) -> Iterator[StepReport | EpochReport]:
     """Train like ``fit``, reporting each step too. At each report ``training`` is whole and can be saved."""
-    while (position := training.position).progress < 1:
+    # A run that was stopped after its very last step has all progress, but an epoch still to be finished.
+    while (position := training.position).progress < 1 or position.leg is not None:
         if position.leg is None:
             position.leg = training.plan.next_leg(position.progress, position.epoch)
         yield from _steps(training, position.leg)
@@ -159,7 +162,6 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
         position.n_seen += len(labels)
         position.seconds += now - began
         plan.pace.note(leg.size, (now - began) / len(labels))
-        began = now
         yield StepReport(
             epoch=position.epoch + 1,
             step=position.step,
@@ -196,7 +198,10 @@ def take_step(
 def _finish_epoch(training: Training, leg: Leg) -> EpochReport:
     """Validate, and put the position at the beginning of the next epoch."""
     position, plan = training.position, training.plan
-    scores = validate(training, leg.size)
+    progress = 1.0 if plan.is_late() else leg.stop
+    # The last word is said at the size of use, even where time ran out before training came to it.
+    size = plan.architecture.image_size if progress == 1 else leg.size
+    scores = validate(training, size)
     report = EpochReport(
         epoch=position.epoch + 1,
         train_loss=position.loss_sum / position.n_seen,
@@ -207,7 +212,6 @@ def _finish_epoch(training: Training, leg: Leg) -> EpochReport:
         images_per_second=position.n_seen / position.seconds,
         image_size=leg.size,
     )
-    progress = 1.0 if plan.is_late() else leg.stop
     training.position = Position(epoch=position.epoch + 1, progress=progress)
     return report
 
@@ -240,4 +244,4 @@ def make_optimizer(model: nn.Module, recipe: Recipe, runtime: Runtime) -> torch.
 
 def _seed_step(seed: int, epoch: int, step: int) -> None:
     """Make dropout a function of (seed, epoch, step), so that a resumed run draws what an unbroken one would have."""
-    torch.manual_seed(int(np.random.default_rng((seed, epoch, step, 1)).integers(2**63)))
+    torch.manual_seed(int(np.random.default_rng((seed, epoch, step, DROPOUT)).integers(2**63)))

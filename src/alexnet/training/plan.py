@@ -63,7 +63,7 @@ class Plan:
         recipe: what decides sizes and learning rates along the way.
         architecture: the network; its ``image_size`` is the picture size at the end.
         n_examples: training pictures.
-        n_epochs: how many there are; None where the deadline alone decides.
+        n_epochs: how many there are at most.
         deadline: when training must have ended, on ``time.monotonic``'s clock; none without a time limit.
         pace: how fast the machine is.
     """
@@ -71,7 +71,7 @@ class Plan:
     recipe: Recipe
     architecture: Architecture
     n_examples: int
-    n_epochs: int | None
+    n_epochs: int
     deadline: float | None = None
     pace: Pace = field(default_factory=Pace)
 
@@ -87,7 +87,7 @@ class Plan:
 
     def next_leg(self, progress: float, epoch: int) -> Leg:
         """Return the leg that begins at ``progress``, after ``epoch`` epochs."""
-        n_left = math.inf if self.n_epochs is None else float(self.n_epochs - epoch)
+        n_left = float(self.n_epochs - epoch)
         if self.deadline is not None:
             n_left = min(n_left, self.epochs_that_fit(self.deadline - time.monotonic(), progress))
         n_legs = max(1, math.ceil(n_left - 1e-6))
@@ -125,9 +125,8 @@ class Plan:
         """Return the expected time to the end of training."""
         seconds = (leg.n_steps - step) / self.n_steps * self.n_examples * self.seconds_a_picture(leg.size)
         if leg.stop < 1:
-            if self.n_epochs is None:
-                assert self.deadline is not None
-                return max(0.0, self.deadline - time.monotonic())
             # How many epochs a second holds on the rest of the way says how long those left take.
             seconds += (self.n_epochs - epoch - 1) / self.epochs_that_fit(1.0, leg.stop)
+        if self.deadline is not None:
+            seconds = min(seconds, max(0.0, self.deadline - time.monotonic()))
         return seconds

@@ -8,8 +8,8 @@ RUN/settings.json     what was chosen and what followed from it
 """
 
 import json
+import os
 import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from alexnet.data.split import write_splits
 from alexnet.errors import RunError
 from alexnet.training.loop import EpochReport, Position, Training
 from alexnet.training.plan import Leg
+from alexnet.whole import delete_unfinished, whole_folder, write_whole
 
 # The one before the newest is kept, in case the newest was written to a failing disk.
 N_CHECKPOINTS = 2
@@ -38,9 +39,11 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise RunError(f"there is no run at {str(folder)!r}")
+            raise RunError(f"there is no run at {str(folder)!r}; give the folder that training made")
         if not (folder / "settings.json").exists():
-            raise RunError(f"{str(folder)!r} is not a run folder: it has no settings.json")
+            raise RunError(
+                f"{str(folder)!r} is not a run folder: it has no settings.json; give the folder that training made"
+            )
         self.folder = folder
 
     @classmethod
@@ -51,10 +54,11 @@ class Run:
             RunError: something is there already.
         """
         refuse_existing(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_splits(folder / "splits.csv", source)
-        (folder / "checkpoint").mkdir()
-        _write_whole(folder / "settings.json", json.dumps(settings, indent=2) + "\n")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with whole_folder(folder) as unfinished:
+            write_splits(unfinished / "splits.csv", source)
+            (unfinished / "checkpoint").mkdir()
+            (unfinished / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         return cls(folder)
 
     @property
@@ -91,27 +95,23 @@ class Run:
                 break
         return lines
 
-    def drop_metrics_after(self, epoch: int) -> None:
-        """Forget the epochs that a resumed run will do again."""
+    def tidy(self, epoch: int) -> None:
+        """Remove what a kill left half-written, and the metrics of epochs after ``epoch``, which will be done again."""
+        delete_unfinished(self.folder)
+        delete_unfinished(self.folder / "checkpoint")
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
-        _write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+        write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
     def save_checkpoint(self, training: Training, seconds: float) -> None:
         """Save all that is needed to go on from here; ``seconds`` is the time the run has taken so far."""
         parent = self.folder / "checkpoint"
         position = training.position
         state = {"position": asdict(position), "seconds": seconds, "pace": asdict(training.plan.pace)}
-        unfinished = Path(tempfile.mkdtemp(prefix=".", dir=parent))
-        try:
+        with whole_folder(parent / f"{position.epoch:06d}-{position.step:08d}") as unfinished:
             save_file(_contiguous(training.model.state_dict()), unfinished / "model.safetensors")
             momentum = _momentum(training.model, training.optimizer)
             save_file(_contiguous(momentum), unfinished / "optimizer.safetensors")
             (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
-            folder = parent / f"{position.epoch:06d}-{position.step:08d}"
-            shutil.rmtree(folder, ignore_errors=True)
-            unfinished.rename(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
         for old in self._checkpoints()[:-N_CHECKPOINTS]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -158,6 +158,11 @@ def refuse_existing(folder: Path) -> None:
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{str(folder)!r} exists and is not an empty folder; choose another --out")
+    parent = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise RunError(
+            f"{str(folder)!r} cannot be made, because {str(parent)!r} cannot be written to; choose another --out"
+        )
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -184,9 +189,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{str(path)!r} is not a JSON object")
     return content
-
-
-def _write_whole(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)

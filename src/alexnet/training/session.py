@@ -15,8 +15,8 @@ import torch
 from alexnet.data.image import Preprocessing
 from alexnet.data.source import Source, open_source
 from alexnet.data.split import apply_splits, split
-from alexnet.data.store import Store, Track, prepare, untracked
-from alexnet.errors import RunError
+from alexnet.data.store import Store, Track, prepare, store_size, untracked
+from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.network.model import AlexNet
 from alexnet.training.assembly import assemble
@@ -41,7 +41,6 @@ class Session:
         store: the same, prepared.
         settings: what the user chose.
         began: when the run began, on ``time.monotonic``'s clock, as if it had never been interrupted.
-        last_epoch: the last report of an epoch.
     """
 
     run: Run
@@ -50,7 +49,29 @@ class Session:
     store: Store
     settings: Settings
     began: float
-    last_epoch: EpochReport | None = None
+
+    @classmethod
+    def open(
+        cls,
+        data: str | os.PathLike[str] | None = None,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        track: Track = untracked,
+    ) -> "Session":
+        """Start a new run, or resume one if ``resume`` names it.
+
+        Raises:
+            SettingsError: something else is given beside ``resume``.
+            AlexNetError: see ``start`` and ``resume``.
+        """
+        settings = settings or Settings()
+        if resume is None:
+            return cls.start("digits" if data is None else data, out, settings, track=track)
+        if data is not None or out is not None or settings != Settings():
+            raise SettingsError("--resume continues a run with its own data and settings; leave out all others")
+        return cls.resume(resume, track=track)
 
     @classmethod
     def start(
@@ -73,7 +94,7 @@ class Session:
             refuse_existing(Path(out))
         runtime = detect(settings.device, settings.precision)
         source = split(open_source(data), settings.seed)
-        store = prepare(source, track=track)
+        store = prepare(source, store_size(settings.image_size), track=track)
         training = assemble(source, store, settings, runtime, deadline=_deadline(settings, began))
         run = Run.create(Path(out) if out else _free_folder(source), _settings_json(source, settings, training), source)
         return cls(run, training, source, store, settings, began)
@@ -95,14 +116,16 @@ class Session:
             settings, image_size = Settings.from_json(chosen), int(saved["resolved"]["image_size"])
             source = apply_splits(open_source(saved["data"]), run.folder / "splits.csv")
         except (KeyError, TypeError) as error:
-            raise RunError(f"{str(run.folder / 'settings.json')!r} is damaged: no {error}") from error
-        store = prepare(source, track=track)
+            raise RunError(
+                f"{str(run.folder / 'settings.json')!r} is damaged ({error!r}); put back the one that training wrote"
+            ) from error
+        store = prepare(source, store_size(settings.image_size), track=track)
         runtime = detect(settings.device, settings.precision)
         deadline = _deadline(settings, time.monotonic())
         training = assemble(source, store, settings, runtime, image_size=image_size, deadline=deadline)
         began = time.monotonic() - run.load_checkpoint(training)
         training.plan.deadline = _deadline(settings, began)
-        run.drop_metrics_after(training.position.epoch)
+        run.tidy(training.position.epoch)
         return cls(run, training, source, store, settings, began)
 
     def reports(self) -> Iterator[StepReport | EpochReport]:
@@ -110,7 +133,6 @@ class Session:
         saved = time.monotonic()
         for report in fit_steps(self.training):
             if isinstance(report, EpochReport):
-                self.last_epoch = report
                 self.run.append(report)
             if isinstance(report, EpochReport) or time.monotonic() - saved > 60 * self.settings.checkpoint_minutes:
                 self.save()
@@ -151,24 +173,26 @@ class Session:
 
 
 def train(
-    data: str | os.PathLike[str] = "digits",
+    data: str | os.PathLike[str] | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     settings: Settings | None = None,
+    resume: str | os.PathLike[str] | None = None,
     verbose: bool = True,
 ) -> Run:
     """Train a network and return its run folder.
 
     Args:
-        data: a folder of class folders, or ``digits``.
+        data: a folder of class folders, or ``digits``; ``digits`` where not given.
         out: where the run goes; ``runs/`` and the data's name where not given.
         settings: how to train.
+        resume: a run folder to continue instead, with its own data and settings.
         verbose: whether to print a line an epoch.
 
     Raises:
-        AlexNetError: see ``Session.start``.
+        AlexNetError: see ``Session.open``.
     """
-    session = Session.start(data, out, settings or Settings())
+    session = Session.open(data, out=out, settings=settings, resume=resume)
     for report in session.reports():
         if verbose and isinstance(report, EpochReport):
             print(report)

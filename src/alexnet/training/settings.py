@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from alexnet.errors import SettingsError, nearest
-from alexnet.network.architecture import VARIANTS, Variant
+from alexnet.network.architecture import VARIANTS, Variant, resolve
 from alexnet.training.recipe import RECIPES, Recipe, RecipeName, change
 
 Precision = Literal["auto", "bf16", "fp32"]
 Flip = Literal["auto", "on", "off"]
+MOST_TIMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +55,14 @@ class Settings:
         ):
             if choice not in known:
                 raise SettingsError(f"unknown {name} {choice!r}{nearest(choice, known)}")
-        if self.seed < 0:
-            raise SettingsError(f"seed is {self.seed}; it must be 0 or more")
+        if not 0 <= self.seed < 2**63:
+            raise SettingsError(f"seed is {self.seed}; it must be 0 or more, and below 2^63")
         if not self.checkpoint_minutes > 0:
             raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
         self.seconds()
         self.resolved_recipe()
-        if self.image_size is not None:
-            self.check_image_size(self.image_size)
+        # Refuses a size that the variant cannot take before any picture is read.
+        resolve(self.variant, image_size=self.image_size)
 
     def seconds(self) -> float | None:
         """Return the time limit in seconds."""
@@ -71,24 +72,12 @@ class Settings:
         """Return the recipe with this run's changes."""
         return change(RECIPES[self.recipe], epochs=self.epochs, batch_size=self.batch_size, lr=self.lr)
 
-    def n_epochs(self) -> int | None:
-        """Return the number of epochs; None where a time limit alone decides."""
+    def n_epochs(self) -> int:
+        """Return the number of epochs at most."""
         if self.epochs is None and self.time_limit is not None:
-            return None
+            # For the clock to decide. A set so small that more would fit has long been learned by then.
+            return MOST_TIMED * RECIPES[self.recipe].epochs
         return self.resolved_recipe().epochs
-
-    def check_image_size(self, image_size: int) -> None:
-        """Refuse a picture size that the variant cannot take, before any picture is read.
-
-        Raises:
-            SettingsError: the size is too small.
-        """
-        smallest = VARIANTS[self.variant].smallest_image_size
-        if image_size < smallest:
-            raise SettingsError(
-                f"image_size is {image_size}, but the smallest picture {self.variant!r} can take is "
-                f"{smallest} px; use --image-size {smallest} or more"
-            )
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""
@@ -117,7 +106,7 @@ def parse_duration(text: str) -> float:
     Raises:
         SettingsError: the text is none of these, or not above zero.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(text).strip())
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if not seconds:
         raise SettingsError(f"time_limit is {text!r}; give a time such as 90s, 10m or 1.5h")

@@ -1,0 +1,49 @@
+"""What the README promises of time and accuracy: too slow for every run, and run before a release."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import shared_data
+
+ROOT = Path(__file__).parents[1]
+
+
+def cpu_seconds(*arguments: str) -> float:
+    """Return the processor time of a command, user and system, in seconds."""
+    before = os.times()
+    subprocess.run([sys.executable, "-m", "alexnet", *arguments], check=True, capture_output=True)
+    after = os.times()
+    return after.children_user - before.children_user + after.children_system - before.children_system
+
+
+@pytest.mark.parametrize(("arguments", "limit"), [(["--help"], 0.3), (["summary", "--as", "mermaid"], 0.5)])
+def test_quick_commands_are_quick(arguments, limit) -> None:
+    assert min(cpu_seconds(*arguments) for _ in range(5)) < limit
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ten_minutes_are_enough_for_real_photos(tmp_path) -> None:
+    data, run = str(shared_data("trashnet5")), str(tmp_path / "trash")
+    began = time.monotonic()
+    command = [sys.executable, "-m", "alexnet"]
+    subprocess.run([*command, "train", data, "--out", run, "--time-limit", "10m"], check=True)
+    assert time.monotonic() - began < 660
+    judged = [*command, "evaluate", run, data, "--split", "test", "--json"]
+    scores = json.loads(subprocess.run(judged, check=True, capture_output=True, text=True).stdout)
+    assert scores["n_images"] == 402
+    assert scores["top1"] >= 0.78
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_training_is_faster_than_the_usual_way() -> None:
+    command = [sys.executable, "-m", "benchmarks.training", str(shared_data("trashnet5")), "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert float(done.stdout.split("ratio:")[1].split()[0]) >= 2.3
