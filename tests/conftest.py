@@ -61,5 +61,5 @@ def trained_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from alexnet import Settings, train
 
     out = tmp_path_factory.mktemp("runs") / "photos"
-    settings = Settings(epochs=4, image_size=67, batch_size=16)
+    settings = Settings(epochs=6, image_size=67, batch_size=16)
     return train(photos, out=out, settings=settings, verbose=False).folder

@@ -35,5 +35,7 @@ def test_what_a_kill_left_is_deleted(tmp_path) -> None:
     (tmp_path / f"{UNFINISHED}a-1-2").mkdir()
     (tmp_path / f"{UNFINISHED}b-1-2").write_text("1")
     (tmp_path / "mine").write_text("1")
+    delete_unfinished(tmp_path, older_than=60)
+    assert len(list(tmp_path.iterdir())) == 3
     delete_unfinished(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]

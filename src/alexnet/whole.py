@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,9 +40,16 @@ def write_whole(path: Path, text: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def delete_unfinished(folder: Path) -> None:
-    """Delete what killed processes left half-written in a folder; nobody may be writing there now."""
+def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:
+    """Delete what killed processes left half-written in a folder.
+
+    Args:
+        folder: where to look.
+        older_than: seconds since it was begun; at 0, nobody else may be writing there now.
+    """
     for path in folder.glob(f"{UNFINISHED}*"):
+        if time.time() - path.stat().st_mtime < older_than:
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -23,7 +23,7 @@ def test_a_run_folder_holds_what_is_promised(trained_run) -> None:
         "README.md",
     }
     lines = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
     promised = {"epoch", "train_loss", "val_loss", "val_top1", "lr", "seconds", "images_per_second"}
     assert promised <= set(lines[0])
     saved = json.loads((trained_run / "settings.json").read_text())
@@ -33,7 +33,7 @@ def test_a_run_folder_holds_what_is_promised(trained_run) -> None:
 
 def test_only_the_newest_checkpoints_are_kept(trained_run) -> None:
     names = sorted(path.name for path in (trained_run / "checkpoint").iterdir())
-    assert names == ["000003-00000000", "000004-00000000"]
+    assert names == ["000005-00000000", "000006-00000000"]
 
 
 @pytest.mark.parametrize("n_reports", [2, 4, 5, 7])

@@ -22,9 +22,10 @@ import platformdirs
 from alexnet.data.image import Pixels, squash
 from alexnet.data.source import Source
 from alexnet.errors import DataError, PictureError
-from alexnet.whole import whole_folder, write_whole
+from alexnet.whole import delete_unfinished, whole_folder, write_whole
 
 DEFAULT_SIZE = 256
+A_DAY = 86_400.0
 # Part of every fingerprint: raise it when the same pictures would give other pixels.
 _FORMAT = "1 squash bilinear"
 
@@ -131,6 +132,7 @@ def _longest_side(source: Source, family: Path) -> int:
 def _build(source: Source, size: int, folder: Path, track: Track) -> None:
     paths = [picture.path for picture in source.pictures]
     folder.parent.mkdir(parents=True, exist_ok=True)
+    delete_unfinished(folder.parent, older_than=A_DAY)
     _check_disk(folder.parent, len(paths) * size * size * 3)
     # Pillow lets other threads run while it decodes and resizes, so threads are enough to use every core.
     threads = ThreadPoolExecutor(os.cpu_count())
