@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from alexnet import cli
 from alexnet.network.architecture import resolve
@@ -209,6 +210,18 @@ def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
 def test_another_run_is_never_overwritten(capsys, trained_run, photos) -> None:
     assert alexnet("train", photos, "--out", trained_run, *QUICK) == 1
     assert "never overwritten" in one_error(capsys)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(capsys, photos, tmp_path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    assert alexnet("train", photos, "--out", tmp_path / "run", *QUICK) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: cannot write ")
+    assert "No space left on device" in error
+    assert not list((tmp_path / "run" / "checkpoint").iterdir())
 
 
 def test_imperfect_data_is_warned_of_and_learned_from(capsys, tmp_path) -> None:

@@ -49,8 +49,6 @@ class Artifact:
 
 def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str) -> None:
     """Write a model to ``artifact.folder``, whole or not at all; a model already there is replaced."""
-    from safetensors.torch import save_file
-
     folder = artifact.folder
     config = {
         "format": FORMAT,
@@ -60,9 +58,23 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         "provenance": dict(artifact.provenance),
     }
     with whole_folder(folder) as unfinished:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, unfinished / WEIGHTS)
+        save_tensors(weights, unfinished / WEIGHTS)
         (unfinished / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (unfinished / "README.md").write_text(readme, encoding="utf-8")
+
+
+def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
+    """Write tensors of any device and memory format as safetensors.
+
+    Raises:
+        OSError: the disk is full, or may not be written to.
+    """
+    from safetensors.torch import save_file
+
+    try:
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {str(path)!r}: {error}") from error
 
 
 def load_artifact(path: str | os.PathLike[str]) -> Artifact:

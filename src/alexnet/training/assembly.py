@@ -87,6 +87,7 @@ def _with_size(plan: Plan, image_size: int | None, store_size: int, runtime: Run
         sizes = [image_size]
     elif store_size < sizes[-1]:
         sizes = sizes[-1:]
+    # They share one pace: what is measured for the smallest is an estimate for the others.
     plans = [replace(plan, architecture=replace(native, image_size=size)) for size in sizes]
     if plan.deadline is None:
         return plans[0]

@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from alexnet.data.source import Source
 from alexnet.data.split import write_splits
 from alexnet.errors import RunError
+from alexnet.inference.artifact import save_tensors
 from alexnet.training.loop import EpochReport, Position, Training
 from alexnet.training.plan import Leg
 from alexnet.whole import delete_unfinished, whole_folder, write_whole
@@ -108,9 +109,8 @@ class Run:
         position = training.position
         state = {"position": asdict(position), "seconds": seconds, "pace": asdict(training.plan.pace)}
         with whole_folder(parent / f"{position.epoch:06d}-{position.step:08d}") as unfinished:
-            save_file(_contiguous(training.model.state_dict()), unfinished / "model.safetensors")
-            momentum = _momentum(training.model, training.optimizer)
-            save_file(_contiguous(momentum), unfinished / "optimizer.safetensors")
+            save_tensors(training.model.state_dict(), unfinished / "model.safetensors")
+            save_tensors(_momentum(training.model, training.optimizer), unfinished / "optimizer.safetensors")
             (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for old in self._checkpoints()[:-N_CHECKPOINTS]:
             shutil.rmtree(old, ignore_errors=True)
@@ -163,10 +163,6 @@ def refuse_existing(folder: Path) -> None:
         raise RunError(
             f"{str(folder)!r} cannot be made, because {str(parent)!r} cannot be written to; choose another --out"
         )
-
-
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def _momentum(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
