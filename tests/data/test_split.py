@@ -57,6 +57,9 @@ def test_a_picture_that_has_gone_is_named(photos, tmp_path) -> None:
     fewer = source.with_pictures(source.pictures[1:])
     with pytest.raises(DataError, match=r"'blue/photo 0\.jpg'"):
         apply_splits(fewer, tmp_path / "splits.csv")
+    first = source.pictures[0].split
+    other = "test" if first != "test" else "val"
+    assert apply_splits(fewer, tmp_path / "splits.csv", needed=other) == fewer
 
 
 def test_one_class_cannot_be_learned(tmp_path) -> None:

@@ -55,11 +55,16 @@ def write_splits(path: Path, source: Source) -> None:
         writer.writerows((picture.path, picture.label, picture.split) for picture in source.pictures)
 
 
-def apply_splits(source: Source, path: Path) -> Source:
+def apply_splits(source: Source, path: Path, needed: str | None = None) -> Source:
     """Give the source's pictures the splits written in a file; pictures that the file does not name are left out.
 
+    Args:
+        source: the pictures.
+        path: what ``write_splits`` wrote.
+        needed: the one split whose pictures must all be there still; every split where not given.
+
     Raises:
-        DataError: the file is missing or is not a split file, or names pictures that are gone.
+        DataError: the file is missing or is not a split file, or names needed pictures that are gone.
     """
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -67,7 +72,7 @@ def apply_splits(source: Source, path: Path) -> Source:
     except (OSError, KeyError, csv.Error) as error:
         raise DataError(f"cannot read the splits in {str(path)!r}: {error}") from error
     found = {picture.path for picture in source.pictures}
-    gone = [name for name in rows if name not in found]
+    gone = [name for name, split in rows.items() if name not in found and needed in (None, split)]
     if gone:
         raise DataError(
             f"{len(gone)} of {len(rows)} pictures in {str(path)!r} are no longer in {source.name!r}, "

@@ -63,7 +63,7 @@ def evaluate(
     source = open_source(data or str(own))
     is_own = source.name == own
     if is_own:
-        source = apply_splits(source, run / "splits.csv")
+        source = apply_splits(source, run / "splits.csv", needed=split or "test")
     split = _settle_split(source, split)
     chosen = source.with_pictures(source.in_split(split)) if split else source
     _check_labels(chosen, artifact.classes)
