@@ -318,7 +318,7 @@ def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:
     assert alexnet("predict", tmp_path / "run", photos) == 1
     assert "--resume" in one_error(capsys)
     assert alexnet("train", "--resume", tmp_path / "run") == 0
-    assert "going on after epoch" in capsys.readouterr().err
+    assert "going on in epoch" in capsys.readouterr().err
     epochs = [json.loads(line)["epoch"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2, 3, 4]
     assert alexnet("evaluate", tmp_path / "run") == 0

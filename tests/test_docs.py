@@ -1,4 +1,7 @@
-"""Every code block of the documents is run, in order, in a folder with a folder ``photos``."""
+"""Every code block of the documents is run, in order, in a folder with a folder ``photos``.
+
+Lines of ``make`` and of benchmarks would take minutes and install anew: of those, only that they exist.
+"""
 
 import os
 import re

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it: ``alexnet --help`` answers 
 
 import contextlib
 import functools
+import inspect
 import io
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from alexnet.errors import AlexNetError, SettingsError
+from alexnet.errors import AlexNetError, SettingsError, nearest
 from alexnet.network.architecture import Variant
 from alexnet.training.settings import Settings
 from alexnet.usage import UsageError, one_line
@@ -183,7 +184,10 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command line and exit: 0 done, 1 the data or settings are at fault, 2 wrong usage, 130 Ctrl-C."""
+    """Run a command line and exit.
+
+    0: done. 1: the data or the settings are at fault. 2: wrong usage. 130 and 143: stopped by Ctrl-C or SIGTERM.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     try:
@@ -211,23 +215,35 @@ def run(arguments: Sequence[str]) -> int:
         UsageError: the command line cannot be understood.
         AlexNetError: the command cannot be done.
     """
+    if not arguments:
+        raise UsageError(f"give a command: {', '.join(COMMANDS)}; see alexnet --help")
+    name, *rest = arguments
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    if name not in COMMANDS:
+        raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}; see alexnet --help")
+
     said = io.StringIO()
     registry = ConstructorRegistry()
     registry.primitive_rule(_auto)
-    wants_help = bool({"-h", "--help"} & set(arguments))
+    wants_help = bool({"-h", "--help"} & set(rest))
     try:
         with registry, contextlib.redirect_stderr(said), contextlib.nullcontext() if wants_help else _very_wide():
-            command = tyro.extras.subcommand_cli_from_dict(
-                {name: _deferred(function) for name, function in COMMANDS.items()},
-                prog="alexnet",
-                description=DESCRIPTION,
-                args=arguments,
-            )
+            command = tyro.cli(_deferred(COMMANDS[name]), prog=f"alexnet {name}", args=rest)
     except SystemExit as stop:
         if stop.code in (None, 0):
             return 0
-        raise UsageError(f"{one_line(said.getvalue(), list(COMMANDS))}; see alexnet --help") from None
+        raise UsageError(f"{one_line(said.getvalue())}; see alexnet {name} --help") from None
     return int(command())
+
+
+def _help() -> str:
+    """Return what ``alexnet --help`` says. Ours, since tyro would read every command's options for it first."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {(inspect.getdoc(each) or '').splitlines()[0]}" for name, each in COMMANDS.items()]
+    commands = "\n".join(lines)
+    return f"usage: alexnet COMMAND ...\n\n{DESCRIPTION}\n\ncommands:\n{commands}\n\nalexnet COMMAND --help says more."
 
 
 def _deferred(function: Any) -> Any:

@@ -3,8 +3,8 @@
 All of it goes to stderr; stdout is for results.
 """
 
+import os
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -61,8 +61,9 @@ def introduce(session: Session) -> None:
         f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
         f"{runtime.precision} on {runtime.device}; run folder {session.run.folder}"
     )
-    if training.position.epoch or training.position.step:
-        say(f"going on after epoch {training.position.epoch}, step {training.position.step}")
+    position = training.position
+    if position.epoch or position.step:
+        say(f"going on in epoch {position.epoch + 1}, after {position.step} of its steps")
 
 
 def track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
@@ -144,7 +145,8 @@ def stop_on_signal() -> Iterator[StopRequest]:
         if request.number is not None:
             raise KeyboardInterrupt
         request.number = number
-        print("\nstopping after this step, then saving; press Ctrl-C again to stop at once", file=sys.stderr)
+        # Not print: the signal may have come while something was being printed.
+        os.write(2, b"\nstopping after this step, then saving; press Ctrl-C again to stop at once\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -51,7 +51,7 @@ AnswerFormat = Literal["table", "json", "csv"]
 
 
 def answer_lines(kind: AnswerFormat, top: int) -> Callable[[Answer], str]:
-    """Return what writes an answer as one line, columns in line with those of other answers."""
+    """Return what turns an answer into one line; every line of CSV has a place for ``top`` classes."""
     return {"table": _answer_words, "json": _answer_json, "csv": _answer_csv(top)}[kind]
 
 

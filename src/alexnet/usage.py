@@ -1,7 +1,6 @@
 """Wrong usage, said in one line with the nearest right word. tyro says it in a box of several."""
 
 import re
-from collections.abc import Sequence
 
 from alexnet.errors import nearest
 
@@ -10,19 +9,12 @@ class UsageError(Exception):
     """A command line that cannot be understood; the command exits with 2."""
 
 
-def one_line(box: str, commands: Sequence[str]) -> str:
-    """Return what a tyro error box says, as one line.
-
-    Args:
-        box: what tyro printed, with or without line-drawing characters.
-        commands: the names of the commands.
-    """
+def one_line(box: str) -> str:
+    """Return what a tyro error box says, as one line; the box may be drawn with or without line characters."""
     message, *hints = _sections(box)[1:] or [box.strip()]
     if match := re.match(r"Unrecognized options: ([^,]+)", message):
         word = match[1].strip()
         if not word.startswith("-"):
-            if any(hint.startswith("Available subcommands") for hint in hints):
-                return f"unknown command {word!r}{nearest(word, commands)}"
             return f"unexpected argument {word!r}; put a name that holds spaces in quotes"
         suggested = re.search(r"Perhaps you meant: (--[\w-]+)", " ".join(hints))
         return f"unknown option {word}" + (f"; did you mean {suggested[1]}?" if suggested else "")
@@ -33,8 +25,6 @@ def one_line(box: str, commands: Sequence[str]) -> str:
         return f"{match[1]}: {match[2]}"
     if match := re.match(r"Missing from alexnet (\w+): (\S+)", message):
         return f"{match[1]} needs {match[2]}"
-    if match := re.match(r"Expected one of \{(.*)\}", message):
-        return f"give a command: {match[1]}"
     return message.rstrip(".")
 
 

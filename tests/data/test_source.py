@@ -63,6 +63,7 @@ def test_classes_are_in_natural_order(tmp_path) -> None:
         coloured_picture("red", 0).save(tmp_path / label / "a.PNG")
     assert open_source(tmp_path).classes == ("1", "9", "10")
     assert sorted(["b10", "b9", "a"], key=natural_key) == ["a", "b9", "b10"]
+    assert sorted(["1", "01", "2"], key=natural_key) == sorted(["01", "1", "2"], key=natural_key)
 
 
 def test_a_class_missing_from_val_shifts_nothing(tmp_path) -> None:

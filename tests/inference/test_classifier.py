@@ -1,3 +1,4 @@
+import io
 import shutil
 
 import numpy as np
@@ -73,6 +74,15 @@ def test_a_pillow_picture_is_turned_upright_like_a_file(classifier, photos, tmp_
     with Image.open(tmp_path / "turned.png") as turned:
         answers = classifier.predict([tmp_path / "turned.png", turned])
     assert answers[0].predictions == answers[1].predictions
+
+
+def test_a_damaged_pillow_picture_stops_nobody(classifier, photos) -> None:
+    good = photos / "red" / "photo 1.jpg"
+    with Image.open(io.BytesIO(good.read_bytes()[:900])) as damaged:
+        answers = list(classifier.answers([damaged, good]))
+    assert answers[0].error is not None
+    assert answers[0].error.startswith("damaged")
+    assert answers[1].label == "red"
 
 
 def test_a_folder_without_pictures_is_an_error(classifier, tmp_path) -> None:

@@ -59,15 +59,26 @@ def decode(source: Path | str | bytes, *, min_side: int | None = None, where: st
             _check_size(picture)
             if min_side is not None:
                 picture.draft(None, (min_side, min_side))
-            return to_pixels(picture)
+            return _to_pixels(picture)
     except _RefusedError as refused:
         raise PictureError(where, str(refused)) from None
     except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
         raise PictureError(where, _reason(source, error)) from error
 
 
-def to_pixels(picture: Image.Image) -> Pixels:
-    """Return an opened Pillow picture upright as ``(H, W, 3)`` uint8 RGB; Pillow's errors pass through."""
+def decode_opened(picture: Image.Image, where: str) -> Pixels:
+    """Return a picture that Pillow has opened already as ``decode`` would return its file.
+
+    Raises:
+        PictureError: the picture is damaged.
+    """
+    try:
+        return _to_pixels(picture)
+    except Exception as error:
+        raise PictureError(where, f"damaged ({error})") from error
+
+
+def _to_pixels(picture: Image.Image) -> Pixels:
     return np.asarray(_to_rgb(_upright(picture)))
 
 

@@ -94,10 +94,11 @@ def open_source(data: str | os.PathLike[str]) -> Source:
     return _open_folder(root.resolve())
 
 
-def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
-    """Return a sorting key that puts "2" before "10"."""
+def natural_key(text: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Return a sorting key that puts "2" before "10", and never leaves the order of two names to the file system."""
     parts = re.split(r"(\d+)", text)
-    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts if part)
+    # "1" and "01" are the same number: the text itself decides between them.
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts if part), text
 
 
 def _open_folder(root: Path) -> Source:

@@ -109,7 +109,7 @@ def _open(folder: Path) -> Store:
 
 
 def _fingerprint(source: Source) -> str:
-    digest = hashlib.sha256(f"{_FORMAT} {source.name}".encode())
+    digest = hashlib.sha256(f"{_FORMAT} {source.name}".encode(errors="surrogateescape"))
     for picture in source.pictures:
         digest.update(f"\n{picture.path}\t{source.reader.stamp(picture.path)}".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from alexnet.data.image import Pixels, decode, to_pixels
+from alexnet.data.image import Pixels, decode, decode_opened
 from alexnet.data.source import files_below, is_picture_name, natural_key
 from alexnet.errors import PictureError, SettingsError
 from alexnet.inference.artifact import Artifact, load_artifact
@@ -115,7 +115,7 @@ class Classifier:
         where = str(picture) if isinstance(picture, str | os.PathLike) else f"<{type(picture).__name__}>"
         try:
             if isinstance(picture, Image.Image):
-                pixels = to_pixels(picture)
+                pixels = decode_opened(picture, where)
             else:
                 source = picture if isinstance(picture, bytes) else Path(picture)
                 pixels = decode(source, min_side=how.store_size)

@@ -18,7 +18,7 @@ class Recipe:
 
     name: RecipeName
     epochs: int
-    """Passes over the training pictures, where no time limit allows fewer."""
+    """Passes over the training pictures; with a time limit the clock decides instead."""
     batch_size: int
     """Pictures a step."""
     lr: float

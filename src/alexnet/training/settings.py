@@ -10,6 +10,8 @@ from alexnet.training.recipe import RECIPES, Recipe, RecipeName, change
 
 Precision = Literal["auto", "bf16", "fp32"]
 Flip = Literal["auto", "on", "off"]
+# With a time limit alone, a run has at most this many times its recipe's epochs: a set so small that more would fit has
+# long been learned by then, and each epoch saves a checkpoint.
 MOST_TIMED = 5
 
 
@@ -75,7 +77,6 @@ class Settings:
     def n_epochs(self) -> int:
         """Return the number of epochs at most."""
         if self.epochs is None and self.time_limit is not None:
-            # For the clock to decide. A set so small that more would fit has long been learned by then.
             return MOST_TIMED * RECIPES[self.recipe].epochs
         return self.resolved_recipe().epochs
 
