@@ -26,8 +26,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.data.batches import Augmentation, examples, training_batches
-from alexnet.data.source import open_source
+from alexnet.data.augment import vary
+from alexnet.data.batches import examples, training_batches
+from alexnet.data.preprocessing import MEAN, STD
+from alexnet.data.sources import open_source
 from alexnet.data.split import split
 from alexnet.data.store import prepare
 from alexnet.network.model import AlexNet
@@ -68,25 +70,30 @@ def usual(data: Path, size: int, batch: int, n_steps: int) -> float:
 
 def ours(data: Path, size: int, batch: int, n_steps: int) -> float:
     """Return pictures a second of the same steps as ``alexnet train`` takes them."""
-    source = split(open_source(data), seed=0)
-    train = examples(prepare(source), source, "train", source.classes)
+    source = open_source(data)
+    store = prepare(source)
+    source = split(source, store, seed=0)
+    train = examples(store, source, "train", source.classes)
     runtime = detect()
     if runtime.device.type == "cpu":
         keep_memory()
     model = AlexNet(n_classes=len(source.classes))
     runtime.place(model)
     optimizer = make_optimizer(model, MODERN, runtime)
-    augmentation = Augmentation(MODERN.crop_area, MODERN.crop_aspect, flip=True)
+    n_classes, how = len(source.classes), MODERN.augmentation
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         n_full = len(train) // batch
         for epoch in itertools.count():
             yield from training_batches(
-                train, batch_size=batch, size=size, augmentation=augmentation, seed=0, epoch=epoch, stop=n_full
+                train, batch_size=batch, size=size, augmentation=how, seed=0, epoch=epoch, stop=n_full
             )
 
     def step(pictures: Tensor, labels: Tensor) -> None:
-        take_step(model, optimizer, runtime, pictures, labels, MODERN.label_smoothing)
+        pictures, labels = runtime.move(pictures), runtime.move(labels)
+        with runtime.autocast():
+            pictures, targets = vary(pictures, labels, how, n_classes=n_classes, colours=None, mean=MEAN, std=STD)
+        take_step(model, optimizer, runtime, pictures, targets, MODERN.label_smoothing)
 
     return _timed(batches(), step, batch, n_steps)
 
@@ -119,7 +126,8 @@ def main() -> None:
         print(json.dumps(SIDES[chosen.side](chosen.data, chosen.size, chosen.batch, chosen.steps)))
         return
 
-    n_train = len(split(open_source(chosen.data), seed=0).in_split("train"))
+    source = open_source(chosen.data)
+    n_train = len(split(source, prepare(source), seed=0).in_split("train"))
     if n_train < chosen.batch:
         parser.error(f"{chosen.data} has {n_train} training pictures, fewer than a batch of {chosen.batch}")
     print(f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores, {detect()}")

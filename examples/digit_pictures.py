@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from alexnet.data.source import open_source
+from alexnet.data.image import decode
+from alexnet.data.sources import open_source
 from alexnet.data.split import apply_splits
 
 run, folder = Path(sys.argv[1]), Path(sys.argv[2])
@@ -16,4 +17,5 @@ source = apply_splits(open_source("digits"), run / "splits.csv")
 folder.mkdir(parents=True, exist_ok=True)
 for label in source.classes:
     picture = next(picture for picture in source.in_split("test") if picture.label == label)
-    Image.fromarray(source.reader.decode(picture.path, None)).save(folder / f"a_{label}.png")
+    ((_, read),) = source.reader.each([picture.path])
+    Image.fromarray(decode(read())).save(folder / f"a_{label}.png")

@@ -108,6 +108,8 @@ def test_the_options_of_train_are_these(capsys) -> None:
     assert options == {
         "--help", "--out", "--resume", "--recipe", "--variant", "--epochs", "--time-limit", "--image-size",
         "--batch-size", "--lr", "--flip", "--seed", "--device", "--precision", "--checkpoint-minutes",
+        "--in-channels", "--resize", "--max-pixels", "--data-dir",
+        "--crop", "--colour-shift", "--trivial-augment", "--erasing", "--mixup", "--cutmix",
     }  # fmt: skip
 
 
@@ -124,7 +126,14 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["evaluate", "x", "--split", "tset"], "--split cannot be 'tset'; did you mean 'test'?"),
         (["predict", "x"], "predict needs at least one picture"),
         (["evaluate"], "evaluate needs MODEL"),
-        ([], "give a command: summary, prepare, train, evaluate, predict"),
+        (["check"], "check needs DATA"),
+        (["check", "x", "--json", "--csv"], "--json and --csv exclude each other"),
+        (["prepare"], "prepare needs DATA, or --where, or --clear"),
+        (["prepare", "x", "--clear"], "prepare needs DATA, or --where, or --clear"),
+        (["train", "--resize", "strech"], "--resize cannot be 'strech'"),
+        (["train", "--crop", "papre"], "--crop cannot be 'papre'; did you mean 'paper'?"),
+        (["train", "--in-channels", "2"], "--in-channels cannot be '2'"),
+        ([], "give a command: summary, check, prepare, train, evaluate, predict"),
     ],
 )
 @pytest.mark.parametrize("columns", [50, 80, 130])
@@ -179,6 +188,12 @@ def test_train_evaluate_predict(photos, tmp_path, capsys) -> None:
         (["prepare", "nowhere"], ["no folder 'nowhere'"]),
         (["prepare", "digits", "--size", "0"], ["size is 0"]),
         (["train", "auto"], ["no folder 'auto'"]),
+        (["check", "nowhere"], ["no folder 'nowhere'"]),
+        (["train", "--erasing", "2"], ["erasing is 2.0"]),
+        (["train", "--mixup", "-1"], ["mixup is -1.0"]),
+        (["train", "--max-pixels", "0"], ["max_pixels is 0"]),
+        (["train", "cifar10", "--data-dir", "."], ["cannot download 'cifar10'", "no network", "--data-dir"]),
+        (["check", "fashion-mnist", "--data-dir", "."], ["cannot download 'fashion-mnist'", "no network"]),
         (["predict", "x", "y", "--top", "0"], ["top is 0"]),
     ],
 )
@@ -241,11 +256,79 @@ def test_imperfect_data_is_warned_of_and_learned_from(capsys, tmp_path) -> None:
     assert config["classes"] == ["blue", "green", "red", "yellow"]
 
 
-def test_prepare_says_where(capsys, photos) -> None:
-    assert alexnet("prepare", photos, "--size", "32") == 0
+def test_prepare_says_where_and_clears(capsys, photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    assert alexnet("prepare", "--where") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'cache'}  0 MB\n"
+    assert alexnet("prepare", photos, "--size", "60") == 0
     out = capsys.readouterr().out
-    assert "120 pictures of 3 classes, 32 px" in out
+    assert "120 pictures of 3 classes, 60 px, 1 MB" in out
     assert Path(out.split("prepared in ")[1].strip()).is_dir()
+    assert alexnet("prepare", "--where") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'cache'}  1 MB\n"
+    assert alexnet("prepare", "--clear") == 0
+    assert capsys.readouterr().out.startswith("deleted 1 MB of prepared pictures")
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+def test_check_finds_copies_and_says_so_by_its_status(capsys, tmp_path) -> None:
+    photos = make_photos(tmp_path / "photos", n_each=4)
+    assert alexnet("check", photos) == 0
+    assert "12 usable pictures" in capsys.readouterr().out
+    shutil.copy(photos / "red" / "photo 1.jpg", photos / "blue" / "wrong.jpg")
+    (photos / "red" / "half.jpg").write_bytes((photos / "red" / "photo 1.jpg").read_bytes()[:300])
+    assert alexnet("check", photos) == 1
+    out = capsys.readouterr().out
+    assert "two_labels" in out
+    assert "half.jpg" in out
+
+    assert alexnet("check", photos, "--json") == 1
+    report = json.loads(capsys.readouterr().out)
+    assert list(report) == ["usable", "unusable", "warnings", "classes"]
+    assert report["usable"] == 13
+    assert [each["path"] for each in report["unusable"]] == ["red/half.jpg"]
+    assert set(report["classes"]) == {"red", "green", "blue"}
+
+    assert alexnet("check", photos, "--csv") == 1
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {(row["kind"], row["path"]) for row in rows} >= {
+        ("unusable", "red/half.jpg"),
+        ("two_labels", "blue/wrong.jpg"),
+    }
+
+
+def test_training_says_what_is_there_twice(capsys, tmp_path) -> None:
+    photos = make_photos(tmp_path / "photos", n_each=10)
+    shutil.copy(photos / "red" / "photo 1.jpg", photos / "blue" / "wrong.jpg")
+    assert alexnet("train", photos, "--out", tmp_path / "run", *QUICK) == 0
+    err = capsys.readouterr().err
+    assert "warning: 'blue/wrong.jpg', 'red/photo 1.jpg': " in err
+
+
+@pytest.mark.parametrize("kind", ["zip", "csv", "grey", "pad"])
+def test_train_and_judge_from_other_data(capsys, photos, tmp_path, kind) -> None:
+    data, more = photos, ()
+    if kind == "zip":
+        data = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos))
+    elif kind == "csv":
+        rows = [f"photos/{path.relative_to(photos)},{path.parent.name}" for path in sorted(photos.rglob("*.jpg"))]
+        data = photos.parent / "labels.csv"
+        data.write_text("path,label\n" + "\n".join(rows))
+    else:
+        more = ("--in-channels", 1, "--crop", "paper") if kind == "grey" else ("--resize", "pad", "--mixup", "0.2")
+    assert alexnet("train", data, "--out", tmp_path / "run", *QUICK, *more) == 0
+    capsys.readouterr()
+    assert alexnet("evaluate", tmp_path / "run", "--json") == 0
+    own = json.loads(capsys.readouterr().out)
+    assert own["n_images"] == 12
+    picture = photos / "red" / "photo 3.jpg"
+    assert alexnet("predict", tmp_path / "run", picture, "--format", "json") == 0
+    assert "predictions" in json.loads(capsys.readouterr().out)
+    assert alexnet("predict", tmp_path / "run", picture, "--max-pixels", 100, "--format", "json") == 1
+    assert "2,400" not in capsys.readouterr().out
+    config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
+    assert config["preprocessing"]["resize"] == ("pad" if kind == "pad" else "squash")
+    assert len(config["preprocessing"]["mean"]) == (1 if kind == "grey" else 3)
 
 
 # evaluate and predict

@@ -14,6 +14,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from alexnet.data.check import quick
 from alexnet.training.loop import EpochReport, StepReport
 from alexnet.training.session import Session
 
@@ -48,6 +49,11 @@ def introduce(session: Session) -> None:
     source, training = session.source, session.training
     warn_of(source.remarks)
     warn_of_skipped(session.store.skipped)
+    # The cheap part of alexnet check: what preparing has found out anyway.
+    findings = quick(source, session.store)
+    warn_of(finding.message for finding in findings[:MOST_NAMED])
+    if len(findings) > MOST_NAMED:
+        say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {source.name}")
     plan, runtime = training.plan, training.runtime
     n_test = len(source.in_split("test"))
     say(

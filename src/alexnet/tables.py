@@ -3,22 +3,87 @@
 import csv
 import io
 import json
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.evaluation.scoring import Judged
-from alexnet.inference.classifier import Answer
+from alexnet.data.findings import ADVICE, Report
+
+# Checking needs no torch, and these bring it: a second and a half.
+if TYPE_CHECKING:
+    from alexnet.evaluation.scoring import Judged
+    from alexnet.inference.classifier import Answer
 
 # A confusion matrix of more classes than this would not fit on a screen.
 MOST_CONFUSION_COLUMNS = 12
+# Of one kind of finding, and of one finding's files; --json has them all.
+MOST_SHOWN = 10
 
 
-def evaluation(judged: Judged) -> str:
+def check_report(report: Report) -> str:
+    """Return the usable pictures by class and split, the unusable ones, and the findings by kind."""
+    n_unusable, n_warnings = len(report.unusable), len(report.warnings)
+    parts = [f"{report.n_usable} usable pictures in {report.name}, {n_unusable} unusable; {n_warnings} warnings\n"]
+    splits = next(iter(report.classes.values()), {})
+    classes = _table("class", *splits)
+    for label, counts in report.classes.items():
+        classes.add_row(Text(label), *map(str, counts.values()))
+    classes.add_section()
+    classes.add_row("total", *(str(sum(counts[split] for counts in report.classes.values())) for split in splits))
+    parts += [_text(classes), ""]
+    if report.unusable:
+        parts += [_pairs("unusable", "reason", report.unusable), ""]
+    for kind, group in groupby(report.warnings, key=lambda finding: finding.kind):
+        rows = [("\n".join(_first(finding.paths)), finding.what) for finding in group]
+        parts += [_pairs(kind, ADVICE[kind], rows), ""]
+    return "\n".join(parts).rstrip("\n")
+
+
+def check_json(report: Report) -> str:
+    """Return a report as one JSON object."""
+    return json.dumps(report.to_json())
+
+
+def check_csv(report: Report) -> str:
+    """Return a line for each picture with which something is wrong; for what is wrong with a class, one for that."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("kind", "path", "label", "split", "detail"))
+    for path, reason in report.unusable:
+        writer.writerow(("unusable", path, *_place(report, path), reason))
+    for finding in report.warnings:
+        for path in finding.paths:
+            writer.writerow((finding.kind, path, *_place(report, path), finding.message))
+        for label in () if finding.paths else finding.labels:
+            writer.writerow((finding.kind, "", label, " ".join(finding.splits), finding.message))
+    return buffer.getvalue().rstrip("\n")
+
+
+def _place(report: Report, path: str) -> tuple[str, str]:
+    picture = report.pictures.get(path)
+    return (picture.label, picture.split or "") if picture else ("", "")
+
+
+def _pairs(first: str, second: str, rows: Sequence[tuple[str, str]]) -> str:
+    table = Table(first, second, box=box.SIMPLE_HEAD, pad_edge=False)
+    for left, right in rows[:MOST_SHOWN]:
+        table.add_row(Text(left), Text(right))
+    if len(rows) > MOST_SHOWN:
+        table.add_row(f"and {len(rows) - MOST_SHOWN} more", "")
+    return _text(table)
+
+
+def _first(paths: Sequence[str]) -> list[str]:
+    more = [f"and {len(paths) - MOST_SHOWN} more"] if len(paths) > MOST_SHOWN else []
+    return [*paths[:MOST_SHOWN], *more]
+
+
+def evaluation(judged: "Judged") -> str:
     """Return the scores, the table by class and, for few classes, the confusion matrix."""
     scores = judged.evaluation
     what = f"{judged.split} pictures of {judged.data}" if judged.split else f"pictures of {judged.data}"
@@ -42,7 +107,7 @@ def evaluation(judged: Judged) -> str:
     return "\n".join(parts)
 
 
-def evaluation_json(judged: Judged) -> str:
+def evaluation_json(judged: "Judged") -> str:
     """Return the scores as one JSON object."""
     return json.dumps(judged.evaluation.to_json())
 
@@ -50,7 +115,7 @@ def evaluation_json(judged: Judged) -> str:
 AnswerFormat = Literal["table", "json", "csv"]
 
 
-def answer_lines(kind: AnswerFormat, top: int) -> Callable[[Answer], str]:
+def answer_lines(kind: AnswerFormat, top: int) -> Callable[["Answer"], str]:
     """Return what turns an answer into one line; every line of CSV has a place for ``top`` classes."""
     return {"table": _answer_words, "json": _answer_json, "csv": _answer_csv(top)}[kind]
 
@@ -63,19 +128,19 @@ def answer_header(kind: AnswerFormat, top: int) -> str | None:
     return ",".join(("path", *ranked, "error"))
 
 
-def _answer_words(answer: Answer) -> str:
+def _answer_words(answer: "Answer") -> str:
     if answer.error is not None:
         return f"{answer.path}  cannot be read: {answer.error}"
     ranked = "  ".join(f"{each.label} {each.probability:.1%}" for each in answer.predictions)
     return f"{answer.path}  {ranked}"
 
 
-def _answer_json(answer: Answer) -> str:
+def _answer_json(answer: "Answer") -> str:
     return json.dumps(answer.to_json(), ensure_ascii=False)
 
 
-def _answer_csv(top: int) -> Callable[[Answer], str]:
-    def line(answer: Answer) -> str:
+def _answer_csv(top: int) -> Callable[["Answer"], str]:
+    def line(answer: "Answer") -> str:
         cells = [cell for each in answer.predictions for cell in (each.label, f"{each.probability:.6f}")]
         cells += [""] * (2 * top - len(cells))
         buffer = io.StringIO()

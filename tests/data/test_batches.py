@@ -1,23 +1,17 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from alexnet.data.batches import (
-    Augmentation,
-    Examples,
-    count_steps,
-    evaluation_batches,
-    examples,
-    normalise,
-    to_tensor,
-    training_batches,
-)
-from alexnet.data.image import squash
-from alexnet.data.source import open_source
+from alexnet.data.augmentation import Augmentation
+from alexnet.data.batches import Examples, count_steps, evaluation_batches, examples, training_batches
+from alexnet.data.preprocessing import resized, to_channels
+from alexnet.data.sources import open_source
 from alexnet.data.split import split
 from alexnet.data.store import prepare
+from alexnet.data.tensors import normalise, to_tensor
 
 MILD = Augmentation(area=(0.5, 1.0), aspect=4 / 3, flip=True)
 
@@ -72,7 +66,38 @@ def test_half_of_the_pictures_are_mirrored() -> None:
 
 def test_evaluation_shows_every_picture_once_in_order(data) -> None:
     shown = np.concatenate(list(evaluation_batches(data, batch_size=3, size=16)))
-    assert np.array_equal(shown, np.stack([squash(pixels, 16) for pixels in data.pixels]))
+    expected = np.stack([resized(pixels, 16, 16) for pixels in data.pixels])
+    assert np.abs(shown.astype(int) - expected).max() <= 1
+
+
+def test_luminance_for_networks_of_one_channel(data) -> None:
+    grey = replace(data, n_channels=1)
+    colour_batches, grey_batches = batches_of(data), batches_of(grey)
+    for (colour, _), (luminance, _) in zip(colour_batches, grey_batches, strict=True):
+        assert luminance.shape[1] == 1
+        assert np.array_equal(luminance.permute(0, 2, 3, 1), to_channels(colour.permute(0, 2, 3, 1).numpy(), 1))
+    assert next(evaluation_batches(grey, batch_size=4, size=16)).shape == (4, 16, 16, 1)
+
+
+def test_the_papers_crops_are_windows_of_seven_eighths() -> None:
+    """Section 4.1: 224 of 256 pixels, not resized."""
+    side = 64
+    ramp = np.arange(side, dtype=np.uint8)
+    pixels = np.zeros((50, side, side, 3), dtype=np.uint8)
+    pixels[..., 0], pixels[..., 1] = ramp[:, None], ramp[None, :]
+    data = Examples(pixels, np.arange(50), np.arange(50))
+    how = Augmentation(crop="paper", flip=False)
+    ((pictures, _),) = batches_of(data, batch_size=50, size=56, augmentation=how)
+    corners = pictures[:, :2, 0, 0]
+    assert torch.equal(pictures[:, :2, -1, -1], corners + 55)
+    assert corners.min() == 0
+    assert corners.max() == 8
+
+
+def test_memory_is_let_go_of_after_each_batch(data) -> None:
+    calls = []
+    batches_of(replace(data, forget=lambda: calls.append(1)))
+    assert len(calls) == 3
 
 
 def test_leaving_early_ends_the_thread(data) -> None:
@@ -96,8 +121,10 @@ def test_normalised_pictures_are_centred() -> None:
 
 
 def test_labels_go_by_name(photos) -> None:
-    source = split(open_source(photos), seed=0)
-    chosen = examples(prepare(source), source, "test", ("red", "green", "blue"))
+    source = open_source(photos)
+    store = prepare(source)
+    source = split(source, store, seed=0)
+    chosen = examples(store, source, "test", ("red", "green", "blue"))
     assert np.bincount(chosen.labels).tolist() == [4, 4, 4]
     first = next(picture for picture in source.in_split("test"))
     assert first.label == "blue"

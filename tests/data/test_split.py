@@ -1,44 +1,110 @@
 import os
 import random
-from collections import Counter
+import shutil
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
-from alexnet.data.source import Picture, open_source
-from alexnet.data.split import apply_splits, split, write_splits
+from alexnet.data.source import Picture
+from alexnet.data.sources import open_source
+from alexnet.data.split import apply_splits, refuse_one_class, split, write_splits
+from alexnet.data.store import prepare
 from alexnet.errors import DataError
 
 from ..conftest import coloured_picture, make_photos
 
 
+def split_of(data, seed: int = 0):
+    source = open_source(data)
+    return split(source, prepare(source), seed)
+
+
+def by_content(data, seed: int = 0) -> dict[str, str | None]:
+    source = open_source(data)
+    store = prepare(source)
+    return {store.content(picture.path): picture.split for picture in split(source, store, seed).pictures}
+
+
 def test_tenths_of_each_class(photos) -> None:
-    counts = Counter((picture.label, picture.split) for picture in split(open_source(photos), seed=0).pictures)
+    counts = Counter((picture.label, picture.split) for picture in split_of(photos).pictures)
     for label in ("blue", "green", "red"):
         assert [counts[label, name] for name in ("train", "val", "test")] == [32, 4, 4]
 
 
-def test_the_seed_decides_and_nothing_else(photos) -> None:
+def test_the_seed_decides_and_the_order_of_files_does_not(photos) -> None:
     source = open_source(photos)
+    store = prepare(source)
     shuffled = list(source.pictures)
     random.Random(1).shuffle(shuffled)
-    there = {picture.path: picture.split for picture in split(source, seed=3).pictures}
-    again = {picture.path: picture.split for picture in split(source.with_pictures(tuple(shuffled)), seed=3).pictures}
-    other = {picture.path: picture.split for picture in split(source, seed=4).pictures}
+    there = {picture.path: picture.split for picture in split(source, store, 3).pictures}
+    mixed = source.with_pictures(tuple(shuffled))
+    again = {picture.path: picture.split for picture in split(mixed, store, 3).pictures}
+    other = {picture.path: picture.split for picture in split(source, store, 4).pictures}
     assert there == again != other
 
 
+def test_the_content_decides_and_names_do_not(photos, tmp_path) -> None:
+    for folder in photos.iterdir():
+        (tmp_path / folder.name).mkdir()
+        for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
+            shutil.copy(path, tmp_path / folder.name / f"renamed {number}.jpeg")
+    assert by_content(photos) == by_content(tmp_path)
+
+
+def test_copies_stay_on_one_side(tmp_path) -> None:
+    root = make_photos(tmp_path / "photos", n_each=20)
+    for label in ("blue", "green", "red"):
+        for number in range(20):
+            path = root / label / f"photo {number}.jpg"
+            if number % 2:
+                shutil.copy(path, root / label / f"copy of {number}.jpg")
+            else:  # the same pixels in another file
+                Image.open(path).save(root / label / f"copy of {number}.png")
+    shutil.copy(root / "red" / "photo 0.jpg", root / "blue" / "labelled twice.jpg")
+    source = open_source(root)
+    store = prepare(source)
+    for seed in range(5):
+        splits_of = defaultdict(set)
+        for picture in split(source, store, seed).pictures:
+            splits_of[store.look(picture.path)].add(picture.split)
+        assert all(len(splits) == 1 for splits in splits_of.values())
+        counts = Counter(picture.split for picture in split(source, store, seed).pictures)
+        assert counts["val"] == pytest.approx(12, abs=3)
+        assert counts["test"] == pytest.approx(12, abs=3)
+
+
+def test_a_crowd_of_copies_goes_to_train(tmp_path) -> None:
+    root = make_photos(tmp_path / "photos", n_each=5)
+    for number in range(20):
+        shutil.copy(root / "red" / "photo 0.jpg", root / "red" / f"placeholder {number}.jpg")
+    for path in list(root.rglob("blue/*.jpg")):  # two of each: no group is as small as a tenth of the class
+        shutil.copy(path, path.with_suffix(".jpeg"))
+    for seed in range(5):
+        pictures = split_of(root, seed).pictures
+        assert {each.split for each in pictures if each.label == "blue"} == {"train", "val", "test"}
+        assert {each.split for each in pictures if "placeholder" in each.path} == {"train"}
+        assert {each.split for each in pictures if each.label == "red"} == {"train", "val", "test"}
+
+
+def test_unreadable_pictures_have_no_split(tmp_path) -> None:
+    root = make_photos(tmp_path / "photos", n_each=4)
+    (root / "red" / "photo 1.jpg").write_bytes(b"broken")
+    assert len(split_of(root).pictures) == 11
+
+
 def test_splits_that_are_there_are_kept_and_val_is_taken_from_train(tmp_path) -> None:
-    for name in ("train", "test"):
-        make_photos(tmp_path / name, n_each=10)
-    pictures = split(open_source(tmp_path), seed=0).pictures
+    make_photos(tmp_path / "train", n_each=10)
+    make_photos(tmp_path / "test", n_each=10)
+    pictures = split_of(tmp_path).pictures
     assert Counter(picture.split for picture in pictures) == {"train": 27, "val": 3, "test": 30}
     assert [picture.path for picture in pictures] == [picture.path for picture in open_source(tmp_path).pictures]
     assert all(picture.path.startswith("test/") == (picture.split == "test") for picture in pictures)
 
 
 def test_written_splits_are_read_back(photos, tmp_path) -> None:
-    source = split(open_source(photos), seed=0)
+    source = split_of(photos)
     write_splits(tmp_path / "splits.csv", source)
     assert (tmp_path / "splits.csv").read_text().startswith("path,label,split\nblue/photo 0.jpg,blue,")
     assert apply_splits(open_source(photos), tmp_path / "splits.csv") == source
@@ -52,7 +118,7 @@ def test_names_that_are_no_text_are_written_too(photos, tmp_path) -> None:
 
 
 def test_a_picture_that_has_gone_is_named(photos, tmp_path) -> None:
-    source = split(open_source(photos), seed=0)
+    source = split_of(photos)
     write_splits(tmp_path / "splits.csv", source)
     fewer = source.with_pictures(source.pictures[1:])
     with pytest.raises(DataError, match=r"'blue/photo 0\.jpg'"):
@@ -66,17 +132,25 @@ def test_one_class_cannot_be_learned(tmp_path) -> None:
     (tmp_path / "only").mkdir()
     coloured_picture("red", 0).save(tmp_path / "only" / "a.png")
     with pytest.raises(DataError, match="one class only"):
-        split(open_source(tmp_path), seed=0)
+        refuse_one_class(open_source(tmp_path))
 
 
 def test_too_few_pictures_to_split(tmp_path) -> None:
-    make_photos(tmp_path / "photos", n_each=1)
     with pytest.raises(DataError, match="too small to split"):
-        split(open_source(tmp_path / "photos"), seed=0)
+        split_of(make_photos(tmp_path / "photos", n_each=1))
 
 
 def test_no_train_pictures(photos) -> None:
     source = open_source(photos)
     only_val = source.with_pictures(tuple(replace(picture, split="val") for picture in source.pictures))
     with pytest.raises(DataError, match="no train pictures, only val"):
-        split(only_val, seed=0)
+        refuse_one_class(only_val)
+
+
+def test_a_class_in_test_only_cannot_be_learned(tmp_path) -> None:
+    make_photos(tmp_path / "train", n_each=3)
+    make_photos(tmp_path / "test", n_each=1)
+    (tmp_path / "test" / "violet").mkdir()
+    coloured_picture("red", 0).save(tmp_path / "test" / "violet" / "a.png")
+    with pytest.raises(DataError, match=r"class 'violet' in test only.*test/violet/a\.png"):
+        refuse_one_class(open_source(tmp_path))

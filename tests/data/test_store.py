@@ -1,17 +1,27 @@
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data import store
-from alexnet.data.image import decode, squash
-from alexnet.data.source import open_source
+from alexnet.data import image, store, tensors
+from alexnet.data.catalogue import Catalogue, cache_folder
+from alexnet.data.image import decode
+from alexnet.data.preprocessing import fit
+from alexnet.data.sources import open_source
+from alexnet.data.sources.folder import Folder
 from alexnet.errors import DataError
 
-from ..conftest import make_photos
+from ..conftest import coloured_picture, make_photos
 
 
 @pytest.fixture
@@ -20,12 +30,26 @@ def own_photos(tmp_path, monkeypatch) -> Path:
     return make_photos(tmp_path / "photos", n_each=3)
 
 
-def test_rows_hold_the_pictures(own_photos) -> None:
+@pytest.fixture
+def decoded(monkeypatch) -> Iterator[list[str]]:
+    """Collect the names of the pictures that are decoded."""
+    names: list[str] = []
+
+    def note(*args, where: str = "", **options):
+        names.append(where)
+        return image.read(*args, where=where, **options)
+
+    monkeypatch.setattr(store, "read", note)
+    return names
+
+
+@pytest.mark.parametrize("how", ["squash", "crop", "pad"])
+def test_rows_hold_the_pictures(own_photos, how) -> None:
     source = open_source(own_photos)
-    prepared = store.prepare(source, 32)
+    prepared = store.prepare(source, 32, resize=how)
     assert prepared.pixels.shape == (9, 32, 32, 3)
     for picture in source.pictures:
-        expected = squash(decode(own_photos / picture.path, min_side=32), 32)
+        expected = fit(decode(own_photos / picture.path, min_side=32), 32, how, tensors.resized)
         assert np.array_equal(prepared.pixels[prepared.rows[picture.path]], expected)
 
 
@@ -36,39 +60,150 @@ def test_small_pictures_stay_small_unless_asked(own_photos) -> None:
 
 
 def test_a_second_start_reads_no_picture(own_photos, monkeypatch) -> None:
-    source = open_source(own_photos)
-    first = store.prepare(source)
-    monkeypatch.setattr(store, "_build", lambda *_: pytest.fail("made again"))
-    assert store.prepare(open_source(own_photos)).folder == first.folder
+    first = store.prepare(open_source(own_photos))
+    monkeypatch.setattr(Folder, "content", lambda *_: pytest.fail("read again"))
+    second = store.prepare(open_source(own_photos))
+    assert second.fingerprint == first.fingerprint
+    assert np.array_equal(second.pixels, first.pixels)
 
 
-def test_a_changed_picture_is_noticed(own_photos) -> None:
+def test_a_changed_picture_is_noticed_and_no_other_read(own_photos, decoded) -> None:
     before = store.prepare(open_source(own_photos))
+    assert len(decoded) == 9
     changed = own_photos / "red" / "photo 0.jpg"
     Image.new("RGB", (60, 40)).save(changed)
     os.utime(changed, ns=(1, 1))
+    decoded.clear()
     after = store.prepare(open_source(own_photos))
+    assert decoded == ["red/photo 0.jpg"]
+    assert after.fingerprint != before.fingerprint
     assert after.pixels[after.rows["red/photo 0.jpg"]].max() < 9 < before.pixels[before.rows["red/photo 0.jpg"]].max()
+
+
+def test_added_and_removed_pictures_are_noticed(own_photos, decoded) -> None:
+    first = store.prepare(open_source(own_photos))
+    coloured_picture("red", 99).save(own_photos / "red" / "new.png")
+    (own_photos / "blue" / "photo 1.jpg").unlink()
+    decoded.clear()
+    second = store.prepare(open_source(own_photos))
+    assert decoded == ["red/new.png"]
+    assert set(second.rows) - set(first.rows) == {"red/new.png"}
+    assert set(first.rows) - set(second.rows) == {"blue/photo 1.jpg"}
+
+
+def test_a_moved_folder_is_not_decoded_again(own_photos, decoded) -> None:
+    before = store.prepare(open_source(own_photos)).fingerprint
+    own_photos.rename(own_photos.with_name("moved"))
+    decoded.clear()
+    assert store.prepare(open_source(own_photos.with_name("moved"))).fingerprint == before
+    assert decoded == []
+
+
+def test_a_touched_picture_is_read_but_not_decoded_again(own_photos, decoded) -> None:
+    before = store.prepare(open_source(own_photos)).fingerprint
+    decoded.clear()
+    os.utime(own_photos / "red" / "photo 0.jpg", ns=(1, 1))
+    assert store.prepare(open_source(own_photos)).fingerprint == before
+    assert decoded == []
+
+
+def test_copies_share_a_row(own_photos) -> None:
+    shutil.copy(own_photos / "red" / "photo 0.jpg", own_photos / "blue" / "again.jpg")
+    prepared = store.prepare(open_source(own_photos))
+    assert prepared.rows["red/photo 0.jpg"] == prepared.rows["blue/again.jpg"]
+    assert len(prepared.pixels) == 9
+
+
+def test_the_same_pixels_in_another_file_look_the_same(own_photos) -> None:
+    Image.open(own_photos / "red" / "photo 0.jpg").save(own_photos / "red" / "again.png")
+    prepared = store.prepare(open_source(own_photos))
+    assert prepared.content("red/photo 0.jpg") != prepared.content("red/again.png")
+    assert prepared.look("red/photo 0.jpg") == prepared.look("red/again.png")
+
+
+def test_folder_manifest_and_archives_give_the_same_store_and_split(own_photos, tmp_path, decoded) -> None:
+    from alexnet.data.split import split
+
+    for number in range(3, 12):
+        for label in ("red", "green", "blue"):
+            coloured_picture(label, number).save(own_photos / label / f"photo {number}.jpg")
+    rows = [f"photos/{path.relative_to(own_photos)},{path.parent.name}" for path in sorted(own_photos.rglob("*.jpg"))]
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("path,label\n" + "\n".join(reversed(rows)) + "\n")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(own_photos.rglob("*.jpg"), reverse=True):
+            archive.write(path, f"photos/{path.relative_to(own_photos)}")
+    for name, mode in (("photos.tar", "w"), ("photos.tar.gz", "w:gz")):
+        with tarfile.open(tmp_path / name, mode) as archive:
+            archive.add(own_photos, ".")
+
+    fingerprints, splits = set(), []
+    for data in (own_photos, manifest, *(tmp_path / f"photos.{ending}" for ending in ("zip", "tar", "tar.gz"))):
+        source = open_source(data)
+        prepared = store.prepare(source)
+        fingerprints.add(prepared.fingerprint)
+        chosen = split(source, prepared, seed=1).pictures
+        splits.append({(prepared.content(each.path), each.label): each.split for each in chosen})
+    assert len(fingerprints) == 1
+    assert all(other == splits[0] for other in splits)
+    assert len(decoded) == 36, "once, by the first of them"
 
 
 def test_a_cleaned_cache_is_made_again(own_photos) -> None:
     before = store.prepare(open_source(own_photos))
-    (before.folder / "pixels.npy").unlink()
-    assert np.array_equal(store.prepare(open_source(own_photos)).pixels, before.pixels)
+    expected = np.array(before.pixels)
+    (before.folder / "pixels").unlink()
+    assert np.array_equal(store.prepare(open_source(own_photos)).pixels, expected)
+    shutil.rmtree(cache_folder() / "catalogues")
+    assert len(store.prepare(open_source(own_photos)).rows) == 9
+
+
+def test_a_damaged_catalogue_is_made_again(own_photos) -> None:
+    store.prepare(open_source(own_photos))
+    (file,) = (cache_folder() / "catalogues").iterdir()
+    for damage in ("", "[]", "{", '{"paths": ["a"], "stamps": [], "digests": [], "longest_sides": [], "reasons": {}}'):
+        file.write_text(damage)
+        assert len(store.prepare(open_source(own_photos)).rows) == 9
+
+
+def test_clearing_deletes_what_was_prepared_and_nothing_else(own_photos) -> None:
+    store.prepare(open_source(own_photos))
+    (cache_folder() / "mine.txt").write_text("kept")
+    size = store.cache_size()
+    assert size > 9 * 60 * 60 * 3
+    assert store.clear() == size
+    assert [path.name for path in cache_folder().iterdir()] == ["mine.txt"]
+    assert store.cache_size() == 0
 
 
 def test_the_users_folder_is_left_as_it_was(own_photos) -> None:
-    before = sorted(path for path in own_photos.rglob("*"))
+    before = {path: path.stat().st_mtime_ns for path in own_photos.rglob("*")}
     store.prepare(open_source(own_photos))
-    assert sorted(path for path in own_photos.rglob("*")) == before
+    assert {path: path.stat().st_mtime_ns for path in own_photos.rglob("*")} == before
 
 
-def test_unreadable_pictures_are_named_and_left_out(own_photos) -> None:
+def test_unreadable_pictures_are_named_left_out_and_not_tried_again(own_photos, decoded) -> None:
     """pytorch/vision #138: training died hours in, on one truncated file."""
     (own_photos / "red" / "photo 1.jpg").write_bytes(b"")
-    prepared = store.prepare(open_source(own_photos))
-    assert prepared.skipped == {"red/photo 1.jpg": "the file is empty"}
-    assert len(prepared.rows) == 8
+    for _ in range(2):
+        prepared = store.prepare(open_source(own_photos))
+        assert prepared.skipped == {"red/photo 1.jpg": "the file is empty"}
+        assert len(prepared.rows) == 8
+    assert decoded.count("red/photo 1.jpg") == 1
+
+
+def test_what_could_not_be_had_is_tried_again(own_photos, monkeypatch) -> None:
+    lost = own_photos / "red" / "lost.jpg"
+    lost.symlink_to(own_photos.parent / "elsewhere.jpg")
+    assert store.prepare(open_source(own_photos)).skipped == {"red/lost.jpg": "there is no such file"}
+    shutil.copy(own_photos / "red" / "photo 1.jpg", own_photos.parent / "elsewhere.jpg")
+    assert not store.prepare(open_source(own_photos)).skipped
+
+
+def test_another_bound_on_pixels_is_another_verdict(own_photos) -> None:
+    with pytest.raises(DataError, match="more than the 2,000 allowed"):
+        store.prepare(open_source(own_photos), max_pixels=2000)
+    assert len(store.prepare(open_source(own_photos)).rows) == 9
 
 
 def test_nothing_readable(tmp_path, monkeypatch) -> None:
@@ -77,10 +212,9 @@ def test_nothing_readable(tmp_path, monkeypatch) -> None:
     (tmp_path / "photos" / "a" / "x.jpg").write_bytes(b"x")
     with pytest.raises(DataError, match="none of the 1 pictures can be read"):
         store.prepare(open_source(tmp_path / "photos"))
-    assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
-def test_a_stop_half_way_leaves_no_store(own_photos) -> None:
+def test_stopped_half_way_it_goes_on_from_there(own_photos, decoded) -> None:
     def interrupted(items, n_items, what):
         for number, item in enumerate(items):
             if number == 4:
@@ -88,9 +222,40 @@ def test_a_stop_half_way_leaves_no_store(own_photos) -> None:
             yield item
 
     with pytest.raises(KeyboardInterrupt):
-        store.prepare(open_source(own_photos), track=interrupted)
-    assert not list(store.cache_folder().rglob("*.npy"))
-    assert len(store.prepare(open_source(own_photos)).rows) == 9
+        store.prepare(open_source(own_photos), 32, track=interrupted)
+    decoded.clear()
+    assert len(store.prepare(open_source(own_photos), 32).rows) == 9
+    assert len(decoded) == 5
+
+
+def test_killed_half_way_it_goes_on_from_there(tmp_path, monkeypatch, decoded) -> None:
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    for label in ("a", "b"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(400):
+            colour = (number % 256, number // 256, ord(label))
+            Image.new("RGB", (300, 300), colour).save(tmp_path / "photos" / label / f"{number}.png", compress_level=0)
+    process = subprocess.Popen([sys.executable, "-m", "alexnet", "prepare", str(tmp_path / "photos")])
+    records = tmp_path / "cache" / "stores" / f"256-squash-{store.FORMAT}" / "records"
+    while not records.exists() or records.stat().st_size < 64 * 32:
+        assert process.poll() is None, "it was done before it could be killed"
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    prepared = store.prepare(open_source(tmp_path / "photos"))
+    assert len(decoded) <= 800 - 64
+    for path in ("a/0.png", "a/399.png", "b/200.png"):
+        assert np.array_equal(prepared.pixels[prepared.rows[path]][0, 0], decode(tmp_path / "photos" / path)[0, 0])
+    assert len(prepared.rows) == len(prepared.pixels) == 800
+
+
+def test_two_may_prepare_at_the_same_time(own_photos) -> None:
+    command = [sys.executable, "-m", "alexnet", "prepare", str(own_photos)]
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    prepared = store.prepare(open_source(own_photos), 60)
+    for path, row in prepared.rows.items():
+        assert np.array_equal(prepared.pixels[row], fit(decode(own_photos / path), 60, "squash", tensors.resized))
 
 
 def test_a_full_disk_is_said_before_anything_is_written(own_photos, monkeypatch) -> None:
@@ -98,3 +263,59 @@ def test_a_full_disk_is_said_before_anything_is_written(own_photos, monkeypatch)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match="ALEXNET_CACHE"):
         store.prepare(open_source(own_photos))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_disk_that_fills_up_is_one_line_and_the_half_is_removed(own_photos, tmp_path) -> None:
+    for number in range(3, 100):
+        coloured_picture("red", number).save(own_photos / "red" / f"photo {number}.jpg")
+    # More than one chunk of 64 fits, and not all 106 pictures of 10,800 bytes.
+    script = f"""
+import resource, sys
+from alexnet import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
+cli.main(["prepare", {str(own_photos)!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: the prepared pictures need")
+    assert "ALEXNET_CACHE" in done.stderr
+    assert sum(path.stat().st_size for path in (tmp_path / "cache" / "stores").rglob("*") if path.is_file()) == 0
+    assert len(store.prepare(open_source(own_photos)).rows) == 106
+
+
+def test_memory_can_be_let_go_of(own_photos) -> None:
+    prepared = store.prepare(open_source(own_photos))
+    before = np.array(prepared.pixels)
+    prepared.forget()
+    assert np.array_equal(prepared.pixels, before)
+
+
+def test_catalogues_remember_names_that_are_no_text(own_photos) -> None:
+    strange = os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(own_photos / "red" / "photo 0.jpg", own_photos / "red" / strange)
+    source = open_source(own_photos)
+    store.prepare(source)
+    assert Catalogue(source, image.MAX_PIXELS).current(f"red/{strange}") is not None
+
+
+@pytest.mark.slow
+def test_100_000_tiny_pictures(tmp_path, monkeypatch) -> None:
+    """pytorch/vision #9659: every start scanned millions of files again."""
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    for label in range(10):
+        (tmp_path / "photos" / str(label)).mkdir(parents=True)
+        for number in range(10_000):
+            content = f"P6 2 2 255\n{label:02d}{number:010d}".encode()
+            (tmp_path / "photos" / str(label) / f"{number}.ppm").write_bytes(content)
+    began = time.perf_counter()
+    source = open_source(tmp_path / "photos")
+    scanned = time.perf_counter() - began
+    store.prepare(source)
+    began = time.perf_counter()
+    prepared = store.prepare(open_source(tmp_path / "photos"))
+    again = time.perf_counter() - began
+    print(f"scan {scanned:.2f} s, second start {again:.2f} s")
+    assert len(prepared.rows) == 100_000
+    assert scanned < 5
+    assert again < 2

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from alexnet import evaluate, load
-from alexnet.data.source import open_source
+from alexnet.data.sources import open_source
 from alexnet.data.split import apply_splits
 from alexnet.errors import ArtifactError, DataError
 

@@ -83,7 +83,7 @@ def test_weights_of_another_shape(model_folder) -> None:
         ({"format": 9}, "reads format 1"),
         ({"classes": ["a", "b"]}, "2 class names for 3 classes"),
         ({"architecture": {"n_clases": 3}}, "did you mean 'n_classes'"),
-        ({"preprocessing": {"resize": "crop"}}, "preprocessing resize 'crop'"),
+        ({"preprocessing": {"resize": "stretch"}}, "preprocessing resize 'stretch'"),
     ],
 )
 def test_a_config_that_is_not_ours(model_folder, change, message) -> None:

@@ -1,36 +1,43 @@
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from alexnet import AlexNet, Architecture
-from alexnet.data.batches import Augmentation, Examples
+from alexnet.data.augmentation import Augmentation
+from alexnet.data.batches import Examples
+from alexnet.data.preprocessing import MEAN, STD
 from alexnet.errors import RunError
 from alexnet.training.loop import EpochReport, Position, Training, fit, fit_steps, make_optimizer
 from alexnet.training.plan import Plan
 from alexnet.training.recipe import MODERN, change
 from alexnet.training.runtime import detect
 
+MILD = Augmentation(area=(0.5, 1.0))
 NET = Architecture(hidden=(64,), n_classes=2, image_size=67)
 
 
-def make_training(lr: float = 0.02, n_epochs: int = 3, device_precision: str = "auto") -> Training:
+def make_training(
+    lr: float = 0.02, n_epochs: int = 3, device_precision: str = "auto", augmentation: Augmentation = MILD
+) -> Training:
     """Bright against dark pictures: learned within a few steps."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 48)
     pixels = (rng.integers(0, 100, (48, 32, 32, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
     data = Examples(pixels, np.arange(48), labels)
-    recipe = change(MODERN, batch_size=16, lr=lr)
+    recipe = replace(change(MODERN, batch_size=16, lr=lr), augmentation=augmentation)
     runtime = detect("cpu", device_precision)
     torch.manual_seed(0)
     model = AlexNet(NET)
     runtime.place(model)
     plan = Plan(recipe=recipe, architecture=NET, n_examples=48, n_epochs=n_epochs)
     optimizer = make_optimizer(model, recipe, runtime)
-    how = Augmentation((0.5, 1.0), 4 / 3, flip=True)
-    return Training(model, optimizer, plan, data, data, ("dark", "bright"), how, runtime, 0, Position())
+    colours = data.colours()
+    classes = ("dark", "bright")
+    return Training(model, optimizer, plan, data, data, classes, colours, MEAN, STD, runtime, 0, Position())
 
 
 def test_it_learns_and_reports() -> None:

@@ -150,5 +150,5 @@ def test_a_time_limit_chooses_a_size_and_ends_the_run(photos, tmp_path) -> None:
 
 
 def test_flipping_follows_the_data_unless_said(photos, tmp_path) -> None:
-    assert Session.start(photos, tmp_path / "a", QUICK).training.augmentation.flip
-    assert not Session.start("digits", tmp_path / "b", QUICK).training.augmentation.flip
+    assert Session.start(photos, tmp_path / "a", QUICK).training.plan.recipe.augmentation.flip
+    assert not Session.start("digits", tmp_path / "b", QUICK).training.plan.recipe.augmentation.flip

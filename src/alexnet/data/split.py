@@ -2,48 +2,90 @@
 
 import csv
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.data.source import SPLITS, Picture, Source, listed
 from alexnet.errors import DataError
 
 VAL_SHARE = 0.1
 TEST_SHARE = 0.1
 
 
-def split(source: Source, seed: int) -> Source:
-    """Give every picture a split.
+class Identities(Protocol):
+    """What tells pictures apart, whatever they are called; a store knows."""
 
-    Splits that the data brings are kept. Where ``val`` is missing it is taken from ``train``; where there are none,
-    a tenth of each class becomes ``val`` and a tenth ``test``. Which pictures depends on the seed and on each
-    picture's path alone, never on the order in which a file system lists them.
+    @property
+    def rows(self) -> dict[str, int]:
+        """The readable pictures, by path."""
+        ...
+
+    def content(self, path: str) -> str:
+        """Return a word for the picture's content."""
+        ...
+
+    def look(self, path: str) -> str:
+        """Return a word for what the picture shows; copies share it."""
+        ...
+
+
+def refuse_one_class(source: Source) -> None:
+    """Refuse pictures that nothing can be learned from, before any of them is read.
 
     Raises:
-        DataError: fewer than two classes with pictures, or no train or val pictures.
+        DataError: fewer than two classes have pictures, or pictures are split but none is for training.
     """
-    n_labels = len({picture.label for picture in source.pictures})
-    if n_labels < 2:
+    labels = {picture.label for picture in source.pictures}
+    if len(labels) < 2:
         raise DataError(
-            f"{source.name!r} has pictures of one class only ({source.pictures[0].label!r}); "
+            f"{source.name!r} has pictures of one class only ({listed(labels)}); "
             "a classifier needs at least two class folders"
         )
+    present = {picture.split for picture in source.pictures} - {None}
+    if not present:
+        return
+    if "train" not in present:
+        named = " and ".join(name for name in SPLITS if name in present)
+        raise DataError(f"{source.name!r} has no train pictures, only {named}; add a train folder")
+    learned = {picture.label for picture in source.pictures if picture.split in ("train", None)}
+    unlearned = [picture for picture in source.pictures if picture.label not in learned]
+    if unlearned:
+        first = unlearned[0]
+        where = " and ".join(sorted({str(each.split) for each in unlearned if each.label == first.label}))
+        raise DataError(
+            f"{source.name!r} has the class {first.label!r} in {where} only, so it cannot be learned; "
+            f"add pictures of it to train, or take {first.path!r} and the like away"
+        )
+
+
+def split(source: Source, identities: Identities, seed: int) -> Source:
+    """Give every readable picture a split; those that cannot be read are left out.
+
+    Splits that the data brings are kept. Where ``val`` is missing it is taken from ``train``; where there are none,
+    a tenth of each class becomes ``val`` and a tenth ``test``. Which pictures depends on the seed and on their content
+    alone: not on their names, on whether they lie in a folder or an archive, or on the order in which they are listed.
+    Copies of one picture stay on one side, whatever they are labelled.
+
+    Raises:
+        DataError: fewer than two classes, no train or val pictures, or a class without any to learn from.
+    """
+    source = source.with_pictures(tuple(each for each in source.pictures if each.path in identities.rows))
+    refuse_one_class(source)
     present = {picture.split for picture in source.pictures}
     if present == {None}:
-        chosen = _divide(source.pictures, seed, {"test": TEST_SHARE, "val": VAL_SHARE})
-    elif "train" not in present:
-        raise DataError(f"{source.name!r} has no train pictures, only {_named(present)}; add a train folder")
+        chosen = _divide(source.pictures, identities, seed, {"test": TEST_SHARE, "val": VAL_SHARE})
     elif "val" not in present:
-        chosen = _divide(source.in_split("train"), seed, {"val": VAL_SHARE})
+        chosen = _divide(source.in_split("train"), identities, seed, {"val": VAL_SHARE})
     else:
         chosen = {}
     pictures = tuple(
         replace(picture, split=chosen.get(picture.path, picture.split or "train")) for picture in source.pictures
     )
     if not any(picture.split == "val" for picture in pictures):
-        raise DataError(f"{source.name!r} is too small to split: every class needs at least three pictures")
+        raise DataError(f"{source.name!r} is too small to split: every class needs at least three different pictures")
     return source.with_pictures(pictures)
 
 
@@ -82,22 +124,42 @@ def apply_splits(source: Source, path: Path, needed: str | None = None) -> Sourc
     return source.with_pictures(tuple(pictures))
 
 
-def _divide(pictures: Iterable[Picture], seed: int, shares: dict[str, float]) -> dict[str, str]:
-    """Choose a share of each class for other splits, by path; what is left for ``train`` is never empty."""
-    by_label: dict[str, list[Picture]] = defaultdict(list)
+def _divide(pictures: Iterable[Picture], identities: Identities, seed: int, shares: dict[str, float]) -> dict[str, str]:
+    """Choose a share of each class for other splits; what is left for ``train`` is never empty."""
+    groups: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
-        by_label[picture.label].append(picture)
+        groups[identities.look(picture.path)].append(picture)
+    by_label: dict[str, list[list[Picture]]] = defaultdict(list)
+    for group in groups.values():
+        by_label[_label(group)].append(group)
+
+    def place_in_queue(group: list[Picture]) -> bytes:
+        content = min(identities.content(picture.path) for picture in group)
+        return hashlib.sha256(f"{seed}:{content}".encode()).digest()
+
     chosen: dict[str, str] = {}
     for members in by_label.values():
-        queue = sorted(members, key=lambda picture: hashlib.sha256(f"{seed}:{picture.path}".encode()).digest())
+        queue = sorted(members, key=place_in_queue)
+        n_pictures = sum(map(len, members))
         for name, share in shares.items():
             # At least one, so that small classes are judged too, unless training would be left with nothing.
-            n_taken = min(max(1, round(share * len(members))), len(queue) - 1)
-            for picture in queue[:n_taken]:
-                chosen[picture.path] = name
-            queue = queue[n_taken:]
+            taken = _take(queue, max(1, round(share * n_pictures)))
+            chosen.update((picture.path, name) for group in taken for picture in group)
+            queue = [group for group in queue if group not in taken]
     return chosen
 
 
-def _named(splits: set[str | None]) -> str:
-    return " and ".join(name for name in SPLITS if name in splits)
+def _take(queue: list[list[Picture]], n_wanted: int) -> list[list[Picture]]:
+    """Return the first groups that make up as many pictures; larger ones are passed over, and one is always left."""
+    taken: list[list[Picture]] = []
+    for group in queue:
+        if len(group) <= n_wanted and len(taken) < len(queue) - 1:
+            taken.append(group)
+            n_wanted -= len(group)
+    return taken or sorted(queue, key=len)[: len(queue) > 1]
+
+
+def _label(group: list[Picture]) -> str:
+    """Return the commonest label of copies of one picture; of equally common ones, the first by the alphabet."""
+    counts = Counter(picture.label for picture in group)
+    return min(counts, key=lambda label: (-counts[label], label))

@@ -1,73 +1,88 @@
 """The prepared store: every picture decoded once to a fixed size, memory-mapped, cached outside the user's folder.
 
-Departure: the paper (section 2) stores 256x256 centre crops; ``image.squash`` says why ours are squashed instead.
-A store is a folder of two files: ``pixels.npy``, ``(N, S, S, 3)`` uint8, and ``index.json``, which says which row holds
-which picture and which pictures could not be read.
+Departure: the paper (section 2) stores 256x256 centre crops; ``preprocessing.fit`` says why ours are squashed instead.
+
+CACHE/catalogues/   what is known of each source's pictures: a picture that has not changed is never read again
+      stores/       pools of prepared pictures, by size and by how they were made square
 """
 
 import hashlib
-import json
 import math
+import mmap
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import numpy as np
-import platformdirs
+import numpy.typing as npt
 
-from alexnet.data.image import Pixels, squash
-from alexnet.data.source import Source
+from alexnet.data import tensors
+from alexnet.data.catalogue import Catalogue, Entry, cache_folder, catalogues_folder, digest, or_reason
+from alexnet.data.choices import MAX_PIXELS, Resize
+from alexnet.data.image import Pixels, measure, read
+from alexnet.data.pool import Pool
+from alexnet.data.preprocessing import fit
+from alexnet.data.reading import Track, untracked
+from alexnet.data.source import Content, Source
 from alexnet.errors import DataError, PictureError
-from alexnet.whole import delete_unfinished, whole_folder, write_whole
 
 DEFAULT_SIZE = 256
-A_DAY = 86_400.0
-# Part of every fingerprint: raise it when the same pictures would give other pixels.
-_FORMAT = "1 squash bilinear"
-
-T = TypeVar("T")
-
-
-class Track(Protocol):
-    """Wraps an iterable to show how many of its items are done."""
-
-    def __call__(self, items: Iterable[T], n_items: int, what: str, /) -> Iterable[T]: ...
-
-
-def untracked(items: Iterable[T], n_items: int, what: str) -> Iterable[T]:
-    """Show nothing."""
-    return items
+# Raise it when the same pictures would give other pixels.
+FORMAT = 2
+CHUNK = 64
+SECONDS_BETWEEN_SAVES = 30.0
 
 
 @dataclass(frozen=True)
 class Store:
-    """Prepared pictures.
+    """Prepared pictures of a source, among those of others.
 
     Attributes:
-        folder: where it lies.
+        folder: where they lie.
         pixels: ``(N, size, size, 3)`` uint8, mapped from disk, not read into memory.
         rows: the row of each readable picture, by path.
         skipped: why each of the others could not be read, by path.
+        resize: how pictures were made square.
     """
 
     folder: Path
     pixels: Pixels
     rows: dict[str, int]
     skipped: dict[str, str]
+    resize: Resize
+    _records: npt.NDArray[np.void] = field(repr=False)
+    _mapped: mmap.mmap = field(repr=False)
 
     @property
     def size(self) -> int:
         """Side of a stored picture in pixels."""
         return int(self.pixels.shape[1])
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A word that follows from the pictures' contents and how they are stored, wherever they came from."""
+        digests = sorted(self.content(path) for path in self.rows)
+        words = "\n".join((f"{FORMAT} {self.size} {self.resize}", *digests))
+        return hashlib.sha256(words.encode()).hexdigest()[:32]
 
-def cache_folder() -> Path:
-    """Return where stores are kept: the platform's cache folder, or what ``ALEXNET_CACHE`` says."""
-    return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet", appauthor=False))
+    def content(self, path: str) -> str:
+        """Return the digest of a picture's content, in hexadecimal."""
+        return bytes(self._records[self.rows[path]]["content"]).hex()
+
+    def look(self, path: str) -> str:
+        """Return the digest of a picture's stored pixels: the same for two files that show the very same."""
+        return bytes(self._records[self.rows[path]]["look"]).hex()
+
+    def forget(self) -> None:
+        """Let go of the memory in which pictures have been looked at; the disk still has them."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows, which takes such memory back by itself
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def store_size(image_size: int | None) -> int:
@@ -78,111 +93,180 @@ def store_size(image_size: int | None) -> int:
     return max(DEFAULT_SIZE, math.ceil((image_size or 0) * 8 / 7))
 
 
-def prepare(source: Source, size: int = DEFAULT_SIZE, *, exact: bool = False, track: Track = untracked) -> Store:
-    """Open the store of a source's pictures, making it first where it is missing or a picture has changed.
+def stores_folder() -> Path:
+    """Return where prepared pictures are kept."""
+    return cache_folder() / "stores"
+
+
+def clear() -> int:
+    """Delete everything that has been prepared; return how many bytes that frees. Nothing of the user's is there."""
+    freed = cache_size()
+    for folder in (stores_folder(), catalogues_folder()):
+        shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
+def cache_size() -> int:
+    """Return the bytes of everything that has been prepared."""
+    files = (path for folder in (stores_folder(), catalogues_folder()) for path in folder.rglob("*"))
+    return sum(path.stat().st_size for path in files if path.is_file())
+
+
+def prepare(
+    source: Source,
+    size: int = DEFAULT_SIZE,
+    *,
+    resize: Resize = "squash",
+    exact: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    track: Track = untracked,
+) -> Store:
+    """Open the store of a source's pictures, after preparing those that are new or have changed.
+
+    What has been prepared stays, also when this is stopped or killed half-way.
 
     Args:
         source: the pictures.
         size: side of the stored pictures, in pixels. Where all pictures are smaller, the longest of their sides.
+        resize: how a picture is made square.
         exact: store at ``size`` even so, as a trained network asks for.
+        max_pixels: larger pictures are refused.
         track: how progress is shown.
 
     Raises:
-        DataError: no picture can be read, or the disk is too full.
+        DataError: no picture can be read, or the disk is full.
     """
-    family = cache_folder() / "stores" / _fingerprint(source)
+    catalogue = Catalogue(source, max_pixels)
+    known = {path: entry for picture in source.pictures if (entry := catalogue.current(path := picture.path))}
     if not exact:
-        size = min(size, _longest_side(source, family))
-    folder = family / str(size)
-    try:
-        return _open(folder)
-    except (OSError, ValueError, KeyError):  # not made yet, or a cleaner has been through the cache
-        _build(source, size, folder, track)
-        return _open(folder)
+        size = min(size, _longest_side(source, known, size))
+    pool = Pool(stores_folder() / f"{size}-{resize}-{FORMAT}", size)
+    rows_by_content = _rows_by_content(pool)
+    missing = [
+        picture.path
+        for picture in source.pictures
+        if (entry := known.get(picture.path)) is None or (not entry.reason and entry.digest not in rows_by_content)
+    ]
+    faults: dict[str, str] = {}
+    if missing:
+        pool.check_room(len(missing))
+        faults = _Preparation(source, catalogue, pool, resize, max_pixels, rows_by_content).run(missing, track)
+        rows_by_content = _rows_by_content(pool)
 
-
-def _open(folder: Path) -> Store:
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    rows = {path: row for row, path in enumerate(index["rows"])}
-    return Store(folder, pixels, rows, index["skipped"])
-
-
-def _fingerprint(source: Source) -> str:
-    digest = hashlib.sha256(f"{_FORMAT} {source.name}".encode(errors="surrogateescape"))
-    for picture in source.pictures:
-        digest.update(f"\n{picture.path}\t{source.reader.stamp(picture.path)}".encode(errors="surrogateescape"))
-    return digest.hexdigest()[:32]
-
-
-def _longest_side(source: Source, family: Path) -> int:
-    """Return the longest side of any picture, remembered beside the stores: reading every header takes a while."""
-    remembered = family / "longest_side"
-    if not remembered.exists():
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            paths = (picture.path for picture in source.pictures)
-            sides = list(threads.map(lambda path: _or_reason(source.reader.longest_side, path), paths))
-        # Where none can be read, building says so.
-        longest = max((side for side in sides if isinstance(side, int)), default=DEFAULT_SIZE)
-        family.mkdir(parents=True, exist_ok=True)
-        write_whole(remembered, str(longest))
-    return int(remembered.read_text())
-
-
-def _build(source: Source, size: int, folder: Path, track: Track) -> None:
-    paths = [picture.path for picture in source.pictures]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    delete_unfinished(folder.parent, older_than=A_DAY)
-    _check_disk(folder.parent, len(paths) * size * size * 3)
-    # Pillow lets other threads run while it decodes and resizes, so threads are enough to use every core.
-    threads = ThreadPoolExecutor(os.cpu_count())
-    try:
-        with whole_folder(folder) as unfinished:
-            results = _in_order(threads, lambda path: _or_reason(lambda p: _stored(source, p, size), path), paths)
-            _write(unfinished, paths, size, track(results, len(paths), "preparing"))
-    finally:
-        threads.shutdown(cancel_futures=True)
-
-
-def _write(unfinished: Path, paths: list[str], size: int, results: Iterable[Pixels | str]) -> None:
-    rows: list[str] = []
+    rows: dict[str, int] = {}
     skipped: dict[str, str] = {}
-    shape = (len(paths), size, size, 3)
-    pixels = np.lib.format.open_memmap(unfinished / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
-    for path, result in zip(paths, results, strict=True):
-        if isinstance(result, str):
-            skipped[path] = result
+    for picture in source.pictures:
+        path = picture.path
+        entry = known.get(path) or catalogue.entries.get(path)
+        if path in faults or entry is None or entry.reason:
+            skipped[path] = faults.get(path) or (entry and entry.reason) or "not read"
         else:
-            pixels[len(rows)] = result
-            rows.append(path)
+            rows[path] = rows_by_content[entry.digest]
     if not rows:
-        raise DataError(f"none of the {len(paths)} pictures can be read; the first, {paths[0]!r}: {skipped[paths[0]]}")
-    pixels.flush()
-    index = json.dumps({"rows": rows, "skipped": skipped})
-    (unfinished / "index.json").write_text(index, encoding="utf-8")
+        first, reason = next(iter(skipped.items()))
+        raise DataError(f"none of the {len(skipped)} pictures can be read; the first, {first!r}: {reason}")
+    pixels, mapped = pool.open()
+    return Store(pool.folder, pixels, rows, skipped, resize, pool.records(), mapped)
 
 
-def _in_order(threads: ThreadPoolExecutor, work: Callable[[str], T], paths: list[str]) -> Iterator[T]:
-    """Map in threads like ``Executor.map``, but a batch at a time, so that memory stays flat for any number."""
-    for start in range(0, len(paths), 256):
-        yield from threads.map(work, paths[start : start + 256])
+@dataclass
+class _Preparation:
+    """The work of reading, decoding, shrinking and storing pictures, in all cores."""
+
+    source: Source
+    catalogue: Catalogue
+    pool: Pool
+    resize: Resize
+    max_pixels: int
+    stored: dict[str, int]
+
+    def run(self, paths: list[str], track: Track) -> dict[str, str]:
+        """Prepare pictures; return why some could not be had at all, by path. Those are tried again next time."""
+        faults: dict[str, str] = {}
+        pictures: list[Pixels] = []
+        digests: list[str] = []
+        saved = time.monotonic()
+        try:
+            for path, (entry, pixels) in track(self._prepared(paths), len(paths), "preparing"):
+                if not entry.digest:
+                    faults[path] = entry.reason or "not read"
+                    continue
+                if pixels is not None and entry.digest not in self.stored:
+                    pictures.append(pixels)
+                    digests.append(entry.digest)
+                    self.stored[entry.digest] = -1  # the same picture again needs no second row
+                self.catalogue.entries[path] = entry
+                if len(pictures) == CHUNK:
+                    self._append(pictures, digests)
+                if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+                    self.catalogue.save()
+                    saved = time.monotonic()
+        except DataError:
+            raise  # a full disk: what was appended has been removed, so nothing is known of it either
+        except BaseException:
+            self._append(pictures, digests)
+            self.catalogue.save()
+            raise
+        self._append(pictures, digests)
+        self.catalogue.save()
+        return faults
+
+    def _append(self, pictures: list[Pixels], digests: list[str]) -> None:
+        if pictures:
+            self.pool.append(pictures, digests)
+        pictures.clear()
+        digests.clear()
+
+    def _prepared(self, paths: list[str]) -> Iterator[tuple[str, tuple[Entry, Pixels | None]]]:
+        # Pillow and torch let other threads run while they decode and resize, so threads are enough to use every core.
+        n_threads = os.cpu_count() or 1
+        threads = ThreadPoolExecutor(n_threads)
+        under_way: deque[tuple[str, Future[tuple[Entry, Pixels | None]]]] = deque()
+        try:
+            for path, fetch in self.source.reader.each(paths):
+                under_way.append((path, threads.submit(self._prepare, path, fetch)))
+                # A bounded number, so that memory stays flat for any number of pictures.
+                if len(under_way) >= 8 * n_threads:
+                    first, future = under_way.popleft()
+                    yield first, future.result()
+            for path, future in under_way:
+                yield path, future.result()
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _prepare(self, path: str, fetch: Callable[[], Content]) -> tuple[Entry, Pixels | None]:
+        """Return what is known of a picture and, where it is not stored yet, how it is to be."""
+        stamp = self.source.reader.stamp(path)
+        try:
+            content = fetch()
+        except PictureError as error:  # not the picture's fault: no digest, so that it is tried again
+            return Entry(stamp, "", 0, error.reason), None
+        name = digest(content)
+        try:
+            if name in self.stored:
+                return Entry(stamp, name, max(measure(content))), None
+            decoded = read(content, min_side=self.pool.side, max_pixels=self.max_pixels, where=path)
+        except PictureError as error:
+            return Entry(stamp, name, 0, error.reason), None
+        return Entry(stamp, name, max(decoded.sides)), fit(decoded.pixels, self.pool.side, self.resize, tensors.resized)
 
 
-def _stored(source: Source, path: str, size: int) -> Pixels:
-    return squash(source.reader.decode(path, size), size)
+def _rows_by_content(pool: Pool) -> dict[str, int]:
+    return {bytes(content).hex(): row for row, content in enumerate(pool.records()["content"])}
 
 
-def _or_reason(read: Callable[[str], T], path: str) -> T | str:
-    try:
-        return read(path)
-    except PictureError as error:
-        return error.reason
+def _longest(fetch: Callable[[], Content]) -> int:
+    return max(measure(fetch()))
 
 
-def _check_disk(folder: Path, n_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if n_bytes > free:
-        raise DataError(
-            f"the prepared pictures need {n_bytes / 1e9:.1f} GB, but {str(folder)!r} has {free / 1e9:.1f} GB free; "
-            "free some space, or set ALEXNET_CACHE to a folder on a larger disk"
-        )
+def _longest_side(source: Source, known: dict[str, Entry], enough: int) -> int:
+    """Return the longest side of any picture; as soon as one has ``enough``, no other is looked at."""
+    longest = max((entry.longest_side for entry in known.values()), default=0)
+    if longest < enough:
+        new = [picture.path for picture in source.pictures if picture.path not in known]
+        for _, fetch in source.reader.each(new):
+            side = or_reason(partial(_longest, fetch))
+            longest = max(longest, side if isinstance(side, int) else 0)
+            if longest >= enough:
+                break
+    return longest or enough  # where none can be read, preparing says so

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.data.batches import evaluation_batches, examples
-from alexnet.data.source import SPLITS, Source, open_source
+from alexnet.data.reading import Track, untracked
+from alexnet.data.source import SPLITS, Source
+from alexnet.data.sources import open_source
 from alexnet.data.split import apply_splits
-from alexnet.data.store import Track, prepare, untracked
+from alexnet.data.store import prepare
 from alexnet.errors import ArtifactError, DataError
 from alexnet.evaluation.metrics import Evaluation, judge
 from alexnet.inference.artifact import load_artifact
@@ -28,12 +30,14 @@ class Judged:
         data: name of the data.
         split: which split of it; all of it where None.
         skipped: why pictures could not be read, by path.
+        remarks: what a user should know about the data, a line each.
     """
 
     evaluation: Evaluation
     data: str
     split: str | None
     skipped: dict[str, str]
+    remarks: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -41,6 +45,8 @@ def evaluate(
     data: str | os.PathLike[str] | None = None,
     *,
     split: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
     track: Track = untracked,
 ) -> Judged:
     """Score a saved model on labelled pictures; labels are matched by name.
@@ -49,6 +55,8 @@ def evaluate(
         model: a run folder or a model folder.
         data: as for training; a run's own data where not given.
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
+        data_dir: where named sets are; as in training where not given.
+        max_pixels: larger pictures are refused; as in training where not given.
         track: how progress is shown.
 
     Raises:
@@ -57,10 +65,10 @@ def evaluate(
     """
     artifact = load_artifact(model)
     run = artifact.folder.parent  # holds the run's settings, if the model has not been taken out of it
-    own = _own_data(run)
+    own, own_data_dir = _own_data(run)
     if data is None and own is None:
         raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
-    source = open_source(data or str(own))
+    source = open_source(data or str(own), data_dir or own_data_dir)
     is_own = source.name == own
     if is_own:
         source = apply_splits(source, run / "splits.csv", needed=split or "test")
@@ -71,8 +79,15 @@ def evaluate(
     engine = TorchEngine(artifact)
     how = artifact.preprocessing
     # Training has prepared the whole of a run's own data; of other data only what is judged needs to be.
-    store = prepare(source if is_own else chosen, how.store_size, exact=True, track=track)
-    data_examples = examples(store, chosen, split, artifact.classes)
+    store = prepare(
+        source if is_own else chosen,
+        how.store_size,
+        resize=how.resize,
+        exact=True,
+        max_pixels=max_pixels or how.max_pixels,
+        track=track,
+    )
+    data_examples = examples(store, chosen, split, artifact.classes, how.n_channels)
     if not len(data_examples):
         raise DataError(f"none of the {len(chosen.pictures)} pictures in {source.name!r} can be read")
     batches = evaluation_batches(data_examples, batch_size=BATCH, size=how.image_size)
@@ -81,15 +96,16 @@ def evaluate(
     skipped = {
         picture.path: store.skipped[picture.path] for picture in chosen.pictures if picture.path in store.skipped
     }
-    return Judged(judge(logits, data_examples.labels, artifact.classes), source.name, split, skipped)
+    return Judged(judge(logits, data_examples.labels, artifact.classes), source.name, split, skipped, source.remarks)
 
 
-def _own_data(run: Path) -> str | None:
-    """Return the data that a run was trained on; nothing if this is no run folder."""
+def _own_data(run: Path) -> tuple[str | None, str | None]:
+    """Return the data that a run was trained on and its folder of named sets; nothing if this is no run folder."""
     try:
-        return str(json.loads((run / "settings.json").read_text(encoding="utf-8"))["data"])
+        settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
+        return str(settings["data"]), settings.get("data_dir")
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return None, None
 
 
 def _settle_split(source: Source, split: str | None) -> str | None:

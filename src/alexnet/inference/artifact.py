@@ -9,11 +9,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from safetensors import SafetensorError
 
-from alexnet.data.image import Preprocessing
+from alexnet.data.choices import Resize
+from alexnet.data.preprocessing import Preprocessing
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.network.architecture import Architecture
 from alexnet.whole import whole_folder
@@ -166,7 +167,7 @@ def _find(path: Path) -> Path:
 def _preprocessing(saved: dict[str, Any]) -> Preprocessing:
     known = {field.name for field in fields(Preprocessing)}
     unknown = sorted(set(saved) - known)
-    if unknown or saved["resize"] != "squash":
+    if unknown or saved["resize"] not in get_args(Resize):
         what = f"{unknown[0]!r}" if unknown else f"resize {saved['resize']!r}"
         raise SettingsError(f"this version does not know the preprocessing {what}")
     return Preprocessing(**{**saved, "mean": tuple(saved["mean"]), "std": tuple(saved["std"])})

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from alexnet.data.image import Pixels, decode, decode_opened
-from alexnet.data.source import files_below, is_picture_name, natural_key
+from alexnet.data.image import Pixels, decode
+from alexnet.data.source import natural_key
+from alexnet.data.sources.folder import Folder
+from alexnet.data.sources.layout import is_picture_name
 from alexnet.errors import PictureError, SettingsError
 from alexnet.inference.artifact import Artifact, load_artifact
 from alexnet.inference.engine import TorchEngine
@@ -68,10 +70,12 @@ class Classifier:
 
     Args:
         artifact: the saved model; ``alexnet.load`` finds one by path.
+        max_pixels: larger pictures are refused; as in training where not given.
     """
 
-    def __init__(self, artifact: Artifact) -> None:
+    def __init__(self, artifact: Artifact, max_pixels: int | None = None) -> None:
         self.artifact = artifact
+        self.max_pixels = max_pixels or artifact.preprocessing.max_pixels
         self.engine = TorchEngine(artifact)
 
     @property
@@ -114,12 +118,9 @@ class Classifier:
         how = self.artifact.preprocessing
         where = str(picture) if isinstance(picture, str | os.PathLike) else f"<{type(picture).__name__}>"
         try:
-            if isinstance(picture, Image.Image):
-                pixels = decode_opened(picture, where)
-            else:
-                source = picture if isinstance(picture, bytes) else Path(picture)
-                pixels = decode(source, min_side=how.store_size)
-            return where, how.apply(pixels)
+            source = Path(picture) if isinstance(picture, str | os.PathLike) else picture
+            pixels = decode(source, min_side=how.store_size, max_pixels=self.max_pixels, where=where)
+            return where, how.apply(pixels, self.engine.resized)
         except PictureError as error:
             return where, error.reason
 
@@ -136,13 +137,17 @@ class Classifier:
             yield Answer(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
 
 
-def load(path: str | os.PathLike[str]) -> Classifier:
+def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Classifier:
     """Load a trained network from a run folder or a model folder.
+
+    Args:
+        path: the folder.
+        max_pixels: larger pictures are refused; as in training where not given.
 
     Raises:
         ArtifactError: there is no model, or it is damaged.
     """
-    return Classifier(load_artifact(path))
+    return Classifier(load_artifact(path), max_pixels)
 
 
 def expand(picture: PictureLike) -> Iterator[PictureLike]:
@@ -150,5 +155,5 @@ def expand(picture: PictureLike) -> Iterator[PictureLike]:
     if not isinstance(picture, str | os.PathLike) or not os.path.isdir(picture):  # noqa: PTH112 - never raises
         yield picture
         return
-    inside = sorted(filter(is_picture_name, files_below(Path(picture), "")), key=natural_key)
+    inside = sorted(filter(is_picture_name, Folder(Path(picture)).names().files), key=natural_key)
     yield from (Path(picture, path) for path in inside) if inside else (picture,)

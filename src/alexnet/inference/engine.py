@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from alexnet.data.batches import normalise, to_tensor
+from alexnet.data import tensors
 from alexnet.data.image import Pixels
 from alexnet.inference.artifact import Artifact, load_model
 
@@ -26,9 +26,12 @@ class TorchEngine:
         self._model = load_model(artifact).to(self._device)
         self._preprocessing = artifact.preprocessing
 
+    # As training did it: faster than Pillow, and the same to the bit as what the network has learned from.
+    resized = staticmethod(tensors.resized)
+
     def logits(self, pixels: Pixels) -> Logits:
-        """Return logits ``(N, n_classes)`` for pictures ``(N, image_size, image_size, 3)`` uint8."""
+        """Return logits ``(N, n_classes)`` for pictures ``(N, image_size, image_size, C)`` uint8."""
         how = self._preprocessing
         with torch.inference_mode():
-            pictures = normalise(to_tensor(pixels).to(self._device), how.mean, how.std)
+            pictures = tensors.normalise(tensors.to_tensor(pixels).to(self._device), how.mean, how.std)
             return np.asarray(self._model(pictures.contiguous()).cpu().numpy())

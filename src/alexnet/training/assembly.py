@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from alexnet.data.batches import Augmentation, examples
+from alexnet.data.batches import examples
+from alexnet.data.preprocessing import centre_and_spread
 from alexnet.data.source import Source
 from alexnet.data.store import Store
 from alexnet.errors import DataError
@@ -45,16 +46,20 @@ def assemble(
         DataError: too few of the pictures can be read.
         SettingsError: the settings do not fit the network.
     """
-    train, val = (examples(store, source, name, source.classes) for name in ("train", "val"))
+    n_channels = settings.in_channels
+    train, val = (examples(store, source, name, source.classes, n_channels) for name in ("train", "val"))
     if len(train) < 2 or not len(val):
         raise DataError(
             f"{source.name!r} has {len(train)} train and {len(val)} val pictures that can be read; add more"
         )
     if runtime.device.type == "cpu":
         keep_memory()
+    recipe = settings.resolved_recipe()
+    if settings.flip == "auto" and not source.mirror_safe:
+        recipe = replace(recipe, augmentation=replace(recipe.augmentation, flip=False))
     plan = Plan(
-        recipe=settings.resolved_recipe(),
-        architecture=resolve(settings.variant, n_classes=len(source.classes)),
+        recipe=recipe,
+        architecture=resolve(settings.variant, n_classes=len(source.classes), in_channels=n_channels),
         n_examples=len(train),
         n_epochs=settings.n_epochs(),
         deadline=deadline,
@@ -64,7 +69,7 @@ def assemble(
     torch.manual_seed(settings.seed)
     model = AlexNet(plan.architecture)
     runtime.place(model)
-    flip = source.mirror_safe if settings.flip == "auto" else settings.flip == "on"
+    mean, std = centre_and_spread(n_channels)
     return Training(
         model=model,
         optimizer=make_optimizer(model, plan.recipe, runtime),
@@ -72,7 +77,9 @@ def assemble(
         train=train,
         val=val,
         classes=source.classes,
-        augmentation=Augmentation(plan.recipe.crop_area, plan.recipe.crop_aspect, flip),
+        colours=train.colours() if recipe.augmentation.colour_shift else None,
+        mean=mean,
+        std=std,
         runtime=runtime,
         seed=settings.seed,
         position=Position(),
@@ -106,11 +113,11 @@ def _probe(plan: Plan, runtime: Runtime) -> None:
     model = AlexNet(plan.architecture)
     runtime.place(model)
     optimizer = make_optimizer(model, recipe, runtime)
-    pictures = torch.zeros(n, model.architecture.in_channels, size, size, dtype=torch.uint8)
+    pictures = torch.zeros(n, model.architecture.in_channels, size, size)
     pictures, labels = pictures.contiguous(memory_format=torch.channels_last), torch.zeros(n, dtype=torch.int64)
     seconds = []
     for _ in range(4):
         began = time.perf_counter()
-        take_step(model, optimizer, runtime, pictures, labels, recipe.label_smoothing)
+        take_step(model, optimizer, runtime, runtime.move(pictures), runtime.move(labels), recipe.label_smoothing)
         seconds.append(time.perf_counter() - began)
     plan.pace.seconds[size] = min(seconds[1:]) / n

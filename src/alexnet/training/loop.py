@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.data.batches import Augmentation, Examples, evaluation_batches, normalise, to_tensor, training_batches
+from alexnet.data.augment import vary
+from alexnet.data.batches import Examples, evaluation_batches, training_batches
+from alexnet.data.tensors import normalise, to_tensor
 from alexnet.errors import RunError
 from alexnet.evaluation.metrics import Evaluation, judge
 from alexnet.training.plan import Leg, Plan
@@ -18,8 +20,8 @@ from alexnet.training.recipe import Recipe
 from alexnet.training.runtime import Runtime
 
 EVALUATION_BATCH = 128
-# Beside those of the batches: dropout draws from a stream of its own.
-DROPOUT = 3
+# Beside those of the batches: what is done to pictures on the device, and dropout, draw from streams of their own.
+_VARIATION, _DROPOUT = 3, 4
 
 
 @dataclass
@@ -47,7 +49,22 @@ class Position:
 
 @dataclass
 class Training:
-    """A network being trained."""
+    """A network being trained.
+
+    Attributes:
+        model: the network.
+        optimizer: what changes its weights.
+        plan: what is left to do.
+        train: pictures to learn from.
+        val: pictures to judge by.
+        classes: class names, in the order of the logits.
+        colours: principal components of the colours in ``train``, where the recipe shifts colours along them.
+        mean: of each channel, in [0, 1].
+        std: of each channel, in [0, 1].
+        runtime: where it runs.
+        seed: what all random numbers follow from.
+        position: how far it has come.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -55,7 +72,9 @@ class Training:
     train: Examples
     val: Examples
     classes: tuple[str, ...]
-    augmentation: Augmentation
+    colours: Tensor | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     runtime: Runtime
     seed: int
     position: Position
@@ -136,7 +155,7 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
         training.train,
         batch_size=plan.recipe.batch_size,
         size=leg.size,
-        augmentation=training.augmentation,
+        augmentation=plan.recipe.augmentation,
         seed=training.seed,
         epoch=position.epoch,
         start=position.step,
@@ -144,12 +163,13 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
     )
     began = time.perf_counter()
     for pictures, labels in batches:
-        _seed_step(training.seed, position.epoch, position.step)
         lr = plan.recipe.lr_at(leg.progress(position.step))
         for group in optimizer.param_groups:
             group["lr"] = lr
+        varied, targets = _vary(training, pictures, labels)
+        _seed_step(training.seed, position, _DROPOUT)
         smoothing = plan.recipe.label_smoothing
-        step_loss = take_step(training.model, optimizer, training.runtime, pictures, labels, smoothing)
+        step_loss = take_step(training.model, optimizer, training.runtime, varied, targets, smoothing)
         if not math.isfinite(step_loss):
             raise RunError(
                 f"the loss is {step_loss} at step {position.step + 1} of epoch {position.epoch + 1}; "
@@ -176,19 +196,44 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
             break
 
 
+def _vary(training: Training, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Move a batch to the device as bytes, and there do to it what the recipe says beyond cropping."""
+    runtime = training.runtime
+    _seed_step(training.seed, training.position, _VARIATION)
+    with runtime.autocast():
+        return vary(
+            runtime.move(pictures),
+            runtime.move(labels),
+            training.plan.recipe.augmentation,
+            n_classes=len(training.classes),
+            colours=training.colours,
+            mean=training.mean,
+            std=training.std,
+        )
+
+
 def take_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     runtime: Runtime,
     pictures: Tensor,
-    labels: Tensor,
+    targets: Tensor,
     label_smoothing: float,
 ) -> float:
-    """Learn from one batch, ``(N, C, H, W)`` uint8 and labels ``(N,)``; return its mean loss in nats."""
+    """Learn from one batch on the device; return its mean loss in nats.
+
+    Args:
+        model: the network.
+        optimizer: what changes its weights.
+        runtime: where it runs.
+        pictures: ``(N, C, H, W)``, normalised.
+        targets: class numbers ``(N,)``, or probabilities ``(N, n_classes)``.
+        label_smoothing: share of each target spread over all classes.
+    """
     with runtime.autocast():
-        logits = model(normalise(runtime.move(pictures)))
+        logits = model(pictures)
     # The loss in float32: in bfloat16 the logarithm of a sum would round away what there is to learn.
-    loss = F.cross_entropy(logits.float(), runtime.move(labels), label_smoothing=label_smoothing)
+    loss = F.cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
@@ -223,7 +268,7 @@ def validate(training: Training, size: int) -> Evaluation:
     logits = []
     with torch.inference_mode(), runtime.autocast():
         for pixels in evaluation_batches(training.val, batch_size=EVALUATION_BATCH, size=size):
-            pictures = normalise(runtime.move(to_tensor(pixels)))
+            pictures = normalise(runtime.move(to_tensor(pixels)), training.mean, training.std)
             logits.append(training.model(pictures).float().cpu().numpy())
     return judge(np.concatenate(logits), training.val.labels, training.classes)
 
@@ -242,6 +287,6 @@ def make_optimizer(model: nn.Module, recipe: Recipe, runtime: Runtime) -> torch.
     )
 
 
-def _seed_step(seed: int, epoch: int, step: int) -> None:
-    """Make dropout a function of (seed, epoch, step), so that a resumed run draws what an unbroken one would have."""
-    torch.manual_seed(int(np.random.default_rng((seed, epoch, step, DROPOUT)).integers(2**63)))
+def _seed_step(seed: int, position: Position, stream: int) -> None:
+    """Make torch's random numbers follow from (seed, epoch, step): a resumed run draws what an unbroken one would."""
+    torch.manual_seed(int(np.random.default_rng((seed, position.epoch, position.step, stream)).integers(2**63)))

@@ -1,8 +1,10 @@
 """A recipe is everything that decides how a network learns, as one frozen value."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from alexnet.data.augmentation import Augmentation
 from alexnet.errors import SettingsError
 
 RecipeName = Literal["modern"]
@@ -33,10 +35,8 @@ class Recipe:
     """Share of training in which the learning rate climbs to its peak; it then falls to zero in a straight line."""
     sizes: tuple[tuple[float, int], ...]
     """Progressive picture sizes: (until this share of training, no more than this many pixels); then the final size."""
-    crop_area: tuple[float, float]
-    """Smallest and largest area of a random crop, as shares of the picture."""
-    crop_aspect: float
-    """Random crops are up to this many times wider than high, or higher than wide."""
+    augmentation: Augmentation
+    """How pictures are varied."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -67,21 +67,34 @@ MODERN = Recipe(
     label_smoothing=0.1,
     warm_up=0.1,
     sizes=((0.6, 128), (0.8, 160)),
-    crop_area=(0.35, 1.0),
-    crop_aspect=4 / 3,
+    augmentation=Augmentation(crop="resized", area=(0.35, 1.0), aspect=4 / 3, flip=True),
 )
 
 RECIPES: dict[RecipeName, Recipe] = {"modern": MODERN}
 
 
 def change(
-    recipe: Recipe, *, epochs: int | None = None, batch_size: int | None = None, lr: float | None = None
+    recipe: Recipe,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    augmentation: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """Return a recipe with the common changes made. A learning rate that is not given follows the batch size."""
+    """Return a recipe with the common changes made. A learning rate that is not given follows the batch size.
+
+    Args:
+        recipe: what to change.
+        epochs: passes over the training pictures.
+        batch_size: pictures a step.
+        lr: peak learning rate.
+        augmentation: fields of ``Augmentation`` to change; those that are None stay.
+    """
     if batch_size is not None:
         recipe = replace(recipe, batch_size=batch_size, lr=recipe.lr * batch_size / recipe.batch_size)
     if lr is not None:
         recipe = replace(recipe, lr=lr)
     if epochs is not None:
         recipe = replace(recipe, epochs=epochs)
-    return recipe
+    changes = {name: value for name, value in (augmentation or {}).items() if value is not None}
+    return replace(recipe, augmentation=replace(recipe.augmentation, **changes))

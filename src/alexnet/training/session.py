@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 
-from alexnet.data.image import Preprocessing
-from alexnet.data.source import Source, open_source
-from alexnet.data.split import apply_splits, split
-from alexnet.data.store import Store, Track, prepare, store_size, untracked
+from alexnet.data.preprocessing import Preprocessing
+from alexnet.data.reading import Track, untracked
+from alexnet.data.source import Source
+from alexnet.data.sources import open_source
+from alexnet.data.split import apply_splits, refuse_one_class, split
+from alexnet.data.store import Store, prepare, store_size
 from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.network.model import AlexNet
@@ -93,8 +95,10 @@ class Session:
         if out is not None:
             refuse_existing(Path(out))
         runtime = detect(settings.device, settings.precision)
-        source = split(open_source(data), settings.seed)
-        store = prepare(source, store_size(settings.image_size), track=track)
+        source = open_source(data, settings.data_dir)
+        refuse_one_class(source)
+        store = _prepare(source, settings, track)
+        source = split(source, store, settings.seed)
         training = assemble(source, store, settings, runtime, deadline=_deadline(settings, began))
         run = Run.create(Path(out) if out else _free_folder(source), _settings_json(source, settings, training), source)
         return cls(run, training, source, store, settings, began)
@@ -114,12 +118,12 @@ class Session:
         try:
             chosen = {name: value for name, value in saved.items() if name not in ("data", "resolved")}
             settings, image_size = Settings.from_json(chosen), int(saved["resolved"]["image_size"])
-            source = apply_splits(open_source(saved["data"]), run.folder / "splits.csv")
+            source = apply_splits(open_source(saved["data"], settings.data_dir), run.folder / "splits.csv")
         except (KeyError, TypeError) as error:
             raise RunError(
                 f"{str(run.folder / 'settings.json')!r} is damaged ({error!r}); put back the one that training wrote"
             ) from error
-        store = prepare(source, store_size(settings.image_size), track=track)
+        store = _prepare(source, settings, track)
         runtime = detect(settings.device, settings.precision)
         deadline = _deadline(settings, time.monotonic())
         training = assemble(source, store, settings, runtime, image_size=image_size, deadline=deadline)
@@ -166,7 +170,14 @@ class Session:
             folder=self.run.model_folder,
             architecture=model.architecture,
             classes=self.source.classes,
-            preprocessing=Preprocessing(store_size=self.store.size, image_size=model.architecture.image_size),
+            preprocessing=Preprocessing(
+                store_size=self.store.size,
+                image_size=model.architecture.image_size,
+                mean=self.training.mean,
+                std=self.training.std,
+                resize=self.settings.resize,
+                max_pixels=self.settings.max_pixels,
+            ),
             provenance=provenance,
         )
         save_artifact(artifact, model.state_dict(), model_card(artifact))
@@ -199,6 +210,11 @@ def train(
     return session.run
 
 
+def _prepare(source: Source, settings: Settings, track: Track) -> Store:
+    size = store_size(settings.image_size)
+    return prepare(source, size, resize=settings.resize, max_pixels=settings.max_pixels, track=track)
+
+
 def _deadline(settings: Settings, began: float) -> float | None:
     limit = settings.seconds()
     if limit is None:
@@ -208,7 +224,10 @@ def _deadline(settings: Settings, began: float) -> float | None:
 
 def _free_folder(source: Source) -> Path:
     """Return ``runs/NAME``, or ``runs/NAME-2`` and so on: a run is never overwritten."""
-    name = Path(source.name).name
+    path = Path(source.name)
+    # Of photos.tar.gz and photos/manifest.csv, "photos" says most.
+    name = path.parent.name if path.stem == "manifest" else path.name.partition(".")[0] or path.name
+    name = name.replace(":", "-")
     numbers = (Path("runs", name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
     return next(folder for folder in numbers if not folder.exists())
 
@@ -220,7 +239,6 @@ def _settings_json(source: Source, settings: Settings, training: Training) -> di
         "image_size": plan.architecture.image_size,
         "device": str(training.runtime.device),
         "precision": training.runtime.precision,
-        "flip": training.augmentation.flip,
         "recipe": asdict(plan.recipe),
         "n_train": len(training.train),
         "n_val": len(training.val),

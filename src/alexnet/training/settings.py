@@ -4,12 +4,14 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from alexnet.data.choices import MAX_PIXELS, Crop, Resize
 from alexnet.errors import SettingsError, nearest
 from alexnet.network.architecture import VARIANTS, Variant, resolve
 from alexnet.training.recipe import RECIPES, Recipe, RecipeName, change
 
+_BY_SWITCH = {"auto": None, "on": True, "off": False}
 Precision = Literal["auto", "bf16", "fp32"]
-Flip = Literal["auto", "on", "off"]
+Switch = Literal["auto", "on", "off"]
 # With a time limit alone, a run has at most this many times its recipe's epochs: a set so small that more would fit has
 # long been learned by then, and each epoch saves a checkpoint.
 MOST_TIMED = 5
@@ -33,12 +35,32 @@ class Settings:
     """End within this time, preparation included: 90s, 10m, 1.5h. Sizes, epochs and learning rate follow from it."""
     image_size: int | None = None
     """Side of the pictures in pixels; auto: 224, or less where pictures are small or time is short."""
+    in_channels: Literal[3, 1] = 3
+    """Channels of the pictures: 3 for colour, 1 for their luminance."""
+    resize: Resize = "squash"
+    """How pictures become square: squash changes the aspect, crop cuts the ends off, pad adds borders."""
+    max_pixels: int = MAX_PIXELS
+    """Pictures that claim more are skipped, before any of them is decoded."""
+    data_dir: str | None = None
+    """Folder of the named sets, to which they are downloaded; auto: one in your data directory."""
     batch_size: int | None = None
     """Pictures a step; auto: the recipe's."""
     lr: float | None = None
     """Peak learning rate; auto: the recipe's, in proportion to the batch size."""
-    flip: Flip = "auto"
+    flip: Switch = "auto"
     """Mirror half of the pictures; auto: unless mirroring changes what they are, as with digits."""
+    crop: Crop | None = None
+    """Crops: resized have varied area and aspect, paper are 7/8 of the side wide; auto: the recipe's."""
+    colour_shift: float | None = None
+    """Spread of random shifts along the principal colours, 0.1 in the paper; auto: the recipe's."""
+    trivial_augment: Switch = "auto"
+    """One random operation of TrivialAugment a picture; auto: the recipe's."""
+    erasing: float | None = None
+    """Share of pictures of which a rectangle is erased; auto: the recipe's."""
+    mixup: float | None = None
+    """Alpha of mixup, which blends pictures in pairs, as 0.2; 0 for none; auto: the recipe's."""
+    cutmix: float | None = None
+    """Alpha of cutmix, which puts a rectangle of one picture into another, as 1; 0 for none; auto: the recipe's."""
     seed: int = 0
     """The same seed gives the same split, weights and batches."""
     device: str = "auto"
@@ -52,27 +74,44 @@ class Settings:
         for name, choice, known in (
             ("recipe", self.recipe, RECIPES),
             ("variant", self.variant, VARIANTS),
-            ("flip", self.flip, get_args(Flip)),
+            ("flip", self.flip, get_args(Switch)),
+            ("trivial_augment", self.trivial_augment, get_args(Switch)),
+            ("crop", self.crop, (None, *get_args(Crop))),
+            ("resize", self.resize, get_args(Resize)),
             ("precision", self.precision, get_args(Precision)),
         ):
             if choice not in known:
-                raise SettingsError(f"unknown {name} {choice!r}{nearest(choice, known)}")
+                raise SettingsError(f"unknown {name} {choice!r}{nearest(str(choice), filter(None, known))}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"seed is {self.seed}; it must be 0 or more, and below 2^63")
+        if self.in_channels not in (1, 3):
+            raise SettingsError(f"in_channels is {self.in_channels}; pictures have 3, or 1 for their luminance")
+        if self.max_pixels < 1:
+            raise SettingsError(f"max_pixels is {self.max_pixels}; it must be at least 1")
         if not self.checkpoint_minutes > 0:
             raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
         self.seconds()
         self.resolved_recipe()
         # Refuses a size that the variant cannot take before any picture is read.
-        resolve(self.variant, image_size=self.image_size)
+        resolve(self.variant, image_size=self.image_size, in_channels=self.in_channels)
 
     def seconds(self) -> float | None:
         """Return the time limit in seconds."""
         return None if self.time_limit is None else parse_duration(self.time_limit)
 
     def resolved_recipe(self) -> Recipe:
-        """Return the recipe with this run's changes."""
-        return change(RECIPES[self.recipe], epochs=self.epochs, batch_size=self.batch_size, lr=self.lr)
+        """Return the recipe with this run's changes; whether ``auto`` mirrors depends on the data as well."""
+        augmentation = {
+            "flip": _BY_SWITCH[self.flip],
+            "crop": self.crop,
+            "colour_shift": self.colour_shift,
+            "trivial_augment": _BY_SWITCH[self.trivial_augment],
+            "erasing": self.erasing,
+            "mixup": self.mixup,
+            "cutmix": self.cutmix,
+        }
+        recipe = RECIPES[self.recipe]
+        return change(recipe, epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, augmentation=augmentation)
 
     def n_epochs(self) -> int:
         """Return the number of epochs at most."""

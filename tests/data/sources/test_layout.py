@@ -3,11 +3,12 @@ import sys
 
 import pytest
 
-from alexnet.data.source import natural_key, open_source
+from alexnet.data.source import natural_key
+from alexnet.data.sources import open_source
 from alexnet.data.store import prepare
 from alexnet.errors import DataError
 
-from ..conftest import coloured_picture, make_photos, shared_data
+from ...conftest import coloured_picture, make_photos, shared_data
 
 
 def test_class_folders(photos) -> None:
@@ -95,8 +96,8 @@ def test_other_files_are_counted_and_hidden_ones_ignored(tmp_path) -> None:
 
 
 def test_no_folder() -> None:
-    with pytest.raises(DataError, match="no folder 'nowhere'"):
-        open_source("nowhere")
+    with pytest.raises(DataError, match=r"no folder '\./nowhere'"):
+        open_source("./nowhere")
 
 
 def test_no_pictures_says_what_is_there(tmp_path) -> None:
@@ -114,12 +115,34 @@ def test_pictures_without_class_folders(tmp_path) -> None:
         open_source(tmp_path)
 
 
-def test_digits_need_no_download() -> None:
-    source = open_source("digits")
-    assert len(source.pictures) == 1797
-    assert source.classes == tuple("0123456789")
-    assert not source.mirror_safe
-    assert source.reader.decode(source.pictures[0].path, None).shape == (32, 32, 3)
+def test_one_folder_around_everything_is_looked_into(tmp_path) -> None:
+    make_photos(tmp_path / "download" / "photos", n_each=1)
+    assert open_source(tmp_path).classes == ("blue", "green", "red")
+    for split in ("train", "test"):
+        make_photos(tmp_path / "again" / "set" / split, n_each=1)
+    assert {picture.split for picture in open_source(tmp_path / "again").pictures} == {"train", "test"}
+
+
+def test_a_lone_train_folder_is_a_split(tmp_path) -> None:
+    make_photos(tmp_path / "train", n_each=1)
+    assert {picture.split for picture in open_source(tmp_path).pictures} == {"train"}
+
+
+def test_a_manifest_beside_class_folders_is_not_needed(photos, tmp_path) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    (tmp_path / "photos" / "manifest.csv").write_text("nonsense")
+    assert open_source(tmp_path / "photos").classes == ("blue", "green", "red")
+
+
+def test_a_file_of_no_known_kind(tmp_path) -> None:
+    (tmp_path / "photos.docx").write_text("x")
+    with pytest.raises(DataError, match=r"photos\.docx' is a file of no known kind.*manifest.*archive"):
+        open_source(tmp_path / "photos.docx")
+
+
+def test_a_misspelt_name_is_recognised() -> None:
+    with pytest.raises(DataError, match="did you mean 'cifar10'"):
+        open_source("cifar-10")
 
 
 def test_real_photos() -> None:

@@ -1,0 +1,221 @@
+"""The data path of ``alexnet`` against torchvision's, in one run.
+
+    python -m benchmarks.data DATA [--rounds 3] [--large 60]
+
+DATA is a folder of class folders. Three comparisons, each side in a process of its own, in turns, with as many workers
+as the machine has cores; medians over the rounds and their ratios are printed:
+
+1. prepare: decoding and shrinking every picture once, against ``DataLoader(ImageFolder)`` with torchvision's evaluation
+   transform (decode, resize to 256, cut out the centre), for DATA and for ``--large`` JPEGs of 12 megapixels, which are
+   made first from pictures of DATA.
+2. batches: an epoch of training batches at 224 px, cropped, mirrored and normalised, out of a store that is ready,
+   against ``DataLoader(ImageFolder)`` with ``RandomResizedCrop``, flip, ``ToTensor`` and ``Normalize``.
+3. memory: what a process holds after an epoch of a store, and of one four times as large.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from alexnet.data.augmentation import Augmentation
+from alexnet.data.batches import Examples, examples, training_batches
+from alexnet.data.preprocessing import MEAN, STD
+from alexnet.data.sources import open_source
+from alexnet.data.store import clear, prepare
+from alexnet.data.tensors import normalise
+from alexnet.training.runtime import detect, keep_memory
+
+N_WORKERS = os.cpu_count() or 1
+BATCH = 64
+
+
+def usual_loader(data: Path, *steps: object, shuffle: bool) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+    """Return batches the way tutorials make them."""
+    from torch.utils.data import DataLoader
+    from torchvision import datasets, transforms
+
+    train = data / "train"
+    folder = datasets.ImageFolder(str(train if train.is_dir() else data), transforms.Compose(steps))
+    loader: Iterable[tuple[torch.Tensor, torch.Tensor]] = DataLoader(
+        folder, BATCH, shuffle=shuffle, num_workers=N_WORKERS
+    )
+    return loader
+
+
+def prepare_usual(data: Path) -> float:
+    """Return pictures a second of torchvision's evaluation transform."""
+    from torchvision import transforms
+
+    steps = transforms.Resize(256), transforms.CenterCrop(224), transforms.PILToTensor()
+    return _rate(usual_loader(data, *steps, shuffle=False))
+
+
+def prepare_ours(data: Path) -> float:
+    """Return pictures a second of making a store, writing it to the disk included."""
+    clear()
+    train = data / "train"
+    source = open_source(train if train.is_dir() else data)
+    began = time.perf_counter()
+    prepared = prepare(source)
+    return len(prepared.rows) / (time.perf_counter() - began)
+
+
+def batches_usual(data: Path) -> float:
+    """Return pictures a second of an epoch of torchvision's training transform, from its second batch on."""
+    from torchvision import transforms
+
+    steps = transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip(), transforms.ToTensor()
+    return _rate(usual_loader(data, *steps, transforms.Normalize(MEAN, STD), shuffle=True))
+
+
+def batches_ours(data: Path) -> float:
+    """Return pictures a second of an epoch of ours, normalised as training does it, from its second batch on."""
+    if detect().device.type == "cpu":
+        keep_memory()
+    return _epoch(_examples(data))
+
+
+def memory(data: Path, times: int) -> float:
+    """Return the megabytes that a process holds after two epochs of a store, ``times`` as large as that of DATA."""
+    few = _examples(data)
+    n, side = len(few), few.pixels.shape[1]
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        many = np.memmap(Path(folder, "pixels"), np.uint8, "w+", shape=(n * times, side, side, 3))
+        for turn in range(times):
+            many[turn * n : (turn + 1) * n] = few.pixels[few.rows]
+        many.flush()
+        command = [sys.executable, "-m", "benchmarks.data", str(data), "--map", str(Path(folder, "pixels"))]
+        done = subprocess.run([*command, "--side-px", str(side)], check=True, capture_output=True, text=True)
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _resident(path: Path, side: int) -> float:
+    """Return the resident megabytes of this process after two epochs over a store at ``path``."""
+    import mmap
+
+    keep_memory()
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    pixels = np.frombuffer(mapped, np.uint8).reshape(-1, side, side, 3)
+    rows = np.arange(len(pixels))
+    data = Examples(pixels, rows, rows, forget=lambda: mapped.madvise(mmap.MADV_DONTNEED))
+    for _ in range(2):
+        _epoch(data)
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def _examples(data: Path) -> Examples:
+    train = data / "train"
+    source = open_source(train if train.is_dir() else data)
+    return examples(prepare(source), source, None, source.classes)
+
+
+def _epoch(data: Examples) -> float:
+    runtime = detect()
+    batches = training_batches(data, batch_size=BATCH, size=224, augmentation=Augmentation(), seed=0, epoch=0)
+    with runtime.autocast():
+        return _rate((normalise(pictures), labels) for pictures, labels in batches)
+
+
+def _rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    """Return pictures a second, from the second batch on: workers have started by then."""
+    left = iter(batches)
+    next(left)
+    began, n = time.perf_counter(), 0
+    for pictures, _ in left:
+        n += len(pictures)
+    return n / (time.perf_counter() - began)
+
+
+def make_large(data: Path, folder: Path, n: int) -> None:
+    """Make ``n`` JPEGs of 4000x3000 pixels from pictures of DATA, with the fine grain that a camera adds."""
+    source = open_source(data)
+    pictures = source.pictures[:: max(1, len(source.pictures) // n)][:n]
+    rng = np.random.default_rng(0)
+    for number, picture in enumerate(pictures):
+        ((_, read),) = source.reader.each([picture.path])
+        from alexnet.data.image import decode
+
+        large = np.asarray(Image.fromarray(decode(read())).resize((4000, 3000), Image.Resampling.BICUBIC))
+        grain = rng.integers(-4, 5, large.shape[:2], dtype=np.int16)[..., None]
+        label = folder / picture.label
+        label.mkdir(exist_ok=True)
+        noisy = Image.fromarray((large + grain).clip(0, 255).astype(np.uint8))
+        noisy.save(label / f"{number}.jpg", quality=90)
+
+
+SIDES: dict[str, Callable[[Path], float]] = {
+    "prepare_usual": prepare_usual,
+    "prepare_ours": prepare_ours,
+    "batches_usual": batches_usual,
+    "batches_ours": batches_ours,
+}
+
+
+def compare(what: str, data: Path, rounds: int) -> None:
+    """Run both sides in turns and print what each did."""
+    rates: dict[str, list[float]] = {"usual": [], "ours": []}
+    for _ in range(rounds):
+        for name, list_ in rates.items():
+            command = [sys.executable, "-m", "benchmarks.data", str(data), "--side", f"{what}_{name}"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            list_.append(float(json.loads(done.stdout.splitlines()[-1])))
+    ratios = [ours / usual for usual, ours in zip(rates["usual"], rates["ours"], strict=True)]
+    print(
+        f"{what:8} {data.name:12} usual {statistics.median(rates['usual']):7.0f} pictures/s   "
+        f"ours {statistics.median(rates['ours']):7.0f}   ratio {statistics.median(ratios):.2f} "
+        f"(from {min(ratios):.2f} to {max(ratios):.2f})",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Run the comparisons, or one side of one in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--large", type=int, default=60)
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--map", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--side-px", type=int, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.map:
+        print(json.dumps(_resident(chosen.map, chosen.side_px)))
+        return
+    if chosen.side:
+        print(json.dumps(SIDES[chosen.side](chosen.data)))
+        return
+
+    print(f"torch {torch.__version__}, {platform.machine()}, {N_WORKERS} cores and workers, {detect()}")
+    data = chosen.data.resolve()
+    cache = tempfile.mkdtemp(prefix="alexnet-benchmark-")
+    os.environ["ALEXNET_CACHE"] = cache
+    try:
+        large = Path(cache, "12 megapixel")
+        large.mkdir()
+        make_large(data, large, chosen.large)
+        compare("prepare", data, chosen.rounds)
+        compare("prepare", large, chosen.rounds)
+        compare("batches", data, chosen.rounds)
+        once, four_times = memory(data, 1), memory(data, 4)
+        print(f"memory   {once:.0f} MB, of a store four times as large {four_times:.0f} MB: {four_times / once:.3f}")
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

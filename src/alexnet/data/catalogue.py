@@ -1,0 +1,111 @@
+"""What is known of each picture of a source, so that a picture that has not changed is never read again."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import platformdirs
+
+from alexnet.data.source import Content, Source
+from alexnet.errors import PictureError
+from alexnet.whole import write_whole
+
+# Raise it when the same bytes would be decoded to other pixels, or refused for other reasons.
+DECODING = 2
+
+T = TypeVar("T")
+
+
+def cache_folder() -> Path:
+    """Return where prepared pictures are kept: the platform's cache folder, or what ``ALEXNET_CACHE`` says."""
+    return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet", appauthor=False))
+
+
+def catalogues_folder() -> Path:
+    """Return where catalogues are kept."""
+    return cache_folder() / "catalogues"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one picture.
+
+    Attributes:
+        stamp: what its source said of it when it was read.
+        digest: of its content, in hexadecimal.
+        longest_side: in pixels, as stored; 0 where it cannot be read.
+        reason: why it cannot be read; None where it can.
+    """
+
+    stamp: str
+    digest: str
+    longest_side: int
+    reason: str | None = None
+
+
+class Catalogue:
+    """The entries of one source, kept in the cache.
+
+    Args:
+        source: the pictures.
+        max_pixels: the limit under which they are read; another limit may refuse others.
+    """
+
+    def __init__(self, source: Source, max_pixels: int) -> None:
+        words = f"{DECODING} {max_pixels} {source.name}"
+        name = hashlib.sha256(words.encode(errors="surrogateescape")).hexdigest()[:32]
+        self._file = catalogues_folder() / f"{name}.json"
+        self._source = source
+        self.entries = self._load()
+
+    def current(self, path: str) -> Entry | None:
+        """Return what is known of a picture; nothing where it is new, or has changed."""
+        entry = self.entries.get(path)
+        return entry if entry is not None and entry.stamp == self._source.reader.stamp(path) else None
+
+    def save(self) -> None:
+        """Write the entries, a list for each field: a hundred thousand are read back in a tenth of a second."""
+        entries = self.entries.values()
+        columns = {
+            "source": self._source.name,
+            "paths": list(self.entries),
+            "stamps": [entry.stamp for entry in entries],
+            "digests": [entry.digest for entry in entries],
+            "longest_sides": [entry.longest_side for entry in entries],
+            "reasons": {path: entry.reason for path, entry in self.entries.items() if entry.reason is not None},
+        }
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self._file, json.dumps(columns))
+
+    def _load(self) -> dict[str, Entry]:
+        try:
+            saved = json.loads(self._file.read_text(encoding="utf-8"))
+            reasons = saved["reasons"]
+            columns = (saved[name] for name in ("paths", "stamps", "digests", "longest_sides"))
+            return {
+                path: Entry(stamp, digest, longest_side, reasons.get(path))
+                for path, stamp, digest, longest_side in zip(*columns, strict=True)
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not made yet, or damaged: it is made anew
+            return {}
+
+
+def digest(content: Content) -> str:
+    """Return what tells one picture's content from all others, in hexadecimal."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()[:32]
+    state = hashlib.sha256(f"{content.mode} {content.size}".encode())
+    state.update(content.tobytes())
+    return state.hexdigest()[:32]
+
+
+def or_reason(read: Callable[[], T]) -> T | str:
+    """Return what a function returns, or why it cannot read its picture."""
+    try:
+        return read()
+    except PictureError as error:
+        return error.reason

@@ -1,0 +1,211 @@
+"""Look before you train: which pictures cannot be used, and what would spoil training or judging."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+
+from alexnet.data.catalogue import or_reason
+from alexnet.data.choices import MAX_PIXELS
+from alexnet.data.duplicates import copies, look, near_copies, perceptual_hash
+from alexnet.data.findings import Finding, Report, in_order
+from alexnet.data.image import UNREADABLE_EXTENSIONS, read
+from alexnet.data.reading import Track, in_threads, untracked
+from alexnet.data.source import SPLITS, Content, Picture, Source, listed, natural_key
+from alexnet.data.split import Identities
+
+# Of two classes of ten to one, always answering the larger is right 91% of the time: top-1 no longer says much.
+IMBALANCE = 10
+# Where pictures are counted that are in no split.
+UNSPLIT = "all"
+USUAL_MODES = ("RGB", "RGBA", "L", "P")
+_MODE_WORDS = {"CMYK": "inks for print", "1": "black and white", "LA": "grey with transparency", "LAB": "CIE L*a*b*"}
+_ENDINGS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "ICO": (".ico",),
+    "TGA": (".tga",),
+}
+_FORMAT_OF = {ending: name for name, endings in _ENDINGS.items() for ending in endings}
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is kept of a picture: the file's format and mode, what it shows, and what it looks like."""
+
+    format: str
+    mode: str
+    look: bytes
+    hash: int | None
+
+
+def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untracked) -> Report:
+    """Read every file of a source in full and report on it. Nothing is written, to the source or anywhere else.
+
+    Args:
+        source: the pictures.
+        max_pixels: larger pictures are unusable, as in training.
+        track: how progress is shown.
+    """
+    paths = [*(picture.path for picture in source.pictures), *source.others]
+    reading = in_threads(source.reader, paths, partial(_see, max_pixels))
+    seen = dict(track(reading, len(paths), "checking"))
+    pictures = {picture.path: picture for picture in source.pictures}
+    good = {path: each for path in pictures if isinstance(each := seen[path], _Seen)}
+    usable = [pictures[path] for path in good]
+    unreadable = [(path, str(seen[path])) for path in pictures if path not in good]
+    foreign, findings = _others({path: seen[path] for path in source.others})
+    findings += _copies(usable, lambda path: good[path].look)
+    findings += _near_copies(usable, good)
+    findings += [*_wrong_endings(good), *_unusual_modes(good)]
+    classes = _count(source, usable)
+    findings += [*_empty(classes), *_lonely(usable), *_imbalance(usable), *_differing(classes)]
+    unusable = tuple(sorted(unreadable + foreign, key=lambda each: natural_key(each[0])))
+    return Report(source.name, len(usable), unusable, in_order(findings), classes, pictures)
+
+
+def quick(source: Source, identities: Identities) -> tuple[Finding, ...]:
+    """Return what can be told from prepared pictures without reading any: copies, and what is odd about classes.
+
+    Classes that are empty, or missing from a split, are among the source's remarks.
+    """
+    usable = [picture for picture in source.pictures if picture.path in identities.rows]
+    return in_order([*_copies(usable, identities.look), *_lonely(usable), *_imbalance(usable)])
+
+
+def _see(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _Seen | str:
+    return or_reason(partial(_decoded, max_pixels, path, fetch))
+
+
+def _decoded(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _Seen:
+    decoded = read(fetch(), max_pixels=max_pixels, where=path)
+    # Some cameras put several JPEGs into what they call one; DIB is a BMP without its first header.
+    name = {"MPO": "JPEG", "DIB": "BMP"}.get(decoded.format, decoded.format)
+    return _Seen(name, decoded.mode, look(decoded.pixels), perceptual_hash(decoded.pixels))
+
+
+def _ending(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
+
+
+def _others(others: Mapping[str, _Seen | str]) -> tuple[list[tuple[str, str]], list[Finding]]:
+    """Return which files without the ending of a picture are lost pictures, with the reason, and what of the rest."""
+    lost: list[tuple[str, str]] = []
+    strangers: list[str] = []
+    misnamed: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, seen in others.items():
+        ending = _ending(path)
+        foreign = ending in UNREADABLE_EXTENSIONS
+        # TGA has no signature, so anything may pass for it; a camera's raw file is a TIFF with a thumbnail.
+        if isinstance(seen, _Seen) and seen.format != "TGA" and not (foreign and seen.format == "TIFF"):
+            misnamed[ending, seen.format].append(path)
+        elif foreign:
+            lost.append((path, f"{ending[1:].upper()} cannot be read here; convert it to JPEG"))
+        else:
+            strangers.append(path)
+    findings = [
+        Finding("wrong_ending", f"left out for the ending {ending!r}, but {name} inside", tuple(paths))
+        for (ending, name), paths in misnamed.items()
+    ]
+    if strangers:
+        findings.append(Finding("not_pictures", "not pictures", tuple(strangers)))
+    return lost, findings
+
+
+def _copies(pictures: Iterable[Picture], look_of: Callable[[str], object]) -> list[Finding]:
+    findings = []
+    for group in copies(pictures, look_of):
+        paths = tuple(picture.path for picture in group)
+        labels = tuple(sorted({picture.label for picture in group}, key=natural_key))
+        present = {picture.split for picture in group}
+        splits = tuple(split for split in SPLITS if split in present)
+        if len(labels) > 1:
+            what = f"the same picture, labelled {listed(labels)}"
+            findings.append(Finding("two_labels", what, paths, labels, splits))
+        if len(splits) > 1:
+            what = f"the same picture, in {' and '.join(splits)}"
+            findings.append(Finding("duplicates_across_splits", what, paths, labels, splits))
+        if len(labels) == 1 and len(present) == 1:
+            findings.append(Finding("duplicates", f"the same picture, {len(paths)} times", paths, labels, splits))
+    return findings
+
+
+def _near_copies(pictures: Iterable[Picture], seen: Mapping[str, _Seen]) -> Iterator[Finding]:
+    near = near_copies(pictures, lambda path: seen[path].look, lambda path: seen[path].hash)
+    for one, other, distance in sorted(near, key=lambda pair: pair[2]):
+        splits = (str(one.split), str(other.split))
+        labels = tuple(dict.fromkeys((one.label, other.label)))
+        what = f"nearly the same picture, in {' and '.join(splits)} (distance {distance})"
+        yield Finding("near_duplicates_across_splits", what, (one.path, other.path), labels, splits, distance)
+
+
+def _wrong_endings(seen: Mapping[str, _Seen]) -> Iterator[Finding]:
+    paths: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, each in seen.items():
+        # Where a source has no files there are no formats, and maybe no endings.
+        called = _FORMAT_OF.get(_ending(path), each.format)
+        if each.format and called != each.format:
+            paths[called, each.format].append(path)
+    for (called, name), misnamed in paths.items():
+        yield Finding("wrong_ending", f"called {called}, but {name} inside", tuple(misnamed))
+
+
+def _unusual_modes(seen: Mapping[str, _Seen]) -> Iterator[Finding]:
+    paths: dict[str, list[str]] = defaultdict(list)
+    for path, each in seen.items():
+        if each.mode not in USUAL_MODES:
+            paths[each.mode].append(path)
+    for mode, unusual in paths.items():
+        words = "deep grey" if mode[0] in "IF" else _MODE_WORDS.get(mode)
+        yield Finding("unusual_mode", f"stored as {mode}{f' ({words})' if words else ''}", tuple(unusual))
+
+
+def _count(source: Source, pictures: Iterable[Picture]) -> dict[str, dict[str, int]]:
+    counts = Counter((picture.label, picture.split or UNSPLIT) for picture in pictures)
+    present = {picture.split for picture in source.pictures}
+    splits = [split for split in SPLITS if split in present] or [UNSPLIT]
+    return {label: {split: counts[label, split] for split in splits} for label in source.classes}
+
+
+def _empty(classes: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:
+    empty = tuple(label for label, counts in classes.items() if not any(counts.values()))
+    if empty:
+        yield Finding("empty_class", f"no usable pictures of {listed(empty)}", labels=empty)
+
+
+def _lonely(pictures: Iterable[Picture]) -> Iterator[Finding]:
+    by_label: dict[str, list[str]] = defaultdict(list)
+    for picture in pictures:
+        by_label[picture.label].append(picture.path)
+    lonely = {label: paths[0] for label, paths in by_label.items() if len(paths) == 1}
+    if lonely:
+        what = f"the only picture of {listed(lonely)}"
+        yield Finding("one_picture_class", what, tuple(lonely.values()), tuple(lonely))
+
+
+def _imbalance(pictures: Iterable[Picture]) -> Iterator[Finding]:
+    """Compare the classes that are learned: where there are splits, what is judged does not matter."""
+    counts = Counter(picture.label for picture in pictures if picture.split in ("train", None)).most_common()
+    if counts and counts[0][1] > IMBALANCE * counts[-1][1]:
+        (large, n_large), (small, n_small) = counts[0], counts[-1]
+        what = f"{n_large} pictures of {large!r} to learn from, but {n_small} of {small!r}"
+        yield Finding("imbalance", what, labels=(large, small))
+
+
+def _differing(classes: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:
+    present = {label: counts for label, counts in classes.items() if any(counts.values())}
+    splits = next(iter(classes.values()), {})
+    for split in splits:
+        missing = tuple(label for label, counts in present.items() if not counts[split])
+        if not missing:
+            continue
+        unlearned = ", so it cannot be learned" if split == "train" else ""
+        yield Finding("classes_differ", f"no {split} pictures of {listed(missing)}{unlearned}", (), missing, (split,))

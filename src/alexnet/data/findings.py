@@ -1,0 +1,128 @@
+"""What can be wrong with pictures, and how it is said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from alexnet.data.source import Picture, listed
+
+Kind = Literal[
+    "two_labels",
+    "duplicates_across_splits",
+    "near_duplicates_across_splits",
+    "duplicates",
+    "wrong_ending",
+    "not_pictures",
+    "unusual_mode",
+    "empty_class",
+    "one_picture_class",
+    "imbalance",
+    "classes_differ",
+]
+# What to do about each kind, in the order in which they are reported.
+ADVICE: Mapping[Kind, str] = {
+    # The same picture under two labels.
+    "two_labels": "one of the labels is wrong, so keep the picture where it belongs",
+    # The same picture in two splits.
+    "duplicates_across_splits": "what is judged would have been learned, so keep it in one split",
+    # Pictures in two splits that look alike.
+    "near_duplicates_across_splits": "if they show the same thing, keep them in one split",
+    # The same picture more than once in one class and one split.
+    "duplicates": "it counts as often in training, so delete all but one",
+    # The ending says another format than the content, or none.
+    "wrong_ending": "rename them, as the ending is what other programs go by",
+    # Files among the pictures that are none.
+    "not_pictures": "they are ignored, so move them away if they should not be there",
+    # Pixels that have to be converted to RGB by more than a table of colours.
+    "unusual_mode": "they are converted to RGB, so see whether they still look as they should",
+    # A class without usable pictures.
+    "empty_class": "nothing can be learned about it, so add pictures or delete it",
+    # A class with one usable picture.
+    "one_picture_class": "it cannot be learned and judged by one, so add pictures",
+    # The largest class has more than ``check.IMBALANCE`` times the pictures of the smallest.
+    "imbalance": "the small one may never be answered, so add pictures to it",
+    # A class that one split has and another has not.
+    "classes_differ": "see whether a folder is missing or misspelt",
+}
+# Kinds that spoil training or judging; the others are only worth knowing.
+HARMFUL: frozenset[Kind] = frozenset({"two_labels", "duplicates_across_splits"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a user should know about some pictures.
+
+    Attributes:
+        kind: a key of ``ADVICE``.
+        what: what it is, in words that follow the paths.
+        paths: the files concerned; none where it is about whole classes.
+        labels: the classes concerned.
+        splits: the splits concerned.
+        distance: of near duplicates, in how many of 64 bits their hashes differ.
+    """
+
+    kind: Kind
+    what: str
+    paths: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+    distance: int | None = None
+
+    @property
+    def message(self) -> str:
+        """What it is and what to do, in a sentence."""
+        where = f"{listed(self.paths)}: " if self.paths else ""
+        return f"{where}{self.what}; {ADVICE[self.kind]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary; labels, splits and distance only where they say something."""
+        found: dict[str, Any] = {"kind": self.kind, "message": self.message, "paths": list(self.paths)}
+        if self.labels:
+            found["labels"] = list(self.labels)
+        if self.splits:
+            found["splits"] = list(self.splits)
+        if self.distance is not None:
+            found["distance"] = self.distance
+        return found
+
+
+@dataclass(frozen=True)
+class Report:
+    """What there is to know about a source before training.
+
+    Attributes:
+        name: what the user calls the source.
+        n_usable: number of pictures that can be read.
+        unusable: paths of the others, each with the reason.
+        warnings: what was found, in the order of ``ADVICE``.
+        classes: the number of usable pictures of each class in each split; the one split is ``"all"`` where there are
+            none.
+        pictures: all pictures by path.
+    """
+
+    name: str
+    n_usable: int
+    unusable: tuple[tuple[str, str], ...]
+    warnings: tuple[Finding, ...]
+    classes: Mapping[str, Mapping[str, int]]
+    pictures: Mapping[str, Picture] = field(repr=False)
+
+    @property
+    def is_harmful(self) -> bool:
+        """Whether something spoils training or judging, so that the user should do something first."""
+        return bool(self.unusable) or any(finding.kind in HARMFUL for finding in self.warnings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return {
+            "usable": self.n_usable,
+            "unusable": [{"path": path, "reason": reason} for path, reason in self.unusable],
+            "warnings": [finding.to_json() for finding in self.warnings],
+            "classes": {label: dict(counts) for label, counts in self.classes.items()},
+        }
+
+
+def in_order(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Return findings by kind, the worst first."""
+    kinds = list(ADVICE)
+    return tuple(sorted(findings, key=lambda finding: kinds.index(finding.kind)))

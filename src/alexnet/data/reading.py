@@ -1,0 +1,43 @@
+"""Many pictures at a time: on every core, in flat memory, with a word on how far it has come."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from alexnet.data.source import Content, Reader
+
+T = TypeVar("T")
+
+
+class Track(Protocol):
+    """Wraps an iterable to show how many of its items are done."""
+
+    def __call__(self, items: Iterable[T], n_items: int, what: str, /) -> Iterable[T]: ...
+
+
+def untracked(items: Iterable[T], n_items: int, what: str) -> Iterable[T]:
+    """Show nothing."""
+    return items
+
+
+def in_threads(
+    reader: Reader, paths: Iterable[str], work: Callable[[str, Callable[[], Content]], T]
+) -> Iterator[tuple[str, T]]:
+    """Yield each path with what ``work`` makes of it and of the function that reads it, in the reader's order."""
+    # Pillow and torch let other threads run while they decode and resize, so threads are enough to use every core.
+    n_threads = os.cpu_count() or 1
+    threads = ThreadPoolExecutor(n_threads)
+    under_way: deque[tuple[str, Future[T]]] = deque()
+    try:
+        for path, fetch in reader.each(paths):
+            under_way.append((path, threads.submit(work, path, fetch)))
+            # A bounded number, so that memory stays flat for any number of pictures.
+            if len(under_way) >= 8 * n_threads:
+                first, future = under_way.popleft()
+                yield first, future.result()
+        for path, future in under_way:
+            yield path, future.result()
+    finally:
+        threads.shutdown(cancel_futures=True)

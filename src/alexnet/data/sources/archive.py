@@ -1,0 +1,181 @@
+"""Pictures in a zip or tar archive, read in place: nothing is ever unpacked to the disk."""
+
+import io
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+
+from alexnet.data.image import fault
+from alexnet.data.source import Content
+from alexnet.data.sources.folder import MAX_BYTES
+from alexnet.data.sources.layout import Names, is_hidden
+from alexnet.errors import DataError, PictureError
+
+ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+# What the archive modules raise for files that are cut off, damaged, or no archives at all.
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, ValueError, KeyError)
+
+
+def open_archive(path: Path) -> "Zip | Tar":
+    """Open an archive, going by its ending.
+
+    Raises:
+        DataError: it cannot be read, is cut off, or holds names that lead out of it.
+    """
+    archive = Zip(path) if path.name.lower().endswith(".zip") else Tar(path)
+    archive.names()
+    return archive
+
+
+class Zip:
+    """A zip archive."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    @cached_property
+    def _members(self) -> dict[str, zipfile.ZipInfo]:
+        return {member.filename: member for member in self._file.infolist() if not member.is_dir()}
+
+    @cached_property
+    def _file(self) -> zipfile.ZipFile:
+        with _readable(self.path):
+            return zipfile.ZipFile(self.path)
+
+    def names(self) -> Names:
+        folders = [each.filename.rstrip("/") for each in self._file.infolist() if each.is_dir()]
+        return _names(self.path, self._members, folders)
+
+    def exists(self, path: str) -> bool:
+        return path in self._members
+
+    def content(self, path: str) -> bytes:
+        member = self._members[path]
+        if member.file_size > MAX_BYTES:
+            raise PictureError(f"{self.path}/{path}", f"the file is larger than {MAX_BYTES >> 30} GB")
+        if member.flag_bits & 1:
+            raise PictureError(f"{self.path}/{path}", "it is encrypted; unpack the archive and give the folder")
+        try:
+            return self._file.read(member)
+        except _DAMAGE as error:
+            raise PictureError(f"{self.path}/{path}", f"damaged in the archive ({error})") from error
+
+    def stamp(self, path: str) -> str:
+        member = self._members[path]
+        return f"{member.CRC:08x}-{member.file_size}"
+
+    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+        for path in paths:
+            yield path, partial(self.content, path)
+
+
+class Tar:
+    """A tar archive, compressed or not. A compressed one can only be read from its beginning, so it is, in one go."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    @cached_property
+    def _members(self) -> dict[str, tarfile.TarInfo]:
+        return {_tidy(member.name): member for member in self._all if member.isfile()}
+
+    @cached_property
+    def _all(self) -> list[tarfile.TarInfo]:
+        with _readable(self.path), tarfile.open(self.path) as file:
+            members = file.getmembers()
+            # tarfile takes the end of a file for that of the archive. Compressed ones say so themselves.
+            if isinstance(file.fileobj, io.BufferedReader):
+                file.fileobj.seek(file.offset)
+                if len(file.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
+                    raise EOFError("no end mark")
+            return members
+
+    @cached_property
+    def _stamp(self) -> str:
+        status = self.path.stat()
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+    def names(self) -> Names:
+        return _names(self.path, self._members, [_tidy(each.name) for each in self._all if each.isdir()])
+
+    def exists(self, path: str) -> bool:
+        return path in self._members
+
+    def content(self, path: str) -> bytes:
+        ((_, read),) = self.each([path])
+        content = read()
+        assert isinstance(content, bytes)
+        return content
+
+    def stamp(self, path: str) -> str:
+        # A tar archive has no checksums of its members: one that was written anew is read anew.
+        member = self._members[path]
+        return f"{self._stamp}-{member.offset}-{member.size}"
+
+    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+        wanted = sorted(paths, key=lambda path: self._members[path].offset)
+        with _readable(self.path), tarfile.open(self.path) as file:
+            for path in wanted:
+                content = self._extract(file, path)
+                yield path, partial(self._given, path, content)
+
+    def _extract(self, file: tarfile.TarFile, path: str) -> bytes | None:
+        member = self._members[path]
+        if member.size > MAX_BYTES:
+            return None
+        opened = file.extractfile(member)
+        assert opened is not None, "only files are members"
+        return opened.read()
+
+    def _given(self, path: str, content: bytes | None) -> bytes:
+        if content is None:
+            raise PictureError(f"{self.path}/{path}", f"the file is larger than {MAX_BYTES >> 30} GB")
+        return content
+
+
+def _names(archive: Path, files: Iterable[str], folders: Iterable[str]) -> Names:
+    files, named = list(files), set(folders)
+    for path in files:
+        if path.startswith("/") or ".." in PurePosixPath(path).parts or "\\" in path:
+            raise DataError(
+                f"{str(archive)!r} holds {path!r}, which leads out of the archive; it is not to be trusted, "
+                "so none of it is read"
+            )
+    # An archive need not name its folders, nor those around them.
+    for path in [*files, *named]:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in named:
+            named.add(parent)
+            parent = parent.rpartition("/")[0]
+    shown = [path for path in files if not any(map(is_hidden, path.split("/")))]
+    return Names(tuple(shown), tuple(path for path in named if not any(map(is_hidden, path.split("/")))))
+
+
+def _tidy(name: str) -> str:
+    """Return a member's name as others would write it: "tar cf x.tar ." puts "./" before all of them."""
+    return name.removeprefix("./")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = fault(error) if error.errno is not None else f"it is damaged ({error})"
+        raise DataError(f"cannot read the archive {str(path)!r}: {reason}") from error
+    except _DAMAGE as error:
+        raise DataError(
+            f"cannot read the archive {str(path)!r}: it is cut off or damaged ({error}); copy or download it again"
+        ) from error

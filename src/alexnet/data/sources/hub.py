@@ -1,0 +1,218 @@
+"""Data sets of the Hugging Face hub, and folders in its formats, through the ``datasets`` package (an extra)."""
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from alexnet.data.image import fault
+from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, listed, natural_key
+from alexnet.errors import DataError, PictureError
+
+PREFIX = "hf:"
+# Of several columns that could be it, this is the label.
+_LABELS = ("label", "labels")
+# The hub is asked once whether it is there: the datasets package itself would try for 23 seconds.
+_SECONDS = 10
+
+
+def open_hub(text: str) -> Source:
+    """Open a data set that has one column of pictures and one of labels.
+
+    What has been downloaded once is taken from its cache where there is no network. No code of a repository is run.
+
+    Args:
+        text: ``hf:user/name``, or ``hf:user/name:config`` where a repository has several configurations, or
+            ``hf:./folder`` for a folder of Parquet files or pictures.
+
+    Raises:
+        DataError: the extra is not installed, there is no such data set, or its columns cannot be told apart.
+    """
+    remarks: list[str] = []
+    name, loaded = _find(text, remarks)
+    splits: dict[str, Any] = {}
+    for given in loaded:
+        if given in SPLIT_NAMES and SPLIT_NAMES[given] not in splits:
+            splits[SPLIT_NAMES[given]] = loaded[given]
+        else:
+            remarks.append(f"ignored the split {given!r} of {text}")
+    if not splits:
+        raise DataError(f"{text!r} has no train, validation or test split, only {listed(loaded)}; name one of them so")
+    shelves: dict[str, _Shelf] = {}
+    pictures: list[Picture] = []
+    known: set[str] = set()
+    for given in sorted(splits):  # in the natural order of paths: test, train, val
+        # The hub calls everything train where nobody has split it.
+        split = None if set(splits) == {"train"} else given
+        picture_column, label_column = _columns(text, splits[given].features)
+        labels = _labels(splits[given], label_column)
+        known.update(getattr(splits[given].features[label_column], "names", ()))
+        prefix, width = f"{split}/" if split else "", max(5, len(str(len(labels) - 1)))
+        labelled = [Picture(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(labels) if label]
+        if len(labelled) < len(labels):
+            remarks.append(f"left out {len(labels) - len(labelled)} pictures of {given} that have no label")
+        pictures += labelled
+        shelves[split or ""] = _Shelf.of(splits[given], picture_column)
+    if not pictures:
+        raise DataError(f"{text!r} has no pictures with a label; a classifier needs some")
+    classes = tuple(sorted({picture.label for picture in pictures}, key=natural_key))
+    empty = sorted(known.difference(classes), key=natural_key)
+    if empty:
+        remarks.append(f"left out classes that have no pictures: {listed(empty)}")
+    return Source(name, tuple(pictures), classes, _Reader(name, shelves), remarks=tuple(remarks))
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """One split, of which pictures are given as they are stored."""
+
+    dataset: Any
+    column: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, dataset: Any, column: str) -> "_Shelf":
+        import datasets
+
+        stored = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+        return cls(stored, column, dataset._fingerprint)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    name: str
+    shelves: Mapping[str, _Shelf]
+
+    def stamp(self, path: str) -> str:
+        return self._locate(path)[0].fingerprint
+
+    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+        for path in paths:
+            yield path, partial(self._content, path)
+
+    def _content(self, path: str) -> bytes:
+        shelf, number = self._locate(path)
+        cell = shelf.dataset[number][shelf.column]
+        if cell is None:
+            raise PictureError(f"{self.name}/{path}", "the data set has none in this row")
+        if cell["bytes"] is not None:
+            return bytes(cell["bytes"])
+        try:
+            return Path(cell["path"]).read_bytes()
+        except OSError as error:
+            raise PictureError(str(cell["path"]), fault(error)) from error
+
+    def _locate(self, path: str) -> tuple[_Shelf, int]:
+        split, _, number = path.rpartition("/")
+        return self.shelves[split], int(number)
+
+
+def _find(text: str, remarks: list[str]) -> tuple[str, Mapping[str, Any]]:
+    """Return what to call a data set, and its splits."""
+    try:
+        import datasets  # noqa: F401 - before anything else is said
+    except ImportError as error:
+        raise DataError(f"{text!r} needs the package datasets ({error}); pip install 'alexnet[hub]'") from error
+    where = text.removeprefix(PREFIX)
+    folder = Path(where).expanduser()
+    if where and folder.is_dir():
+        return f"{PREFIX}{folder.resolve()}", _load(text, str(folder.resolve()), None)
+    if where.startswith((".", "~")) or folder.is_absolute():
+        raise DataError(f"there is no folder {where!r}; correct the path, or write hf:user/name for a set of the hub")
+    repository, _, config = where.partition(":")
+    offline = _offline(text, repository)
+    if offline:
+        remarks.append(f"{offline}; {text} is taken as it was downloaded before")
+    return text, _load(text, repository, config or None, offline)
+
+
+def _offline(text: str, repository: str) -> str:
+    """Return why the hub cannot be asked; empty where it has the repository."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+    if repository.count("/") != 1:
+        raise DataError(f"{text!r} names no data set of the hub; write hf:user/name, or hf:./folder for a folder")
+    try:
+        HfApi().dataset_info(repository, timeout=_SECONDS)
+    except HFValidationError as error:
+        raise DataError(f"{text!r} names no data set of the hub: {_one_line(error)}") from error
+    except GatedRepoError as error:
+        raise DataError(
+            f"{text!r} is given to those who asked for it; ask on its page, then log in with hf auth login"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise DataError(
+            f"the hub has no data set {repository!r}, or it is private; correct the name, or log in with hf auth login"
+        ) from error
+    except HfHubHTTPError as error:
+        return f"the hub does not answer ({_one_line(error)})"
+    except Exception as error:  # of whichever library carries the requests: each means that there is no way there
+        return f"no network ({_one_line(error)})"
+    return ""
+
+
+def _load(text: str, path: str, config: str | None, offline: str = "") -> Mapping[str, Any]:
+    import datasets
+
+    before = datasets.config.HF_HUB_OFFLINE
+    try:
+        datasets.config.HF_HUB_OFFLINE = before or bool(offline)
+        with contextlib.redirect_stdout(sys.stderr):  # what goes to stdout is for our own results
+            loaded: Mapping[str, Any] = datasets.load_dataset(path, config)
+            return loaded
+    except Exception as error:  # a repository may hold anything
+        if offline:
+            raise DataError(
+                f"cannot download {text!r}: {offline}; download it elsewhere and give its folder as hf:./folder"
+            ) from error
+        hint = f"; write {text}:NAME" if "onfig name is missing" in str(error) else ""
+        raise DataError(f"cannot read {text!r}: {_one_line(error)}{hint}") from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before
+
+
+def _columns(text: str, features: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the names of the columns with pictures and labels."""
+    import datasets
+
+    found = ", ".join(f"{name} ({_kind(feature)})" for name, feature in features.items())
+    pictures = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
+    if len(pictures) != 1:
+        raise DataError(f"{text!r} needs one column of pictures, but has {len(pictures) or 'none'}; it has {found}")
+    labels = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
+    labels = labels or [
+        name for name, feature in features.items() if "string" in _kind(feature) or "int" in _kind(feature)
+    ]
+    sole = labels if len(labels) == 1 else [name for name in labels if name in _LABELS]
+    if len(sole) != 1:
+        raise DataError(
+            f"{text!r} needs one column of labels, but has {len(labels) or 'none'}; it has {found}; "
+            "rename or remove columns until one is called label"
+        )
+    return pictures[0], sole[0]
+
+
+def _labels(dataset: Any, column: str) -> list[str]:
+    """Return each row's label; empty where it has none."""
+    cells = dataset.select_columns([column])[:][column]
+    names = getattr(dataset.features[column], "names", None)
+    if names is None:
+        return ["" if cell is None else str(cell) for cell in cells]
+    return ["" if cell is None or cell < 0 else str(names[cell]) for cell in cells]
+
+
+def _kind(feature: Any) -> str:
+    return str(getattr(feature, "dtype", type(feature).__name__.lower()))
+
+
+def _one_line(error: BaseException) -> str:
+    """Return the words of an error that say what is wrong, without advice on how to call functions."""
+    # The datasets package wraps most errors in one that only says that there was one.
+    cause = error.__cause__ if type(error).__name__ == "DatasetGenerationError" else None
+    text = str(cause or error).split("Example of usage")[0]
+    return " ".join(re.sub(r"\[Errno -?\d+\]", "", text).split())[:200] or type(error).__name__

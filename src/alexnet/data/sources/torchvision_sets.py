@@ -1,0 +1,224 @@
+"""The sets that torchvision knows how to download, check and read, a row each, and how a copy of one is come by.
+
+They lie as torchvision lays them out, so a folder of its downloads can be given as it is.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import warnings
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from alexnet.data.image import fault
+from alexnet.errors import DataError
+from alexnet.whole import UNFINISHED, delete_unfinished
+
+Arguments = Mapping[str, object]
+
+_BY_TRAIN: Mapping[str, Arguments] = {"train": {"train": True}, "test": {"train": False}}
+_TRAIN_TEST: Mapping[str, Arguments] = {name: {"split": name} for name in ("train", "test")}
+_TRAIN_VAL: Mapping[str, Arguments] = {name: {"split": name} for name in ("train", "val")}
+_TRAIN_VAL_TEST: Mapping[str, Arguments] = {name: {"split": name} for name in ("train", "val", "test")}
+_WHOLE: Mapping[str | None, Arguments] = {None: {}}
+DIGITS = tuple("0123456789")
+_IMAGENET = (
+    "put ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar of image-net.org there, "
+    "or give a folder with train and val folders of class folders"
+)
+
+# An archive that the user put there is unpacked instead of downloaded; torchvision looks at its checksum.
+_ARCHIVES = (".tgz", ".tar", ".gz", ".zip", ".bz2", ".mat", ".bin")
+# A server that says nothing for so long says nothing more; torchvision would wait forever.
+_SECONDS = 60
+_DAY = 86400
+
+
+@dataclass(frozen=True)
+class TorchvisionSet:
+    """How torchvision holds a set.
+
+    Attributes:
+        kind: its class in ``torchvision.datasets``.
+        splits: the arguments of that class for each of our splits; a set that nobody has split has the one None.
+        labels: the attribute with a number for each picture, or a pair of a file and a number.
+        files: the attribute with the pictures' files, or such pairs; empty where pictures are arrays.
+        classes: the attribute with the class names by number, or the names where torchvision has none or odd ones.
+        mirror_safe: whether a mirrored picture keeps its label.
+        unpacked: what lies there once the set is unpacked, for classes that would unpack or make folders unasked.
+        by_hand: for what cannot be downloaded: what to do.
+    """
+
+    kind: str
+    splits: Mapping[str, Arguments] | Mapping[str | None, Arguments]
+    labels: str
+    files: str = ""
+    classes: str | tuple[str, ...] = "classes"
+    mirror_safe: bool = True
+    unpacked: tuple[str, ...] = ()
+    by_hand: str = ""
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    # EMNIST is stored by columns: as torchvision reads it, letters lie on their side and in a mirror.
+    return picture.transpose(Image.Transpose.TRANSPOSE)
+
+
+def _emnist(part: str) -> TorchvisionSet:
+    splits = {name: {"split": part, "transform": _upright, **arguments} for name, arguments in _BY_TRAIN.items()}
+    return TorchvisionSet("EMNIST", splits, "targets", mirror_safe=False)
+
+
+SETS = {
+    "mnist": TorchvisionSet("MNIST", _BY_TRAIN, "targets", classes=DIGITS, mirror_safe=False),
+    "fashion-mnist": TorchvisionSet("FashionMNIST", _BY_TRAIN, "targets"),
+    "kmnist": TorchvisionSet("KMNIST", _BY_TRAIN, "targets", mirror_safe=False),
+    "emnist-balanced": _emnist("balanced"),
+    "emnist-byclass": _emnist("byclass"),
+    "emnist-digits": _emnist("digits"),
+    "emnist-letters": _emnist("letters"),
+    "usps": TorchvisionSet("USPS", _BY_TRAIN, "targets", classes=DIGITS, mirror_safe=False),
+    "svhn": TorchvisionSet("SVHN", _TRAIN_TEST, "labels", classes=DIGITS, mirror_safe=False),
+    "cifar10": TorchvisionSet("CIFAR10", _BY_TRAIN, "targets"),
+    "cifar100": TorchvisionSet("CIFAR100", _BY_TRAIN, "targets"),
+    "stl10": TorchvisionSet("STL10", _TRAIN_TEST, "labels"),
+    "imagenette": TorchvisionSet("Imagenette", _TRAIN_VAL, "_samples", "_samples"),
+    "flowers102": TorchvisionSet("Flowers102", _TRAIN_VAL_TEST, "_labels", "_image_files"),
+    "pets": TorchvisionSet(
+        "OxfordIIITPet", {"train": {"split": "trainval"}, "test": {"split": "test"}}, "_labels", "_images"
+    ),
+    "food101": TorchvisionSet("Food101", _TRAIN_TEST, "_labels", "_image_files"),
+    "dtd": TorchvisionSet("DTD", _TRAIN_VAL_TEST, "_labels", "_image_files"),
+    "fgvc-aircraft": TorchvisionSet("FGVCAircraft", _TRAIN_VAL_TEST, "_labels", "_image_files"),
+    "eurosat": TorchvisionSet("EuroSAT", _WHOLE, "targets", "samples"),
+    # Its authors gave the traffic signs numbers, no names.
+    "gtsrb": TorchvisionSet(
+        "GTSRB", _TRAIN_TEST, "_samples", "_samples", tuple(map(str, range(43))), mirror_safe=False
+    ),
+    "caltech101": TorchvisionSet(
+        "Caltech101", _WHOLE, "y", classes="categories", unpacked=("caltech101/101_ObjectCategories",)
+    ),
+    "caltech256": TorchvisionSet(
+        "Caltech256", _WHOLE, "y", classes="categories", unpacked=("caltech256/256_ObjectCategories",)
+    ),
+    "imagenet": TorchvisionSet(
+        "ImageNet", _TRAIN_VAL, "targets", "samples", unpacked=("meta.bin", "{split}"), by_hand=_IMAGENET
+    ),
+}
+
+
+class MissingError(Exception):
+    """A split that is not there and cannot be downloaded."""
+
+
+def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Any:
+    """Return torchvision's data set, downloaded where it is not there."""
+    try:
+        return _construct(row, root, split, unpack=False)
+    except ImportError as error:
+        raise DataError(f"{name!r} needs torchvision ({error}); pip install torchvision") from error
+    except Exception as error:  # damaged data can raise nearly anything; a new copy replaces it
+        absent = isinstance(error, RuntimeError) or getattr(error, "errno", None) is not None
+        here = "" if absent else f"; what is there cannot be used: {_reason(error)}"
+    if row.by_hand and not root.is_dir():
+        raise MissingError
+    try:
+        _fetch(name, row, root, split)
+        return _construct(row, root, split, unpack=False)
+    except Exception as error:
+        if row.by_hand and isinstance(error, RuntimeError):
+            raise MissingError from error
+        doing = "unpack" if row.by_hand else "download"
+        raise DataError(
+            f"cannot {doing} {name!r} to {str(root)!r}: {_reason(error)}{here}; "
+            "download it elsewhere and give its folder with --data-dir"
+        ) from error
+
+
+def _construct(row: TorchvisionSet, root: Path, split: str | None, *, unpack: bool) -> Any:
+    import torchvision
+
+    if not unpack and not all((root / path.format(split=split)).exists() for path in row.unpacked):
+        raise RuntimeError("not unpacked")
+    splits: Mapping[Any, Arguments] = row.splits
+    options = {} if row.by_hand else {"download": unpack}
+    # NumPy 2.4 warns of CIFAR's pickles (pytorch/vision #9340); and what goes to stdout is for our own results.
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return getattr(torchvision.datasets, row.kind)(root, **splits[split], **options)
+
+
+def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> None:
+    """Download and unpack one split beside its place, and move it there once it is whole.
+
+    Most of torchvision's classes take a folder that exists for a set that is complete.
+    """
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+    patience = socket.getdefaulttimeout()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        delete_unfinished(root, older_than=_DAY)
+        beside = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}-", dir=root))
+        try:
+            _lend_archives(root, beside)
+            socket.setdefaulttimeout(_SECONDS)
+            _construct(row, beside, split, unpack=True)
+            _move_into(beside, root)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    finally:
+        socket.setdefaulttimeout(patience)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only if nothing came
+
+
+def _lend_archives(root: Path, beside: Path) -> None:
+    for pattern in ("*", "*/*", "*/*/*"):  # no class of torchvision puts them deeper
+        for file in root.glob(pattern):
+            if file.suffix in _ARCHIVES and file.is_file() and beside not in file.parents:
+                place = beside / file.relative_to(root)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(OSError):  # some file systems have no links: it is downloaded again
+                    os.link(file, place)
+
+
+def _move_into(folder: Path, place: Path) -> None:
+    for entry in folder.iterdir():
+        target = place / entry.name
+        if entry.is_dir() and target.is_dir():
+            _move_into(entry, target)
+        else:
+            entry.replace(target)
+
+
+def _reason(error: BaseException) -> str:
+    """Return in a few words why a set could not be downloaded."""
+    text = " ".join(str(error).split())
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code} {error.reason}"
+    # MNIST's class gives the errors of its mirrors as text only.
+    refused = re.search(r"<urlopen error (?:\[Errno -?\d+\] )?([^>]*)>", text)
+    if refused:
+        return f"no network ({refused[1]})"
+    if isinstance(error, TimeoutError | ConnectionError):
+        return f"no network ({text or type(error).__name__})"
+    if "corrupted" in text:
+        return "what came has a wrong checksum"
+    if isinstance(error, EOFError | tarfile.TarError | zipfile.BadZipFile | zlib.error):
+        return f"the archive is damaged ({text})"
+    if isinstance(error, OSError) and error.errno is not None:
+        return fault(error)
+    return text[:200] or type(error).__name__

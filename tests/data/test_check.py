@@ -1,0 +1,367 @@
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet import tables
+from alexnet.data.check import check, quick
+from alexnet.data.duplicates import copies, look, near_copies, perceptual_hash
+from alexnet.data.findings import ADVICE, Finding, Report
+from alexnet.data.image import decode
+from alexnet.data.source import Picture, Source
+from alexnet.data.sources.folder import Folder
+from alexnet.data.sources.layout import open_container
+from alexnet.data.store import prepare
+from alexnet.errors import PictureError
+
+from ..conftest import shared_data
+
+
+def scene(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
+    """Return a picture with shapes large enough to be recognised after compression; each seed gives another."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 12, 3), np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def make(root: Path, **pictures: int) -> Path:
+    """Make scenes; keys are paths with ``__`` for ``/``, values their seeds."""
+    for name, seed in pictures.items():
+        path = root / f"{name.replace('__', '/')}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scene(seed).save(path)
+    return root
+
+
+def opened(root: Path) -> Source:
+    return open_container(Folder(root))
+
+
+def of_kind(report: Report, kind: str) -> list[Finding]:
+    return [finding for finding in report.warnings if finding.kind == kind]
+
+
+@pytest.fixture
+def clean(tmp_path) -> Path:
+    """Two classes in two splits, without any fault."""
+    return make(
+        tmp_path / "clean",
+        **{f"{split}__{label}__{i}": 100 * s + 10 * c + i for s, split in enumerate(("train", "val"))
+           for c, label in enumerate(("cat", "dog")) for i in range(3)},
+    )  # fmt: skip
+
+
+def test_nothing_to_say_about_clean_pictures(clean) -> None:
+    report = check(opened(clean))
+    assert report.to_json() == {
+        "usable": 12,
+        "unusable": [],
+        "warnings": [],
+        "classes": {"cat": {"train": 3, "val": 3}, "dog": {"train": 3, "val": 3}},
+    }
+    assert not report.is_harmful
+
+
+def test_unusable_pictures_are_named_with_their_reasons(clean) -> None:
+    (clean / "train" / "cat" / "empty.jpg").write_bytes(b"")
+    (clean / "train" / "cat" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    whole = (clean / "train" / "cat" / "0.png").read_bytes()
+    (clean / "train" / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    report = check(opened(clean))
+    reasons = dict(report.unusable)
+    assert set(reasons) == {"train/cat/cut.png", "train/cat/empty.jpg", "train/cat/phone.HEIC"}
+    assert reasons["train/cat/empty.jpg"] == "the file is empty"
+    assert reasons["train/cat/cut.png"].startswith("damaged")
+    assert reasons["train/cat/phone.HEIC"] == "HEIC cannot be read here; convert it to JPEG"
+    assert report.n_usable == 12
+    assert report.is_harmful
+
+
+def test_too_large_pictures_are_unusable(clean) -> None:
+    scene(7, (200, 100)).save(clean / "train" / "cat" / "large.png")
+    ((path, reason),) = check(opened(clean), max_pixels=96 * 64).unusable
+    assert path == "train/cat/large.png"
+    assert "--max-pixels" in reason
+
+
+def test_files_that_are_no_pictures(clean) -> None:
+    (clean / "val" / "dog" / "notes.txt").write_text("a walk in the park")
+    report = check(opened(clean))
+    (finding,) = report.warnings
+    assert (finding.kind, finding.paths) == ("not_pictures", ("val/dog/notes.txt",))
+    assert not report.is_harmful
+
+
+def test_a_picture_under_the_ending_of_another_format(clean) -> None:
+    for i in range(2):
+        scene(70 + i).save(clean / "train" / "cat" / f"really {i}.jpg", "PNG")
+    (finding,) = check(opened(clean)).warnings
+    assert finding.kind == "wrong_ending"
+    assert finding.paths == ("train/cat/really 0.jpg", "train/cat/really 1.jpg")
+    assert "called JPEG, but PNG inside" in finding.message
+
+
+@pytest.mark.parametrize("ending", ["", ".dat", ".heic"])
+def test_a_picture_without_the_ending_of_any(clean, ending) -> None:
+    """Photos that a telephone calls HEIC are often JPEG: they need another name, not a conversion."""
+    scene(70).save(clean / "train" / "cat" / f"lost{ending}", "JPEG")
+    report = check(opened(clean))
+    (finding,) = report.warnings
+    assert finding.kind == "wrong_ending"
+    assert finding.paths == (f"train/cat/lost{ending}",)
+    assert "left out" in finding.message
+    assert not report.unusable
+
+
+@pytest.mark.parametrize(("mode", "ending"), [("CMYK", ".jpg"), ("1", ".png"), ("LA", ".png"), ("F", ".tif")])
+def test_unusual_modes(clean, mode, ending) -> None:
+    scene(70).convert(mode).save(clean / "train" / "cat" / f"odd{ending}")
+    (finding,) = check(opened(clean)).warnings
+    assert (finding.kind, finding.paths) == ("unusual_mode", (f"train/cat/odd{ending}",))
+    assert f"stored as {mode}" in finding.message
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
+def test_usual_modes(clean, mode) -> None:
+    scene(70).convert(mode).save(clean / "train" / "cat" / "usual.png")
+    assert not check(opened(clean)).warnings
+
+
+def test_imbalance(tmp_path) -> None:
+    make(tmp_path, **{f"large__{i}": i for i in range(21)}, **{f"small__{i}": 50 + i for i in range(2)})
+    (finding,) = check(opened(tmp_path)).warnings
+    assert (finding.kind, finding.labels) == ("imbalance", ("large", "small"))
+    assert "21 pictures of 'large' to learn from, but 2 of 'small'" in finding.message
+    make(tmp_path, small__new=99)
+    assert not check(opened(tmp_path)).warnings
+
+
+def test_what_is_judged_may_be_unbalanced(tmp_path) -> None:
+    make(tmp_path, **{f"train__{label}__{i}": 10 * n + i for n, label in enumerate("ab") for i in range(2)})
+    make(tmp_path, test__b__0=99, **{f"test__a__{i}": 40 + i for i in range(11)})
+    assert not check(opened(tmp_path)).warnings
+
+
+def test_empty_and_one_picture_classes(clean) -> None:
+    (clean / "train" / "bird").mkdir()
+    (clean / "train" / "fish").mkdir()
+    (clean / "train" / "fish" / "0.png").write_bytes(b"no fish")
+    make(clean, train__cow__0=70)
+    report = check(opened(clean))
+    (empty,) = of_kind(report, "empty_class")
+    assert empty.labels == ("bird", "fish")
+    (lonely,) = of_kind(report, "one_picture_class")
+    assert (lonely.labels, lonely.paths) == (("cow",), ("train/cow/0.png",))
+    assert report.classes["fish"] == {"train": 0, "val": 0}
+
+
+def test_classes_that_differ_between_splits(clean) -> None:
+    make(clean, train__cow__0=70, train__cow__1=71, val__pig__0=72, val__pig__1=73)
+    learned, judged = of_kind(check(opened(clean)), "classes_differ")
+    assert (learned.labels, learned.splits) == (("pig",), ("train",))
+    assert "cannot be learned" in learned.message
+    assert (judged.labels, judged.splits) == (("cow",), ("val",))
+
+
+def test_duplicates_are_told_by_their_pixels(clean) -> None:
+    with Image.open(clean / "train" / "cat" / "0.png") as picture:
+        picture.save(clean / "train" / "cat" / "same.bmp")
+    report = check(opened(clean))
+    (finding,) = report.warnings
+    assert (finding.kind, finding.paths) == ("duplicates", ("train/cat/0.png", "train/cat/same.bmp"))
+    assert not report.is_harmful
+
+
+def test_the_same_picture_under_two_labels(clean) -> None:
+    shutil.copy(clean / "train" / "cat" / "0.png", clean / "train" / "dog" / "copy.png")
+    report = check(opened(clean))
+    (finding,) = report.warnings
+    assert (finding.kind, finding.paths) == ("two_labels", ("train/cat/0.png", "train/dog/copy.png"))
+    assert finding.labels == ("cat", "dog")
+    assert report.is_harmful
+
+
+def test_the_same_picture_in_two_splits(clean) -> None:
+    shutil.copy(clean / "train" / "cat" / "0.png", clean / "val" / "cat" / "copy.png")
+    report = check(opened(clean))
+    (finding,) = report.warnings
+    assert (finding.kind, finding.paths) == ("duplicates_across_splits", ("train/cat/0.png", "val/cat/copy.png"))
+    assert finding.splits == ("train", "val")
+    assert report.is_harmful
+
+
+def test_a_group_may_be_wrong_in_two_ways(clean) -> None:
+    shutil.copy(clean / "train" / "cat" / "0.png", clean / "val" / "dog" / "copy.png")
+    report = check(opened(clean))
+    assert [finding.kind for finding in report.warnings] == ["two_labels", "duplicates_across_splits"]
+    assert len({finding.paths for finding in report.warnings}) == 1
+
+
+def test_nearly_the_same_picture_in_two_splits(clean) -> None:
+    with Image.open(clean / "train" / "cat" / "0.png") as picture:
+        picture.resize((60, 40)).save(clean / "val" / "cat" / "smaller.jpg", quality=60)
+    report = check(opened(clean))
+    (finding,) = report.warnings
+    assert finding.kind == "near_duplicates_across_splits"
+    assert finding.paths == ("train/cat/0.png", "val/cat/smaller.jpg")
+    assert finding.to_json()["distance"] <= 6
+    assert not report.is_harmful
+
+
+def test_pages_of_one_colour_are_not_alike(clean) -> None:
+    for split, colour in (("train", "black"), ("val", "white")):
+        Image.new("RGB", (96, 64), colour).save(clean / split / "cat" / "page.png")
+    assert perceptual_hash(np.zeros((64, 96, 3), np.uint8)) is None
+    assert not check(opened(clean)).warnings
+
+
+def test_the_nearest_is_found_among_many(monkeypatch) -> None:
+    """In blocks, and as exactly as counting bit by bit."""
+    monkeypatch.setattr("alexnet.data.duplicates._MOST_SCORES", 3000)
+    rng = np.random.default_rng(0)
+    hashes = {
+        f"{split}{i}": int(rng.integers(0, 2**64, dtype=np.uint64)) for split in ("train", "test") for i in range(400)
+    }
+    for i in range(0, 400, 40):
+        hashes[f"test{i}"] = hashes[f"train{i + 7}"] ^ (2 ** (i // 40) - 1)  # 0 to 9 bits differ
+    pictures = [Picture(path, "a", path.rstrip("0123456789")) for path in hashes]
+    found = {(one.path, other.path, n) for one, other, n in near_copies(pictures, lambda path: path, hashes.get)}
+    assert found == {(f"train{40 * n + 7}", f"test{40 * n}", n) for n in range(7)}
+
+
+def test_a_look_depends_on_the_shape() -> None:
+    pixels = np.arange(72, dtype=np.uint8)
+    assert look(pixels.reshape(4, 6, 3)) != look(pixels.reshape(6, 4, 3))
+    assert copies([Picture("a", "x"), Picture("b", "x")], lambda path: path) == []
+
+
+def test_nothing_of_the_users_is_changed(clean, tmp_path) -> None:
+    (clean / "train" / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    before = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in tmp_path.rglob("*")}
+    check(opened(clean))
+    after = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in tmp_path.rglob("*")}
+    assert after == before
+
+
+def test_progress_is_shown(clean) -> None:
+    (clean / "val" / "dog" / "notes.txt").write_text("a walk in the park")
+    shown = []
+
+    def track(items, n_items, what):
+        for item in items:
+            shown.append((n_items, what))
+            yield item
+
+    check(opened(clean), track=track)
+    assert shown == [(13, "checking")] * 13
+
+
+def test_no_torch_is_needed(clean) -> None:
+    code = (
+        "import sys; from pathlib import Path; from alexnet import tables; from alexnet.data.check import check;"
+        "from alexnet.data.sources.folder import Folder; from alexnet.data.sources.layout import open_container;"
+        f"tables.check_report(check(open_container(Folder(Path({str(clean)!r}))))); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_quick_part_reads_no_file(clean) -> None:
+    shutil.copy(clean / "train" / "cat" / "0.png", clean / "val" / "dog" / "copy.png")
+    shutil.copy(clean / "train" / "dog" / "0.png", clean / "train" / "dog" / "copy.png")
+    make(clean, train__cow__0=70, **{f"train__dog__more {i}": 200 + i for i in range(8)})
+    (clean / "train" / "cow" / "1.png").write_bytes(b"")
+    source = opened(clean)
+    store, slow = prepare(source), check(source)
+    shutil.rmtree(clean)
+    findings = quick(source, store)
+    assert {finding.kind for finding in findings} == {
+        "two_labels", "duplicates_across_splits", "duplicates", "one_picture_class", "imbalance"
+    }  # fmt: skip
+    assert set(findings) == {each for each in slow.warnings if each.kind != "classes_differ"}
+
+
+def test_a_table_lists_ten_and_counts_the_rest(clean) -> None:
+    for i in range(12):
+        (clean / "train" / "cat" / f"empty {i}.jpg").write_bytes(b"")
+        (clean / "train" / "cat" / f"note [red]{i}.txt").write_text("text")
+    shutil.copy(clean / "train" / "cat" / "0.png", clean / "train" / "dog" / "copy.png")
+    text = tables.check_report(check(opened(clean)))
+    assert text.startswith(f"13 usable pictures in {clean}, 12 unusable; 2 warnings")
+    assert "empty 9.jpg" in text
+    assert "empty 10.jpg" not in text
+    assert "note [red]9.txt" in text
+    assert text.count("and 2 more") == 2
+    assert ADVICE["two_labels"] in text
+    assert ["total", "7", "6"] in [line.split() for line in text.splitlines()]
+
+
+def test_json_and_csv_hold_everything(clean) -> None:
+    (clean / "train" / "cat" / "empty.jpg").write_bytes(b"")
+    shutil.copy(clean / "train" / "cat" / "0.png", clean / "val" / "dog" / "copy.png")
+    (clean / "train" / "bird").mkdir()
+    report = check(opened(clean))
+    answer = json.loads(tables.check_json(report))
+    assert set(answer) == {"usable", "unusable", "warnings", "classes"}
+    assert answer["unusable"] == [{"path": "train/cat/empty.jpg", "reason": "the file is empty"}]
+    assert all({"kind", "paths", "message"} <= set(warning) for warning in answer["warnings"])
+    assert sum(sum(counts.values()) for counts in answer["classes"].values()) == answer["usable"] == 13
+    rows = list(csv.DictReader(io.StringIO(tables.check_csv(report))))
+    assert [(row["kind"], row["path"], row["label"], row["split"]) for row in rows] == [
+        ("unusable", "train/cat/empty.jpg", "cat", "train"),
+        ("two_labels", "train/cat/0.png", "cat", "train"),
+        ("two_labels", "val/dog/copy.png", "dog", "val"),
+        ("duplicates_across_splits", "train/cat/0.png", "cat", "train"),
+        ("duplicates_across_splits", "val/dog/copy.png", "dog", "val"),
+        ("empty_class", "", "bird", ""),
+    ]
+    assert all(row["detail"] for row in rows)
+
+
+def test_nasty_pictures() -> None:
+    """Real files from the test suites of picture libraries: what cannot be decoded is named, nothing else."""
+    folder = shared_data("nasty_images")
+    with (folder / "INDEX.tsv").open(newline="", encoding="utf-8") as file:
+        expected = {row["file"]: row["expect"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
+    report = check(opened(folder))
+    unusable = {path for path, _ in report.unusable}
+    assert unusable == {
+        path for path, expect in expected.items() if expect != "SKIP" and not is_readable(folder / path)
+    }
+    assert {path for path, expect in expected.items() if expect == "BAD"} <= unusable
+    assert not {path for path in unusable if expected[path] in ("LOAD", "ORIENT", "SKIP")}
+    assert of_kind(report, "not_pictures")[0].paths == ("pillow/dummy.container",)
+    assert report.n_usable + len(unusable) + expected_count(expected, "SKIP") == len(expected)
+
+
+def is_readable(path: Path) -> bool:
+    try:
+        decode(path)
+    except PictureError:
+        return False
+    return True
+
+
+def expected_count(expected: dict[str, str], word: str) -> int:
+    return sum(expect == word for expect in expected.values())
+
+
+def test_the_known_faults_of_trashnet() -> None:
+    report = check(opened(shared_data("trashnet5")))
+    named = {
+        kind: {frozenset(Path(path).stem for path in each.paths) for each in of_kind(report, kind)} for kind in ADVICE
+    }
+    across = {frozenset({"glass176", "plastic152"}), frozenset({"glass389", "plastic332"})}
+    assert named["duplicates_across_splits"] == across
+    assert named["two_labels"] == across | {frozenset({"glass115", "metal91"})}
+    assert not named["duplicates"]
+    # Two photos of one crumpled newspaper, in train and test. Exact copies are not told again.
+    assert frozenset({"paper123", "paper547"}) in named["near_duplicates_across_splits"]
+    assert not named["near_duplicates_across_splits"] & across
+    assert report.n_usable == 2390
+    assert report.is_harmful
