@@ -8,9 +8,9 @@ as the machine has cores; medians over the rounds and their ratios are printed:
 1. prepare: decoding and shrinking every picture once, against ``DataLoader(ImageFolder)`` with torchvision's evaluation
    transform (decode, resize to 256, cut out the centre), for DATA and for ``--large`` JPEGs of 12 megapixels, which are
    made first from pictures of DATA.
-2. batches: an epoch of training batches at 224 px, cropped, mirrored and normalised, out of a store that is ready,
+2. batches: a warm epoch of training batches at 224 px, cropped, mirrored and normalised, out of a store that is ready,
    against ``DataLoader(ImageFolder)`` with ``RandomResizedCrop``, flip, ``ToTensor`` and ``Normalize``.
-3. memory: what a process holds after an epoch of a store, and of one four times as large.
+3. memory: what a process holds after as many batches of a store, and of one four times as large.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from PIL import Image
 
 from alexnet.data.augmentation import Augmentation
 from alexnet.data.batches import Examples, examples, training_batches
+from alexnet.data.image import decode
 from alexnet.data.preprocessing import MEAN, STD
 from alexnet.data.sources import open_source
 from alexnet.data.store import clear, prepare
@@ -42,7 +43,9 @@ N_WORKERS = os.cpu_count() or 1
 BATCH = 64
 
 
-def usual_loader(data: Path, *steps: object, shuffle: bool) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+def usual_loader(
+    data: Path, *steps: object, batch_size: int = BATCH, shuffle: bool
+) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
     """Return batches the way tutorials make them."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
@@ -50,7 +53,7 @@ def usual_loader(data: Path, *steps: object, shuffle: bool) -> Iterable[tuple[to
     train = data / "train"
     folder = datasets.ImageFolder(str(train if train.is_dir() else data), transforms.Compose(steps))
     loader: Iterable[tuple[torch.Tensor, torch.Tensor]] = DataLoader(
-        folder, BATCH, shuffle=shuffle, num_workers=N_WORKERS
+        folder, batch_size, shuffle=shuffle, num_workers=N_WORKERS
     )
     return loader
 
@@ -60,7 +63,7 @@ def prepare_usual(data: Path) -> float:
     from torchvision import transforms
 
     steps = transforms.Resize(256), transforms.CenterCrop(224), transforms.PILToTensor()
-    return _rate(usual_loader(data, *steps, shuffle=False))
+    return _rate(usual_loader(data, *steps, batch_size=8, shuffle=False))
 
 
 def prepare_ours(data: Path) -> float:
@@ -74,22 +77,26 @@ def prepare_ours(data: Path) -> float:
 
 
 def batches_usual(data: Path) -> float:
-    """Return pictures a second of an epoch of torchvision's training transform, from its second batch on."""
+    """Return pictures a second of a second epoch of torchvision's training transform, from its second batch on."""
     from torchvision import transforms
 
     steps = transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip(), transforms.ToTensor()
-    return _rate(usual_loader(data, *steps, transforms.Normalize(MEAN, STD), shuffle=True))
+    loader = usual_loader(data, *steps, transforms.Normalize(MEAN, STD), shuffle=True)
+    _rate(loader)
+    return _rate(loader)
 
 
 def batches_ours(data: Path) -> float:
-    """Return pictures a second of an epoch of ours, normalised as training does it, from its second batch on."""
+    """Return pictures a second of a second epoch of ours, normalised as training does it, from its second batch on."""
     if detect().device.type == "cpu":
         keep_memory()
-    return _epoch(_examples(data))
+    train = _examples(data)
+    _epoch(train)
+    return _epoch(train)
 
 
 def memory(data: Path, times: int) -> float:
-    """Return the megabytes that a process holds after two epochs of a store, ``times`` as large as that of DATA."""
+    """Return the megabytes that a process holds after 4 / ``times`` epochs of ``times`` the store of DATA."""
     few = _examples(data)
     n, side = len(few), few.pixels.shape[1]
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
@@ -98,12 +105,13 @@ def memory(data: Path, times: int) -> float:
             many[turn * n : (turn + 1) * n] = few.pixels[few.rows]
         many.flush()
         command = [sys.executable, "-m", "benchmarks.data", str(data), "--map", str(Path(folder, "pixels"))]
-        done = subprocess.run([*command, "--side-px", str(side)], check=True, capture_output=True, text=True)
+        more = ["--side-px", str(side), "--epochs", str(4 // times)]
+        done = subprocess.run([*command, *more], check=True, capture_output=True, text=True)
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _resident(path: Path, side: int) -> float:
-    """Return the resident megabytes of this process after two epochs over a store at ``path``."""
+def _resident(path: Path, side: int, n_epochs: int) -> float:
+    """Return the resident megabytes of this process after some epochs over a store at ``path``."""
     import mmap
 
     keep_memory()
@@ -112,7 +120,7 @@ def _resident(path: Path, side: int) -> float:
     pixels = np.frombuffer(mapped, np.uint8).reshape(-1, side, side, 3)
     rows = np.arange(len(pixels))
     data = Examples(pixels, rows, rows, forget=lambda: mapped.madvise(mmap.MADV_DONTNEED))
-    for _ in range(2):
+    for _ in range(n_epochs):
         _epoch(data)
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
@@ -148,8 +156,6 @@ def make_large(data: Path, folder: Path, n: int) -> None:
     rng = np.random.default_rng(0)
     for number, picture in enumerate(pictures):
         ((_, read),) = source.reader.each([picture.path])
-        from alexnet.data.image import decode
-
         large = np.asarray(Image.fromarray(decode(read())).resize((4000, 3000), Image.Resampling.BICUBIC))
         grain = rng.integers(-4, 5, large.shape[:2], dtype=np.int16)[..., None]
         label = folder / picture.label
@@ -192,9 +198,10 @@ def main() -> None:
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--map", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--side-px", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.map:
-        print(json.dumps(_resident(chosen.map, chosen.side_px)))
+        print(json.dumps(_resident(chosen.map, chosen.side_px, chosen.epochs)))
         return
     if chosen.side:
         print(json.dumps(SIDES[chosen.side](chosen.data)))
@@ -211,7 +218,7 @@ def main() -> None:
         compare("prepare", data, chosen.rounds)
         compare("prepare", large, chosen.rounds)
         compare("batches", data, chosen.rounds)
-        once, four_times = memory(data, 1), memory(data, 4)
+        once, four_times = (statistics.median(memory(data, times) for _ in range(chosen.rounds)) for times in (1, 4))
         print(f"memory   {once:.0f} MB, of a store four times as large {four_times:.0f} MB: {four_times / once:.3f}")
     finally:
         shutil.rmtree(cache, ignore_errors=True)

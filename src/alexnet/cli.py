@@ -73,7 +73,7 @@ def check(
         json_: Print one JSON object instead of tables.
         csv_: Print a line of CSV for each picture that something is wrong with.
         max_pixels: Pictures that claim more are unusable.
-        data_dir: Folder of the named sets, to which they are downloaded; auto: one in your data directory.
+        data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
     """
     from alexnet import display, tables
     from alexnet.data.check import check as look
@@ -109,7 +109,7 @@ def prepare(
             of an --image-size above 224.
         resize: How pictures become square: squash changes the aspect, crop cuts the ends off, pad adds borders.
         max_pixels: Pictures that claim more are skipped, before any of them is decoded.
-        data_dir: Folder of the named sets, to which they are downloaded; auto: one in your data directory.
+        data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
         where: Say where prepared pictures are kept, and how large they are.
         clear: Delete all prepared pictures; nothing of yours.
     """
@@ -192,7 +192,7 @@ def evaluate(
         data: Labelled pictures, as for training.
         split: Which part of them; auto: test, or everything where the data is not split.
         max_pixels: Pictures that claim more are skipped; auto: as in training.
-        data_dir: Folder of the named sets; auto: as in training.
+        data_dir: Folder of the named sets; none: as in training.
         json_: Print one JSON object instead of tables.
     """
     from alexnet import display, tables

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_CONFUSION_COLUMNS = 12
 # Of one kind of finding, and of one finding's files; --json has them all.
 MOST_SHOWN = 10
+MOST_UNUSABLE = 100
 
 
 def check_report(report: Report) -> str:
@@ -37,7 +38,7 @@ def check_report(report: Report) -> str:
     classes.add_row("total", *(str(sum(counts[split] for counts in report.classes.values())) for split in splits))
     parts += [_text(classes), ""]
     if report.unusable:
-        parts += [_pairs("unusable", "reason", report.unusable), ""]
+        parts += [_pairs("unusable", "reason", report.unusable, most=MOST_UNUSABLE), ""]
     for kind, group in groupby(report.warnings, key=lambda finding: finding.kind):
         rows = [("\n".join(_first(finding.paths)), finding.what) for finding in group]
         parts += [_pairs(kind, ADVICE[kind], rows), ""]
@@ -69,12 +70,12 @@ def _place(report: Report, path: str) -> tuple[str, str]:
     return (picture.label, picture.split or "") if picture else ("", "")
 
 
-def _pairs(first: str, second: str, rows: Sequence[tuple[str, str]]) -> str:
+def _pairs(first: str, second: str, rows: Sequence[tuple[str, str]], most: int = MOST_SHOWN) -> str:
     table = Table(first, second, box=box.SIMPLE_HEAD, pad_edge=False)
-    for left, right in rows[:MOST_SHOWN]:
+    for left, right in rows[:most]:
         table.add_row(Text(left), Text(right))
-    if len(rows) > MOST_SHOWN:
-        table.add_row(f"and {len(rows) - MOST_SHOWN} more", "")
+    if len(rows) > most:
+        table.add_row(f"and {len(rows) - most} more", "")
     return _text(table)
 
 

@@ -12,10 +12,9 @@ from PIL import Image
 
 from alexnet import tables
 from alexnet.data.check import check, quick
-from alexnet.data.duplicates import copies, look, near_copies, perceptual_hash
 from alexnet.data.findings import ADVICE, Finding, Report
 from alexnet.data.image import decode
-from alexnet.data.source import Picture, Source
+from alexnet.data.source import Source
 from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.layout import open_container
 from alexnet.data.store import prepare
@@ -217,28 +216,7 @@ def test_nearly_the_same_picture_in_two_splits(clean) -> None:
 def test_pages_of_one_colour_are_not_alike(clean) -> None:
     for split, colour in (("train", "black"), ("val", "white")):
         Image.new("RGB", (96, 64), colour).save(clean / split / "cat" / "page.png")
-    assert perceptual_hash(np.zeros((64, 96, 3), np.uint8)) is None
     assert not check(opened(clean)).warnings
-
-
-def test_the_nearest_is_found_among_many(monkeypatch) -> None:
-    """In blocks, and as exactly as counting bit by bit."""
-    monkeypatch.setattr("alexnet.data.duplicates._MOST_SCORES", 3000)
-    rng = np.random.default_rng(0)
-    hashes = {
-        f"{split}{i}": int(rng.integers(0, 2**64, dtype=np.uint64)) for split in ("train", "test") for i in range(400)
-    }
-    for i in range(0, 400, 40):
-        hashes[f"test{i}"] = hashes[f"train{i + 7}"] ^ (2 ** (i // 40) - 1)  # 0 to 9 bits differ
-    pictures = [Picture(path, "a", path.rstrip("0123456789")) for path in hashes]
-    found = {(one.path, other.path, n) for one, other, n in near_copies(pictures, lambda path: path, hashes.get)}
-    assert found == {(f"train{40 * n + 7}", f"test{40 * n}", n) for n in range(7)}
-
-
-def test_a_look_depends_on_the_shape() -> None:
-    pixels = np.arange(72, dtype=np.uint8)
-    assert look(pixels.reshape(4, 6, 3)) != look(pixels.reshape(6, 4, 3))
-    assert copies([Picture("a", "x"), Picture("b", "x")], lambda path: path) == []
 
 
 def test_nothing_of_the_users_is_changed(clean, tmp_path) -> None:

@@ -9,12 +9,9 @@ CACHE/catalogues/   what is known of each source's pictures: a picture that has 
 import hashlib
 import math
 import mmap
-import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -28,7 +25,7 @@ from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.data.image import Pixels, measure, read
 from alexnet.data.pool import Pool
 from alexnet.data.preprocessing import fit
-from alexnet.data.reading import Track, untracked
+from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import Content, Source
 from alexnet.errors import DataError, PictureError
 
@@ -186,8 +183,9 @@ class _Preparation:
         pictures: list[Pixels] = []
         digests: list[str] = []
         saved = time.monotonic()
+        prepared = in_threads(self.source.reader, paths, self._prepare)
         try:
-            for path, (entry, pixels) in track(self._prepared(paths), len(paths), "preparing"):
+            for path, (entry, pixels) in track(prepared, len(paths), "preparing"):
                 if not entry.digest:
                     faults[path] = entry.reason or "not read"
                     continue
@@ -216,23 +214,6 @@ class _Preparation:
             self.pool.append(pictures, digests)
         pictures.clear()
         digests.clear()
-
-    def _prepared(self, paths: list[str]) -> Iterator[tuple[str, tuple[Entry, Pixels | None]]]:
-        # Pillow and torch let other threads run while they decode and resize, so threads are enough to use every core.
-        n_threads = os.cpu_count() or 1
-        threads = ThreadPoolExecutor(n_threads)
-        under_way: deque[tuple[str, Future[tuple[Entry, Pixels | None]]]] = deque()
-        try:
-            for path, fetch in self.source.reader.each(paths):
-                under_way.append((path, threads.submit(self._prepare, path, fetch)))
-                # A bounded number, so that memory stays flat for any number of pictures.
-                if len(under_way) >= 8 * n_threads:
-                    first, future = under_way.popleft()
-                    yield first, future.result()
-            for path, future in under_way:
-                yield path, future.result()
-        finally:
-            threads.shutdown(cancel_futures=True)
 
     def _prepare(self, path: str, fetch: Callable[[], Content]) -> tuple[Entry, Pixels | None]:
         """Return what is known of a picture and, where it is not stored yet, how it is to be."""

@@ -42,7 +42,7 @@ class Settings:
     max_pixels: int = MAX_PIXELS
     """Pictures that claim more are skipped, before any of them is decoded."""
     data_dir: str | None = None
-    """Folder of the named sets, to which they are downloaded; auto: one in your data directory."""
+    """Folder of the named sets, to which they are downloaded; none: one of your system's."""
     batch_size: int | None = None
     """Pictures a step; auto: the recipe's."""
     lr: float | None = None
