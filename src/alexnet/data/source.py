@@ -10,6 +10,7 @@ from PIL import Image
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 SPLITS = ("train", "val", "test")
 
+_NUMBERS = re.compile(r"(\d+)")
 # A picture's file, or the picture itself where a source has no files.
 Content = bytes | Image.Image
 
@@ -69,11 +70,13 @@ class Source:
         return replace(self, pictures=pictures)
 
 
-def natural_key(text: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+def natural_key(text: str) -> tuple[list[str | int], str]:
     """Return a sorting key that puts "2" before "10", and never leaves the order of two names to the file system."""
-    parts = re.split(r"(\d+)", text)
+    # Words and numbers alternate, a word first, which may be empty: so any two keys can be compared.
+    parts: list[str | int] = [*_NUMBERS.split(text)]
+    parts[1::2] = map(int, parts[1::2])
     # "1" and "01" are the same number: the text itself decides between them.
-    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts if part), text
+    return parts, text
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

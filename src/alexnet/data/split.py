@@ -4,7 +4,6 @@ import csv
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -82,7 +81,7 @@ def split(source: Source, identities: Identities, seed: int) -> Source:
     else:
         chosen = {}
     pictures = tuple(
-        replace(picture, split=chosen.get(picture.path, picture.split or "train")) for picture in source.pictures
+        Picture(each.path, each.label, chosen.get(each.path, each.split or "train")) for each in source.pictures
     )
     if not any(picture.split == "val" for picture in pictures):
         raise DataError(f"{source.name!r} is too small to split: every class needs at least three different pictures")
@@ -120,7 +119,7 @@ def apply_splits(source: Source, path: Path, needed: str | None = None) -> Sourc
             f"{len(gone)} of {len(rows)} pictures in {str(path)!r} are no longer in {source.name!r}, "
             f"the first is {gone[0]!r}; put them back, or train anew"
         )
-    pictures = (replace(picture, split=rows[picture.path]) for picture in source.pictures if picture.path in rows)
+    pictures = (Picture(each.path, each.label, rows[each.path]) for each in source.pictures if each.path in rows)
     return source.with_pictures(tuple(pictures))
 
 
@@ -143,20 +142,28 @@ def _divide(pictures: Iterable[Picture], identities: Identities, seed: int, shar
         n_pictures = sum(map(len, members))
         for name, share in shares.items():
             # At least one, so that small classes are judged too, unless training would be left with nothing.
-            taken = _take(queue, max(1, round(share * n_pictures)))
+            taken, queue = _take(queue, max(1, round(share * n_pictures)))
             chosen.update((picture.path, name) for group in taken for picture in group)
-            queue = [group for group in queue if group not in taken]
     return chosen
 
 
-def _take(queue: list[list[Picture]], n_wanted: int) -> list[list[Picture]]:
-    """Return the first groups that make up as many pictures; larger ones are passed over, and one is always left."""
+def _take(queue: list[list[Picture]], n_wanted: int) -> tuple[list[list[Picture]], list[list[Picture]]]:
+    """Return the first groups that make up as many pictures, and the others; at least one is left.
+
+    Groups larger than what is still wanted are passed over; where all are, the smallest is taken.
+    """
     taken: list[list[Picture]] = []
+    left: list[list[Picture]] = []
     for group in queue:
         if len(group) <= n_wanted and len(taken) < len(queue) - 1:
             taken.append(group)
             n_wanted -= len(group)
-    return taken or sorted(queue, key=len)[: len(queue) > 1]
+        else:
+            left.append(group)
+    if not taken and len(left) > 1:
+        smallest = min(range(len(left)), key=lambda i: len(left[i]))
+        taken = [left.pop(smallest)]
+    return taken, left
 
 
 def _label(group: list[Picture]) -> str:

@@ -23,7 +23,7 @@ from alexnet.data import tensors
 from alexnet.data.catalogue import Catalogue, Entry, cache_folder, catalogues_folder, digest, or_reason
 from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.data.image import Pixels, measure, read
-from alexnet.data.pool import Pool
+from alexnet.data.pool import Pool, words
 from alexnet.data.preprocessing import fit
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import Content, Source
@@ -65,16 +65,24 @@ class Store:
     def fingerprint(self) -> str:
         """A word that follows from the pictures' contents and how they are stored, wherever they came from."""
         digests = sorted(self.content(path) for path in self.rows)
-        words = "\n".join((f"{FORMAT} {self.size} {self.resize}", *digests))
-        return hashlib.sha256(words.encode()).hexdigest()[:32]
+        text = "\n".join((f"{FORMAT} {self.size} {self.resize}", *digests))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def content(self, path: str) -> str:
         """Return the digest of a picture's content, in hexadecimal."""
-        return bytes(self._records[self.rows[path]]["content"]).hex()
+        return self._contents[self.rows[path]]
 
     def look(self, path: str) -> str:
         """Return the digest of a picture's stored pixels: the same for two files that show the very same."""
-        return bytes(self._records[self.rows[path]]["look"]).hex()
+        return self._looks[self.rows[path]]
+
+    @cached_property
+    def _contents(self) -> list[str]:
+        return words(self._records, "content")
+
+    @cached_property
+    def _looks(self) -> list[str]:
+        return words(self._records, "look")
 
     def forget(self) -> None:
         """Let go of the memory in which pictures have been looked at; the disk still has them."""
@@ -233,7 +241,7 @@ class _Preparation:
 
 
 def _rows_by_content(pool: Pool) -> dict[str, int]:
-    return {bytes(content).hex(): row for row, content in enumerate(pool.records()["content"])}
+    return {content: row for row, content in enumerate(words(pool.records(), "content"))}
 
 
 def _longest(fetch: Callable[[], Content]) -> int:

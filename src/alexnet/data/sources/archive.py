@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from alexnet.data.image import fault
 from alexnet.data.source import Content
@@ -21,14 +21,11 @@ _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplem
 
 
 def open_archive(path: Path) -> "Zip | Tar":
-    """Open an archive, going by its ending.
+    """Open an archive, going by its ending. It is read when its names are asked for.
 
-    Raises:
-        DataError: it cannot be read, is cut off, or holds names that lead out of it.
+    Those raise ``DataError`` where it cannot be read, is cut off, or holds names that lead out of it.
     """
-    archive = Zip(path) if path.name.lower().endswith(".zip") else Tar(path)
-    archive.names()
-    return archive
+    return Zip(path) if path.name.lower().endswith(".zip") else Tar(path)
 
 
 class Zip:
@@ -148,7 +145,7 @@ class Tar:
 def _names(archive: Path, files: Iterable[str], folders: Iterable[str]) -> Names:
     files, named = list(files), set(folders)
     for path in files:
-        if path.startswith("/") or ".." in PurePosixPath(path).parts or "\\" in path:
+        if path.startswith("/") or "\\" in path or (".." in path and ".." in path.split("/")):
             raise DataError(
                 f"{str(archive)!r} holds {path!r}, which leads out of the archive; it is not to be trusted, "
                 "so none of it is read"
@@ -159,8 +156,11 @@ def _names(archive: Path, files: Iterable[str], folders: Iterable[str]) -> Names
         while parent and parent not in named:
             named.add(parent)
             parent = parent.rpartition("/")[0]
-    shown = [path for path in files if not any(map(is_hidden, path.split("/")))]
-    return Names(tuple(shown), tuple(path for path in named if not any(map(is_hidden, path.split("/")))))
+    # Folders first, since there are fewer of them than files.
+    folders = {path for path in named if not any(map(is_hidden, path.split("/")))}
+    parts = ((path, *path.rpartition("/")) for path in files)
+    shown = (path for path, folder, _, name in parts if (not folder or folder in folders) and not is_hidden(name))
+    return Names(tuple(shown), tuple(folders))
 
 
 def _tidy(name: str) -> str:

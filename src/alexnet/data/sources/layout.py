@@ -6,7 +6,6 @@ It works on names alone, so a folder and an archive of it are understood alike.
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Protocol
 
 from alexnet.data.image import EXTENSIONS
@@ -202,7 +201,9 @@ def _join(*parts: str) -> str:
 
 
 def _ending(path: str) -> str:
-    return PurePosixPath(path).suffix.lower()
+    name = path.rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return f".{ending.lower()}" if dot and stem else ""
 
 
 def _counted(counts: Counter[str]) -> str:
