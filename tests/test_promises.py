@@ -47,3 +47,36 @@ def test_training_is_faster_than_the_usual_way() -> None:
     command = [sys.executable, "-m", "benchmarks.training", str(shared_data("trashnet5")), "--rounds", "1"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert float(done.stdout.split("ratio:")[1].split()[0]) >= 2.3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_data_are_faster_than_the_usual_way() -> None:
+    command = [sys.executable, "-m", "benchmarks.data", str(shared_data("trashnet5")), "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    small, large, batches = (float(line.split("ratio ")[1].split()[0]) for line in done.stdout.splitlines()[1:4])
+    assert small >= 1.3
+    assert large >= 4
+    assert batches >= 5
+    assert float(done.stdout.split()[-1]) < 1.2
+
+
+@pytest.mark.slow
+def test_an_archive_of_60_000_pictures_is_learned_from_at_once(tmp_path) -> None:
+    """A first batch within 90 seconds on two cores, and within 5 the second time."""
+    script = f"""
+from alexnet import Settings
+from alexnet.training.session import Session
+session = Session.start({str(shared_data("cifar10_jpeg.zip"))!r}, "run", Settings(epochs=1))
+next(iter(session.reports()))
+"""
+    seconds = []
+    for turn in ("first", "second"):
+        (tmp_path / turn).mkdir()
+        began = time.monotonic()
+        environment = {**os.environ, "ALEXNET_CACHE": str(tmp_path / "cache")}
+        subprocess.run([sys.executable, "-c", script], cwd=tmp_path / turn, env=environment, check=True)
+        seconds.append(time.monotonic() - began)
+    print(seconds)
+    assert seconds[0] < 90
+    assert seconds[1] < 8, "5 to the first batch, and its step"

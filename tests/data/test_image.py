@@ -1,6 +1,8 @@
 import csv
 import io
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -45,6 +47,28 @@ def test_awkward_pictures_are_read(file, expected) -> None:
     assert pixels.shape[2] == 3
     if "16bit" in file or "10ct_32bit" in file or file.endswith("i_trns.png"):
         assert 20 < pixels.mean() < 235, "scaled by its depth, neither black nor white"
+
+
+def test_no_picture_takes_long_or_much_memory() -> None:
+    folder = shared_data("nasty_images")
+    script = f"""
+import pathlib, resource, time
+from alexnet.data.image import decode
+from alexnet.errors import PictureError
+slowest = 0
+for path in pathlib.Path({str(folder)!r}).rglob("*"):
+    began = time.perf_counter()
+    try:
+        decode(path)
+    except PictureError:
+        pass
+    slowest = max(slowest, time.perf_counter() - began)
+print(slowest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    seconds, megabytes = map(float, done.stdout.split())
+    assert seconds < 2
+    assert megabytes < 1000
 
 
 # What some of the awkward pictures look like, as (picture, its grey twin or what its mean colour must be near).

@@ -56,16 +56,20 @@ def test_steps_are_reported_in_between() -> None:
     assert reports[-2].progress == 1
 
 
-@pytest.mark.parametrize("n_steps", [1, 3, 4, 5])
-def test_stopped_anywhere_and_resumed_it_ends_the_same_to_the_bit(n_steps) -> None:
-    whole = make_training()
+EVERYTHING = Augmentation(crop="paper", colour_shift=0.1, trivial_augment=True, erasing=0.5, mixup=0.2, cutmix=1.0)
+
+
+@pytest.mark.parametrize(("n_steps", "how"), [(1, MILD), (3, MILD), (4, MILD), (5, MILD), (2, EVERYTHING)])
+def test_stopped_anywhere_and_resumed_it_ends_the_same_to_the_bit(n_steps, how) -> None:
+    whole = make_training(augmentation=how)
     list(fit(whole))
 
-    first = make_training()
+    first = make_training(augmentation=how)
     for number, _ in enumerate(fit_steps(first), start=1):
         if number == n_steps:
             break
-    second = make_training()
+    torch.rand(7)  # whatever else has drawn random numbers since
+    second = make_training(augmentation=how)
     second.model.load_state_dict(first.model.state_dict())
     second.optimizer.load_state_dict(first.optimizer.state_dict())
     second.position = copy.deepcopy(first.position)
@@ -77,6 +81,14 @@ def test_stopped_anywhere_and_resumed_it_ends_the_same_to_the_bit(n_steps) -> No
 def test_the_same_seed_gives_the_same_network() -> None:
     a, b = make_training(), make_training()
     assert [report.train_loss for report in fit(a)] == [report.train_loss for report in fit(b)]
+
+
+@pytest.mark.parametrize("change", [{"crop": "paper"}, {"colour_shift": 0.1}, {"trivial_augment": True},
+                                    {"erasing": 1.0}, {"mixup": 1.0}, {"cutmix": 1.0}, {"flip": False}])  # fmt: skip
+def test_every_way_to_vary_pictures_changes_what_is_learned(change) -> None:
+    (plain,), (varied,) = (fit(make_training(n_epochs=1, augmentation=how)) for how in (MILD, replace(MILD, **change)))
+    assert plain.train_loss != varied.train_loss
+    assert math.isfinite(varied.train_loss)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step() -> None:
