@@ -1,0 +1,237 @@
+"""The commands: one function each, its signature the options, its docstring the help.
+
+Nothing heavy is imported before a command needs it: ``alexnet --help`` answers at once.
+"""
+
+from typing import Annotated, Literal
+
+import tyro
+
+from alexnet.data.choices import MAX_PIXELS, Resize
+from alexnet.errors import SettingsError
+from alexnet.network.architecture import Variant
+from alexnet.training.settings import Settings
+from alexnet.usage import UsageError
+
+
+def summary(
+    *,
+    variant: Variant = "batchnorm",
+    n_classes: int = 3,
+    in_channels: int = 3,
+    image_size: int = 224,
+    as_: Annotated[Literal["table", "mermaid", "json"], tyro.conf.arg(name="as")] = "table",
+) -> int:
+    """Show a network layer by layer: shapes, parameters, multiply-adds.
+
+    Args:
+        variant: Which AlexNet.
+        n_classes: Classes to tell apart.
+        in_channels: Channels of a picture: 3 for RGB, 1 for grey.
+        image_size: Side of the pictures, in pixels.
+        as_: A table, a Mermaid drawing for Markdown, or JSON.
+    """
+    from alexnet.network import diagram
+    from alexnet.network.architecture import resolve
+
+    draw = {"table": diagram.table, "mermaid": diagram.mermaid, "json": diagram.as_json}[as_]
+    print(draw(resolve(variant, n_classes=n_classes, in_channels=in_channels, image_size=image_size)))
+    return 0
+
+
+def check(
+    data: Annotated[str, tyro.conf.arg(metavar="DATA")],
+    /,
+    *,
+    json_: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    csv_: Annotated[bool, tyro.conf.arg(name="csv"), tyro.conf.FlagCreatePairsOff] = False,
+    max_pixels: int = MAX_PIXELS,
+    data_dir: str | None = None,
+) -> int:
+    """Look at pictures before training: what cannot be read, what is there twice, what is labelled twice.
+
+    Reads every file and changes none. Exits with 1 where pictures cannot be read, where the same picture has two labels
+    or is in two splits, else with 0.
+
+    Args:
+        data: Pictures, as for training.
+        json_: Print one JSON object instead of tables.
+        csv_: Print a line of CSV for each picture that something is wrong with.
+        max_pixels: Pictures that claim more are unusable.
+        data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
+    """
+    from alexnet import display, tables
+    from alexnet.data.check import check as look
+    from alexnet.data.sources import open_source
+
+    if json_ and csv_:
+        raise UsageError("--json and --csv exclude each other; give one of them")
+    report = look(open_source(data, data_dir), max_pixels=max_pixels, track=display.track)
+    print((tables.check_json if json_ else tables.check_csv if csv_ else tables.check_report)(report))
+    return 1 if report.is_harmful else 0
+
+
+def prepare(
+    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="")] = None,
+    /,
+    *,
+    size: int = 256,
+    resize: Resize = "squash",
+    max_pixels: int = MAX_PIXELS,
+    data_dir: str | None = None,
+    where: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    clear: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Decode pictures once, so that training starts at once.
+
+    The prepared pictures go to the cache folder of your system, or to the folder that ALEXNET_CACHE names, never into
+    your own. Training and evaluating find them there, and make them where they are missing. A preparation that was
+    stopped goes on from there.
+
+    Args:
+        data: Pictures, as for training.
+        size: Side of the prepared pictures in pixels; less where all pictures are smaller. Training takes 256, or 8/7
+            of an --image-size above 224.
+        resize: How pictures become square: squash changes the aspect, crop cuts the ends off, pad adds borders.
+        max_pixels: Pictures that claim more are skipped, before any of them is decoded.
+        data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
+        where: Say where prepared pictures are kept, and how large they are.
+        clear: Delete all prepared pictures; nothing of yours.
+    """
+    from alexnet import display
+    from alexnet.data import store
+    from alexnet.data.catalogue import cache_folder
+    from alexnet.data.sources import open_source
+
+    if [data is not None, where, clear].count(True) != 1:
+        raise UsageError("prepare needs DATA, or --where, or --clear")
+    if where:
+        print(f"{cache_folder()}  {store.cache_size() / 1e6:.0f} MB")
+        return 0
+    if clear:
+        print(f"deleted {store.clear() / 1e6:.0f} MB of prepared pictures from {cache_folder()}")
+        return 0
+    assert data is not None
+    if size < 1:
+        raise SettingsError(f"size is {size}; it must be at least 1")
+    source = open_source(data, data_dir)
+    display.warn_of(source.remarks)
+    prepared = store.prepare(source, size, resize=resize, max_pixels=max_pixels, track=display.track)
+    display.warn_of_skipped(prepared.skipped)
+    megabytes = len(prepared.rows) * prepared.size**2 * 3 / 1e6
+    print(f"{len(prepared.rows)} pictures of {len(source.classes)} classes, {prepared.size} px, {megabytes:.0f} MB")
+    print(f"prepared in {prepared.folder}")
+    return 0
+
+
+def train(
+    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = None,
+    /,
+    *,
+    out: Annotated[str | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: runs/NAME)")] = None,
+    resume: Annotated[str | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")] = None,
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),  # noqa: B008
+) -> int:
+    """Train a network on a folder of photos.
+
+    Ctrl-C saves and stops; --resume goes on from there.
+
+    Args:
+        data: A folder of class folders; one with train, val and test folders of those; a manifest (CSV, TSV, JSONL)
+            with the columns path, label and maybe split; a .zip or .tar archive of any of these; or the name of a
+            set, such as digits or cifar10, or hf: and a Hugging Face data set.
+        out: The run folder to make, NAME being the data's; a run is never overwritten.
+        resume: A run folder to continue, with its own data and settings.
+        settings: How to train.
+    """
+    from alexnet import display
+    from alexnet.training.session import Session
+
+    session = Session.open(data, out=out, settings=settings, resume=resume, track=display.track)
+    display.introduce(session)
+
+    with display.stop_on_signal() as stop:
+        for _ in display.show(session.reports()):
+            if stop.number is not None:
+                session.save()
+                display.say(f"saved; go on with: alexnet train --resume {session.run.folder}")
+                return 128 + stop.number
+    print(f"trained {session.run.folder}: val top-1 {session.run.metrics()[-1]['val_top1']:.3f}")
+    return 0
+
+
+def evaluate(
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
+    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="(default: the run's own)")] = None,
+    /,
+    *,
+    split: Literal["train", "val", "test"] | None = None,
+    max_pixels: int | None = None,
+    data_dir: str | None = None,
+    json_: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Judge a trained network on labelled pictures.
+
+    Args:
+        model: A run folder, or the model folder in it.
+        data: Labelled pictures, as for training.
+        split: Which part of them; auto: test, or everything where the data is not split.
+        max_pixels: Pictures that claim more are skipped; auto: as in training.
+        data_dir: Folder of the named sets; none: as in training.
+        json_: Print one JSON object instead of tables.
+    """
+    from alexnet import display, tables
+    from alexnet.evaluation.scoring import evaluate as score
+
+    judged = score(model, data, split=split, max_pixels=max_pixels, data_dir=data_dir, track=display.track)
+    display.warn_of(judged.remarks)
+    display.warn_of_skipped(judged.skipped)
+    print(tables.evaluation_json(judged) if json_ else tables.evaluation(judged))
+    return 0
+
+
+def predict(
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
+    picture: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PICTURE [PICTURE ...]")],
+    /,
+    *,
+    top: int = 5,
+    max_pixels: int | None = None,
+    format_: Annotated[Literal["table", "json", "csv"], tyro.conf.arg(name="format")] = "table",
+) -> int:
+    """Say what is in pictures; one that cannot be read never stops the others.
+
+    Args:
+        model: A run folder, or the model folder in it.
+        picture: Pictures, or folders of them.
+        top: How many classes to name, most probable first.
+        max_pixels: Pictures that claim more are refused; auto: as in training.
+        format_: A line of words, a JSON object, or a line of CSV for each picture.
+    """
+    from alexnet import tables
+    from alexnet.inference.classifier import load
+
+    if not picture:
+        raise UsageError("predict needs at least one picture or folder")
+    if top < 1:
+        raise SettingsError(f"top is {top}; it must be at least 1")
+    classifier = load(model, max_pixels=max_pixels)
+    top = min(top, len(classifier.classes))
+    n_failed = 0
+    line = tables.answer_lines(format_, top)
+    if header := tables.answer_header(format_, top):
+        print(header)
+    for answer in classifier.answers(picture, top):
+        n_failed += answer.error is not None
+        print(line(answer), flush=True)
+    return 1 if n_failed else 0
+
+
+COMMANDS = {
+    "summary": summary,
+    "check": check,
+    "prepare": prepare,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+}
