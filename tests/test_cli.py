@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,31 @@ def test_bad_input_is_one_line(capsys, tmp_path, monkeypatch, arguments, words) 
     line = one_error(capsys)
     assert all(word in line for word in words), line
     assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_bad_tables_archives_and_splits_are_one_line(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_photos(tmp_path / "photos" / "train", n_each=3)
+    make_photos(tmp_path / "photos" / "test", n_each=1)
+    (tmp_path / "photos" / "test" / "red").rename(tmp_path / "photos" / "test" / "rouge")
+    archive = Path(shutil.make_archive("photos", "gztar", "photos"))
+    archive.write_bytes(archive.read_bytes()[:5000])
+    (tmp_path / "gone.csv").write_text("path,label\nphotos/train/red/photo 0.jpg,a\nphotos/gone.jpg,b\n")
+    (tmp_path / "columns.csv").write_text("file,label\nphotos/train/red/photo 0.jpg,a\n")
+    with zipfile.ZipFile("evil.zip", "w") as file:
+        file.writestr("../evil/a.jpg", "x")
+    before = sorted(tmp_path.rglob("*"))
+    for data, words in (
+        ("photos", ["'rouge' in test only"]),
+        ("photos.tar.gz", ["cut off or damaged"]),
+        ("gone.csv", ["row 2 (line 3)", "photos/gone.jpg"]),
+        ("columns.csv", ["no column path"]),
+        ("evil.zip", ["'../evil/a.jpg'", "leads out"]),
+    ):
+        assert alexnet("train", data, "--out", "run", *QUICK) == 1
+        line = one_error(capsys)
+        assert all(word in line for word in words), line
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:

@@ -5,6 +5,7 @@ import functools
 import inspect
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from types import NoneType, UnionType
@@ -94,6 +95,10 @@ def _deferred(function: Any) -> Any:
     def note(*args: Any, **kwargs: Any) -> functools.partial[int]:
         return functools.partial(function, *args, **kwargs)
 
+    # tyro would break lines where the docstring does.
+    note.__doc__ = re.sub(r"\n {12,}(?=\S)", " ", function.__doc__ or "")
+    note.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    del note.__wrapped__  # or tyro would read the docstring of that
     return note
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from alexnet.data import image, store, tensors
 from alexnet.data.catalogue import Catalogue, cache_folder
 from alexnet.data.image import decode
-from alexnet.data.preprocessing import fit
+from alexnet.data.preprocessing import Preprocessing, fit
 from alexnet.data.sources import open_source
 from alexnet.data.sources.folder import Folder
 from alexnet.errors import DataError
@@ -49,8 +49,12 @@ def test_rows_hold_the_pictures(own_photos, how) -> None:
     prepared = store.prepare(source, 32, resize=how)
     assert prepared.pixels.shape == (9, 32, 32, 3)
     for picture in source.pictures:
-        expected = fit(decode(own_photos / picture.path, min_side=32), 32, how, tensors.resized)
-        assert np.array_equal(prepared.pixels[prepared.rows[picture.path]], expected)
+        decoded = decode(own_photos / picture.path, min_side=32)
+        stored = prepared.pixels[prepared.rows[picture.path]]
+        assert np.array_equal(stored, fit(decoded, 32, how, tensors.resized))
+        # What predict shows a network is what training and evaluate showed it.
+        answering = Preprocessing(store_size=32, image_size=67, resize=how)
+        assert np.array_equal(answering.apply(decoded, tensors.resized), tensors.resized(stored, 67, 67))
 
 
 def test_small_pictures_stay_small_unless_asked(own_photos) -> None:

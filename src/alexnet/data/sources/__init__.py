@@ -34,9 +34,9 @@ def open_source(data: str | os.PathLike[str], data_dir: str | os.PathLike[str] |
         return hub.open_hub(text)
     path = Path(data).expanduser()
     if not path.exists():
-        hint = nearest(text, named.NAMES)
-        hint = hint if "did you mean" in hint else ""
-        raise DataError(f"there is no folder {text!r}{hint}; give a folder of class folders, or the name of a set")
+        close = nearest(text, named.NAMES)
+        advice = close if "did you mean" in close else "; give a folder of class folders, or the name of a set"
+        raise DataError(f"there is no folder {text!r}{advice}")
     path = path.resolve()
     lower = path.name.lower()
     if path.is_dir():
