@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Whoever read our output has seen enough, as in "alexnet predict ... | head".
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except MemoryError:
+        status = _fail("there is not enough memory; close other programs, or take smaller pictures or batches", 1)
     except OSError as error:
         # A full disk, a folder that may not be written: the system's own words say what and where.
         status = _fail(f"{error}; check the disk and the permissions", 1)

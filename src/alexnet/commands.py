@@ -66,7 +66,10 @@ def check(
 
     if json_ and csv_:
         raise UsageError("--json and --csv exclude each other; give one of them")
-    report = look(open_source(data, data_dir), max_pixels=max_pixels, track=display.track)
+    _at_least_1("max_pixels", max_pixels)
+    source = open_source(data, data_dir)
+    display.warn_of(source.remarks)
+    report = look(source, max_pixels=max_pixels, track=display.track)
     print((tables.check_json if json_ else tables.check_csv if csv_ else tables.check_report)(report))
     return 1 if report.is_harmful else 0
 
@@ -112,8 +115,8 @@ def prepare(
         print(f"deleted {store.clear() / 1e6:.0f} MB of prepared pictures from {cache_folder()}")
         return 0
     assert data is not None
-    if size < 1:
-        raise SettingsError(f"size is {size}; it must be at least 1")
+    _at_least_1("size", size)
+    _at_least_1("max_pixels", max_pixels)
     source = open_source(data, data_dir)
     display.warn_of(source.remarks)
     prepared = store.prepare(source, size, resize=resize, max_pixels=max_pixels, track=display.track)
@@ -183,6 +186,7 @@ def evaluate(
     from alexnet import display, tables
     from alexnet.evaluation.scoring import evaluate as score
 
+    _at_least_1("max_pixels", max_pixels)
     judged = score(model, data, split=split, max_pixels=max_pixels, data_dir=data_dir, track=display.track)
     display.warn_of(judged.remarks)
     display.warn_of_skipped(judged.skipped)
@@ -213,8 +217,8 @@ def predict(
 
     if not picture:
         raise UsageError("predict needs at least one picture or folder")
-    if top < 1:
-        raise SettingsError(f"top is {top}; it must be at least 1")
+    _at_least_1("top", top)
+    _at_least_1("max_pixels", max_pixels)
     classifier = load(model, max_pixels=max_pixels)
     top = min(top, len(classifier.classes))
     n_failed = 0
@@ -225,6 +229,11 @@ def predict(
         n_failed += answer.error is not None
         print(line(answer), flush=True)
     return 1 if n_failed else 0
+
+
+def _at_least_1(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise SettingsError(f"{name} is {value}; it must be at least 1")
 
 
 COMMANDS = {

@@ -28,8 +28,8 @@ MOST_UNUSABLE = 100
 
 def check_report(report: Report) -> str:
     """Return the usable pictures by class and split, the unusable ones, and the findings by kind."""
-    n_unusable, n_warnings = len(report.unusable), len(report.warnings)
-    parts = [f"{report.n_usable} usable pictures in {report.name}, {n_unusable} unusable; {n_warnings} warnings\n"]
+    n_unusable, warnings = len(report.unusable), _counted(len(report.warnings), "warning")
+    parts = [f"{report.n_usable} usable pictures in {report.name}, {n_unusable} unusable; {warnings}\n"]
     splits = next(iter(report.classes.values()), {})
     classes = _table("class", *splits)
     for label, counts in report.classes.items():
@@ -41,7 +41,7 @@ def check_report(report: Report) -> str:
         parts += [_pairs("unusable", "reason", report.unusable, most=MOST_UNUSABLE), ""]
     for kind, group in groupby(report.warnings, key=lambda finding: finding.kind):
         rows = [("\n".join(_first(finding.paths)), finding.what) for finding in group]
-        parts += [_pairs(kind, ADVICE[kind], rows), ""]
+        parts += [_pairs(kind.replace("_", " "), ADVICE[kind], rows), ""]
     return "\n".join(parts).rstrip("\n")
 
 
@@ -63,6 +63,10 @@ def check_csv(report: Report) -> str:
         for label in () if finding.paths else finding.labels:
             writer.writerow((finding.kind, "", label, " ".join(finding.splits), finding.message))
     return buffer.getvalue().rstrip("\n")
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _place(report: Report, path: str) -> tuple[str, str]:

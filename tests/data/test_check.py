@@ -237,7 +237,7 @@ def test_progress_is_shown(clean) -> None:
             yield item
 
     check(opened(clean), track=track)
-    assert shown == [(13, "checking")] * 13
+    assert shown == [(12, "checking")] * 12
 
 
 def test_no_torch_is_needed(clean) -> None:

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from alexnet.data.source import Picture
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits, refuse_one_class, split, write_splits
+from alexnet.data.split import apply_splits, refuse_changed, refuse_one_class, split, write_splits
 from alexnet.data.store import prepare
 from alexnet.errors import DataError
 
@@ -105,21 +104,46 @@ def test_splits_that_are_there_are_kept_and_val_is_taken_from_train(tmp_path) ->
 
 def test_written_splits_are_read_back(photos, tmp_path) -> None:
     source = split_of(photos)
-    write_splits(tmp_path / "splits.csv", source)
-    assert (tmp_path / "splits.csv").read_text().startswith("path,label,split\nblue/photo 0.jpg,blue,")
+    write_splits(tmp_path / "splits.csv", source, prepare(source))
+    assert (tmp_path / "splits.csv").read_text().startswith("path,label,split,content\nblue/photo 0.jpg,blue,")
     assert apply_splits(open_source(photos), tmp_path / "splits.csv") == source
 
 
-def test_names_that_are_no_text_are_written_too(photos, tmp_path) -> None:
-    strange = Picture(os.fsdecode(b"red/caf\xe9.jpg"), "red", "train")
-    source = open_source(photos).with_pictures((strange,))
-    write_splits(tmp_path / "splits.csv", source)
-    assert apply_splits(source, tmp_path / "splits.csv") == source
+@pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"two\nlines.jpg", b"a\rreturn.jpg", b"'quo\"ted', too.jpg"])
+def test_strange_names_are_written_too(tmp_path, name) -> None:
+    root = make_photos(tmp_path / "photos", n_each=4)
+    (root / "red" / "photo 0.jpg").rename(root / "red" / os.fsdecode(name))
+    source = split_of(root)
+    store = prepare(source)
+    write_splits(tmp_path / "splits.csv", source, store)
+    assert apply_splits(open_source(root), tmp_path / "splits.csv") == source
+    refuse_changed(source, store, tmp_path / "splits.csv")
+
+
+def test_a_picture_that_has_changed_is_named(tmp_path) -> None:
+    """What was in test may have been learned from under another name."""
+    root = make_photos(tmp_path / "photos", n_each=4)
+    source = split_of(root)
+    write_splits(tmp_path / "splits.csv", source, prepare(source))
+    coloured_picture("red", 99).save(root / "red" / "photo 2.jpg")
+    (root / "blue" / "photo 1.jpg").write_bytes(b"broken")
+    source = apply_splits(open_source(root), tmp_path / "splits.csv")
+    with pytest.raises(DataError, match=r"2 pictures .* are not what they were .* 'blue/photo 1\.jpg'"):
+        refuse_changed(source, prepare(source), tmp_path / "splits.csv")
+
+
+def test_what_has_two_labels_stays_in_train(tmp_path) -> None:
+    root = make_photos(tmp_path / "photos", n_each=10)
+    (root / "only copies").mkdir()
+    shutil.copy(root / "red" / "photo 1.jpg", root / "only copies" / "a.jpg")
+    for seed in range(10):
+        splits = {picture.path: picture.split for picture in split_of(root, seed).pictures}
+        assert splits["red/photo 1.jpg"] == splits["only copies/a.jpg"] == "train"
 
 
 def test_a_picture_that_has_gone_is_named(photos, tmp_path) -> None:
     source = split_of(photos)
-    write_splits(tmp_path / "splits.csv", source)
+    write_splits(tmp_path / "splits.csv", source, prepare(source))
     fewer = source.with_pictures(source.pictures[1:])
     with pytest.raises(DataError, match=r"'blue/photo 0\.jpg'"):
         apply_splits(fewer, tmp_path / "splits.csv")

@@ -1,3 +1,5 @@
+import errno
+import io
 import os
 import shutil
 import signal
@@ -14,8 +16,9 @@ import pytest
 from PIL import Image
 
 from alexnet.data import image, store, tensors
-from alexnet.data.catalogue import Catalogue, cache_folder
+from alexnet.data.catalogue import VERSION, Catalogue, cache_folder
 from alexnet.data.image import decode
+from alexnet.data.pool import Pool, Prepared
 from alexnet.data.preprocessing import Preprocessing, fit
 from alexnet.data.sources import open_source
 from alexnet.data.sources.folder import Folder
@@ -172,11 +175,16 @@ def test_a_damaged_catalogue_is_made_again(own_photos) -> None:
 
 def test_clearing_deletes_what_was_prepared_and_nothing_else(own_photos) -> None:
     store.prepare(open_source(own_photos))
-    (cache_folder() / "mine.txt").write_text("kept")
+    mine = [
+        cache_folder() / name for name in ("mine.txt", "stores/mine.csv", "stores/my-shop/pixels", "catalogues/a.json")
+    ]
+    for file in mine:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("kept")
     size = store.cache_size()
     assert size > 9 * 60 * 60 * 3
     assert store.clear() == size
-    assert [path.name for path in cache_folder().iterdir()] == ["mine.txt"]
+    assert {path for path in cache_folder().rglob("*") if path.is_file()} == set(mine)
     assert store.cache_size() == 0
 
 
@@ -193,6 +201,11 @@ def test_unreadable_pictures_are_named_left_out_and_not_tried_again(own_photos, 
         prepared = store.prepare(open_source(own_photos))
         assert prepared.skipped == {"red/photo 1.jpg": "the file is empty"}
         assert len(prepared.rows) == 8
+    (own_photos / "red" / "photo 1.jpg").write_bytes((own_photos / "red" / "photo 2.jpg").read_bytes()[:500])
+    os.utime(own_photos / "red" / "photo 1.jpg", ns=(1, 1))
+    for _ in range(2):
+        prepared = store.prepare(open_source(own_photos))
+        assert "damaged" in prepared.skipped["red/photo 1.jpg"]
     assert decoded.count("red/photo 1.jpg") == 1
 
 
@@ -205,6 +218,7 @@ def test_what_could_not_be_had_is_tried_again(own_photos, monkeypatch) -> None:
 
 
 def test_another_bound_on_pixels_is_another_verdict(own_photos) -> None:
+    assert len(store.prepare(open_source(own_photos)).rows) == 9
     with pytest.raises(DataError, match="more than the 2,000 allowed"):
         store.prepare(open_source(own_photos), max_pixels=2000)
     assert len(store.prepare(open_source(own_photos)).rows) == 9
@@ -240,7 +254,7 @@ def test_killed_half_way_it_goes_on_from_there(tmp_path, monkeypatch, decoded) -
             colour = (number % 256, number // 256, ord(label))
             Image.new("RGB", (300, 300), colour).save(tmp_path / "photos" / label / f"{number}.png", compress_level=0)
     process = subprocess.Popen([sys.executable, "-m", "alexnet", "prepare", str(tmp_path / "photos")])
-    records = tmp_path / "cache" / "stores" / f"256-squash-{store.FORMAT}" / "records"
+    records = tmp_path / "cache" / "stores" / f"256-squash-{VERSION}" / "records"
     while not records.exists() or records.stat().st_size < 64 * 32:
         assert process.poll() is None, "it was done before it could be killed"
         time.sleep(0.001)
@@ -254,6 +268,8 @@ def test_killed_half_way_it_goes_on_from_there(tmp_path, monkeypatch, decoded) -
 
 
 def test_two_may_prepare_at_the_same_time(own_photos) -> None:
+    for number in range(3, 100):
+        coloured_picture("red", number).save(own_photos / "red" / f"photo {number}.jpg")
     command = [sys.executable, "-m", "alexnet", "prepare", str(own_photos)]
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
@@ -288,11 +304,77 @@ cli.main(["prepare", {str(own_photos)!r}])
     assert len(store.prepare(open_source(own_photos)).rows) == 106
 
 
-def test_memory_can_be_let_go_of(own_photos) -> None:
-    prepared = store.prepare(open_source(own_photos))
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_let_go_of(own_photos) -> None:
+    prepared = store.prepare(open_source(own_photos), 1024, exact=True)
+
+    def resident() -> int:
+        """Return the kilobytes of the pool that this process holds."""
+        maps = Path("/proc/self/smaps").read_text().split(str(prepared.folder / "pixels"))[1]
+        return int(maps.split("Rss:")[1].split()[0])
+
     before = np.array(prepared.pixels)
+    assert resident() > 20_000
     prepared.forget()
+    assert resident() == 0
     assert np.array_equal(prepared.pixels, before)
+
+
+def test_a_full_disk_takes_nothing_from_who_is_looking(own_photos, monkeypatch) -> None:
+    prepared = store.prepare(open_source(own_photos), 60)
+    pool = Pool(prepared.folder, 60)
+    pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), f"{number:032x}", "0" * 32) for number in range(5)])
+    looking = pool.open()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("alexnet.data.pool._write_at", full)
+    with pytest.raises(DataError, match="ALEXNET_CACHE"):
+        pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), "f" * 32, "0" * 32)])
+    assert looking.pixels.sum() > 0, "and not a bus error"
+    assert len(pool.records()) == 14
+
+
+def test_a_pool_may_be_larger_than_memory(tmp_path) -> None:
+    n, side = 1_000_000, 256
+    pool = Pool(tmp_path, side)
+    with (tmp_path / "pixels").open("wb") as file:
+        file.truncate(n * pool.n_bytes_each)  # 197 GB, of which the disk holds none
+    with (tmp_path / "records").open("wb") as file:
+        file.truncate(n * 32)
+    assert pool.open().pixels[-1].sum() == 0
+
+
+def test_clearing_while_another_prepares_is_one_line(own_photos) -> None:
+    store.prepare(open_source(own_photos))
+    coloured_picture("red", 9).save(own_photos / "red" / "new.jpg")
+
+    def cleared(items, n_items, what):
+        yield from items
+        if what == "preparing":
+            store.clear()
+
+    with pytest.raises(DataError, match=r"deleted .* at the same time; start again"):
+        store.prepare(open_source(own_photos), track=cleared)
+
+
+def test_the_size_does_not_depend_on_what_is_remembered(own_photos) -> None:
+    cut = io.BytesIO()
+    Image.new("RGB", (300, 300)).save(cut, "PNG", compress_level=0)
+    (own_photos / "red" / "cut.png").write_bytes(cut.getvalue()[:-1000])
+    assert [store.prepare(open_source(own_photos)).size for _ in range(2)] == [256, 256]
+
+
+def test_cropped_off_parts_belong_to_what_a_picture_shows(own_photos) -> None:
+    for name, colour in (("a", (0, 0, 0)), ("b", (255, 255, 255))):
+        picture = Image.new("RGB", (60, 20), colour)
+        picture.paste((200, 0, 0), (20, 0, 40, 20))
+        picture.save(own_photos / "red" / f"{name}.png")
+    prepared = store.prepare(open_source(own_photos), 20, resize="crop")
+    rows = [prepared.rows[f"red/{name}.png"] for name in "ab"]
+    assert np.array_equal(*(prepared.pixels[row] for row in rows))
+    assert prepared.look("red/a.png") != prepared.look("red/b.png")
 
 
 def test_catalogues_remember_names_that_are_no_text(own_photos) -> None:

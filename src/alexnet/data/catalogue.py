@@ -14,8 +14,10 @@ from alexnet.data.source import Content, Source
 from alexnet.errors import PictureError
 from alexnet.whole import write_whole
 
-# Raise it when the same bytes would be decoded to other pixels, or refused for other reasons.
-DECODING = 2
+# Raise it when the same content would be prepared to other pixels, or refused for other reasons.
+VERSION = 3
+
+NO_MEMORY = "there is not enough memory to decode it"
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ class Entry:
     Attributes:
         stamp: what its source said of it when it was read.
         digest: of its content, in hexadecimal.
-        longest_side: in pixels, as stored; 0 where it cannot be read.
+        longest_side: in pixels, as its file says; 0 where it says nothing.
         reason: why it cannot be read; None where it can.
     """
 
@@ -56,7 +58,7 @@ class Catalogue:
     """
 
     def __init__(self, source: Source, max_pixels: int) -> None:
-        words = f"{DECODING} {max_pixels} {source.name}"
+        words = f"{VERSION} {max_pixels} {source.name}"
         name = hashlib.sha256(words.encode(errors="surrogateescape")).hexdigest()[:32]
         self._file = catalogues_folder() / f"{name}.json"
         self._source = source
@@ -109,3 +111,5 @@ def or_reason(read: Callable[[], T]) -> T | str:
         return read()
     except PictureError as error:
         return error.reason
+    except MemoryError:
+        return NO_MEMORY

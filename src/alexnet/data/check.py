@@ -10,7 +10,7 @@ from alexnet.data.catalogue import or_reason
 from alexnet.data.choices import MAX_PIXELS
 from alexnet.data.duplicates import copies, look, near_copies, perceptual_hash
 from alexnet.data.findings import Finding, Report, in_order
-from alexnet.data.image import UNREADABLE_EXTENSIONS, read
+from alexnet.data.image import FORMATS, UNREADABLE_EXTENSIONS, identify, read
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import SPLITS, Content, Picture, Source, listed, natural_key
 from alexnet.data.split import Identities
@@ -19,6 +19,8 @@ from alexnet.data.split import Identities
 IMBALANCE = 10
 # Where pictures are counted that are in no split.
 UNSPLIT = "all"
+# Bytes of a file that is no picture by its ending.
+SNIFFED = 1 << 16
 USUAL_MODES = ("RGB", "RGBA", "L", "P")
 _MODE_WORDS = {"CMYK": "inks for print", "1": "black and white", "LA": "grey with transparency", "LAB": "CIE L*a*b*"}
 _ENDINGS = {
@@ -55,19 +57,21 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untrac
         max_pixels: larger pictures are unusable, as in training.
         track: how progress is shown.
     """
-    paths = [*(picture.path for picture in source.pictures), *source.others]
+    paths = [picture.path for picture in source.pictures]
     reading = in_threads(source.reader, paths, partial(_see, max_pixels))
     seen = dict(track(reading, len(paths), "checking"))
+    # Of films and the like, the beginning says enough.
+    formats = dict(in_threads(source.reader, source.others, _format, SNIFFED))
     pictures = {picture.path: picture for picture in source.pictures}
     good = {path: each for path in pictures if isinstance(each := seen[path], _Seen)}
     usable = [pictures[path] for path in good]
     unreadable = [(path, str(seen[path])) for path in pictures if path not in good]
-    foreign, findings = _others({path: seen[path] for path in source.others})
+    foreign, findings = _others(formats)
     findings += _copies(usable, lambda path: good[path].look)
     findings += _near_copies(usable, good)
     findings += [*_wrong_endings(good), *_unusual_modes(good)]
     classes = _count(source, usable)
-    findings += [*_empty(classes), *_lonely(usable), *_imbalance(usable), *_differing(classes)]
+    findings += [*_alone(usable), *_empty(classes), *_lonely(usable), *_imbalance(usable), *_differing(classes)]
     unusable = tuple(sorted(unreadable + foreign, key=lambda each: natural_key(each[0])))
     return Report(source.name, len(usable), unusable, in_order(findings), classes, pictures)
 
@@ -92,21 +96,27 @@ def _decoded(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _Seen:
     return _Seen(name, decoded.mode, look(decoded.pixels), perceptual_hash(decoded.pixels))
 
 
+def _format(path: str, fetch: Callable[[], Content]) -> str:
+    """Return the format of a picture, going by its first bytes; empty where they are of none."""
+    name = or_reason(lambda: identify(fetch()))
+    return name if name in FORMATS else ""
+
+
 def _ending(path: str) -> str:
     return PurePosixPath(path).suffix.lower()
 
 
-def _others(others: Mapping[str, _Seen | str]) -> tuple[list[tuple[str, str]], list[Finding]]:
+def _others(formats: Mapping[str, str]) -> tuple[list[tuple[str, str]], list[Finding]]:
     """Return which files without the ending of a picture are lost pictures, with the reason, and what of the rest."""
     lost: list[tuple[str, str]] = []
     strangers: list[str] = []
     misnamed: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for path, seen in others.items():
+    for path, name in formats.items():
         ending = _ending(path)
         foreign = ending in UNREADABLE_EXTENSIONS
         # TGA has no signature, so anything may pass for it; a camera's raw file is a TIFF with a thumbnail.
-        if isinstance(seen, _Seen) and seen.format != "TGA" and not (foreign and seen.format == "TIFF"):
-            misnamed[ending, seen.format].append(path)
+        if name not in ("", "TGA") and not (foreign and name == "TIFF"):
+            misnamed[ending, name].append(path)
         elif foreign:
             lost.append((path, f"{ending[1:].upper()} cannot be read here; convert it to JPEG"))
         else:
@@ -173,6 +183,12 @@ def _count(source: Source, pictures: Iterable[Picture]) -> dict[str, dict[str, i
     present = {picture.split for picture in source.pictures}
     splits = [split for split in SPLITS if split in present] or [UNSPLIT]
     return {label: {split: counts[label, split] for split in splits} for label in source.classes}
+
+
+def _alone(pictures: Iterable[Picture]) -> Iterator[Finding]:
+    labels = {picture.label for picture in pictures}
+    if len(labels) == 1:
+        yield Finding("one_class", f"all pictures are of {listed(labels)}", labels=tuple(labels))
 
 
 def _empty(classes: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ Kind = Literal[
     "wrong_ending",
     "not_pictures",
     "unusual_mode",
+    "one_class",
     "empty_class",
     "one_picture_class",
     "imbalance",
@@ -35,6 +36,8 @@ ADVICE: Mapping[Kind, str] = {
     "not_pictures": "they are ignored, so move them away if they should not be there",
     # Pixels that have to be converted to RGB by more than a table of colours.
     "unusual_mode": "they are converted to RGB, so see whether they still look as they should",
+    # All pictures are of one class.
+    "one_class": "a classifier needs at least two, so see whether their folders are where they should be",
     # A class without usable pictures.
     "empty_class": "nothing can be learned about it, so add pictures or delete it",
     # A class with one usable picture.

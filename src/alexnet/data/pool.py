@@ -6,14 +6,16 @@ counts once its record is written. So a process may be killed at any moment, sev
 every source that holds the same picture shares it.
 """
 
+import contextlib
 import errno
-import hashlib
 import mmap
 import os
 import shutil
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,50 @@ from filelock import FileLock
 from alexnet.data.image import Pixels
 from alexnet.errors import DataError
 
+FILES = ("pixels", "records", "lock")
 RECORD = np.dtype([("content", "V16"), ("look", "V16")])
+# torch insists on memory that it could write to; the file stays as it is. On Linux the system is told that nothing will
+# be written, or it would refuse to map more than there is memory.
+_NO_RESERVE = 0x4000
+_COPY_ON_WRITE: dict[str, int] = (
+    {"flags": mmap.MAP_PRIVATE | _NO_RESERVE, "prot": mmap.PROT_READ | mmap.PROT_WRITE}
+    if sys.platform == "linux"
+    else {"access": mmap.ACCESS_COPY}
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture on its way into a pool.
+
+    Attributes:
+        pixels: ``(side, side, 3)`` uint8.
+        content: digest of what it was made from, in hexadecimal.
+        look: digest of what it shows, in hexadecimal.
+    """
+
+    pixels: Pixels
+    content: str
+    look: str
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The pictures of a pool, on the disk.
+
+    Attributes:
+        pixels: ``(N, side, side, 3)`` uint8.
+        records: of each, ``(N,)``.
+    """
+
+    pixels: Pixels
+    records: npt.NDArray[np.void]
+    _mapped: mmap.mmap = field(repr=False)
+
+    def forget(self) -> None:
+        """Let go of the memory in which pictures have been looked at; the disk still has them."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows, which takes such memory back by itself
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class Pool:
@@ -37,8 +82,8 @@ class Pool:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.side = side
-        self._pixels, self._records = folder / "pixels", folder / "records"
-        self._lock = FileLock(folder / "lock")
+        self._pixels, self._records, lock = (folder / name for name in FILES)
+        self._lock = FileLock(lock)
         self._n_before = len(self.records())
         self._n_appended = 0
 
@@ -57,20 +102,19 @@ class Pool:
         n = min(len(content) // RECORD.itemsize, n_whole)
         return np.frombuffer(content, RECORD, n)
 
-    def append(self, pictures: Sequence[Pixels], digests: Sequence[str]) -> None:
-        """Add pictures ``(side, side, 3)``, by the digest of their content.
+    def append(self, pictures: Sequence[Prepared]) -> None:
+        """Add pictures.
 
         Raises:
             DataError: the disk is full; what this pool object appended has been removed again.
         """
-        records = np.empty(len(pictures), RECORD)
-        for record, picture, content in zip(records, pictures, digests, strict=True):
-            look = hashlib.sha256(np.ascontiguousarray(picture).data).digest()[:16]
-            record["content"], record["look"] = bytes.fromhex(content), look
+        digests = b"".join(bytes.fromhex(each.content + each.look) for each in pictures)
+        records = np.frombuffer(digests, RECORD)
         with self._lock:
             n = len(self.records())
             try:
-                _write_at(self._pixels, n * self.n_bytes_each, [np.ascontiguousarray(each) for each in pictures])
+                pixels = [np.ascontiguousarray(each.pixels) for each in pictures]
+                _write_at(self._pixels, n * self.n_bytes_each, pixels)
                 _write_at(self._records, n * RECORD.itemsize, [records])
             except OSError as error:
                 self._give_back(n)
@@ -79,13 +123,17 @@ class Pool:
                 raise
             self._n_appended += len(pictures)
 
-    def open(self) -> tuple[Pixels, mmap.mmap]:
-        """Map the pictures, ``(N, side, side, 3)``, from the disk: memory holds only what is being looked at."""
-        n = len(self.records())
+    def open(self) -> "Mapped":
+        """Map the pictures from the disk: memory holds only what is being looked at."""
+        records = self.records()
+        n = len(records)
         with self._pixels.open("rb") as file:
-            # Copy on write: torch insists on memory that it could write to, and the file stays as it is.
-            mapped = mmap.mmap(file.fileno(), n * self.n_bytes_each, access=mmap.ACCESS_COPY)
-        return np.frombuffer(mapped, np.uint8).reshape(n, self.side, self.side, 3), mapped
+            with contextlib.suppress(OSError):  # a network's file system may not know locks
+                _lock(file, alone=False)
+            # The map has a descriptor of its own, so the lock lasts as long as the map.
+            mapped = mmap.mmap(file.fileno(), n * self.n_bytes_each, **_COPY_ON_WRITE)
+        pixels = np.frombuffer(mapped, np.uint8).reshape(n, self.side, self.side, 3)
+        return Mapped(pixels, records, mapped)
 
     def check_room(self, n_pictures: int) -> None:
         """Refuse to begin what cannot end.
@@ -97,11 +145,28 @@ class Pool:
             raise _full(self.folder, n_pictures * self.n_bytes_each)
 
     def _give_back(self, n: int) -> None:
-        """Free the disk of what could not be finished, unless somebody else has appended behind it."""
+        """Free the disk of what could not be finished, unless somebody else has appended behind it, or looks at it."""
         kept = self._n_before if n == self._n_before + self._n_appended else n
+        with contextlib.suppress(FileNotFoundError), self._pixels.open("rb") as file:
+            try:
+                _lock(file, alone=True)
+            except OSError:
+                kept = n
         for path, size in ((self._records, RECORD.itemsize), (self._pixels, self.n_bytes_each)):
             if path.exists():
                 os.truncate(path, kept * size)
+
+
+def _lock(file: BinaryIO, *, alone: bool) -> None:
+    """Say that a file is being looked at, or make sure that nobody else looks at it.
+
+    Raises:
+        OSError: somebody does.
+    """
+    if sys.platform != "win32":  # which lets nobody cut off a file that is being looked at
+        import fcntl
+
+        fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
 
 
 def words(records: npt.NDArray[np.void], what: Literal["content", "look"]) -> list[str]:

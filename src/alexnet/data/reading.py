@@ -23,18 +23,21 @@ def untracked(items: Iterable[T], n_items: int, what: str) -> Iterable[T]:
 
 
 def in_threads(
-    reader: Reader, paths: Iterable[str], work: Callable[[str, Callable[[], Content]], T]
+    reader: Reader, paths: Iterable[str], work: Callable[[str, Callable[[], Content]], T], n_bytes: int = -1
 ) -> Iterator[tuple[str, T]]:
-    """Yield each path with what ``work`` makes of it and of the function that reads it, in the reader's order."""
+    """Yield each path with what ``work`` makes of it and of the function that reads it, in the reader's order.
+
+    That function reads the first ``n_bytes`` only, where given.
+    """
     # Pillow and torch let other threads run while they decode and resize, so threads are enough to use every core.
     n_threads = os.cpu_count() or 1
     threads = ThreadPoolExecutor(n_threads)
     under_way: deque[tuple[str, Future[T]]] = deque()
     try:
-        for path, fetch in reader.each(paths):
+        for path, fetch in reader.each(paths, n_bytes):
             under_way.append((path, threads.submit(work, path, fetch)))
-            # A bounded number, so that memory stays flat for any number of pictures.
-            if len(under_way) >= 8 * n_threads:
+            # A bounded number, so that memory stays flat for any number of pictures; few, since they may be large.
+            if len(under_way) >= 2 * n_threads + 2:
                 first, future = under_way.popleft()
                 yield first, future.result()
         for path, future in under_way:

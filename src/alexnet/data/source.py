@@ -1,6 +1,7 @@
 """Labelled pictures: what they are called, what they show, and how they are read, wherever they come from."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -31,10 +32,11 @@ class Reader(Protocol):
         """Return a word that changes when the picture does, without reading it."""
         ...
 
-    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+    def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         """Yield every path with a function that reads it, in the order in which that is fastest.
 
-        Any thread may call the functions. They raise ``PictureError`` where a picture cannot be had at all.
+        Any thread may call the functions. They raise ``PictureError`` where a picture cannot be had at all. Where
+        ``n_bytes`` is given, the beginning of a file is enough.
         """
         ...
 
@@ -70,11 +72,12 @@ class Source:
         return replace(self, pictures=pictures)
 
 
-def natural_key(text: str) -> tuple[list[str | int], str]:
+def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
     """Return a sorting key that puts "2" before "10", and never leaves the order of two names to the file system."""
     # Words and numbers alternate, a word first, which may be empty: so any two keys can be compared.
-    parts: list[str | int] = [*_NUMBERS.split(text)]
-    parts[1::2] = map(int, parts[1::2])
+    parts: list[str | tuple[int, str]] = [*_NUMBERS.split(text)]
+    # By their digits and not as integers, which Python refuses to make of thousands of digits.
+    parts[1::2] = [(len(digits), digits) for number in parts[1::2] for digits in [str(number).lstrip("0")]]
     # "1" and "01" are the same number: the text itself decides between them.
     return parts, text
 
@@ -84,3 +87,21 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     names = list(names)
     shown = ", ".join(repr(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def describe(pictures: Iterable[Picture], classes: tuple[str, ...]) -> list[str]:
+    """Return what is remarkable about which classes have pictures in which splits, a line each."""
+    labels_of: dict[str | None, set[str]] = defaultdict(set)
+    for picture in pictures:
+        labels_of[picture.split].add(picture.label)
+    present = set().union(*labels_of.values())
+    remarks = [
+        f"class {label!r} has no pictures; it is kept, but nothing can be learned about it"
+        for label in classes
+        if label not in present
+    ]
+    for split in SPLITS:
+        missing = [label for label in classes if label in present and label not in labels_of[split]]
+        if labels_of[split] and missing:
+            remarks.append(f"{split} has no pictures of {listed(missing)}; labels go by name, so nothing shifts")
+    return remarks

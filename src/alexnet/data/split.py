@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ from alexnet.errors import DataError
 
 VAL_SHARE = 0.1
 TEST_SHARE = 0.1
+COLUMNS = ("path", "label", "split", "content")
 
 
 class Identities(Protocol):
@@ -66,7 +67,7 @@ def split(source: Source, identities: Identities, seed: int) -> Source:
     Splits that the data brings are kept. Where ``val`` is missing it is taken from ``train``; where there are none,
     a tenth of each class becomes ``val`` and a tenth ``test``. Which pictures depends on the seed and on their content
     alone: not on their names, on whether they lie in a folder or an archive, or on the order in which they are listed.
-    Copies of one picture stay on one side, whatever they are labelled.
+    Copies of one picture stay on one side: in ``train``, where they are labelled differently.
 
     Raises:
         DataError: fewer than two classes, no train or val pictures, or a class without any to learn from.
@@ -88,12 +89,15 @@ def split(source: Source, identities: Identities, seed: int) -> Source:
     return source.with_pictures(pictures)
 
 
-def write_splits(path: Path, source: Source) -> None:
-    """Write ``path,label,split``, a line a picture."""
+def write_splits(path: Path, source: Source, identities: Identities) -> None:
+    """Write ``path,label,split,content``, a line a picture."""
+    # A line break in a name ends the line, unless it is quoted; csv thinks of only one of the two kinds.
+    everything = any("\r" in picture.path for picture in source.pictures)
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("path", "label", "split"))
-        writer.writerows((picture.path, picture.label, picture.split) for picture in source.pictures)
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL)
+        writer.writerow(COLUMNS)
+        for each in source.pictures:
+            writer.writerow((each.path, each.label, each.split, identities.content(each.path)))
 
 
 def apply_splits(source: Source, path: Path, needed: str | None = None) -> Source:
@@ -107,11 +111,7 @@ def apply_splits(source: Source, path: Path, needed: str | None = None) -> Sourc
     Raises:
         DataError: the file is missing or is not a split file, or names needed pictures that are gone.
     """
-    try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = {row["path"]: row["split"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, csv.Error) as error:
-        raise DataError(f"cannot read the splits in {str(path)!r}: {error}") from error
+    rows = _read(path, "split")
     found = {picture.path for picture in source.pictures}
     gone = [name for name, split in rows.items() if name not in found and needed in (None, split)]
     if gone:
@@ -123,6 +123,30 @@ def apply_splits(source: Source, path: Path, needed: str | None = None) -> Sourc
     return source.with_pictures(tuple(pictures))
 
 
+def refuse_changed(source: Source, identities: Identities, path: Path) -> None:
+    """Make sure that pictures are still what they were when their splits were written.
+
+    Raises:
+        DataError: one has changed, or cannot be read any more; it may have been learned from under another name.
+    """
+    contents = _read(path, "content")
+    now = (identities.content(each.path) if each.path in identities.rows else None for each in source.pictures)
+    changed = [each.path for each, word in zip(source.pictures, now, strict=True) if contents.get(each.path) != word]
+    if changed:
+        raise DataError(
+            f"{len(changed)} pictures in {source.name!r} are not what they were when {str(path)!r} was written, "
+            f"the first is {changed[0]!r}; put them back, or train anew"
+        )
+
+
+def _read(path: Path, column: str) -> dict[str, str]:
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return {row["path"]: row[column] for row in csv.DictReader(file)}
+    except (OSError, KeyError, csv.Error) as error:
+        raise DataError(f"cannot read the splits in {str(path)!r}: {error}") from error
+
+
 def _divide(pictures: Iterable[Picture], identities: Identities, seed: int, shares: dict[str, float]) -> dict[str, str]:
     """Choose a share of each class for other splits; what is left for ``train`` is never empty."""
     groups: dict[str, list[Picture]] = defaultdict(list)
@@ -130,7 +154,9 @@ def _divide(pictures: Iterable[Picture], identities: Identities, seed: int, shar
         groups[identities.look(picture.path)].append(picture)
     by_label: dict[str, list[list[Picture]]] = defaultdict(list)
     for group in groups.values():
-        by_label[_label(group)].append(group)
+        # What has two labels cannot be judged by, so training keeps it.
+        if len({picture.label for picture in group}) == 1:
+            by_label[group[0].label].append(group)
 
     def place_in_queue(group: list[Picture]) -> bytes:
         content = min(identities.content(picture.path) for picture in group)
@@ -164,9 +190,3 @@ def _take(queue: list[list[Picture]], n_wanted: int) -> tuple[list[list[Picture]
         smallest = min(range(len(left)), key=lambda i: len(left[i]))
         taken = [left.pop(smallest)]
     return taken, left
-
-
-def _label(group: list[Picture]) -> str:
-    """Return the commonest label of copies of one picture; of equally common ones, the first by the alphabet."""
-    counts = Counter(picture.label for picture in group)
-    return min(counts, key=lambda label: (-counts[label], label))

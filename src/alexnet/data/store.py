@@ -6,32 +6,37 @@ CACHE/catalogues/   what is known of each source's pictures: a picture that has 
       stores/       pools of prepared pictures, by size and by how they were made square
 """
 
+import contextlib
 import hashlib
 import math
-import mmap
-import shutil
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from alexnet.data import tensors
-from alexnet.data.catalogue import Catalogue, Entry, cache_folder, catalogues_folder, digest, or_reason
+from alexnet.data.catalogue import (
+    NO_MEMORY,
+    VERSION,
+    Catalogue,
+    Entry,
+    cache_folder,
+    catalogues_folder,
+    digest,
+    or_reason,
+)
 from alexnet.data.choices import MAX_PIXELS, Resize
+from alexnet.data.duplicates import look
 from alexnet.data.image import Pixels, measure, read
-from alexnet.data.pool import Pool, words
+from alexnet.data.pool import FILES, Mapped, Pool, Prepared, words
 from alexnet.data.preprocessing import fit
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import Content, Source
 from alexnet.errors import DataError, PictureError
 
 DEFAULT_SIZE = 256
-# Raise it when the same pictures would give other pixels.
-FORMAT = 2
 CHUNK = 64
 SECONDS_BETWEEN_SAVES = 30.0
 
@@ -42,19 +47,21 @@ class Store:
 
     Attributes:
         folder: where they lie.
-        pixels: ``(N, size, size, 3)`` uint8, mapped from disk, not read into memory.
         rows: the row of each readable picture, by path.
         skipped: why each of the others could not be read, by path.
         resize: how pictures were made square.
     """
 
     folder: Path
-    pixels: Pixels
     rows: dict[str, int]
     skipped: dict[str, str]
     resize: Resize
-    _records: npt.NDArray[np.void] = field(repr=False)
-    _mapped: mmap.mmap = field(repr=False)
+    _mapped: Mapped = field(repr=False)
+
+    @property
+    def pixels(self) -> Pixels:
+        """All of them, ``(N, size, size, 3)`` uint8, mapped from disk, not read into memory."""
+        return self._mapped.pixels
 
     @property
     def size(self) -> int:
@@ -65,7 +72,7 @@ class Store:
     def fingerprint(self) -> str:
         """A word that follows from the pictures' contents and how they are stored, wherever they came from."""
         digests = sorted(self.content(path) for path in self.rows)
-        text = "\n".join((f"{FORMAT} {self.size} {self.resize}", *digests))
+        text = "\n".join((f"{VERSION} {self.size} {self.resize}", *digests))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def content(self, path: str) -> str:
@@ -78,16 +85,15 @@ class Store:
 
     @cached_property
     def _contents(self) -> list[str]:
-        return words(self._records, "content")
+        return words(self._mapped.records, "content")
 
     @cached_property
     def _looks(self) -> list[str]:
-        return words(self._records, "look")
+        return words(self._mapped.records, "look")
 
     def forget(self) -> None:
         """Let go of the memory in which pictures have been looked at; the disk still has them."""
-        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows, which takes such memory back by itself
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+        self._mapped.forget()
 
 
 def store_size(image_size: int | None) -> int:
@@ -104,17 +110,31 @@ def stores_folder() -> Path:
 
 
 def clear() -> int:
-    """Delete everything that has been prepared; return how many bytes that frees. Nothing of the user's is there."""
-    freed = cache_size()
-    for folder in (stores_folder(), catalogues_folder()):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Delete everything that has been prepared, and nothing else; return how many bytes that frees."""
+    freed = 0
+    files = list(_cached_files())
+    for file in files:
+        freed += file.stat().st_size
+        file.unlink()
+    for folder in {file.parent for file in files} | {stores_folder(), catalogues_folder()}:
+        with contextlib.suppress(OSError):  # it is a link, or holds something of somebody else's
+            folder.rmdir()
     return freed
 
 
 def cache_size() -> int:
     """Return the bytes of everything that has been prepared."""
-    files = (path for folder in (stores_folder(), catalogues_folder()) for path in folder.rglob("*"))
-    return sum(path.stat().st_size for path in files if path.is_file())
+    return sum(file.stat().st_size for file in _cached_files())
+
+
+def _cached_files() -> Iterator[Path]:
+    """Yield the files that this package has put into the cache, going by their names."""
+    for file in stores_folder().glob("*/*"):
+        if re.fullmatch(r"\d+-[a-z]+-\d+", file.parent.name) and file.name in FILES:
+            yield file
+    for file in catalogues_folder().glob("*.json"):
+        if re.fullmatch(r"[0-9a-f]{32}\.json", file.name):
+            yield file
 
 
 def prepare(
@@ -144,8 +164,8 @@ def prepare(
     catalogue = Catalogue(source, max_pixels)
     known = {path: entry for picture in source.pictures if (entry := catalogue.current(path := picture.path))}
     if not exact:
-        size = min(size, _longest_side(source, known, size))
-    pool = Pool(stores_folder() / f"{size}-{resize}-{FORMAT}", size)
+        size = min(size, _longest_side(source, known, size, track))
+    pool = Pool(stores_folder() / f"{size}-{resize}-{VERSION}", size)
     rows_by_content = _rows_by_content(pool)
     missing = [
         picture.path
@@ -165,13 +185,14 @@ def prepare(
         entry = known.get(path) or catalogue.entries.get(path)
         if path in faults or entry is None or entry.reason:
             skipped[path] = faults.get(path) or (entry and entry.reason) or "not read"
-        else:
+        elif entry.digest in rows_by_content:
             rows[path] = rows_by_content[entry.digest]
+        else:
+            raise DataError(f"prepared pictures were deleted from {str(pool.folder)!r} at the same time; start again")
     if not rows:
         first, reason = next(iter(skipped.items()))
         raise DataError(f"none of the {len(skipped)} pictures can be read; the first, {first!r}: {reason}")
-    pixels, mapped = pool.open()
-    return Store(pool.folder, pixels, rows, skipped, resize, pool.records(), mapped)
+    return Store(pool.folder, rows, skipped, resize, pool.open())
 
 
 @dataclass
@@ -188,42 +209,39 @@ class _Preparation:
     def run(self, paths: list[str], track: Track) -> dict[str, str]:
         """Prepare pictures; return why some could not be had at all, by path. Those are tried again next time."""
         faults: dict[str, str] = {}
-        pictures: list[Pixels] = []
-        digests: list[str] = []
+        waiting: list[Prepared] = []
         saved = time.monotonic()
         prepared = in_threads(self.source.reader, paths, self._prepare)
         try:
-            for path, (entry, pixels) in track(prepared, len(paths), "preparing"):
+            for path, (entry, picture) in track(prepared, len(paths), "preparing"):
                 if not entry.digest:
                     faults[path] = entry.reason or "not read"
                     continue
-                if pixels is not None and entry.digest not in self.stored:
-                    pictures.append(pixels)
-                    digests.append(entry.digest)
+                if picture is not None and entry.digest not in self.stored:
+                    waiting.append(picture)
                     self.stored[entry.digest] = -1  # the same picture again needs no second row
                 self.catalogue.entries[path] = entry
-                if len(pictures) == CHUNK:
-                    self._append(pictures, digests)
+                if len(waiting) == CHUNK:
+                    self._append(waiting)
                 if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                     self.catalogue.save()
                     saved = time.monotonic()
         except DataError:
-            raise  # a full disk: what was appended has been removed, so nothing is known of it either
+            raise  # the disk is full or the source damaged; what is in the pool is found again by its digest
         except BaseException:
-            self._append(pictures, digests)
+            self._append(waiting)
             self.catalogue.save()
             raise
-        self._append(pictures, digests)
+        self._append(waiting)
         self.catalogue.save()
         return faults
 
-    def _append(self, pictures: list[Pixels], digests: list[str]) -> None:
-        if pictures:
-            self.pool.append(pictures, digests)
-        pictures.clear()
-        digests.clear()
+    def _append(self, waiting: list[Prepared]) -> None:
+        if waiting:
+            self.pool.append(waiting)
+        waiting.clear()
 
-    def _prepare(self, path: str, fetch: Callable[[], Content]) -> tuple[Entry, Pixels | None]:
+    def _prepare(self, path: str, fetch: Callable[[], Content]) -> tuple[Entry, Prepared | None]:
         """Return what is known of a picture and, where it is not stored yet, how it is to be."""
         stamp = self.source.reader.stamp(path)
         try:
@@ -231,31 +249,36 @@ class _Preparation:
         except PictureError as error:  # not the picture's fault: no digest, so that it is tried again
             return Entry(stamp, "", 0, error.reason), None
         name = digest(content)
-        try:
-            if name in self.stored:
-                return Entry(stamp, name, max(measure(content))), None
-            decoded = read(content, min_side=self.pool.side, max_pixels=self.max_pixels, where=path)
-        except PictureError as error:
-            return Entry(stamp, name, 0, error.reason), None
-        return Entry(stamp, name, max(decoded.sides)), fit(decoded.pixels, self.pool.side, self.resize, tensors.resized)
+        sides = or_reason(partial(measure, content, self.max_pixels))
+        longest = 0 if isinstance(sides, str) else max(sides)
+        if isinstance(sides, str) or name in self.stored:
+            return Entry(stamp, name, longest, sides if isinstance(sides, str) else None), None
+        side = self.pool.side
+        decoded = or_reason(partial(read, content, min_side=side, max_pixels=self.max_pixels, where=path))
+        if isinstance(decoded, str):
+            return Entry(stamp, "" if decoded == NO_MEMORY else name, longest, decoded), None
+        pixels = fit(decoded.pixels, side, self.resize, tensors.resized)
+        # What cropping cuts off belongs to what a picture shows.
+        shown = decoded.pixels if self.resize == "crop" else pixels
+        return Entry(stamp, name, longest), Prepared(pixels, name, look(shown).hex())
 
 
 def _rows_by_content(pool: Pool) -> dict[str, int]:
     return {content: row for row, content in enumerate(words(pool.records(), "content"))}
 
 
-def _longest(fetch: Callable[[], Content]) -> int:
-    return max(measure(fetch()))
-
-
-def _longest_side(source: Source, known: dict[str, Entry], enough: int) -> int:
+def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: Track) -> int:
     """Return the longest side of any picture; as soon as one has ``enough``, no other is looked at."""
     longest = max((entry.longest_side for entry in known.values()), default=0)
-    if longest < enough:
-        new = [picture.path for picture in source.pictures if picture.path not in known]
-        for _, fetch in source.reader.each(new):
-            side = or_reason(partial(_longest, fetch))
-            longest = max(longest, side if isinstance(side, int) else 0)
+    new = [picture.path for picture in source.pictures if picture.path not in known]
+    if longest < enough and new:
+        for _, side in track(in_threads(source.reader, new, _side), len(new), "measuring"):
+            longest = max(longest, side)
             if longest >= enough:
                 break
     return longest or enough  # where none can be read, preparing says so
+
+
+def _side(path: str, fetch: Callable[[], Content]) -> int:
+    sides = or_reason(lambda: measure(fetch()))
+    return 0 if isinstance(sides, str) else max(sides)

@@ -11,7 +11,7 @@ from alexnet.data.batches import evaluation_batches, examples
 from alexnet.data.reading import Track, untracked
 from alexnet.data.source import SPLITS, Source
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits
+from alexnet.data.split import apply_splits, refuse_changed
 from alexnet.data.store import prepare
 from alexnet.errors import ArtifactError, DataError
 from alexnet.evaluation.metrics import Evaluation, judge
@@ -68,7 +68,9 @@ def evaluate(
     own, own_data_dir = _own_data(run)
     if data is None and own is None:
         raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
-    source = open_source(data or str(own), data_dir or own_data_dir)
+    if data is None or str(data) == own:
+        data_dir = own_data_dir if data_dir is None else data_dir
+    source = open_source(str(own) if data is None else data, data_dir)
     is_own = source.name == own
     if is_own:
         source = apply_splits(source, run / "splits.csv", needed=split or "test")
@@ -84,9 +86,13 @@ def evaluate(
         how.store_size,
         resize=how.resize,
         exact=True,
-        max_pixels=max_pixels or how.max_pixels,
+        max_pixels=how.max_pixels if max_pixels is None else max_pixels,
         track=track,
     )
+    if is_own:
+        # Those that cannot be read any more are named among the skipped instead.
+        readable = tuple(each for each in chosen.pictures if each.path in store.rows)
+        refuse_changed(chosen.with_pictures(readable), store, run / "splits.csv")
     data_examples = examples(store, chosen, split, artifact.classes, how.n_channels)
     if not len(data_examples):
         raise DataError(f"none of the {len(chosen.pictures)} pictures in {source.name!r} can be read")

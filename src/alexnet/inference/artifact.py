@@ -61,7 +61,8 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
     with whole_folder(folder) as unfinished:
         save_tensors(weights, unfinished / WEIGHTS)
         (unfinished / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        (unfinished / "README.md").write_text(readme, encoding="utf-8")
+        # Names of folders may hold bytes that are no text.
+        (unfinished / "README.md").write_text(readme, encoding="utf-8", errors="backslashreplace")
 
 
 def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:

@@ -75,7 +75,7 @@ class Classifier:
 
     def __init__(self, artifact: Artifact, max_pixels: int | None = None) -> None:
         self.artifact = artifact
-        self.max_pixels = max_pixels or artifact.preprocessing.max_pixels
+        self.max_pixels = artifact.preprocessing.max_pixels if max_pixels is None else max_pixels
         self.engine = TorchEngine(artifact)
 
     @property

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from alexnet.data.source import Source
-from alexnet.data.split import write_splits
+from alexnet.data.split import Identities, write_splits
 from alexnet.errors import RunError
 from alexnet.inference.artifact import save_tensors
 from alexnet.training.loop import EpochReport, Position, Training
@@ -48,7 +48,7 @@ class Run:
         self.folder = folder
 
     @classmethod
-    def create(cls, folder: Path, settings: dict[str, Any], source: Source) -> "Run":
+    def create(cls, folder: Path, settings: dict[str, Any], source: Source, identities: Identities) -> "Run":
         """Make a new run folder.
 
         Raises:
@@ -57,7 +57,7 @@ class Run:
         refuse_existing(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(folder) as unfinished:
-            write_splits(unfinished / "splits.csv", source)
+            write_splits(unfinished / "splits.csv", source, identities)
             (unfinished / "checkpoint").mkdir()
             (unfinished / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         return cls(folder)

@@ -4,7 +4,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits, refuse_one_class, split
+from alexnet.data.split import apply_splits, refuse_changed, refuse_one_class, split
 from alexnet.data.store import Store, prepare, store_size
 from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
@@ -92,15 +92,18 @@ class Session:
             SettingsError: the settings do not fit the data or the machine.
         """
         began = time.monotonic()
+        if settings.data_dir is not None:  # a run may be resumed from elsewhere
+            settings = replace(settings, data_dir=str(Path(settings.data_dir).expanduser().absolute()))
         if out is not None:
             refuse_existing(Path(out))
         runtime = detect(settings.device, settings.precision)
         source = open_source(data, settings.data_dir)
         refuse_one_class(source)
-        store = _prepare(source, settings, track)
+        store = _prepare(source, settings, store_size(settings.image_size), track=track)
         source = split(source, store, settings.seed)
         training = assemble(source, store, settings, runtime, deadline=_deadline(settings, began))
-        run = Run.create(Path(out) if out else _free_folder(source), _settings_json(source, settings, training), source)
+        folder = Path(out) if out else _free_folder(source)
+        run = Run.create(folder, _settings_json(source, store, settings, training), source, store)
         return cls(run, training, source, store, settings, began)
 
     @classmethod
@@ -117,13 +120,15 @@ class Session:
         saved = run.settings()
         try:
             chosen = {name: value for name, value in saved.items() if name not in ("data", "resolved")}
-            settings, image_size = Settings.from_json(chosen), int(saved["resolved"]["image_size"])
+            settings = Settings.from_json(chosen)
+            image_size, size = int(saved["resolved"]["image_size"]), int(saved["resolved"]["store_size"])
             source = apply_splits(open_source(saved["data"], settings.data_dir), run.folder / "splits.csv")
         except (KeyError, TypeError) as error:
             raise RunError(
                 f"{str(run.folder / 'settings.json')!r} is damaged ({error!r}); put back the one that training wrote"
             ) from error
-        store = _prepare(source, settings, track)
+        store = _prepare(source, settings, size, exact=True, track=track)
+        refuse_changed(source, store, run.folder / "splits.csv")
         runtime = detect(settings.device, settings.precision)
         deadline = _deadline(settings, time.monotonic())
         training = assemble(source, store, settings, runtime, image_size=image_size, deadline=deadline)
@@ -194,7 +199,7 @@ def train(
     """Train a network and return its run folder.
 
     Args:
-        data: a folder of class folders, or ``digits``; ``digits`` where not given.
+        data: what ``open_source`` takes: a folder, a table, an archive or a name; ``digits`` where not given.
         out: where the run goes; ``runs/`` and the data's name where not given.
         settings: how to train.
         resume: a run folder to continue instead, with its own data and settings.
@@ -210,9 +215,9 @@ def train(
     return session.run
 
 
-def _prepare(source: Source, settings: Settings, track: Track) -> Store:
-    size = store_size(settings.image_size)
-    return prepare(source, size, resize=settings.resize, max_pixels=settings.max_pixels, track=track)
+def _prepare(source: Source, settings: Settings, size: int, *, exact: bool = False, track: Track) -> Store:
+    resize, max_pixels = settings.resize, settings.max_pixels
+    return prepare(source, size, resize=resize, exact=exact, max_pixels=max_pixels, track=track)
 
 
 def _deadline(settings: Settings, began: float) -> float | None:
@@ -232,11 +237,12 @@ def _free_folder(source: Source) -> Path:
     return next(folder for folder in numbers if not folder.exists())
 
 
-def _settings_json(source: Source, settings: Settings, training: Training) -> dict[str, Any]:
+def _settings_json(source: Source, store: Store, settings: Settings, training: Training) -> dict[str, Any]:
     """Return what the user chose, by the names of the options, and under ``resolved`` what followed from it."""
     plan = training.plan
     resolved = {
         "image_size": plan.architecture.image_size,
+        "store_size": store.size,
         "device": str(training.runtime.device),
         "precision": training.runtime.precision,
         "recipe": asdict(plan.recipe),

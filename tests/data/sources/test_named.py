@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import http.server
 import json
+import os
 import pickle
 import shutil
 import socket
@@ -182,12 +183,6 @@ def gtsrb(root: Path) -> Labels:
     return {"train": ["0", "1", "2"], "test": ["12"]}
 
 
-def caltech101(root: Path) -> Labels:
-    for name in ("ant/image_0001.jpg", "Faces/image_0001.jpg", "BACKGROUND_Google/image_0001.jpg"):
-        picture(root / "caltech101" / "101_ObjectCategories" / name)
-    return {None: ["Faces", "ant"]}
-
-
 def imagenet(root: Path) -> Labels:
     classes = {"n01": ("tench", "Tinca tinca"), "n02": ("crane",), "n03": ("crane",)}
     torch.save((classes, ["n01", "n02", "n03"]), root / "meta.bin")
@@ -214,7 +209,6 @@ COPIES: dict[str, Callable[[Path], Labels]] = {
     "fgvc-aircraft": fgvc_aircraft,
     "eurosat": eurosat,
     "gtsrb": gtsrb,
-    "caltech101": caltech101,
     "imagenet": imagenet,
 }
 
@@ -434,14 +428,35 @@ def test_a_picture_that_is_gone_and_comes_back(tmp_path: Path) -> None:
     pets(tmp_path)
     file = tmp_path / "oxford-iiit-pet" / "images" / "Abyssinian_1.jpg"
     source = open_named("pets", tmp_path)
-    before, content = source.reader.stamp("test/00000"), file.read_bytes()
+    before, content, modified = source.reader.stamp("test/00000"), file.read_bytes(), file.stat().st_mtime_ns
     file.unlink()
     ((_, read),) = source.reader.each(["test/00000"])
     with pytest.raises(PictureError, match=r"Abyssinian_1\.jpg: there is no such file"):
         read()
     assert source.reader.stamp("test/00000") == "missing"
     file.write_bytes(content)
+    os.utime(file, ns=(modified, modified))
     assert source.reader.stamp("test/00000") == before
+    file.write_bytes(content)
+    assert source.reader.stamp("test/00000") != before, "it may be another of the same size"
+
+
+def test_an_archive_of_the_users_is_never_written_to(monkeypatch, tmp_path: Path) -> None:
+    """torchvision writes over an archive whose checksum is wrong; what it writes over must be a copy."""
+    data = tmp_path / "data"
+    data.mkdir()
+    archive = data / "cifar-10-python.tar.gz"
+    archive.write_bytes(b"the user's own")
+
+    def write_over(self, *_: object) -> None:
+        (Path(self.root) / "cifar-10-python.tar.gz").write_bytes(b"half of it")
+        raise RuntimeError("File not found or corrupted.")
+
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "download", write_over)
+    with pytest.raises(DataError, match="cannot download 'cifar10'"):
+        open_named("cifar10", data)
+    assert archive.read_bytes() == b"the user's own"
+    assert [path.name for path in data.iterdir()] == [archive.name]
 
 
 def test_imagenet_is_put_there_by_hand(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Where pictures come from: folders, manifests, archives and named sets, each as one ``Source``."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from alexnet.data.sources.archive import ARCHIVE_ENDINGS, open_archive
 from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.layout import open_container
 from alexnet.data.sources.manifest import MANIFEST_ENDINGS, open_manifest
-from alexnet.errors import DataError, nearest
+from alexnet.errors import DataError, SettingsError, nearest
 
 
 def open_source(data: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> Source:
@@ -24,19 +25,27 @@ def open_source(data: str | os.PathLike[str], data_dir: str | os.PathLike[str] |
 
     Raises:
         DataError: nothing there, no pictures, or no class folders.
+        SettingsError: ``data_dir`` is given for something else than a named set.
     """
     from alexnet.data.sources import hub, named
 
     text = os.fspath(data)
+    if not text:
+        raise DataError("the name of the data is empty; give a folder of class folders, or the name of a set")
+    if data_dir is not None and text not in named.NAMES:
+        raise SettingsError(f"data_dir is where named sets are, and {text!r} is none; leave it out")
     if text in named.NAMES:
         return named.open_named(text, None if data_dir is None else Path(data_dir).expanduser())
     if text.startswith(hub.PREFIX):
         return hub.open_hub(text)
-    path = Path(data).expanduser()
+    path = Path(data)
+    with contextlib.suppress(RuntimeError):  # nobody is called so, so neither is a folder
+        path = path.expanduser()
     if not path.exists():
+        kind = "file" if path.suffix else "folder"
         close = nearest(text, named.NAMES)
         advice = close if "did you mean" in close else "; give a folder of class folders, or the name of a set"
-        raise DataError(f"there is no folder {text!r}{advice}")
+        raise DataError(f"there is no {kind} {text!r}{advice}")
     path = path.resolve()
     lower = path.name.lower()
     if path.is_dir():

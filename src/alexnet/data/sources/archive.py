@@ -1,6 +1,6 @@
 """Pictures in a zip or tar archive, read in place: nothing is ever unpacked to the disk."""
 
-import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Self
 
 from alexnet.data.image import fault
 from alexnet.data.source import Content
@@ -17,7 +18,10 @@ from alexnet.errors import DataError, PictureError
 
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # What the archive modules raise for files that are cut off, damaged, or no archives at all.
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, ValueError, KeyError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError, ValueError, KeyError),
+)
 
 
 def open_archive(path: Path) -> "Zip | Tar":
@@ -40,7 +44,7 @@ class Zip:
 
     @cached_property
     def _members(self) -> dict[str, zipfile.ZipInfo]:
-        return {member.filename: member for member in self._file.infolist() if not member.is_dir()}
+        return {_tidy(member.filename): member for member in self._file.infolist() if not member.is_dir()}
 
     @cached_property
     def _file(self) -> zipfile.ZipFile:
@@ -48,30 +52,44 @@ class Zip:
             return zipfile.ZipFile(self.path)
 
     def names(self) -> Names:
-        folders = [each.filename.rstrip("/") for each in self._file.infolist() if each.is_dir()]
+        folders = [_tidy(each.filename).rstrip("/") for each in self._file.infolist() if each.is_dir()]
         return _names(self.path, self._members, folders)
 
     def exists(self, path: str) -> bool:
         return path in self._members
 
-    def content(self, path: str) -> bytes:
+    def content(self, path: str, n_bytes: int = -1) -> bytes:
         member = self._members[path]
         if member.file_size > MAX_BYTES:
             raise PictureError(f"{self.path}/{path}", f"the file is larger than {MAX_BYTES >> 30} GB")
         if member.flag_bits & 1:
             raise PictureError(f"{self.path}/{path}", "it is encrypted; unpack the archive and give the folder")
         try:
-            return self._file.read(member)
-        except _DAMAGE as error:
+            with self._file.open(member) as file:
+                return file.read(n_bytes)
+        except (*_DAMAGE, OSError) as error:
             raise PictureError(f"{self.path}/{path}", f"damaged in the archive ({error})") from error
 
     def stamp(self, path: str) -> str:
         member = self._members[path]
         return f"{member.CRC:08x}-{member.file_size}"
 
-    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+    def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         for path in paths:
-            yield path, partial(self.content, path)
+            yield path, partial(self.content, path, n_bytes)
+
+
+class _Member(tarfile.TarInfo):
+    """A member of which a damaged header is an error, where tarfile takes it for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, file: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(file)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise EOFError(str(error) or "no end mark") from error
 
 
 class Tar:
@@ -86,17 +104,16 @@ class Tar:
 
     @cached_property
     def _members(self) -> dict[str, tarfile.TarInfo]:
-        return {_tidy(member.name): member for member in self._all if member.isfile()}
+        # Links are read too, as far as they stay in the archive.
+        return {_tidy(each.name): each for each in self._all if each.isfile() or each.islnk() or each.issym()}
 
     @cached_property
     def _all(self) -> list[tarfile.TarInfo]:
-        with _readable(self.path), tarfile.open(self.path) as file:
+        with _readable(self.path), tarfile.open(self.path, tarinfo=_Member) as file:
             members = file.getmembers()
-            # tarfile takes the end of a file for that of the archive. Compressed ones say so themselves.
-            if isinstance(file.fileobj, io.BufferedReader):
-                file.fileobj.seek(file.offset)
-                if len(file.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
-                    raise EOFError("no end mark")
+            # What is compressed has its checksum at its very end.
+            while file.fileobj is not None and file.fileobj.read(MAX_BYTES >> 10):
+                pass
             return members
 
     @cached_property
@@ -121,31 +138,33 @@ class Tar:
         member = self._members[path]
         return f"{self._stamp}-{member.offset}-{member.size}"
 
-    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+    def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         wanted = sorted(paths, key=lambda path: self._members[path].offset)
         with _readable(self.path), tarfile.open(self.path) as file:
             for path in wanted:
-                content = self._extract(file, path)
-                yield path, partial(self._given, path, content)
+                yield path, partial(self._given, path, self._extract(file, path, n_bytes))
 
-    def _extract(self, file: tarfile.TarFile, path: str) -> bytes | None:
+    def _extract(self, file: tarfile.TarFile, path: str, n_bytes: int) -> bytes | str:
+        """Return the content of a member, or why it cannot be had."""
         member = self._members[path]
         if member.size > MAX_BYTES:
-            return None
-        opened = file.extractfile(member)
-        assert opened is not None, "only files are members"
-        return opened.read()
+            return f"the file is larger than {MAX_BYTES >> 30} GB"
+        try:
+            opened = file.extractfile(member)
+        except (KeyError, RecursionError):
+            opened = None
+        return opened.read(n_bytes) if opened is not None else "it links to what is not in the archive"
 
-    def _given(self, path: str, content: bytes | None) -> bytes:
-        if content is None:
-            raise PictureError(f"{self.path}/{path}", f"the file is larger than {MAX_BYTES >> 30} GB")
+    def _given(self, path: str, content: bytes | str) -> bytes:
+        if isinstance(content, str):
+            raise PictureError(f"{self.path}/{path}", content)
         return content
 
 
 def _names(archive: Path, files: Iterable[str], folders: Iterable[str]) -> Names:
     files, named = list(files), set(folders)
     for path in files:
-        if path.startswith("/") or "\\" in path or (".." in path and ".." in path.split("/")):
+        if path.startswith("/") or path[1:2] == ":" or (".." in path and ".." in path.split("/")):
             raise DataError(
                 f"{str(archive)!r} holds {path!r}, which leads out of the archive; it is not to be trusted, "
                 "so none of it is read"
@@ -164,8 +183,11 @@ def _names(archive: Path, files: Iterable[str], folders: Iterable[str]) -> Names
 
 
 def _tidy(name: str) -> str:
-    """Return a member's name as others would write it: "tar cf x.tar ." puts "./" before all of them."""
-    return name.removeprefix("./")
+    """Return a member's name as others would write it.
+
+    "tar cf x.tar ." puts "./" before all of them, and older programs for Windows write backslashes.
+    """
+    return name.replace("\\", "/").removeprefix("./")
 
 
 @contextmanager

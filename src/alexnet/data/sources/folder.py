@@ -1,6 +1,7 @@
 """Pictures in a folder, read where they lie."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -28,20 +29,25 @@ class Folder:
     def names(self) -> Names:
         files: list[str] = []
         folders: list[str] = []
-        _walk(self.root, "", files, folders)
+        for path, is_folder in _below(self.root):
+            (folders if is_folder else files).append(path)
         return Names(tuple(files), tuple(folders))
 
     def exists(self, path: str) -> bool:
         return os.path.exists(os.path.join(self.root, path))  # noqa: PTH110, PTH118 - called for each of many rows
 
-    def content(self, path: str) -> bytes:
+    def content(self, path: str, n_bytes: int = -1) -> bytes:
+        file = self.root / path
         try:
-            file = self.root / path
-            if file.stat().st_size > MAX_BYTES:
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+                raise PictureError(str(file), "it is a device or a pipe, not a file")
+            if n_bytes < 0 and status.st_size > MAX_BYTES:
                 raise PictureError(str(file), f"the file is larger than {MAX_BYTES >> 30} GB")
-            return file.read_bytes()
+            with file.open("rb") as opened:
+                return opened.read(n_bytes)
         except OSError as error:
-            raise PictureError(str(self.root / path), fault(error)) from error
+            raise PictureError(str(file), fault(error)) from error
 
     def stamp(self, path: str) -> str:
         try:
@@ -50,21 +56,40 @@ class Folder:
             return "missing"  # such as a link that leads nowhere; reading it will say so by name
         return f"{status.st_size}-{status.st_mtime_ns}"
 
-    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+    def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         for path in paths:
-            yield path, partial(self.content, path)
+            yield path, partial(self.content, path, n_bytes)
 
 
-def _walk(folder: Path, prefix: str, files: list[str], folders: list[str], above: frozenset[str] = frozenset()) -> None:
-    """List what is below a folder. Links are followed, but not in a circle: ``above`` holds what leads here."""
-    above |= {os.path.realpath(folder)}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if is_hidden(entry.name):
-                continue
-            path = f"{prefix}/{entry.name}" if prefix else entry.name
-            if not entry.is_dir():
-                files.append(path)
-            elif os.path.realpath(entry.path) not in above:
-                folders.append(path)
-                _walk(folder / entry.name, path, files, folders, above)
+def _below(root: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the paths below a folder and whether each is a folder, without a limit on depth.
+
+    Links to folders outside are followed, each once. Those to folders inside are not: what they lead to is there
+    already, and two that lead to each other would never end.
+    """
+    top = os.path.realpath(root)
+    followed: set[str] = set()
+    left = [""]
+    while left:
+        folder = left.pop()
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    continue
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                is_folder = _is_folder(entry)
+                if is_folder and entry.is_symlink():
+                    real = os.path.realpath(entry.path)
+                    if real in followed or os.path.commonpath((top, real)) in (top, real):
+                        continue
+                    followed.add(real)
+                yield path, is_folder
+                if is_folder:
+                    left.append(path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link to itself
+        return False

@@ -90,7 +90,7 @@ class _Reader:
     def stamp(self, path: str) -> str:
         return self._locate(path)[0].fingerprint
 
-    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+    def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         for path in paths:
             yield path, partial(self._content, path)
 

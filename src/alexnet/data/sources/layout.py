@@ -3,13 +3,12 @@
 It works on names alone, so a folder and an archive of it are understood alike.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
 from alexnet.data.image import EXTENSIONS
-from alexnet.data.source import SPLIT_NAMES, SPLITS, Picture, Reader, Source, listed, natural_key
+from alexnet.data.source import SPLIT_NAMES, Picture, Reader, Source, describe, listed, natural_key
 from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest
 from alexnet.errors import DataError
 
@@ -86,7 +85,7 @@ def _top(names: Names) -> str:
     top = ""
     while True:
         inside = _folders_in(names, top)
-        alone = len(inside) == 1 and not any(_parent(file) == top for file in names.files)
+        alone = len(inside) == 1 and not any(_parent(file) == top and is_picture_name(file) for file in names.files)
         # A folder of splits may well have only one of them.
         if not alone or inside[0].lower() in SPLIT_NAMES:
             return top
@@ -130,7 +129,7 @@ def _from_shelves(container: Container, names: Names, shelves: list[_Shelf], top
     pictures, others = [], []
     for path in names.files:
         shelf = by_path.get("/".join(path.split("/", depth)[:depth])) if depth else None
-        if shelf is None or path == shelf.path:
+        if shelf is None:
             continue
         if is_picture_name(path):
             pictures.append(Picture(path, shelf.label, shelf.split))
@@ -141,35 +140,22 @@ def _from_shelves(container: Container, names: Names, shelves: list[_Shelf], top
     pictures.sort(key=lambda picture: natural_key(picture.path))
     others.sort(key=natural_key)
     classes = tuple(sorted({shelf.label for shelf in shelves}, key=natural_key))
-    remarks = [*_ignored_folders(names, top), *describe(pictures, classes)]
+    remarks = [*_ignored_folders(names, top), *_loose_pictures(names, depth), *describe(pictures, classes)]
     if others:
         counts = Counter(_ending(path) or "without an ending" for path in others)
         remarks.append(f"ignored {_counted(counts)}: not pictures that can be read here")
     return Source(container.name, tuple(pictures), classes, container, others=tuple(others), remarks=tuple(remarks))
 
 
-def describe(pictures: Iterable[Picture], classes: tuple[str, ...]) -> list[str]:
-    """Return what is remarkable about which classes have pictures in which splits, a line each."""
-    labels_of: dict[str | None, set[str]] = defaultdict(set)
-    for picture in pictures:
-        labels_of[picture.split].add(picture.label)
-    present = set().union(*labels_of.values())
-    remarks = [
-        f"class {label!r} has no pictures; it is kept, but nothing can be learned about it"
-        for label in classes
-        if label not in present
-    ]
-    for split in SPLITS:
-        missing = [label for label in classes if label in present and label not in labels_of[split]]
-        if labels_of[split] and missing:
-            remarks.append(f"{split} has no pictures of {listed(missing)}; labels go by name, so nothing shifts")
-    return remarks
-
-
 def _ignored_folders(names: Names, top: str) -> list[str]:
     splits = _split_folders(names, top)
     ignored = [name for name in _folders_in(names, top) if splits and name not in splits]
     return [f"ignored {listed(ignored)} beside {listed(splits)}"] if ignored else []
+
+
+def _loose_pictures(names: Names, depth: int) -> list[str]:
+    loose = [path for path in names.files if path.count("/") < depth and is_picture_name(path)]
+    return [f"ignored {len(loose)} pictures that lie in no class folder, such as {loose[0]!r}"] if loose else []
 
 
 def _no_pictures(where: str, names: Names, top: str) -> str:

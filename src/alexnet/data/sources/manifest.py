@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from alexnet.data.source import SPLIT_NAMES, Picture, Source, natural_key
+from alexnet.data.source import SPLIT_NAMES, Picture, Source, describe, natural_key
 from alexnet.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -33,15 +33,16 @@ def open_manifest(container: "Container", manifest: str, name: str) -> Source:
     pictures: dict[str, Picture] = {}
     seen_at: dict[str, str] = {}
     for row, cells in _rows(container.content(manifest), manifest, where):
-        path = _normal(folder / (cells["path"] or ""))
-        if not cells["path"] or not cells["label"]:
-            raise DataError(f"{where!r} {row} has no {'path' if not cells['path'] else 'label'}; fill it in")
+        empty = [name for name in NEEDED if not cells.get(name)]
+        if empty:
+            raise DataError(f"{where!r} {row} has no {empty[0]}; fill it in")
+        path = _normal(folder / cells["path"])
         if path in pictures:
             raise DataError(f"{where!r} {row} lists {cells['path']!r} again, after {seen_at[path]}; delete one of them")
         if not container.exists(path):
             raise DataError(f"{where!r} {row} lists {cells['path']!r}, but there is no such file; correct the row")
         seen_at[path] = row
-        pictures[path] = Picture(path, str(cells["label"]), _split(cells.get("split"), where, row))
+        pictures[path] = Picture(path, cells["label"], _split(cells.get("split"), where, row))
     if not pictures:
         raise DataError(f"{where!r} lists no pictures; it needs a row for each, with the columns path and label")
     without = [path for path, picture in pictures.items() if picture.split is None]
@@ -49,13 +50,13 @@ def open_manifest(container: "Container", manifest: str, name: str) -> Source:
         raise DataError(f"{where!r} {seen_at[without[0]]} has no split, but other rows have; give all of them one")
     in_order = tuple(sorted(pictures.values(), key=lambda picture: natural_key(picture.path)))
     classes = tuple(sorted({picture.label for picture in in_order}, key=natural_key))
-    return Source(name, in_order, classes, container)
+    return Source(name, in_order, classes, container, remarks=tuple(describe(in_order, classes)))
 
 
-def _rows(content: bytes, manifest: str, where: str) -> Iterator[tuple[str, dict[str, str | None]]]:
+def _rows(content: bytes, manifest: str, where: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each row with what to call it, and that it has the needed columns."""
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig").lstrip("\r\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{where!r} is not UTF-8 text, see byte {error.start}; save it as UTF-8") from None
     if manifest.lower().endswith(".jsonl"):
@@ -63,34 +64,41 @@ def _rows(content: bytes, manifest: str, where: str) -> Iterator[tuple[str, dict
         return
     header = text.split("\n", 1)[0]
     delimiter = "\t" if manifest.lower().endswith(".tsv") else max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    _check_columns(reader.fieldnames, where)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        for number, cells in enumerate(reader, start=1):
-            yield f"row {number} (line {reader.line_num})", {name: cells[name] for name in reader.fieldnames}
+        columns = [name.strip().lower() for name in next(reader, [])]
+        _check_columns(columns, where)
+        number = 0
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                number += 1
+                yield f"row {number} (line {reader.line_num})", dict(zip(columns, map(str.strip, cells), strict=False))
     except csv.Error as error:
         raise DataError(f"{where!r} line {reader.line_num} is not CSV: {error}; correct it") from None
 
 
-def _json_rows(text: str, where: str) -> Iterator[tuple[str, dict[str, str | None]]]:
+def _json_rows(text: str, where: str) -> Iterator[tuple[str, dict[str, str]]]:
     number = 0
-    for line_number, line in enumerate(text.splitlines(), start=1):
+    for line_number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         number += 1
         row = f"row {number} (line {line_number})"
         try:
             cells = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{where!r} {row} is not JSON: {error}; correct it") from None
         if not isinstance(cells, dict):
             raise DataError(f"{where!r} {row} is not a JSON object; write {{'path': ..., 'label': ...}}")
-        _check_columns(list(cells), where)
-        yield row, {name: None if cell is None else str(cell) for name, cell in cells.items()}
+        named = {name.strip().lower(): cell for name, cell in cells.items()}
+        _check_columns(list(named), where)
+        yield row, {name: "" if cell is None else str(cell).strip() for name, cell in named.items()}
 
 
 def _check_columns(found: list[str], where: str) -> None:
+    for name in (*NEEDED, "split"):
+        if found.count(name) > 1:
+            raise DataError(f"{where!r} has {found.count(name)} columns called {name}; rename all but one")
     missing = [name for name in NEEDED if name not in found]
     if missing:
         raise DataError(

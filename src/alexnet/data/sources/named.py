@@ -73,11 +73,12 @@ class _Reader:
             return self.word
         try:
             # What such a set holds never changes, but a copy of it may lack a file, and be mended.
-            return f"{self.word} {os.stat(shelf.files[number]).st_size}"  # noqa: PTH116 - a third of pathlib's time
+            status = os.stat(shelf.files[number])  # noqa: PTH116 - a third of pathlib's time
+            return f"{shelf.files[number]} {status.st_size}-{status.st_mtime_ns}"
         except OSError:
             return "missing"
 
-    def each(self, paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Content]]]:
+    def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         for path in paths:
             yield path, partial(self._content, path)
 
@@ -87,6 +88,7 @@ class _Reader:
             if shelf.files:
                 return Path(shelf.files[number]).read_bytes()
             picture = shelf.dataset[number][0]
+            picture.load()
         except OSError as error:
             where = shelf.files[number] if shelf.files else str(error.filename or path)
             raise PictureError(where, fault(error)) from error

@@ -4,7 +4,6 @@ They lie as torchvision lays them out, so a folder of its downloads can be given
 """
 
 import contextlib
-import os
 import re
 import shutil
 import socket
@@ -107,12 +106,6 @@ SETS = {
     "gtsrb": TorchvisionSet(
         "GTSRB", _TRAIN_TEST, "_samples", "_samples", tuple(map(str, range(43))), mirror_safe=False
     ),
-    "caltech101": TorchvisionSet(
-        "Caltech101", _WHOLE, "y", classes="categories", unpacked=("caltech101/101_ObjectCategories",)
-    ),
-    "caltech256": TorchvisionSet(
-        "Caltech256", _WHOLE, "y", classes="categories", unpacked=("caltech256/256_ObjectCategories",)
-    ),
     "imagenet": TorchvisionSet(
         "ImageNet", _TRAIN_VAL, "targets", "samples", unpacked=("meta.bin", "{split}"), by_hand=_IMAGENET
     ),
@@ -191,8 +184,8 @@ def _lend_archives(root: Path, beside: Path) -> None:
             if file.suffix in _ARCHIVES and file.is_file() and beside not in file.parents:
                 place = beside / file.relative_to(root)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                with contextlib.suppress(OSError):  # some file systems have no links: it is downloaded again
-                    os.link(file, place)
+                # A copy, never a link: torchvision writes over an archive whose checksum is wrong.
+                shutil.copyfile(file, place)
 
 
 def _move_into(folder: Path, place: Path) -> None:
