@@ -33,6 +33,7 @@ from PIL import Image
 from alexnet.data.augmentation import Augmentation
 from alexnet.data.batches import Examples, examples, training_batches
 from alexnet.data.image import decode
+from alexnet.data.pool import Pool, Prepared
 from alexnet.data.preprocessing import MEAN, STD
 from alexnet.data.sources import open_source
 from alexnet.data.store import clear, prepare
@@ -98,30 +99,25 @@ def batches_ours(data: Path) -> float:
 def memory(data: Path, times: int) -> float:
     """Return the megabytes that a process holds after 4 / ``times`` epochs of ``times`` the store of DATA."""
     few = _examples(data)
-    n, side = len(few), few.pixels.shape[1]
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        many = np.memmap(Path(folder, "pixels"), np.uint8, "w+", shape=(n * times, side, side, 3))
+    side = few.pixels.shape[1]
+    with tempfile.TemporaryDirectory() as folder:
+        pool = Pool(Path(folder), side)
         for turn in range(times):
-            many[turn * n : (turn + 1) * n] = few.pixels[few.rows]
-        many.flush()
-        command = [sys.executable, "-m", "benchmarks.data", str(data), "--map", str(Path(folder, "pixels"))]
+            for row in few.rows:
+                pool.append([Prepared(few.pixels[row], f"{turn:016x}{row:016x}", "0" * 32)])
+        command = [sys.executable, "-m", "benchmarks.data", str(data), "--pool", folder]
         more = ["--side-px", str(side), "--epochs", str(4 // times)]
         done = subprocess.run([*command, *more], check=True, capture_output=True, text=True)
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _resident(path: Path, side: int, n_epochs: int) -> float:
-    """Return the resident megabytes of this process after some epochs over a store at ``path``."""
-    import mmap
-
+def _resident(folder: Path, side: int, n_epochs: int) -> float:
+    """Return the resident megabytes of this process after some epochs over a pool."""
     keep_memory()
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    pixels = np.frombuffer(mapped, np.uint8).reshape(-1, side, side, 3)
-    rows = np.arange(len(pixels))
-    data = Examples(pixels, rows, rows, forget=lambda: mapped.madvise(mmap.MADV_DONTNEED))
+    mapped = Pool(folder, side).open()
+    rows = np.arange(len(mapped.pixels))
     for _ in range(n_epochs):
-        _epoch(data)
+        _epoch(Examples(mapped.pixels, rows, rows, forget=mapped.forget))
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
@@ -196,12 +192,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", type=int, default=60)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    parser.add_argument("--map", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--pool", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--side-px", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.map:
-        print(json.dumps(_resident(chosen.map, chosen.side_px, chosen.epochs)))
+    if chosen.pool:
+        print(json.dumps(_resident(chosen.pool, chosen.side_px, chosen.epochs)))
         return
     if chosen.side:
         print(json.dumps(SIDES[chosen.side](chosen.data)))

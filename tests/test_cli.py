@@ -190,6 +190,11 @@ def test_train_evaluate_predict(photos, tmp_path, capsys) -> None:
         (["prepare", "digits", "--size", "0"], ["size is 0"]),
         (["train", "auto"], ["no folder 'auto'"]),
         (["check", "nowhere"], ["no folder 'nowhere'"]),
+        (["check", "nowhere.zip"], ["no file 'nowhere.zip'"]),
+        (["check", ""], ["the name of the data is empty"]),
+        (["check", ".", "--max-pixels", "-5"], ["max_pixels is -5"]),
+        (["predict", "x", "y", "--max-pixels", "0"], ["max_pixels is 0"]),
+        (["evaluate", "x", "--max-pixels", "0"], ["max_pixels is 0"]),
         (["train", "--erasing", "2"], ["erasing is 2.0"]),
         (["train", "--mixup", "-1"], ["mixup is -1.0"]),
         (["train", "--max-pixels", "0"], ["max_pixels is 0"]),
@@ -305,7 +310,7 @@ def test_check_finds_copies_and_says_so_by_its_status(capsys, tmp_path) -> None:
     (photos / "red" / "half.jpg").write_bytes((photos / "red" / "photo 1.jpg").read_bytes()[:300])
     assert alexnet("check", photos) == 1
     out = capsys.readouterr().out
-    assert "two_labels" in out
+    assert "two labels" in out
     assert "half.jpg" in out
 
     assert alexnet("check", photos, "--json") == 1

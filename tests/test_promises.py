@@ -52,13 +52,13 @@ def test_training_is_faster_than_the_usual_way() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_data_are_faster_than_the_usual_way() -> None:
-    command = [sys.executable, "-m", "benchmarks.data", str(shared_data("trashnet5")), "--rounds", "1"]
+    command = [sys.executable, "-m", "benchmarks.data", str(shared_data("trashnet5"))]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     small, large, batches = (float(line.split("ratio ")[1].split()[0]) for line in done.stdout.splitlines()[1:4])
-    assert small >= 1.3
+    assert small >= 1.5
     assert large >= 4
-    assert batches >= 5
-    assert float(done.stdout.split()[-1]) < 1.2
+    assert batches >= 6
+    assert float(done.stdout.split()[-1]) < 1.05
 
 
 @pytest.mark.slow

@@ -261,6 +261,15 @@ def test_an_opened_picture_is_read_and_left_open() -> None:
     assert np.array_equal(decode(picture), np.asarray(picture))
 
 
+def test_memory_that_is_short_says_nothing_about_a_picture(monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("alexnet.data.image._to_rgb", fail)
+    with pytest.raises(MemoryError):
+        decode(encoded(coloured_picture("red", 0)))
+
+
 def test_floats_are_scaled_by_their_range() -> None:
     values = np.linspace(0, 3, 64 * 64, dtype=np.float32).reshape(64, 64)
     assert decode(encoded(Image.fromarray(values), "TIFF")).mean() == pytest.approx(127.5, abs=1)

@@ -1,4 +1,6 @@
 import json
+import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +12,8 @@ from alexnet.errors import DataError, RunError, SettingsError
 from alexnet.training.loop import EpochReport
 from alexnet.training.run import Run
 from alexnet.training.session import Session
+
+from ..conftest import coloured_picture, make_photos
 
 QUICK = Settings(epochs=2, image_size=67, batch_size=32)
 
@@ -152,3 +156,37 @@ def test_a_time_limit_chooses_a_size_and_ends_the_run(photos, tmp_path) -> None:
 def test_flipping_follows_the_data_unless_said(photos, tmp_path) -> None:
     assert Session.start(photos, tmp_path / "a", QUICK).training.plan.recipe.augmentation.flip
     assert not Session.start("digits", tmp_path / "b", QUICK).training.plan.recipe.augmentation.flip
+
+
+def test_class_names_that_are_no_text_are_learned_too(tmp_path) -> None:
+    root = make_photos(tmp_path / "photos", n_each=6)
+    (root / "red").rename(root / os.fsdecode(b"caf\xe9"))
+    run = train(root, out=tmp_path / "run", settings=replace(QUICK, epochs=1), verbose=False)
+    assert os.fsdecode(b"caf\xe9") in load(run.folder).classes
+    assert "caf\\udce9" in (run.model_folder / "README.md").read_text()
+
+
+def test_a_resumed_run_has_its_own_store_size_and_pictures(tmp_path) -> None:
+    root = make_photos(tmp_path / "photos", n_each=6)
+    session = Session.start(root, tmp_path / "run", QUICK)
+    next(iter(session.reports()))
+    session.save()
+    coloured_picture("red", 7, (90, 90)).save(root / "red" / "larger.png")
+    assert Session.resume(tmp_path / "run").store.size == session.store.size == 60
+    coloured_picture("red", 8).save(root / "red" / "photo 3.jpg")
+    with pytest.raises(DataError, match=r"1 pictures .* are not what they were .* 'red/photo 3\.jpg'"):
+        Session.resume(tmp_path / "run")
+
+
+def test_the_folder_of_named_sets_is_kept_whole(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def note(data, data_dir=None):
+        seen.append(data_dir)
+        raise DataError("enough")
+
+    monkeypatch.setattr("alexnet.training.session.open_source", note)
+    with pytest.raises(DataError, match="enough"):
+        Session.start("cifar10", "run", replace(QUICK, data_dir="sets"))
+    assert seen == [str(tmp_path / "sets")]

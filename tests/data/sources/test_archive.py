@@ -86,6 +86,71 @@ def test_an_archive_that_is_cut_off_is_one_line(photos, tmp_path, ending, share)
         store.prepare(open_source(archive))
 
 
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tar.xz"])
+def test_damage_in_the_middle_is_not_taken_for_the_end(photos, tmp_path, ending) -> None:
+    archive = pack(photos, tmp_path / f"photos.{ending}")
+    content = bytearray(archive.read_bytes())
+    if ending == "tar":
+        with tarfile.open(archive) as file:
+            at = file.getmembers()[6].offset + 10
+    else:
+        at = len(content) // 2
+    content[at] ^= 255
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match="cut off or damaged"):
+        open_source(archive)
+
+
+def test_a_checksum_at_the_end_is_looked_at(photos, tmp_path) -> None:
+    archive = pack(photos, tmp_path / "photos.tar.gz")
+    content = bytearray(archive.read_bytes())
+    content[-6] ^= 255
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match="cut off or damaged"):
+        open_source(archive)
+
+
+def test_links_in_an_archive_are_read(photos, tmp_path) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    red = tmp_path / "photos" / "red"
+    (red / "hard.jpg").hardlink_to(red / "photo 1.jpg")
+    (red / "soft.jpg").symlink_to("photo 1.jpg")
+    (red / "gone.jpg").symlink_to("/etc/hostname")
+    prepared = store.prepare(open_source(pack(tmp_path / "photos", tmp_path / "photos.tar.gz")))
+    rows = {prepared.rows[f"photos/red/{name}.jpg"] for name in ("hard", "soft", "photo 1")}
+    assert len(rows) == 1
+    assert prepared.skipped == {"photos/red/gone.jpg": "it links to what is not in the archive"}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_compressed_members_is_named(tmp_path, method) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as file:
+        for label in ("red", "green"):
+            for number in range(2):
+                buffer = io.BytesIO()
+                coloured_picture(label, number).save(buffer, "BMP")
+                file.writestr(f"{label}/{number}.bmp", buffer.getvalue())
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    at = content.index(b"red/1.bmp") + 200
+    content[at : at + 40] = bytes(40)
+    (tmp_path / "a.zip").write_bytes(content)
+    ((path, reason),) = store.prepare(open_source(tmp_path / "a.zip")).skipped.items()
+    assert path == "red/1.bmp"
+    assert reason.startswith("damaged in the archive")
+
+
+def test_names_as_others_write_them(tmp_path) -> None:
+    buffer = io.BytesIO()
+    coloured_picture("red", 0).save(buffer, "PNG")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("photos\\a\\1.png", buffer.getvalue())
+        file.writestr("./photos/b/1.png", buffer.getvalue())
+        file.writestr("README.txt", "how these were made")
+    source = open_source(tmp_path / "a.zip")
+    assert [picture.path for picture in source.pictures] == ["photos/a/1.png", "photos/b/1.png"]
+    assert len(store.prepare(source).rows) == 2
+
+
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz"])
 def test_no_archive_at_all(tmp_path, ending) -> None:
     archive = tmp_path / f"photos.{ending}"

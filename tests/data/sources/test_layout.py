@@ -1,12 +1,15 @@
+import os
 import shutil
 import sys
 
 import pytest
 
+from alexnet.data.check import check
+from alexnet.data.image import decode
 from alexnet.data.source import natural_key
 from alexnet.data.sources import open_source
 from alexnet.data.store import prepare
-from alexnet.errors import DataError
+from alexnet.errors import DataError, PictureError, SettingsError
 
 from ...conftest import coloured_picture, make_photos, shared_data
 
@@ -56,6 +59,62 @@ def test_links_in_a_circle_or_to_nowhere(tmp_path) -> None:
     source = open_source(photos)
     assert len(source.pictures) == 4
     assert prepare(source).skipped == {"red/gone.jpg": "there is no such file"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_folders_that_link_to_each_other_end(tmp_path) -> None:
+    photos = make_photos(tmp_path / "photos", n_each=1)
+    for one in ("red", "green", "blue"):
+        for other in ("red", "green", "blue"):
+            (photos / one / f"to {other}").symlink_to(photos / other)
+    (photos / "red" / "itself").symlink_to("itself")
+    make_photos(tmp_path / "elsewhere", n_each=1)
+    (photos / "white").symlink_to(tmp_path / "elsewhere" / "red")
+    assert [picture.path for picture in open_source(photos).pictures] == [
+        "blue/photo 0.jpg", "green/photo 0.jpg", "red/photo 0.jpg", "white/photo 0.jpg",
+    ]  # fmt: skip
+
+
+def test_folders_may_lie_deep(tmp_path) -> None:
+    deep = tmp_path
+    for _ in range(300):
+        deep = deep / "d"
+    deep.mkdir(parents=True)
+    make_photos(tmp_path / "photos", n_each=1)
+    assert len(open_source(tmp_path).pictures) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_pipes_are_named_and_not_waited_for(tmp_path) -> None:
+    photos = make_photos(tmp_path / "photos", n_each=1)
+    os.mkfifo(photos / "red" / "pipe.jpg")
+    os.mkfifo(photos / "red" / "pipe.mp4")
+    assert prepare(open_source(photos)).skipped == {"red/pipe.jpg": "it is a device or a pipe, not a file"}
+    assert dict(check(open_source(photos)).unusable) == {"red/pipe.jpg": "it is a device or a pipe, not a file"}
+    with pytest.raises(PictureError, match="a device or a pipe"):
+        decode(photos / "red" / "pipe.jpg")
+
+
+def test_pictures_beside_the_class_folders_are_counted(tmp_path) -> None:
+    make_photos(tmp_path, n_each=1)
+    coloured_picture("red", 0).save(tmp_path / "loose.png")
+    assert open_source(tmp_path).remarks == ("ignored 1 pictures that lie in no class folder, such as 'loose.png'",)
+
+
+def test_numbers_of_any_length_are_in_order() -> None:
+    long = "1" * 5000
+    assert sorted([f"a{long}", "a9", "a10"], key=natural_key) == ["a9", "a10", f"a{long}"]
+
+
+@pytest.mark.parametrize("data", ["", "~nobody-of-this-name/photos"])
+def test_names_that_are_none(data) -> None:
+    with pytest.raises(DataError):
+        open_source(data)
+
+
+def test_a_folder_of_sets_is_for_named_sets(photos) -> None:
+    with pytest.raises(SettingsError, match="data_dir is where named sets are"):
+        open_source(photos, "elsewhere")
 
 
 def test_classes_are_in_natural_order(tmp_path) -> None:

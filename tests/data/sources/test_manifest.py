@@ -50,6 +50,26 @@ def test_a_manifest_in_a_folder_without_class_folders_is_found(photos, tmp_path)
     assert source.name == str(tmp_path), "by which a run finds it again"
 
 
+def test_blanks_and_blank_lines_mean_nothing(photos) -> None:
+    path = photos.parent / "blanks.csv"
+    path.write_text(f"\r\n path ,LABEL\r\n\r\n {RED} , r\r\n{BLUE},r \r\n,\r\n")
+    assert open_source(path).classes == ("r",)
+
+
+def test_a_line_of_json_may_hold_any_character(photos) -> None:
+    path = photos.parent / "strange.jsonl"
+    path.write_text(f'{{"PATH": "{RED}", "label": "a\u2028b"}}\n{{"path": "{BLUE}", "label": "c"}}\n', encoding="utf-8")
+    assert open_source(path).classes == ("a\u2028b", "c")
+
+
+def test_a_class_missing_from_val_is_said(photos) -> None:
+    rows = [f"{RED},r,train", f"{BLUE},b,train", "photos/red/photo 1.jpg,r,val"]
+    assert any(
+        "val has no pictures of 'b'" in remark
+        for remark in open_source(table(photos, "path,label,split", *rows)).remarks
+    )
+
+
 def test_detours_are_walked(photos) -> None:
     source = open_source(table(photos, "path,label", f"photos/../{RED},r", f"{photos / 'blue' / 'photo 1.jpg'},b"))
     assert {picture.path for picture in source.pictures} == {RED, str(photos / "blue" / "photo 1.jpg")}
@@ -72,6 +92,7 @@ def test_detours_are_walked(photos) -> None:
         ("path,label,split", [f"{RED},r,tset"], "row 1 .* has the split 'tset'; did you mean 'test'"),
         ("path,label,split", [f"{RED},r,train", f"{BLUE},b,"], "row 2 .* has no split, but other rows have"),
         ("path,label", [], "lists no pictures"),
+        ("path,label,label", [f"{RED},r,s"], "2 columns called label"),
         ("", [], "has no column path and no column label; it has none"),
     ],
 )
@@ -84,9 +105,14 @@ def test_a_fault_is_one_line_that_names_the_row(photos, header, rows, message) -
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b'{"path": "a"', "row 1 .* is not JSON"), (b"[1]", "not a JSON object"), (b'{"path": "a"}', "no column label"),
-     (b"\xff\xfe", "not UTF-8")],
-)  # fmt: skip
+    [
+        (b'{"path": "a"', "row 1 .* is not JSON"),
+        (b"[" * 100_000, "row 1 .* is not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b'{"path": "a"}', "no column label"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
 def test_faulty_json_lines(photos, content, message) -> None:
     path = photos.parent / "faulty.jsonl"
     path.write_bytes(content)

@@ -194,10 +194,9 @@ def _tidy(name: str) -> str:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        reason = fault(error) if error.errno is not None else f"it is damaged ({error})"
-        raise DataError(f"cannot read the archive {str(path)!r}: {reason}") from error
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(f"cannot read the archive {str(path)!r}: {fault(error)}") from error
         raise DataError(
             f"cannot read the archive {str(path)!r}: it is cut off or damaged ({error}); copy or download it again"
         ) from error
