@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from alexnet.data.reading import uncollected
 from alexnet.data.source import SPLITS, Picture, Source, listed
 from alexnet.errors import DataError
 
@@ -61,6 +62,7 @@ def refuse_one_class(source: Source) -> None:
         )
 
 
+@uncollected()
 def split(source: Source, identities: Identities, seed: int) -> Source:
     """Give every readable picture a split; those that cannot be read are left out.
 

@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from alexnet.data.image import fault
@@ -49,9 +49,14 @@ class Folder:
         except OSError as error:
             raise PictureError(str(file), fault(error)) from error
 
+    @cached_property
+    def _prefix(self) -> str:
+        return os.path.join(self.root, "")  # noqa: PTH118
+
     def stamp(self, path: str) -> str:
         try:
-            status = os.stat(os.path.join(self.root, path))  # noqa: PTH116, PTH118 - a third of pathlib's time
+            # A third of pathlib's time, for each of maybe a million pictures.
+            status = os.stat(path if path.startswith("/") else self._prefix + path)  # noqa: PTH116
         except OSError:
             return "missing"  # such as a link that leads nowhere; reading it will say so by name
         return f"{status.st_size}-{status.st_mtime_ns}"
