@@ -1,7 +1,7 @@
 """Prepared pictures of one size on the disk, appended to and never changed.
 
 A pool is a folder of two files. ``pixels`` holds a picture of ``side * side * 3`` bytes after another; ``records``
-holds, for each in the same order, the digest of the content it was made from and the digest of its pixels. A picture
+holds, for each in the same order, the digest of the content it was made from and the digest of what it shows. A picture
 counts once its record is written. So a process may be killed at any moment, several may append at the same time, and
 every source that holds the same picture shares it.
 """
@@ -28,7 +28,7 @@ FILES = ("pixels", "records", "lock")
 RECORD = np.dtype([("content", "V16"), ("look", "V16")])
 # torch insists on memory that it could write to; the file stays as it is. On Linux the system is told that nothing will
 # be written, or it would refuse to map more than there is memory.
-_NO_RESERVE = 0x4000
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # Python knows its name since 3.13
 _COPY_ON_WRITE: dict[str, int] = (
     {"flags": mmap.MAP_PRIVATE | _NO_RESERVE, "prot": mmap.PROT_READ | mmap.PROT_WRITE}
     if sys.platform == "linux"

@@ -80,7 +80,7 @@ class Store:
         return self._contents[self.rows[path]]
 
     def look(self, path: str) -> str:
-        """Return the digest of a picture's stored pixels: the same for two files that show the very same."""
+        """Return the digest of what a picture shows: the same for two files that show the very same."""
         return self._looks[self.rows[path]]
 
     @cached_property

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -48,6 +49,12 @@ def test_a_manifest_in_a_folder_without_class_folders_is_found(photos, tmp_path)
     source = open_source(tmp_path)
     assert source.classes == ("a", "b")
     assert source.name == str(tmp_path), "by which a run finds it again"
+
+
+def test_a_manifest_beside_one_folder_of_folders_is_found(photos, tmp_path) -> None:
+    shutil.copytree(photos, tmp_path / "images")
+    (tmp_path / "manifest.csv").write_text("path,label\nimages/red/photo 0.jpg,a\nimages/blue/photo 1.jpg,b\n")
+    assert open_source(tmp_path).classes == ("a", "b")
 
 
 def test_blanks_and_blank_lines_mean_nothing(photos) -> None:

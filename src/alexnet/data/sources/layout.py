@@ -89,7 +89,7 @@ def _top(names: Names) -> str:
         inside = _folders_in(names, top)
         alone = len(inside) == 1 and not any(_parent(file) == top and is_picture_name(file) for file in names.files)
         # A folder of splits may well have only one of them.
-        if not alone or inside[0].lower() in SPLIT_NAMES:
+        if not alone or inside[0].lower() in SPLIT_NAMES or _manifest(names, top):
             return top
         below = _join(top, inside[0])
         if not _folders_in(names, below) and not _manifest(names, below):

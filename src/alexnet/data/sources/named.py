@@ -49,7 +49,7 @@ def open_named(name: str, data_dir: Path | None) -> Source:
     if not pictures:
         raise DataError(f"there is no {name!r} in {str(root)!r}, and it cannot be downloaded; {row.by_hand}")
     classes = tuple(sorted({picture.label for picture in pictures}, key=natural_key))
-    reader = _Reader(f"torchvision {row.kind}", shelves)
+    reader = _Reader(f"torchvision {row.kind} {root}", shelves)
     return Source(name, tuple(pictures), classes, reader, row.mirror_safe, remarks=tuple(left_out))
 
 
