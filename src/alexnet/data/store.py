@@ -116,7 +116,7 @@ def clear() -> int:
     for file in files:
         freed += file.stat().st_size
         file.unlink()
-    for folder in {file.parent for file in files} | {stores_folder(), catalogues_folder()}:
+    for folder in (*{file.parent for file in files}, stores_folder(), catalogues_folder()):
         with contextlib.suppress(OSError):  # it is a link, or holds something of somebody else's
             folder.rmdir()
     return freed
