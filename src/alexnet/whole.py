@@ -1,12 +1,14 @@
-"""Files and folders that appear whole or not at all, whenever the process is killed."""
+"""Files and folders that appear whole or not at all, whenever a process is killed, and locks on them."""
 
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 # What begins with this beside its place was being written when a process was killed.
 UNFINISHED = ".unfinished-"
@@ -54,6 +56,18 @@ def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def lock(file: BinaryIO, *, alone: bool) -> None:
+    """Say that a file is in use, or make sure that nobody else uses it, until its last descriptor is closed.
+
+    Raises:
+        OSError: somebody does.
+    """
+    if sys.platform != "win32":  # which lets nobody change a file that is in use
+        import fcntl
+
+        fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
 
 
 def _beside(path: Path) -> Path:

@@ -1,5 +1,6 @@
 import copy
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from alexnet import AlexNet, Architecture
 from alexnet.data.augmentation import Augmentation
-from alexnet.data.batches import Examples
+from alexnet.data.batches import Examples, training_batches
 from alexnet.data.preprocessing import MEAN, STD
 from alexnet.errors import RunError
 from alexnet.training.loop import EpochReport, Position, Training, fit, fit_steps, make_optimizer
@@ -27,7 +28,7 @@ def make_training(
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 48)
     pixels = (rng.integers(0, 100, (48, 32, 32, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
-    data = Examples(pixels, np.arange(48), labels)
+    data = Examples(pixels, np.arange(48), labels, names=tuple(f"{number}.png" for number in range(48)))
     recipe = replace(change(MODERN, batch_size=16, lr=lr), augmentation=augmentation)
     runtime = detect("cpu", device_precision)
     torch.manual_seed(0)
@@ -96,8 +97,15 @@ def test_a_loss_that_is_no_number_stops_with_the_step() -> None:
     training = make_training(lr=0.02)
     with torch.no_grad():
         training.model.fc6.linear.weight.fill_(math.inf)
-    with pytest.raises(RunError, match="step 1 of epoch 1"):
+    (_, labels), *_ = training_batches(
+        training.train, batch_size=16, size=67, augmentation=MILD, seed=0, epoch=0, stop=1
+    )
+    with pytest.raises(RunError, match="step 1 of epoch 1, on '") as caught:
         list(fit(training))
+    named = [int(number) for number in re.findall(r"'(\d+)\.png'", str(caught.value))]
+    assert len(named) == 5
+    assert "and 11 more" in str(caught.value)
+    assert [training.train.labels[number] for number in named] == labels[:5].tolist(), "those of that very batch"
 
 
 def test_weight_decay_leaves_norms_and_biases_alone() -> None:

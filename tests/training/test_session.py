@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 from dataclasses import replace
 
 import pytest
@@ -190,3 +191,15 @@ def test_the_folder_of_named_sets_is_kept_whole(tmp_path, monkeypatch) -> None:
     with pytest.raises(DataError, match="enough"):
         Session.start("cifar10", "run", replace(QUICK, data_dir="sets"))
     assert seen == [str(tmp_path / "sets")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs locks on files")
+def test_a_run_is_trained_by_one_process_at_a_time(photos, tmp_path) -> None:
+    session = Session.start(photos, tmp_path / "run", QUICK)
+    reports = session.reports()
+    next(reports)
+    session.save()
+    with pytest.raises(RunError, match="is being trained by another process"):
+        next(Session.resume(tmp_path / "run").reports())
+    reports.close()
+    next(Session.resume(tmp_path / "run").reports())

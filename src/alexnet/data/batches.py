@@ -42,6 +42,7 @@ class Examples:
         rows: which of them, ``(N,)``.
         labels: their class numbers, ``(N,)``.
         n_channels: 3 for colour, 1 for luminance.
+        names: their paths, ``(N,)``, for what is said about them.
         forget: called after each batch, to let go of the memory in which pictures have been looked at.
     """
 
@@ -49,6 +50,7 @@ class Examples:
     rows: Integers
     labels: Integers
     n_channels: int = 3
+    names: tuple[str, ...] = ()
     forget: Callable[[], None] = _nothing
 
     def __len__(self) -> int:
@@ -65,13 +67,15 @@ def examples(
 ) -> Examples:
     """Select one split of a source (or all of it), labelled by position in ``classes``."""
     number = {label: position for position, label in enumerate(classes)}
-    wanted = [
-        (store.rows[picture.path], number[picture.label])
+    chosen = [
+        picture
         for picture in source.pictures
         if picture.path in store.rows and (split is None or picture.split == split)
     ]
-    rows, labels = np.array(wanted, dtype=np.int64).reshape(-1, 2).T
-    return Examples(store.pixels, rows, labels, n_channels, store.forget)
+    rows = np.array([store.rows[picture.path] for picture in chosen], dtype=np.int64)
+    labels = np.array([number[picture.label] for picture in chosen], dtype=np.int64)
+    names = tuple(picture.path for picture in chosen)
+    return Examples(store.pixels, rows, labels, n_channels, names, store.forget)
 
 
 def training_batches(
@@ -92,7 +96,7 @@ def training_batches(
     follows from (seed, epoch) and each batch's crops from (seed, epoch, step), so a resumed epoch goes on with the very
     pictures it would have had. The next batches are made by threads while the caller computes.
     """
-    order = np.random.default_rng((seed, epoch, 0, _ORDER)).permutation(len(data))
+    order = order_of(data, seed, epoch)
     n_steps = count_steps(len(data), batch_size)
 
     def make() -> Iterator[tuple[Tensor, Tensor]]:
@@ -104,6 +108,11 @@ def training_batches(
                 yield pictures, torch.from_numpy(data.labels[chosen])
 
     return _ahead(make(), n_ahead=2)
+
+
+def order_of(data: Examples, seed: int, epoch: int) -> Integers:
+    """Return the order in which an epoch sees its pictures, ``(N,)``: ``batch_size`` of them a step."""
+    return np.random.default_rng((seed, epoch, 0, _ORDER)).permutation(len(data))
 
 
 def count_steps(n_examples: int, batch_size: int) -> int:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from alexnet.data.image import Pixels
 from alexnet.errors import DataError
+from alexnet.whole import lock
 
 FILES = ("pixels", "records", "lock")
 RECORD = np.dtype([("content", "V16"), ("look", "V16")])
@@ -82,8 +83,8 @@ class Pool:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.side = side
-        self._pixels, self._records, lock = (folder / name for name in FILES)
-        self._lock = FileLock(lock)
+        self._pixels, self._records, turns = (folder / name for name in FILES)
+        self._lock = FileLock(turns)
         self._n_before = len(self.records())
         self._n_appended = 0
 
@@ -129,7 +130,7 @@ class Pool:
         n = len(records)
         with self._pixels.open("rb") as file:
             with contextlib.suppress(OSError):  # a network's file system may not know locks
-                _lock(file, alone=False)
+                lock(file, alone=False)
             # The map has a descriptor of its own, so the lock lasts as long as the map.
             mapped = mmap.mmap(file.fileno(), n * self.n_bytes_each, **_COPY_ON_WRITE)
         pixels = np.frombuffer(mapped, np.uint8).reshape(n, self.side, self.side, 3)
@@ -149,24 +150,12 @@ class Pool:
         kept = self._n_before if n == self._n_before + self._n_appended else n
         with contextlib.suppress(FileNotFoundError), self._pixels.open("rb") as file:
             try:
-                _lock(file, alone=True)
+                lock(file, alone=True)
             except OSError:
                 kept = n
         for path, size in ((self._records, RECORD.itemsize), (self._pixels, self.n_bytes_each)):
             if path.exists():
                 os.truncate(path, kept * size)
-
-
-def _lock(file: BinaryIO, *, alone: bool) -> None:
-    """Say that a file is being looked at, or make sure that nobody else looks at it.
-
-    Raises:
-        OSError: somebody does.
-    """
-    if sys.platform != "win32":  # which lets nobody cut off a file that is being looked at
-        import fcntl
-
-        fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
 
 
 def words(records: npt.NDArray[np.void], what: Literal["content", "look"]) -> list[str]:

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.data.augment import vary
-from alexnet.data.batches import Examples, evaluation_batches, training_batches
+from alexnet.data.batches import Examples, evaluation_batches, order_of, training_batches
+from alexnet.data.source import listed
 from alexnet.data.tensors import normalise, to_tensor
 from alexnet.errors import RunError
 from alexnet.evaluation.metrics import Evaluation, judge
@@ -172,8 +173,8 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
         step_loss = take_step(training.model, optimizer, training.runtime, varied, targets, smoothing)
         if not math.isfinite(step_loss):
             raise RunError(
-                f"the loss is {step_loss} at step {position.step + 1} of epoch {position.epoch + 1}; "
-                f"try a lower learning rate than {plan.recipe.lr:g}"
+                f"the loss is {step_loss} at step {position.step + 1} of epoch {position.epoch + 1}, on "
+                f"{listed(_names(training))}; look at these, or try a lower learning rate than {plan.recipe.lr:g}"
             )
         now = time.perf_counter()
         position.step += 1
@@ -194,6 +195,13 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
         began = time.perf_counter()
         if plan.is_late():
             break
+
+
+def _names(training: Training) -> list[str]:
+    """Return the paths of the pictures of the step at hand."""
+    position, batch_size = training.position, training.plan.recipe.batch_size
+    order = order_of(training.train, training.seed, position.epoch)
+    return [training.train.names[i] for i in order[position.step * batch_size :][:batch_size]]
 
 
 def _vary(training: Training, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

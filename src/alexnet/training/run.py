@@ -10,6 +10,8 @@ RUN/settings.json     what was chosen and what followed from it
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from alexnet.errors import RunError
 from alexnet.inference.artifact import save_tensors
 from alexnet.training.loop import EpochReport, Position, Training
 from alexnet.training.plan import Leg
-from alexnet.whole import delete_unfinished, whole_folder, write_whole
+from alexnet.whole import delete_unfinished, lock, whole_folder, write_whole
 
 # The one before the newest is kept, in case the newest was written to a failing disk.
 N_CHECKPOINTS = 2
@@ -71,6 +73,24 @@ class Run:
     def is_finished(self) -> bool:
         """Whether training has ended."""
         return (self.model_folder / "config.json").exists()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training the same run.
+
+        Raises:
+            RunError: another one does.
+        """
+        with (self.folder / "settings.json").open("rb") as file:
+            try:
+                lock(file, alone=True)
+            except BlockingIOError:
+                raise RunError(
+                    f"the run {str(self.folder)!r} is being trained by another process; wait for it, or stop it"
+                ) from None
+            except OSError:
+                pass  # a network's file system may not know locks
+            yield
 
     def settings(self) -> dict[str, Any]:
         """Return what was chosen.

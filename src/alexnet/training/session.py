@@ -138,16 +138,21 @@ class Session:
         return cls(run, training, source, store, settings, began)
 
     def reports(self) -> Iterator[StepReport | EpochReport]:
-        """Train to the end, saving on the way and the model at the end. Stop by leaving the loop; then ``save``."""
+        """Train to the end, saving on the way and the model at the end. Stop by leaving the loop; then ``save``.
+
+        Raises:
+            RunError: another process is training this run, or the loss is no longer a number.
+        """
         saved = time.monotonic()
-        for report in fit_steps(self.training):
-            if isinstance(report, EpochReport):
-                self.run.append(report)
-            if isinstance(report, EpochReport) or time.monotonic() - saved > 60 * self.settings.checkpoint_minutes:
-                self.save()
-                saved = time.monotonic()
-            yield report
-        self._save_model()
+        with self.run.held():
+            for report in fit_steps(self.training):
+                if isinstance(report, EpochReport):
+                    self.run.append(report)
+                if isinstance(report, EpochReport) or time.monotonic() - saved > 60 * self.settings.checkpoint_minutes:
+                    self.save()
+                    saved = time.monotonic()
+                yield report
+            self._save_model()
 
     def save(self) -> None:
         """Save a checkpoint of where training stands."""
