@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits, refuse_changed, refuse_one_class, split, write_splits
+from alexnet.data.split import apply_splits, refuse_changed, refuse_unlearnable, split, write_splits
 from alexnet.data.store import prepare
 from alexnet.errors import DataError
 
@@ -156,7 +156,7 @@ def test_one_class_cannot_be_learned(tmp_path) -> None:
     (tmp_path / "only").mkdir()
     coloured_picture("red", 0).save(tmp_path / "only" / "a.png")
     with pytest.raises(DataError, match="one class only"):
-        refuse_one_class(open_source(tmp_path))
+        refuse_unlearnable(open_source(tmp_path))
 
 
 def test_too_few_pictures_to_split(tmp_path) -> None:
@@ -168,7 +168,7 @@ def test_no_train_pictures(photos) -> None:
     source = open_source(photos)
     only_val = source.with_pictures(tuple(replace(picture, split="val") for picture in source.pictures))
     with pytest.raises(DataError, match="no train pictures, only val"):
-        refuse_one_class(only_val)
+        refuse_unlearnable(only_val)
 
 
 def test_a_class_in_test_only_cannot_be_learned(tmp_path) -> None:
@@ -177,4 +177,4 @@ def test_a_class_in_test_only_cannot_be_learned(tmp_path) -> None:
     (tmp_path / "test" / "violet").mkdir()
     coloured_picture("red", 0).save(tmp_path / "test" / "violet" / "a.png")
     with pytest.raises(DataError, match=r"class 'violet' in test only.*test/violet/a\.png"):
-        refuse_one_class(open_source(tmp_path))
+        refuse_unlearnable(open_source(tmp_path))

@@ -10,6 +10,7 @@ import logging
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,23 +100,14 @@ def read(
     Raises:
         PictureError: the file is missing, empty, damaged, too large, or not a picture.
     """
-    where = where or (str(source) if isinstance(source, Path | str) else f"given as {type(source).__name__}")
-    try:
-        with _open(source) as picture:
-            _check_size(picture, max_pixels)
-            stored = picture.format or "", picture.mode, picture.size
-            if min_side is not None:
-                picture.draft(None, (min_side, min_side))
-            with _ONE_AT_A_TIME if picture.width * picture.height > LARGE else contextlib.nullcontext():
-                picture.load()
-                _turn_upright(picture)
-                return Decoded(np.asarray(_to_rgb(picture)), *stored)
-    except _RefusedError as refused:
-        raise PictureError(where, str(refused)) from None
-    except MemoryError:
-        raise  # says nothing about the picture
-    except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
-        raise PictureError(where, _reason(source, error)) from error
+    with _opened(source, where, max_pixels) as picture:
+        stored = picture.format or "", picture.mode, picture.size
+        if min_side is not None:
+            picture.draft(None, (min_side, min_side))
+        with _ONE_AT_A_TIME if picture.width * picture.height > LARGE else contextlib.nullcontext():
+            picture.load()
+            _turn_upright(picture)
+            return Decoded(np.asarray(_to_rgb(picture)), *stored)
 
 
 def identify(source: Path | str | bytes | Image.Image) -> str:
@@ -124,11 +116,8 @@ def identify(source: Path | str | bytes | Image.Image) -> str:
     Raises:
         PictureError: it begins like none.
     """
-    try:
-        with _open(source) as picture:
-            return picture.format or ""
-    except Exception as error:
-        raise PictureError("identified", _reason(source, error)) from error
+    with _opened(source) as picture:
+        return picture.format or ""
 
 
 def measure(source: Path | str | bytes | Image.Image, max_pixels: int | None = None) -> tuple[int, int]:
@@ -137,21 +126,31 @@ def measure(source: Path | str | bytes | Image.Image, max_pixels: int | None = N
     Raises:
         PictureError: there is no header to read, or it claims more than ``max_pixels``.
     """
-    try:
-        with _open(source) as picture:
-            if max_pixels is not None:
-                _check_size(picture, max_pixels)
-            return picture.size
-    except _RefusedError as refused:
-        raise PictureError("measured", str(refused)) from None
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise PictureError("measured", _reason(source, error)) from error
+    with _opened(source, max_pixels=max_pixels) as picture:
+        return picture.size
 
 
 class _RefusedError(Exception):
     """A picture refused by our own checks; the message is the reason."""
+
+
+@contextlib.contextmanager
+def _opened(
+    source: Path | str | bytes | Image.Image, where: str | None = None, max_pixels: int | None = None
+) -> Iterator[Image.Image]:
+    """Open a picture; whatever goes wrong while it is open is a ``PictureError`` that names it."""
+    where = where or (str(source) if isinstance(source, Path | str) else f"given as {type(source).__name__}")
+    try:
+        with _open(source) as picture:
+            if max_pixels is not None:
+                _check_size(picture, max_pixels)
+            yield picture
+    except _RefusedError as refused:
+        raise PictureError(where, str(refused)) from None
+    except MemoryError:
+        raise  # says nothing about the picture
+    except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
+        raise PictureError(where, _reason(source, error)) from error
 
 
 def _open(source: Path | str | bytes | Image.Image) -> Image.Image:
@@ -172,7 +171,7 @@ def _check_size(picture: Image.Image, max_pixels: int) -> None:
 def _turn_upright(picture: Image.Image) -> None:
     # A broken metadata block says nothing about the pixels, and those have been loaded.
     with contextlib.suppress(Exception):
-        # In place: a copy of a picture that stands already would double the time it takes to decode a small photo.
+        # In place: a copy of a picture that stands already can take as long as decoding a small photo.
         ImageOps.exif_transpose(picture, in_place=True)
 
 

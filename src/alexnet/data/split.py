@@ -33,7 +33,7 @@ class Identities(Protocol):
         ...
 
 
-def refuse_one_class(source: Source) -> None:
+def refuse_unlearnable(source: Source) -> None:
     """Refuse pictures that nothing can be learned from, before any of them is read.
 
     Raises:
@@ -75,7 +75,7 @@ def split(source: Source, identities: Identities, seed: int) -> Source:
         DataError: fewer than two classes, no train or val pictures, or a class without any to learn from.
     """
     source = source.with_pictures(tuple(each for each in source.pictures if each.path in identities.rows))
-    refuse_one_class(source)
+    refuse_unlearnable(source)
     present = {picture.split for picture in source.pictures}
     if present == {None}:
         chosen = _divide(source.pictures, identities, seed, {"test": TEST_SHARE, "val": VAL_SHARE})

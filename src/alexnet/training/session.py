@@ -16,7 +16,7 @@ from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits, refuse_changed, refuse_one_class, split
+from alexnet.data.split import apply_splits, refuse_changed, refuse_unlearnable, split
 from alexnet.data.store import Store, prepare, store_size
 from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
@@ -98,7 +98,7 @@ class Session:
             refuse_existing(Path(out))
         runtime = detect(settings.device, settings.precision)
         source = open_source(data, settings.data_dir)
-        refuse_one_class(source)
+        refuse_unlearnable(source)
         store = _prepare(source, settings, store_size(settings.image_size), track=track)
         source = split(source, store, settings.seed)
         training = assemble(source, store, settings, runtime, deadline=_deadline(settings, began))
