@@ -132,7 +132,7 @@ def _epoch(data: Examples) -> float:
     runtime = detect()
     batches = training_batches(data, batch_size=BATCH, size=224, augmentation=Augmentation(), seed=0, epoch=0)
     with runtime.autocast():
-        return _rate((normalise(pictures), labels) for pictures, labels in batches)
+        return _rate((normalise(batch.pictures), batch.labels) for batch in batches)
 
 
 def _rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:

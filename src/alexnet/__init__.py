@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from alexnet.network.architecture import Architecture as Architecture
     from alexnet.network.diagram import summary as summary
     from alexnet.network.model import AlexNet as AlexNet
-    from alexnet.training.recipe import RECIPES as RECIPES
     from alexnet.training.recipe import Recipe as Recipe
+    from alexnet.training.recipes import RECIPES as RECIPES
     from alexnet.training.session import train as train
     from alexnet.training.settings import Settings as Settings
 
@@ -25,7 +25,7 @@ _HOMES = {
     "AlexNetError": "errors",
     "Architecture": "network.architecture",
     "Classifier": "inference.classifier",
-    "RECIPES": "training.recipe",
+    "RECIPES": "training.recipes",
     "Recipe": "training.recipe",
     "Settings": "training.settings",
     "VARIANTS": "network.architecture",

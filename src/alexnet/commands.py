@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command needs it: ``alexnet --help`` answers at once.
 """
 
+import signal
 from typing import Annotated, Literal
 
 import tyro
@@ -151,15 +152,16 @@ def train(
     from alexnet.training.session import Session
 
     session = Session.open(data, out=out, settings=settings, resume=resume, track=display.track)
+    training, folder = session.training, session.run.folder
     display.introduce(session)
-
-    with display.stop_on_signal() as stop:
+    with display.stop_on_signal(training.stop, alone=training.group.n_ranks == 1):
         for _ in display.show(session.reports()):
-            if stop.number is not None:
-                session.save()
-                display.say(f"saved; go on with: alexnet train --resume {session.run.folder}")
-                return 128 + stop.number
-    print(f"trained {session.run.folder}: val top-1 {session.run.metrics()[-1]['val_top1']:.3f}")
+            pass
+    if training.stop.agreed:
+        display.say(f"saved; go on with: alexnet train --resume {folder}")
+        return 128 + (training.stop.signal or signal.SIGTERM)
+    if training.group.leads:
+        print(f"trained {folder}: val top-1 {training.history[-1].val_top1:.3f}")
     return 0
 
 

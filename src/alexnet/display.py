@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from alexnet.data.check import quick
-from alexnet.training.loop import EpochReport, StepReport
+from alexnet.training.reports import EpochReport, Remark, Report
 from alexnet.training.session import Session
+from alexnet.training.state import Stop
+from alexnet.training.watch import few_pictures
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 30.0
@@ -54,7 +57,9 @@ def introduce(session: Session) -> None:
     warn_of(finding.message for finding in findings[:MOST_NAMED])
     if len(findings) > MOST_NAMED:
         say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {source.name}")
-    plan, runtime = training.plan, training.runtime
+    counts = np.bincount(training.train.labels, minlength=len(training.classes)).tolist()
+    warn_of(filter(None, [few_pictures(counts, training.classes)]))
+    plan, runtime, group = training.plan, training.runtime, training.group
     n_test = len(source.in_split("test"))
     say(
         f"{len(training.train)} train, {len(training.val)} val and {n_test} test pictures of "
@@ -65,8 +70,13 @@ def introduce(session: Session) -> None:
     )
     say(
         f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
-        f"{runtime.precision} on {runtime.device}; run folder {session.run.folder}"
+        f"{runtime.precision} on {runtime.device}{f', {group.n_ranks} processes' if group.n_ranks > 1 else ''}; "
+        f"run folder {session.run.folder}"
     )
+    if training.loaded:
+        say(f"weights of {session.settings.init}: {training.loaded}")
+    if training.frozen:
+        say(f"frozen: {', '.join(training.frozen)}")
     position = training.position
     if position.epoch or position.step:
         say(f"going on in epoch {position.epoch + 1}, after {position.step} of its steps")
@@ -91,7 +101,7 @@ def _plain_track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
             last = time.monotonic()
 
 
-def show(reports: Iterable[StepReport | EpochReport]) -> Iterator[StepReport | EpochReport]:
+def show(reports: Iterable[Report]) -> Iterator[Report]:
     """Yield the reports of a training session, showing each: a line an epoch, and how far it has come between."""
     if not console.is_terminal:
         yield from _plain_show(reports)
@@ -100,7 +110,7 @@ def show(reports: Iterable[StepReport | EpochReport]) -> Iterator[StepReport | E
     with Progress(words, BarColumn(), TextColumn("{task.fields[left]} left"), console=console) as progress:
         task = progress.add_task("training", total=1.0, epoch=1, words="", left="")
         for report in reports:
-            if isinstance(report, EpochReport):
+            if isinstance(report, EpochReport | Remark):
                 say(str(report))
             else:
                 words_now = (
@@ -112,10 +122,12 @@ def show(reports: Iterable[StepReport | EpochReport]) -> Iterator[StepReport | E
             yield report
 
 
-def _plain_show(reports: Iterable[StepReport | EpochReport]) -> Iterator[StepReport | EpochReport]:
+def _plain_show(reports: Iterable[Report]) -> Iterator[Report]:
     last, left = time.monotonic(), ""
     for report in reports:
-        if isinstance(report, EpochReport):
+        if isinstance(report, Remark):
+            say(str(report))
+        elif isinstance(report, EpochReport):
             say(f"{report}{left}")
             last = time.monotonic()
         else:
@@ -133,30 +145,25 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-class StopRequest:
-    """Whether somebody has asked the program to stop, and by which signal."""
-
-    number: int | None = None
-
-
 @contextmanager
-def stop_on_signal() -> Iterator[StopRequest]:
+def stop_on_signal(stop: Stop, *, alone: bool = True) -> Iterator[None]:
     """Turn the first Ctrl-C or SIGTERM into a request, so that the step in hand can be finished and saved.
 
-    The second one stops at once.
+    The second one stops at once. Not where this is one of several processes: there a terminal sends one to each, and
+    torchrun another, and ends those by force that do not end by themselves.
     """
-    request = StopRequest()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if request.number is not None:
+        if stop.signal is not None and alone:
             raise KeyboardInterrupt
-        request.number = number
-        # Not print: the signal may have come while something was being printed.
-        os.write(2, b"\nstopping after this step, then saving; press Ctrl-C again to stop at once\n")
+        stop.signal = number
+        if alone:
+            # Not print: the signal may have come while something was being printed.
+            os.write(2, b"\nstopping after this step, then saving; press Ctrl-C again to stop at once\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield request
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.data.augment import draw_windows, principal_colours, vary
+from alexnet.data.augment import Batch, draw_windows, principal_colours, vary
 from alexnet.data.augmentation import Augmentation
 from alexnet.data.preprocessing import GREY_MEAN, GREY_STD, MEAN, STD
 from alexnet.data.tensors import normalise
@@ -21,14 +21,15 @@ def varied(how: Augmentation, pictures: torch.Tensor | None = None, seed: int = 
     pictures = batch() if pictures is None else pictures
     mean, std = (MEAN, STD) if pictures.shape[1] == 3 else (GREY_MEAN, GREY_STD)
     colours = principal_colours(batch().permute(0, 2, 3, 1).numpy())
-    torch.manual_seed(seed)
-    return vary(pictures, LABELS, how, n_classes=3, colours=colours, mean=mean, std=std)
+    n = len(pictures)
+    whole = Batch(pictures, LABELS[:n], np.arange(n), 0, n, None, 32)
+    return vary(whole, how, seed=seed, n_classes=3, colours=colours, mean=mean, std=std)
 
 
 def test_nothing_more_than_cropping_is_the_normalised_batch() -> None:
     pictures, targets = varied(Augmentation())
     assert torch.equal(pictures, normalise(batch()))
-    assert targets is LABELS
+    assert torch.equal(targets, LABELS)
 
 
 EACH = [

@@ -23,9 +23,8 @@ def data() -> Examples:
 
 
 def batches_of(data, **changes):
-    return list(
-        training_batches(data, **{"batch_size": 4, "size": 24, "augmentation": MILD, "seed": 1, "epoch": 0, **changes})
-    )
+    how = {"batch_size": 4, "size": 24, "augmentation": MILD, "seed": 1, "epoch": 0, **changes}
+    return [(batch.pictures, batch.labels) for batch in training_batches(data, **how)]
 
 
 def test_every_picture_once_an_epoch(data) -> None:

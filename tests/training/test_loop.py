@@ -12,10 +12,16 @@ from alexnet.data.augmentation import Augmentation
 from alexnet.data.batches import Examples, training_batches
 from alexnet.data.preprocessing import MEAN, STD
 from alexnet.errors import RunError
-from alexnet.training.loop import EpochReport, Position, Training, fit, fit_steps, make_optimizer
+from alexnet.training.average import Average
+from alexnet.training.loop import fit, fit_steps
+from alexnet.training.optimizer import make_optimizer
 from alexnet.training.plan import Plan
-from alexnet.training.recipe import MODERN, change
+from alexnet.training.recipe import change
+from alexnet.training.recipes import MODERN
+from alexnet.training.reports import EpochReport
 from alexnet.training.runtime import detect
+from alexnet.training.state import Training
+from alexnet.training.step import Step
 
 MILD = Augmentation(area=(0.5, 1.0))
 NET = Architecture(hidden=(64,), n_classes=2, image_size=67)
@@ -38,7 +44,11 @@ def make_training(
     optimizer = make_optimizer(model, recipe, runtime)
     colours = data.colours()
     classes = ("dark", "bright")
-    return Training(model, optimizer, plan, data, data, classes, colours, MEAN, STD, runtime, 0, Position())
+    step = Step(network=model, optimizer=optimizer, runtime=runtime, label_smoothing=recipe.label_smoothing)
+    return Training(
+        model=model, step=step, plan=plan, train=data, val=data, classes=classes, colours=colours, mean=MEAN, std=STD,
+        runtime=runtime, seed=0, average=Average(model, recipe.ema) if recipe.ema else None,
+    )  # fmt: skip
 
 
 def test_it_learns_and_reports() -> None:
@@ -72,7 +82,8 @@ def test_stopped_anywhere_and_resumed_it_ends_the_same_to_the_bit(n_steps, how) 
     torch.rand(7)  # whatever else has drawn random numbers since
     second = make_training(augmentation=how)
     second.model.load_state_dict(first.model.state_dict())
-    second.optimizer.load_state_dict(first.optimizer.state_dict())
+    second.average.model.load_state_dict(first.average.model.state_dict())
+    second.step.optimizer.load_state_dict(first.step.optimizer.state_dict())
     second.position = copy.deepcopy(first.position)
     list(fit(second))
     for name, tensor in whole.model.state_dict().items():
@@ -97,20 +108,18 @@ def test_a_loss_that_is_no_number_stops_with_the_step() -> None:
     training = make_training(lr=0.02)
     with torch.no_grad():
         training.model.fc6.linear.weight.fill_(math.inf)
-    (_, labels), *_ = training_batches(
-        training.train, batch_size=16, size=67, augmentation=MILD, seed=0, epoch=0, stop=1
-    )
+    (batch,) = training_batches(training.train, batch_size=16, size=67, augmentation=MILD, seed=0, epoch=0, stop=1)
     with pytest.raises(RunError, match="step 1 of epoch 1, on '") as caught:
         list(fit(training))
     named = [int(number) for number in re.findall(r"'(\d+)\.png'", str(caught.value))]
     assert len(named) == 5
     assert "and 11 more" in str(caught.value)
-    assert [training.train.labels[number] for number in named] == labels[:5].tolist(), "those of that very batch"
+    assert [training.train.labels[number] for number in named] == batch.labels[:5].tolist(), "those of that very batch"
 
 
 def test_weight_decay_leaves_norms_and_biases_alone() -> None:
     training = make_training()
-    decayed, spared = training.optimizer.param_groups
+    decayed, spared = training.step.optimizer.param_groups
     assert decayed["weight_decay"] == MODERN.weight_decay
     assert spared["weight_decay"] == 0
     assert all(parameter.ndim == 1 for parameter in spared["params"])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from alexnet.network.architecture import resolve
 from alexnet.training.plan import Pace, Plan
-from alexnet.training.recipe import MODERN
+from alexnet.training.recipes import MODERN
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 import pytest
 
 from alexnet.errors import SettingsError
-from alexnet.training.recipe import MODERN, RECIPES, change
+from alexnet.training.recipe import change
+from alexnet.training.recipes import MODERN, RECIPES
 
 
 def test_learning_rate_climbs_and_falls_to_zero() -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from alexnet import Settings, load, train
 from alexnet.data.store import store_size
 from alexnet.errors import DataError, RunError, SettingsError
-from alexnet.training.loop import EpochReport
+from alexnet.training.reports import EpochReport
 from alexnet.training.run import Run
 from alexnet.training.session import Session
 

@@ -3,7 +3,7 @@ import pytest
 from alexnet import Settings
 from alexnet.data.augmentation import Augmentation
 from alexnet.errors import SettingsError
-from alexnet.training.recipe import MODERN
+from alexnet.training.recipes import MODERN
 from alexnet.training.settings import parse_duration
 
 

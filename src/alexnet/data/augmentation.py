@@ -15,13 +15,16 @@ class Augmentation:
     """
 
     crop: Crop = "resized"
-    """``resized``: windows of varied area and aspect. ``paper``: windows of 7/8 of the side (section 4.1)."""
+    """``resized``: windows of varied area and aspect. ``paper``: windows of 7/8 of the side (section 4.1).
+    ``whole``: the whole picture, always."""
     area: tuple[float, float] = (0.35, 1.0)
     """Smallest and largest area of a resized crop, as shares of the picture."""
     aspect: float = 4 / 3
     """Resized crops are up to this many times wider than high, or higher than wide."""
     flip: bool = True
     """Whether half of the pictures are mirrored (section 4.1)."""
+    turn: bool = False
+    """Whether pictures are turned by quarters, each way as often: for things seen from above, that have no way up."""
     colour_shift: float = 0.0
     """Spread of the shifts along the principal components of colour; 0.1 in section 4.1."""
     trivial_augment: bool = False

@@ -5,7 +5,7 @@ from typing import Literal
 Resize = Literal["squash", "crop", "pad"]
 """How a picture is made square: ``preprocessing.fit`` does it."""
 
-Crop = Literal["resized", "paper"]
+Crop = Literal["resized", "paper", "whole"]
 """Which windows training sees: ``augment.draw_windows`` draws them."""
 
 # Pillow's own limit, about 179 million: anything larger claims more memory than a photo needs.

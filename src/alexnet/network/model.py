@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from alexnet.errors import SettingsError
 from alexnet.network.architecture import Architecture, Conv, Variant, resolve
+from alexnet.network.dropout import Dropout
 
 # Never in place: hooks on these layers (saliency, embeddings) must see what the convolution gave.
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
@@ -96,7 +97,7 @@ def _hidden_layer(net: Architecture, n_inputs: int, n_outputs: int) -> nn.Sequen
     # (section 4.2) drops the same activations and only names the layer after which it happens.
     return nn.Sequential(
         OrderedDict(
-            dropout=nn.Dropout(net.dropout),
+            dropout=Dropout(net.dropout),
             linear=nn.Linear(n_inputs, n_outputs),
             activation=ACTIVATIONS[net.activation](),
         )

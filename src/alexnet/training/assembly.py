@@ -2,20 +2,29 @@
 
 import time
 from dataclasses import replace
+from typing import cast
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
-from alexnet.data.batches import examples
+from alexnet.data.batches import Examples, examples
 from alexnet.data.preprocessing import centre_and_spread
 from alexnet.data.source import Source
 from alexnet.data.store import Store
-from alexnet.errors import DataError
+from alexnet.errors import DataError, SettingsError
 from alexnet.network.architecture import resolve
 from alexnet.network.model import AlexNet
-from alexnet.training.loop import Position, Training, make_optimizer, take_step
+from alexnet.training.average import Average
+from alexnet.training.distributed import Group, share
+from alexnet.training.initial import freeze, initialise, load_into
+from alexnet.training.optimizer import make_optimizer
 from alexnet.training.plan import Plan
+from alexnet.training.recipe import Recipe
 from alexnet.training.runtime import Runtime, keep_memory
 from alexnet.training.settings import Settings
+from alexnet.training.state import Training
+from alexnet.training.step import Step
 
 # Picture sizes to fall back to where time is short, and how many epochs must fit for one to be chosen: fewer passes
 # over larger pictures learn less. Sets of pictures smaller than the last gain nothing from being blown up further.
@@ -29,7 +38,9 @@ def assemble(
     settings: Settings,
     runtime: Runtime,
     *,
+    group: Group = Group(),  # noqa: B008 - frozen
     image_size: int | None = None,
+    loaded: frozenset[str] | None = None,
     deadline: float | None = None,
 ) -> Training:
     """Build the network, its optimiser and its plan.
@@ -39,51 +50,113 @@ def assemble(
         store: the same, prepared.
         settings: what the user chose.
         runtime: where it runs.
+        group: the processes that train together.
         image_size: the size an interrupted run had settled on.
+        loaded: names of the weights that an interrupted run had begun with; its checkpoint holds them.
         deadline: when training must have ended, on ``time.monotonic``'s clock.
 
     Raises:
+        ArtifactError: the weights to begin with cannot be read, or do not fit.
         DataError: too few of the pictures can be read.
         SettingsError: the settings do not fit the network.
     """
-    n_channels = settings.in_channels
-    train, val = (examples(store, source, name, source.classes, n_channels) for name in ("train", "val"))
+    n_channels, classes = settings.in_channels, source.classes
+    train, val = (examples(store, source, name, classes, n_channels) for name in ("train", "val"))
     if len(train) < 2 or not len(val):
         raise DataError(
             f"{source.name!r} has {len(train)} train and {len(val)} val pictures that can be read; add more"
         )
     if runtime.device.type == "cpu":
         keep_memory()
-    recipe = settings.resolved_recipe()
-    if settings.flip == "auto" and not source.mirror_safe:
-        recipe = replace(recipe, augmentation=replace(recipe.augmentation, flip=False))
+    recipe = _recipe(settings, source, len(train), runtime, group)
     plan = Plan(
         recipe=recipe,
-        architecture=resolve(settings.variant, n_classes=len(source.classes), in_channels=n_channels),
+        architecture=resolve(settings.variant, n_classes=len(classes), in_channels=n_channels),
         n_examples=len(train),
         n_epochs=settings.n_epochs(),
         deadline=deadline,
     )
-    plan = _with_size(plan, image_size or settings.image_size, store.size, runtime)
+    plan = group.led(_with_size(plan, image_size or settings.image_size or recipe.image_size, store.size, runtime))
+    colours = train.colours() if recipe.augmentation.colour_shift else None
+    if runtime.has_room_for(train.n_bytes):
+        train = train.on(runtime.device)
 
     torch.manual_seed(settings.seed)
     model = AlexNet(plan.architecture)
+    initialise(model, recipe.initialisation)
+    begun = load_into(model, settings.init) if settings.init and loaded is None else None
+    frozen = freeze(model, settings.freeze) if settings.freeze else ()
     runtime.place(model)
+    network = share(model, group, runtime.device)
+    average = Average(model, recipe.ema) if recipe.ema else None
     mean, std = centre_and_spread(n_channels)
     return Training(
         model=model,
-        optimizer=make_optimizer(model, plan.recipe, runtime),
+        step=_step(model, network, train, settings, recipe, runtime, group, frozenset(begun.kept) if begun else loaded),
         plan=plan,
         train=train,
         val=val,
-        classes=source.classes,
-        colours=train.colours() if recipe.augmentation.colour_shift else None,
+        classes=classes,
+        colours=colours,
         mean=mean,
         std=std,
         runtime=runtime,
         seed=settings.seed,
-        position=Position(),
+        group=group,
+        balanced=settings.balance == "sampler",
+        average=average,
+        loaded=begun,
+        frozen=frozen,
+        patience=settings.patience,
     )
+
+
+def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtime, group: Group) -> Recipe:
+    """Return the recipe with what follows from the pictures and the machine."""
+    recipe = settings.resolved_recipe()
+    if settings.flip == "auto" and not source.mirror_safe:
+        recipe = replace(recipe, augmentation=replace(recipe.augmentation, flip=False))
+    n_devices = group.n_ranks if runtime.device.type == "cuda" else 1
+    lr = recipe.lr
+    recipe = recipe.following(n_examples, runtime.largest_batch * n_devices)
+    if settings.lr is not None:  # what is given stays as it is
+        recipe = replace(recipe, lr=lr)
+    if recipe.batch_size < group.n_ranks * settings.accumulate:
+        raise SettingsError(
+            f"batch_size is {recipe.batch_size}, for {group.n_ranks} processes in {settings.accumulate} parts each; "
+            f"it must be at least {group.n_ranks * settings.accumulate}"
+        )
+    return recipe
+
+
+def _step(
+    model: nn.Module,
+    network: nn.Module,
+    train: Examples,
+    settings: Settings,
+    recipe: Recipe,
+    runtime: Runtime,
+    group: Group,
+    loaded: frozenset[str] | None,
+) -> Step:
+    compiles = settings.compile == "on" or (settings.compile == "auto" and runtime.device.type == "cuda")
+    weights = _class_weights(train) if settings.balance == "loss" else None
+    return Step(
+        network=cast(nn.Module, torch.compile(network)) if compiles else network,
+        optimizer=make_optimizer(model, recipe, runtime, loaded or frozenset()),
+        runtime=runtime,
+        label_smoothing=recipe.label_smoothing,
+        clip_norm=recipe.clip_norm,
+        class_weights=None if weights is None else runtime.move(weights),
+        n_parts=settings.accumulate,
+        n_ranks=group.n_ranks,
+    )
+
+
+def _class_weights(train: Examples) -> Tensor:
+    """Return how much a picture of each class counts, so that classes count alike; 1 on average over the pictures."""
+    counts = np.bincount(train.labels)
+    return torch.from_numpy(len(train) / (np.count_nonzero(counts) * np.maximum(counts, 1))).float()
 
 
 def _with_size(plan: Plan, image_size: int | None, store_size: int, runtime: Runtime) -> Plan:
@@ -112,12 +185,13 @@ def _probe(plan: Plan, runtime: Runtime) -> None:
     n = min(recipe.batch_size, plan.n_examples)
     model = AlexNet(plan.architecture)
     runtime.place(model)
-    optimizer = make_optimizer(model, recipe, runtime)
+    step = Step(network=model, optimizer=make_optimizer(model, recipe, runtime), runtime=runtime)
     pictures = torch.zeros(n, model.architecture.in_channels, size, size)
-    pictures, labels = pictures.contiguous(memory_format=torch.channels_last), torch.zeros(n, dtype=torch.int64)
+    pictures = runtime.move(pictures.contiguous(memory_format=torch.channels_last))
+    labels = runtime.move(torch.zeros(n, dtype=torch.int64))
     seconds = []
     for _ in range(4):
         began = time.perf_counter()
-        take_step(model, optimizer, runtime, runtime.move(pictures), runtime.move(labels), recipe.label_smoothing)
+        step.take(pictures, labels, seed=0).item()
         seconds.append(time.perf_counter() - began)
     plan.pace.seconds[size] = min(seconds[1:]) / n

@@ -1,13 +1,18 @@
-"""A recipe is everything that decides how a network learns, as one frozen value."""
+"""What a recipe is: all that decides how a network learns, as one frozen value. ``recipes`` has those we offer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any, Literal, get_args
 
 from alexnet.data.augmentation import Augmentation
-from alexnet.errors import SettingsError
+from alexnet.errors import SettingsError, nearest
 
-RecipeName = Literal["modern"]
+RecipeName = Literal["modern", "paper", "article"]
+Schedule = Literal["linear", "steps", "constant"]
+Initialisation = Literal["torch", "paper"]
+# Batches as small as a twelfth of an epoch still learn well, and a batch norm of fewer than 16 pictures is noise.
+SMALLEST_AUTO_BATCH, STEPS_AN_EPOCH = 16, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +28,35 @@ class Recipe:
     """Passes over the training pictures; with a time limit the clock decides instead."""
     batch_size: int
     """Pictures a step."""
+    batch_follows: bool = False
+    """Whether the batch size, and the learning rate with it, follows the number of pictures and the device."""
     lr: float
     """Peak learning rate, for ``batch_size`` pictures a step."""
-    momentum: float
-    """Nesterov momentum, in [0, 1). Section 5 has 0.9, without Nesterov's look ahead."""
-    weight_decay: float
-    """Shrinks weights at each step; never norms or biases. Section 5."""
-    label_smoothing: float
+    schedule: Schedule = "linear"
+    """``linear``: up to the peak, then straight down to zero. ``steps``: divided by 10 at each of ``milestones``."""
+    warm_up: float = 0.0
+    """Share of training in which a linear schedule climbs to its peak."""
+    milestones: tuple[float, ...] = ()
+    """Shares of training after which a schedule of steps divides the learning rate by 10."""
+    momentum: float = 0.9
+    """In [0, 1). Section 5."""
+    nesterov: bool = True
+    """Whether the momentum looks ahead (Nesterov, 1983); the paper's does not."""
+    weight_decay: float = 5e-4
+    """Shrinks weights at each step. Section 5."""
+    decay_all: bool = False
+    """Whether weight decay acts on norms and biases too, as in the paper."""
+    label_smoothing: float = 0.0
     """Share of each label spread over all classes, in [0, 1)."""
-    warm_up: float
-    """Share of training in which the learning rate climbs to its peak; it then falls to zero in a straight line."""
-    sizes: tuple[tuple[float, int], ...]
+    clip_norm: float = 0.0
+    """Longest gradient, as the norm over all weights; longer ones are shortened. 0 for any length."""
+    ema: float = 0.0
+    """The weights kept are a mean over about this share of the training done so far, in [0, 1). 0 for the last ones."""
+    initialisation: Initialisation = "torch"
+    """How weights begin: ``torch``'s way, or the ``paper``'s N(0, 0.01) with ones in some biases (section 5)."""
+    image_size: int | None = None
+    """Side of the pictures in pixels, where the recipe has one of its own; none: the variant's."""
+    sizes: tuple[tuple[float, int], ...] = ()
     """Progressive picture sizes: (until this share of training, no more than this many pixels); then the final size."""
     augmentation: Augmentation
     """How pictures are varied."""
@@ -45,6 +68,20 @@ class Recipe:
             raise SettingsError(f"batch_size is {self.batch_size}; batch norm needs at least 2 pictures a step")
         if not 0 < self.lr < float("inf"):
             raise SettingsError(f"lr is {self.lr}; it must be above 0, for instance 0.02")
+        for name in ("weight_decay", "clip_norm"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        for name in ("momentum", "label_smoothing", "ema", "warm_up"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it is a share, from 0 to below 1")
+        for name, known in (("schedule", Schedule), ("initialisation", Initialisation)):
+            if getattr(self, name) not in get_args(known):
+                raise SettingsError(
+                    f"unknown {name} {getattr(self, name)!r}{nearest(getattr(self, name), get_args(known))}"
+                )
+        for name, rising in (("milestones", self.milestones), ("sizes", tuple(until for until, _ in self.sizes))):
+            if not all(0 < share < 1 for share in rising) or any(a >= b for a, b in pairwise(rising)):
+                raise SettingsError(f"{name} are at {rising}; they must be shares of training that rise from 0 to 1")
 
     def size_at(self, progress: float, final_size: int) -> int:
         """Return the picture size in pixels for a share of training done, in [0, 1]."""
@@ -52,49 +89,60 @@ class Recipe:
 
     def lr_at(self, progress: float) -> float:
         """Return the learning rate for a share of training done, in [0, 1]."""
+        if self.schedule == "constant":
+            return self.lr
+        if self.schedule == "steps":
+            return float(self.lr / 10 ** sum(progress >= milestone for milestone in self.milestones))
         if progress < self.warm_up:
             return self.lr * progress / self.warm_up
         return self.lr * (1 - progress) / (1 - self.warm_up)
 
+    def for_batches_of(self, n: int) -> "Recipe":
+        """Return the recipe for ``n`` pictures a step; the learning rate grows in proportion."""
+        return replace(self, batch_size=n, lr=self.lr * n / self.batch_size)
 
-MODERN = Recipe(
-    name="modern",
-    epochs=40,
-    batch_size=64,
-    lr=0.02,
-    momentum=0.9,
-    weight_decay=5e-4,
-    label_smoothing=0.1,
-    warm_up=0.1,
-    sizes=((0.6, 128), (0.8, 160)),
-    augmentation=Augmentation(crop="resized", area=(0.35, 1.0), aspect=4 / 3, flip=True),
-)
+    def following(self, n_examples: int, largest: int) -> "Recipe":
+        """Return the recipe with the batch size that suits the data, where it is left to the data.
 
-RECIPES: dict[RecipeName, Recipe] = {"modern": MODERN}
+        Few pictures make small batches, so that an epoch has steps enough to learn in: at least ``STEPS_AN_EPOCH``.
+
+        Args:
+            n_examples: training pictures.
+            largest: what the device computes at full speed.
+        """
+        if not self.batch_follows:
+            return self
+        n = largest
+        while n > SMALLEST_AUTO_BATCH and n * STEPS_AN_EPOCH > n_examples:
+            n //= 2
+        return self.for_batches_of(n)
 
 
 def change(
     recipe: Recipe,
     *,
-    epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
     augmentation: Mapping[str, Any] | None = None,
+    **numbers: float | None,
 ) -> Recipe:
     """Return a recipe with the common changes made. A learning rate that is not given follows the batch size.
 
     Args:
         recipe: what to change.
-        epochs: passes over the training pictures.
-        batch_size: pictures a step.
-        lr: peak learning rate.
+        batch_size: pictures a step; from then on it follows neither data nor device.
+        lr: peak learning rate, for this batch size.
         augmentation: fields of ``Augmentation`` to change; those that are None stay.
+        numbers: other fields of ``Recipe``; those that are None stay.
     """
     if batch_size is not None:
-        recipe = replace(recipe, batch_size=batch_size, lr=recipe.lr * batch_size / recipe.batch_size)
+        if batch_size < 2:  # before anything is multiplied by it
+            raise SettingsError(f"batch_size is {batch_size}; batch norm needs at least 2 pictures a step")
+        recipe = replace(recipe.for_batches_of(batch_size), batch_follows=False)
     if lr is not None:
         recipe = replace(recipe, lr=lr)
-    if epochs is not None:
-        recipe = replace(recipe, epochs=epochs)
-    changes = {name: value for name, value in (augmentation or {}).items() if value is not None}
-    return replace(recipe, augmentation=replace(recipe.augmentation, **changes))
+    known = {field.name for field in fields(Recipe)}
+    assert set(numbers) <= known, set(numbers) - known
+    given = {name: value for name, value in numbers.items() if value is not None}
+    varied = {name: value for name, value in (augmentation or {}).items() if value is not None}
+    return replace(recipe, augmentation=replace(recipe.augmentation, **varied), **given)  # type: ignore[arg-type]

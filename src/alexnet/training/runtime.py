@@ -1,15 +1,18 @@
 """What the machine can do: device, precision, memory."""
 
 import ctypes
+import os
 import sys
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from alexnet.data.augment import Batch
 from alexnet.errors import SettingsError
+from alexnet.training.distributed import is_launched
 from alexnet.training.settings import Precision
 
 
@@ -30,8 +33,26 @@ class Runtime:
         model.to(memory_format=torch.channels_last)
 
     def move(self, tensor: Tensor) -> Tensor:
-        """Move a batch to the device."""
+        """Move a tensor to the device."""
         return tensor.to(self.device, non_blocking=True)
+
+    def move_batch(self, batch: Batch) -> Batch:
+        """Move the pictures and labels of a batch to the device."""
+        return replace(batch, pictures=self.move(batch.pictures), labels=self.move(batch.labels))
+
+    @property
+    def crops(self) -> bool:
+        """Whether pictures are cropped on the device, which a CPU would do twice then."""
+        return self.device.type == "cuda"
+
+    @property
+    def largest_batch(self) -> int:
+        """Pictures a step beyond which the device computes no faster."""
+        return 256 if self.device.type == "cuda" else 64
+
+    def has_room_for(self, n_bytes: int) -> bool:
+        """Return whether the device can keep this much beside a training: a third of what is free now."""
+        return self.device.type == "cuda" and n_bytes < torch.cuda.mem_get_info(self.device)[0] / 3
 
 
 def detect(device: str = "auto", precision: Precision = "auto") -> Runtime:
@@ -43,10 +64,14 @@ def detect(device: str = "auto", precision: Precision = "auto") -> Runtime:
     where = _device(device)
     if precision == "auto":
         precision = "bf16" if _has_fast_bf16(where) else "fp32"
+    if where.type == "cuda":
+        torch.cuda.set_device(where)
     return Runtime(where, precision)
 
 
 def _device(name: str) -> torch.device:
+    if name in ("auto", "cuda") and is_launched() and torch.cuda.is_available():
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"  # a GPU for each process
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -1,9 +1,11 @@
 """One training session: from what the user asked for to a finished run."""
 
+import hashlib
 import itertools
 import os
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,15 +20,21 @@ from alexnet.data.source import Source
 from alexnet.data.sources import open_source
 from alexnet.data.split import apply_splits, refuse_changed, refuse_unlearnable, split
 from alexnet.data.store import Store, prepare, store_size
-from alexnet.errors import RunError, SettingsError
+from alexnet.errors import DataError, RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.network.model import AlexNet
 from alexnet.training.assembly import assemble
 from alexnet.training.card import model_card
-from alexnet.training.loop import EpochReport, StepReport, Training, fit_steps
+from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
+from alexnet.training.distributed import Group, join
+from alexnet.training.loop import fit_steps
+from alexnet.training.reports import EpochReport, Remark, Report, StepReport
 from alexnet.training.run import Run, refuse_existing
 from alexnet.training.runtime import detect
 from alexnet.training.settings import Settings
+from alexnet.training.state import Training
+from alexnet.training.trackers import Tracker, check_trackers, open_trackers
+from alexnet.training.watch import is_best
 
 # Kept back of a time limit for validating, saving and a machine that slows down in the last epoch.
 RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
@@ -96,15 +104,26 @@ class Session:
             settings = replace(settings, data_dir=str(Path(settings.data_dir).expanduser().absolute()))
         if out is not None:
             refuse_existing(Path(out))
+        check_trackers(settings.track)
         runtime = detect(settings.device, settings.precision)
+        group = join(runtime.device)
         source = open_source(data, settings.data_dir)
         refuse_unlearnable(source)
-        store = _prepare(source, settings, store_size(settings.image_size), track=track)
+        image_size = settings.image_size or settings.resolved_recipe().image_size
+        with group.one_at_first():
+            store = _prepare(source, settings, store_size(image_size), track=track)
         source = split(source, store, settings.seed)
-        training = assemble(source, store, settings, runtime, deadline=_deadline(settings, began))
-        folder = Path(out) if out else _free_folder(source)
-        run = Run.create(folder, _settings_json(source, store, settings, training), source, store)
-        return cls(run, training, source, store, settings, began)
+        _refuse_different(source, store, group)
+        training = assemble(source, store, settings, runtime, group=group, deadline=_deadline(settings, began))
+        folder = group.led(Path(out) if out else _free_folder(source))
+        if group.leads:
+            run = Run.create(folder, _settings_json(source, store, settings, training), source, store)
+        else:
+            run = Run(folder, here=False)
+        session = cls(run, training, source, store, settings, began)
+        if settings.init is not None:
+            session.save()  # a resumed run does not ask for these weights again
+        return session
 
     @classmethod
     def resume(cls, folder: str | os.PathLike[str], *, track: Track = untracked) -> "Session":
@@ -121,47 +140,88 @@ class Session:
         try:
             chosen = {name: value for name, value in saved.items() if name not in ("data", "resolved")}
             settings = Settings.from_json(chosen)
-            image_size, size = int(saved["resolved"]["image_size"]), int(saved["resolved"]["store_size"])
+            resolved = saved["resolved"]
+            image_size, size = int(resolved["image_size"]), int(resolved["store_size"])
+            loaded = None if settings.init is None else frozenset(map(str, resolved["loaded"]))
             source = apply_splits(open_source(saved["data"], settings.data_dir), run.folder / "splits.csv")
         except (KeyError, TypeError) as error:
             raise RunError(
                 f"{str(run.folder / 'settings.json')!r} is damaged ({error!r}); put back the one that training wrote"
             ) from error
-        store = _prepare(source, settings, size, exact=True, track=track)
-        refuse_changed(source, store, run.folder / "splits.csv")
         runtime = detect(settings.device, settings.precision)
+        group = join(runtime.device)
+        with group.one_at_first():
+            store = _prepare(source, settings, size, exact=True, track=track)
+        refuse_changed(source, store, run.folder / "splits.csv")
         deadline = _deadline(settings, time.monotonic())
-        training = assemble(source, store, settings, runtime, image_size=image_size, deadline=deadline)
-        began = time.monotonic() - run.load_checkpoint(training)
+        training = assemble(
+            source, store, settings, runtime, group=group, image_size=image_size, loaded=loaded, deadline=deadline
+        )
+        began = time.monotonic() - load_checkpoint(run.checkpoints, training)
         training.plan.deadline = _deadline(settings, began)
-        run.tidy(training.position.epoch)
+        with group.one_at_first():
+            if group.leads:
+                run.tidy(training.position.epoch)
+        training.history = run.history()
         return cls(run, training, source, store, settings, began)
 
-    def reports(self) -> Iterator[StepReport | EpochReport]:
-        """Train to the end, saving on the way and the model at the end. Stop by leaving the loop; then ``save``.
+    def reports(self) -> Iterator[Report]:
+        """Train to the end, saving on the way and the model at the end.
+
+        To stop before, set ``training.stop.signal``: the reports end after the step in hand, with everything saved.
+        Leaving the loop stops too; then ``save``.
 
         Raises:
             RunError: another process is training this run, or the loss is no longer a number.
         """
         saved = time.monotonic()
-        with self.run.held():
-            for report in fit_steps(self.training):
-                if isinstance(report, EpochReport):
-                    self.run.append(report)
-                if isinstance(report, EpochReport) or time.monotonic() - saved > 60 * self.settings.checkpoint_minutes:
+        with self.run.held() if self.training.group.leads else nullcontext():
+            trackers = self._trackers()
+            try:
+                for report in fit_steps(self.training):
+                    self._note(report)
+                    for tracker in trackers:
+                        tracker.note(report)
+                    is_due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
+                    if isinstance(report, EpochReport) or (isinstance(report, StepReport) and is_due):
+                        self.save()
+                        saved = time.monotonic()
+                    yield report
+                if self.training.stop.agreed:
                     self.save()
-                    saved = time.monotonic()
-                yield report
-            self._save_model()
+                elif self.training.group.leads:
+                    self._save_model()
+            finally:
+                for tracker in trackers:
+                    tracker.close()
+
+    def _trackers(self) -> list[Tracker]:
+        """Open where epochs are reported to; the leading process speaks for all."""
+        if not self.training.group.leads:
+            return []
+        return open_trackers(self.settings.track, self.run.folder, self.run.settings())
+
+    def _note(self, report: Report) -> None:
+        """Write an epoch down, and keep its weights if they are the best and will be asked for."""
+        if not isinstance(report, EpochReport) or not self.training.group.leads:
+            return
+        self.run.append(report)
+        if self.settings.patience is not None and is_best(self.training.history):
+            save_best(self.run.checkpoints, self.training.kept.state_dict())
 
     def save(self) -> None:
         """Save a checkpoint of where training stands."""
-        self.run.save_checkpoint(self.training, time.monotonic() - self.began)
+        if self.training.group.leads:
+            save_checkpoint(self.run.checkpoints, self.training, time.monotonic() - self.began)
 
     def _save_model(self) -> None:
         model = self.training.model
         assert isinstance(model, AlexNet)
-        metrics = self.run.metrics()[-1]
+        history = self.training.history
+        if self.settings.patience is None:
+            kept, weights = history[-1], self.training.kept.state_dict()
+        else:
+            kept, weights = min(history, key=lambda each: each.val_loss), load_best(self.run.checkpoints)
         provenance = {
             "alexnet": version("alexnet"),
             "torch": torch.__version__,
@@ -171,9 +231,10 @@ class Session:
             "recipe": asdict(self.training.plan.recipe),
             "seed": self.settings.seed,
             "precision": self.training.runtime.precision,
-            "epochs": metrics["epoch"],
-            "val_top1": metrics["val_top1"],
-            "val_loss": metrics["val_loss"],
+            "epochs": kept.epoch,
+            "val_top1": kept.val_top1,
+            "val_loss": kept.val_loss,
+            "init": self.settings.init,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         artifact = Artifact(
@@ -190,7 +251,7 @@ class Session:
             ),
             provenance=provenance,
         )
-        save_artifact(artifact, model.state_dict(), model_card(artifact))
+        save_artifact(artifact, weights, model_card(artifact))
 
 
 def train(
@@ -215,7 +276,7 @@ def train(
     """
     session = Session.open(data, out=out, settings=settings, resume=resume)
     for report in session.reports():
-        if verbose and isinstance(report, EpochReport):
+        if verbose and isinstance(report, EpochReport | Remark):
             print(report)
     return session.run
 
@@ -223,6 +284,16 @@ def train(
 def _prepare(source: Source, settings: Settings, size: int, *, exact: bool = False, track: Track) -> Store:
     resize, max_pixels = settings.resize, settings.max_pixels
     return prepare(source, size, resize=resize, exact=exact, max_pixels=max_pixels, track=track)
+
+
+def _refuse_different(source: Source, store: Store, group: Group) -> None:
+    """Refuse to train on pictures that are not the same for all processes."""
+    lines = "\n".join(f"{each.path}\t{each.label}\t{each.split}" for each in source.pictures)
+    digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    theirs = group.gathered((store.fingerprint, digest))
+    if len(set(theirs)) > 1:
+        rank = next(rank for rank, each in enumerate(theirs) if each != theirs[0])
+        raise DataError(f"process {rank} sees other pictures in {source.name!r} than process 0; copy the same to all")
 
 
 def _deadline(settings: Settings, began: float) -> float | None:
@@ -253,6 +324,8 @@ def _settings_json(source: Source, store: Store, settings: Settings, training: T
         "recipe": asdict(plan.recipe),
         "n_train": len(training.train),
         "n_val": len(training.val),
+        "n_processes": training.group.n_ranks,
+        "loaded": list(training.loaded.kept) if training.loaded else [],
         "alexnet": version("alexnet"),
         "torch": torch.__version__,
     }

@@ -7,11 +7,14 @@ from typing import Any, Literal, get_args
 from alexnet.data.choices import MAX_PIXELS, Crop, Resize
 from alexnet.errors import SettingsError, nearest
 from alexnet.network.architecture import VARIANTS, Variant, resolve
-from alexnet.training.recipe import RECIPES, Recipe, RecipeName, change
+from alexnet.training.recipe import Recipe, RecipeName, change
+from alexnet.training.recipes import RECIPES
 
 _BY_SWITCH = {"auto": None, "on": True, "off": False}
 Precision = Literal["auto", "bf16", "fp32"]
 Switch = Literal["auto", "on", "off"]
+Balance = Literal["none", "loss", "sampler"]
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 # With a time limit alone, a run has at most this many times its recipe's epochs: a set so small that more would fit has
 # long been learned by then, and each epoch saves a checkpoint.
 MOST_TIMED = 5
@@ -44,17 +47,37 @@ class Settings:
     data_dir: str | None = None
     """Folder of the named sets, to which they are downloaded; none: one of your system's."""
     batch_size: int | None = None
-    """Pictures a step; auto: the recipe's."""
+    """Pictures a step, of all processes together; auto: the recipe's, which for modern follows data and device."""
+    accumulate: int = 1
+    """Parts in which a step is computed, one after another, where memory is short; batch norm sees each alone."""
     lr: float | None = None
     """Peak learning rate; auto: the recipe's, in proportion to the batch size."""
+    weight_decay: float | None = None
+    """Shrinking of weights at each step, 5e-4 in the paper; auto: the recipe's."""
+    label_smoothing: float | None = None
+    """Share of each label spread over all classes; auto: the recipe's."""
+    clip_norm: float | None = None
+    """Longest gradient, the norm over all weights; 0 for any; auto: the recipe's."""
+    ema: float | None = None
+    """Share of the training so far over which the kept weights are averaged; 0 for none; auto: the recipe's."""
+    balance: Balance = "none"
+    """For classes of unequal size: loss counts rare pictures for more, sampler shows them more often."""
+    patience: int | None = None
+    """Stop after so many epochs without a better loss on val, and keep the best epoch; auto: never."""
+    init: str | None = None
+    """Weights to begin with: a run, a model folder, a .safetensors or .pth file. They learn at a fifth of the rate."""
+    freeze: str | None = None
+    """Layers of --init to leave as they are: up to and with this one, as conv3, or conv for all convolutions."""
     flip: Switch = "auto"
     """Mirror half of the pictures; auto: unless mirroring changes what they are, as with digits."""
     crop: Crop | None = None
-    """Crops: resized have varied area and aspect, paper are 7/8 of the side wide; auto: the recipe's."""
+    """Crops: resized vary in area and aspect, paper are 7/8 of the side wide, whole is none; auto: the recipe's."""
     colour_shift: float | None = None
     """Spread of random shifts along the principal colours, 0.1 in the paper; auto: the recipe's."""
     trivial_augment: Switch = "auto"
     """One random operation of TrivialAugment a picture; auto: the recipe's."""
+    turn: Switch = "auto"
+    """Turn pictures by quarters, for things that have no way up; auto: the recipe's."""
     erasing: float | None = None
     """Share of pictures of which a rectangle is erased; auto: the recipe's."""
     mixup: float | None = None
@@ -67,8 +90,12 @@ class Settings:
     """auto, cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"
     """Arithmetic; auto: bf16 where the hardware computes it fast, else fp32."""
+    compile: Switch = "off"
+    """Compile the network first, which takes a minute; needs a C++ compiler on a CPU; auto: on CUDA."""
     checkpoint_minutes: float = 5.0
     """Minutes between the checkpoints saved within an epoch; one is saved after each epoch in any case."""
+    track: tuple[TrackerName, ...] = ()
+    """Where to report epochs to, beside metrics.jsonl: tensorboard, wandb, mlflow; each is an extra to install."""
 
     def __post_init__(self) -> None:
         for name, choice, known in (
@@ -76,6 +103,10 @@ class Settings:
             ("variant", self.variant, VARIANTS),
             ("flip", self.flip, get_args(Switch)),
             ("trivial_augment", self.trivial_augment, get_args(Switch)),
+            ("turn", self.turn, get_args(Switch)),
+            ("compile", self.compile, get_args(Switch)),
+            ("balance", self.balance, get_args(Balance)),
+            *(("tracker", each, get_args(TrackerName)) for each in self.track),
             ("crop", self.crop, (None, *get_args(Crop))),
             ("resize", self.resize, get_args(Resize)),
             ("precision", self.precision, get_args(Precision)),
@@ -88,6 +119,11 @@ class Settings:
             raise SettingsError(f"in_channels is {self.in_channels}; pictures have 3, or 1 for their luminance")
         if self.max_pixels < 1:
             raise SettingsError(f"max_pixels is {self.max_pixels}; it must be at least 1")
+        for name in ("accumulate", "patience"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise SettingsError(f"{name} is {value}; it must be at least 1")
+        if self.freeze is not None and self.init is None:
+            raise SettingsError(f"freeze is {self.freeze!r}, but untrained layers would never learn; give --init too")
         if not self.checkpoint_minutes > 0:
             raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
         self.seconds()
@@ -106,12 +142,23 @@ class Settings:
             "crop": self.crop,
             "colour_shift": self.colour_shift,
             "trivial_augment": _BY_SWITCH[self.trivial_augment],
+            "turn": _BY_SWITCH[self.turn],
             "erasing": self.erasing,
             "mixup": self.mixup,
             "cutmix": self.cutmix,
         }
         recipe = RECIPES[self.recipe]
-        return change(recipe, epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, augmentation=augmentation)
+        return change(
+            recipe,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            augmentation=augmentation,
+            epochs=self.epochs,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            clip_norm=self.clip_norm,
+            ema=self.ema,
+        )
 
     def n_epochs(self) -> int:
         """Return the number of epochs at most."""
@@ -134,7 +181,7 @@ class Settings:
         for key in saved:
             if key not in known:
                 raise SettingsError(f"unknown setting {key!r}{nearest(key, known)}")
-        return cls(**saved)
+        return cls(**{**saved, "track": tuple(saved.get("track", ()))})
 
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -1,0 +1,165 @@
+"""Several processes that train one network: what they tell one another.
+
+``torchrun`` starts them and says to each, in the environment, who it is. Each computes its part of every batch; the
+gradients are averaged, batch norm sees the whole batch, and what depends on the clock or a signal is agreed upon. With
+one process all of this costs nothing.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from alexnet.data.batches import Shard
+from alexnet.errors import SettingsError
+
+T = TypeVar("T")
+# Others wait while one prepares the pictures, which may take hours; torchrun ends them all if one dies meanwhile.
+PATIENCE = timedelta(hours=12)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that train together, and which of them this is.
+
+    Attributes:
+        rank: this process's number, from 0.
+        n_ranks: how many there are.
+        local_rank: its number on its own machine, which is also that of its GPU.
+    """
+
+    rank: int = 0
+    n_ranks: int = 1
+    local_rank: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    @property
+    def shard(self) -> Shard:
+        """This process's part of every batch."""
+        return Shard(self.rank, self.n_ranks)
+
+    def total(self, *numbers: float) -> tuple[float, ...]:
+        """Return sums over all processes, the same to the bit in each."""
+        if self.n_ranks == 1:
+            return numbers
+        sums = torch.tensor(numbers, dtype=torch.float64)
+        dist.all_reduce(sums)
+        return tuple(sums.tolist())
+
+    def led(self, value: T) -> T:
+        """Return the leading process's value."""
+        if self.n_ranks == 1:
+            return value
+        box: list[Any] = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]  # type: ignore[no-any-return]
+
+    def gathered(self, value: T) -> list[T]:
+        """Return every process's value, by rank."""
+        if self.n_ranks == 1:
+            return [value]
+        values: list[Any] = [None] * self.n_ranks
+        dist.all_gather_object(values, value)
+        return values
+
+    @contextmanager
+    def one_at_first(self) -> Iterator[None]:
+        """Let the first process of each machine do something before the others, who then find it done."""
+        if self.n_ranks > 1 and self.local_rank:
+            dist.barrier()
+        yield
+        if self.n_ranks > 1 and not self.local_rank:
+            dist.barrier()
+
+
+def is_launched() -> bool:
+    """Return whether ``torchrun`` has started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def join(device: torch.device) -> Group:
+    """Meet the other processes that ``torchrun`` has started; alone, return at once.
+
+    Raises:
+        SettingsError: they cannot work together on this device.
+    """
+    if not is_launched():
+        return Group()
+    if device.type not in ("cpu", "cuda"):
+        raise SettingsError(f"several processes cannot train on {device.type}; use --device cpu or cuda")
+    if not dist.is_initialized():
+        # What is said about clocks and signals stays off the GPU.
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+    return Group(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def leave() -> None:
+    """Part from the other processes."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def share(model: nn.Module, group: Group, device: torch.device) -> nn.Module:
+    """Return a network whose gradients are averaged over all processes; batch norm is synchronised in place."""
+    if group.n_ranks == 1:
+        return model
+    _synchronise(model, device)
+    return nn.parallel.DistributedDataParallel(
+        model,
+        device_ids=[device.index] if device.type == "cuda" else None,
+        # Batch norm's own sums are the same everywhere already.
+        broadcast_buffers=False,
+        gradient_as_bucket_view=True,
+    )
+
+
+def _synchronise(model: nn.Module, device: torch.device) -> None:
+    """Make every batch norm see the whole batch. torch's own way of it exists on GPUs only."""
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SyncBatchNorm2d
+
+
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm over the parts of a batch that several processes hold, on a CPU."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return ``(N, C, H, W)`` normalised by the mean and variance of all processes' pictures, while training."""
+        if not self.training:
+            return super().forward(inputs)
+        from torch.distributed.nn.functional import all_reduce
+
+        maps = inputs.float()
+        count = torch.tensor([maps.numel() / maps.shape[1]])
+        first = torch.cat((maps.sum((0, 2, 3)), count))
+        sums: Tensor = all_reduce(first)  # type: ignore[no-untyped-call]
+        n = sums[-1].detach()
+        mean = sums[:-1] / n
+        # In two passes: the square of the mean from the mean of the squares would lose what float32 has to tell.
+        centred = maps - mean[:, None, None]
+        variance: Tensor = all_reduce(centred.square().sum((0, 2, 3))) / n  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.momentum is not None
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+            assert self.num_batches_tracked is not None
+            self.num_batches_tracked.add_(1)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        normal: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        return normal.to(inputs.dtype).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,141 @@
+"""Where epochs are reported to, beside ``metrics.jsonl``: each tracker consumes the reports of ``fit_steps``."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from alexnet.errors import SettingsError
+from alexnet.training.reports import EpochReport, Report
+from alexnet.training.settings import TrackerName
+from alexnet.whole import write_whole
+
+# What must be importable for each, and the extra that brings it.
+_PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
+# Under which a tracker's own name of the run is kept, so that a resumed run goes on in the same place.
+_IDENTITIES = "trackers.json"
+
+
+class Tracker(Protocol):
+    """Something that is told how training goes."""
+
+    def note(self, report: Report) -> None:
+        """Take in a report; those that say nothing to it are left alone."""
+        ...
+
+    def close(self) -> None:
+        """Hand over what has not been handed over yet."""
+        ...
+
+
+def check_trackers(names: Sequence[TrackerName]) -> None:
+    """Refuse trackers that are not installed, before anything is read.
+
+    Raises:
+        SettingsError: one is not, and which extra to install.
+    """
+    for name in names:
+        if find_spec(_PACKAGES[name]) is None:
+            raise SettingsError(f"--track {name} needs a package that is not here; pip install 'alexnet[{name}]'")
+
+
+def open_trackers(names: Sequence[TrackerName], run: Path, settings: Mapping[str, Any]) -> list[Tracker]:
+    """Open trackers for a run.
+
+    Args:
+        names: which ones.
+        run: the run folder; a tracker that writes files writes them there.
+        settings: what was chosen for the run, reported once.
+    """
+    check_trackers(names)
+    return [_OPEN[name](run, settings) for name in names]
+
+
+def _scalars(report: EpochReport) -> dict[str, float]:
+    """Return an epoch as numbers by name; losses in one group, so that they share a plot."""
+    numbers = asdict(report)
+    names = {"train_loss": "loss/train", "val_loss": "loss/val", "val_top1": "top1/val"}
+    return {names.get(name, name): float(value) for name, value in numbers.items() if name != "epoch"}
+
+
+class _TensorBoard:
+    """Event files in ``RUN/tensorboard``; look at them with ``tensorboard --logdir RUN``."""
+
+    def __init__(self, run: Path, settings: Mapping[str, Any]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(run / "tensorboard")
+        text = json.dumps(dict(settings), indent=2)
+        self._writer.add_text("settings", f"```\n{text}\n```")
+
+    def note(self, report: Report) -> None:
+        if isinstance(report, EpochReport):
+            for name, value in _scalars(report).items():
+                self._writer.add_scalar(name, value, report.epoch)
+            self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Wandb:
+    """A run of Weights & Biases, in the project ``alexnet`` unless WANDB_PROJECT names another."""
+
+    def __init__(self, run: Path, settings: Mapping[str, Any]) -> None:
+        import wandb
+
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "alexnet"),
+            name=run.name,
+            id=_identity(run, "wandb"),
+            resume="allow",
+            config=dict(settings),
+            dir=run,
+        )
+        _keep_identity(run, "wandb", self._run.id)
+
+    def note(self, report: Report) -> None:
+        if isinstance(report, EpochReport):
+            self._run.log(_scalars(report), step=report.epoch)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+class _MLflow:
+    """A run of MLflow, in the experiment ``alexnet`` unless MLFLOW_EXPERIMENT_NAME names another."""
+
+    def __init__(self, run: Path, settings: Mapping[str, Any]) -> None:
+        import mlflow
+
+        mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "alexnet"))
+        before = _identity(run, "mlflow")
+        self._mlflow, self._run = mlflow, mlflow.start_run(run_id=before, run_name=None if before else run.name)
+        if before is None:
+            _keep_identity(run, "mlflow", self._run.info.run_id)
+            chosen = {name: value for name, value in settings.items() if name != "resolved"}
+            mlflow.log_params(chosen)
+
+    def note(self, report: Report) -> None:
+        if isinstance(report, EpochReport):
+            self._mlflow.log_metrics(_scalars(report), step=report.epoch)
+
+    def close(self) -> None:
+        self._mlflow.end_run()
+
+
+_OPEN: dict[TrackerName, Any] = {"tensorboard": _TensorBoard, "wandb": _Wandb, "mlflow": _MLflow}
+
+
+def _identity(run: Path, name: str) -> str | None:
+    file = run / _IDENTITIES
+    return json.loads(file.read_text(encoding="utf-8")).get(name) if file.exists() else None
+
+
+def _keep_identity(run: Path, name: str, identity: str) -> None:
+    file = run / _IDENTITIES
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    write_whole(file, json.dumps({**known, name: identity}) + "\n")

@@ -1,0 +1,82 @@
+"""Honesty while it runs: what the epochs so far say about how training goes, and whether it should go on."""
+
+import math
+from collections.abc import Sequence
+
+from alexnet.training.reports import EpochReport
+
+# An untrained network guesses: its loss is ln(number of classes). One that has not come below 98% of that after this
+# many epochs, or steps where epochs are long, has not begun to learn (pytorch/vision #1998).
+STUCK_SHARE, STUCK_EPOCHS = 0.98, 3
+# The loss on val has risen when the last epochs are all this much above the best of them.
+RISEN_SHARE, RISEN_EPOCHS = 1.15, 5
+# Fewer pictures of a class than this, and a network this large learns them by heart.
+FEW_PICTURES = 20
+
+
+def remarks(history: Sequence[EpochReport], n_classes: int) -> list[str]:
+    """Return what the last epoch gives reason to say, a line each; nothing that an epoch before it has said already."""
+    return [text for speak in (_stuck, _risen) if (text := speak(history, n_classes)) is not None]
+
+
+def _stuck(history: Sequence[EpochReport], n_classes: int) -> str | None:
+    chance = math.log(n_classes)
+    if len(history) != STUCK_EPOCHS or any(
+        min(report.train_loss, report.val_loss) < STUCK_SHARE * chance for report in history
+    ):
+        return None
+    last = history[-1]
+    return (
+        f"after {last.epoch} epochs the loss is still {last.train_loss:.2f}, that of guessing among {n_classes} "
+        f"classes (ln {n_classes} = {chance:.2f}): nothing is being learned; try a learning rate ten times lower than "
+        f"{max(report.lr for report in history):g} (--lr; --find-lr measures one), and look at the labels"
+    )
+
+
+def _risen(history: Sequence[EpochReport], n_classes: int) -> str | None:
+    if not _has_risen(history) or _has_risen(history[:-1]):
+        return None
+    best = min(history, key=lambda report: report.val_loss)
+    return (
+        f"the loss on val was {best.val_loss:.3f} after epoch {best.epoch} and has stayed above "
+        f"{RISEN_SHARE * best.val_loss:.3f} for {RISEN_EPOCHS} epochs: the network learns the training pictures by "
+        "heart; vary them more (--mixup 0.2, --trivial-augment on), add pictures, or stop at the best (--patience)"
+    )
+
+
+def _has_risen(history: Sequence[EpochReport]) -> bool:
+    if len(history) <= RISEN_EPOCHS:
+        return False
+    best = min(report.val_loss for report in history)
+    return all(report.val_loss > RISEN_SHARE * best for report in history[-RISEN_EPOCHS:])
+
+
+def is_out_of_patience(history: Sequence[EpochReport], patience: int | None) -> bool:
+    """Return whether ``patience`` epochs have passed since the one with the lowest loss on ``val``."""
+    if patience is None or not history:
+        return False
+    best = min(range(len(history)), key=lambda i: history[i].val_loss)
+    return len(history) - 1 - best >= patience
+
+
+def is_best(history: Sequence[EpochReport]) -> bool:
+    """Return whether the last epoch has the lowest loss on ``val`` so far."""
+    return bool(history) and all(history[-1].val_loss < report.val_loss for report in history[:-1])
+
+
+def few_pictures(counts: Sequence[int], classes: Sequence[str]) -> str | None:
+    """Return what to say of training pictures that are too few for their classes, if they are.
+
+    Args:
+        counts: training pictures of each class.
+        classes: their names.
+    """
+    few = [(n, label) for n, label in zip(counts, classes, strict=True) if n < FEW_PICTURES]
+    if not few:
+        return None
+    n, label = min(few)
+    which = f"class {label!r} has" if len(few) == 1 else f"{len(few)} classes have fewer than {FEW_PICTURES}, {label!r}"
+    return (
+        f"{which} {n} training pictures: too few to learn from scratch; add pictures, or start from a network that was "
+        "trained on others (--init)"
+    )
