@@ -1,115 +1,268 @@
-"""Training throughput of ``alexnet`` against the usual way, in one run.
+"""Training throughput of ``alexnet``: against the usual way, its own step without the pictures, and the machine.
 
     python -m benchmarks.training DATA [--size 224] [--batch 128] [--steps 8] [--rounds 3]
 
-The usual way: the same network in fp32, contiguous; torchvision's ``ImageFolder``, ``RandomResizedCrop``, flip,
-normalisation; ``DataLoader(num_workers=2)``; ``torch.optim.SGD``. Ours: what ``alexnet train`` runs. Both include the
-pictures: ours come out of the store, theirs are decoded by two workers. DATA is a folder of class folders.
+DATA is a folder of class folders, or of ``train``, ``val`` and ``test`` with those. Four sides, each in a process of
+its own, as it would be for a user; they take turns, and each warms up first:
 
-Each side runs in a process of its own, as it would for a user, and they take turns; each process warms up first. The
-medians over the rounds and their ratio are printed.
+- usual: the default network in fp32, contiguous; torchvision's ``ImageFolder``, ``RandomResizedCrop``, flip and
+  normalisation; a ``DataLoader`` with a worker a core, two at least; ``torch.optim.SGD``.
+- ours: the loop of ``alexnet train`` with the recipe ``modern``, every step at the full size; the store that it takes
+  pictures from has been prepared before. Validation between epochs does not count.
+- in memory: the same steps, averaging included, on one normalised batch that lies on the device.
+- matrix product: what ``torch.matmul`` of large squares reaches in the precision of ours.
+
+Medians over the rounds are printed, and the medians of what follows from each round, with the least and the most:
+ours to usual, ours to in memory, and the step in memory to the matrix product. For that, a step is the multiplications
+and additions of three products for each forward one (forward, and backward to the weights and to the inputs), but two
+for conv1, whose inputs are pictures; what else a step does (norms, pooling, the optimiser) counts as time alone.
 """
 
 import argparse
-import itertools
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.data.augment import vary
-from alexnet.data.batches import examples, training_batches
+from alexnet.data.batches import training_batches
 from alexnet.data.preprocessing import MEAN, STD
+from alexnet.data.source import Source
 from alexnet.data.sources import open_source
 from alexnet.data.split import split
-from alexnet.data.store import prepare
+from alexnet.data.store import Store, prepare, store_size
+from alexnet.network.architecture import resolve, trace
 from alexnet.network.model import AlexNet
-from alexnet.training.loop import make_optimizer, take_step
-from alexnet.training.recipe import MODERN
-from alexnet.training.runtime import detect, keep_memory
+from alexnet.training.assembly import assemble
+from alexnet.training.average import STEPS_BETWEEN
+from alexnet.training.loop import fit_steps
+from alexnet.training.reports import StepReport
+from alexnet.training.runtime import Runtime, detect
+from alexnet.training.settings import Settings
+from alexnet.training.state import Training
 
 N_WARM_UP = 2
+N_WORKERS = max(2, os.cpu_count() or 2)
+PRODUCT_SIDES, LONG_ENOUGH = (2048, 4096, 8192, 16384), 0.25
+PAPER_PICTURES = 90 * 1_280_000
 
 
-def usual_batches(data: Path, size: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield normalised pictures and labels without end, the way tutorials do."""
+def usual_loader(data: Path, size: int, batch: int) -> Any:
+    """Return a loader of normalised training pictures and labels, the way tutorials make it; full batches only."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
     steps = [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
-    transform = transforms.Compose([*steps, transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
+    transform = transforms.Compose([*steps, transforms.Normalize(MEAN, STD)])
     train = data / "train"
     folder = datasets.ImageFolder(str(train if train.is_dir() else data), transform)
-    loader = DataLoader(folder, batch, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
-    for _ in itertools.count():
-        yield from loader
+    return DataLoader(
+        folder,
+        batch,
+        shuffle=True,
+        num_workers=N_WORKERS,
+        drop_last=True,
+        persistent_workers=True,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def usual_network(n_classes: int, device: torch.device) -> tuple[AlexNet, torch.optim.SGD]:
+    """Return the default network as torch initialises it, and torchvision's reference optimiser for AlexNet."""
+    model = AlexNet(n_classes=n_classes).to(device)
+    return model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+
+
+def usual_step(model: AlexNet, optimizer: torch.optim.Optimizer, pictures: Tensor, labels: Tensor) -> None:
+    """Learn from one batch of the loader, the way tutorials do."""
+    device = next(model.parameters()).device
+    pictures, labels = pictures.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+    loss = F.cross_entropy(model(pictures), labels)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def synchronise() -> None:
+    """Wait for all that the device has been asked to do, before a clock is read."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
 
 
 def usual(data: Path, size: int, batch: int, n_steps: int) -> float:
     """Return pictures a second of a plain training loop."""
-    model = AlexNet(n_classes=len(open_source(data).classes))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
 
-    def step(pictures: Tensor, labels: Tensor) -> None:
-        loss = F.cross_entropy(model(pictures), labels)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    def steps() -> Iterator[bool]:
+        model, optimizer = usual_network(len(open_source(data).classes), detect().device)
+        loader = usual_loader(data, size, batch)
+        while True:
+            for pictures, labels in loader:
+                usual_step(model, optimizer, pictures, labels)
+                yield True
 
-    return _timed(usual_batches(data, size, batch), step, batch, n_steps)
+    return _rate(steps(), batch, n_steps)
 
 
 def ours(data: Path, size: int, batch: int, n_steps: int) -> float:
-    """Return pictures a second of the same steps as ``alexnet train`` takes them."""
-    source = open_source(data)
-    store = prepare(source)
-    source = split(source, store, seed=0)
-    train = examples(store, source, "train", source.classes)
+    """Return pictures a second of the very loop that ``alexnet train`` runs."""
+    reports = fit_steps(_training(data, size, batch, n_steps))
+    return _rate((isinstance(report, StepReport) for report in reports), batch, n_steps)
+
+
+def in_memory(data: Path, size: int, batch: int, n_steps: int) -> float:
+    """Return pictures a second of the same steps on one batch, always the same."""
+
+    def steps() -> Iterator[bool]:
+        training = _training(data, size, batch, n_steps)
+        pictures, targets = _one_batch(training, size, batch)
+        training.step.network.train()
+        for number in range(1, N_WARM_UP + n_steps + 1):
+            training.step.take(pictures, targets, seed=number).item()
+            if training.average is not None and number % STEPS_BETWEEN == 0:
+                training.average.update(training.model, number - STEPS_BETWEEN, number)
+            yield True
+
+    return _rate(steps(), batch, n_steps)
+
+
+def matrix_product(data: Path, size: int, batch: int, n_steps: int) -> float:
+    """Return the operations a second of multiplying squares, large enough for the machine to be at its best."""
     runtime = detect()
-    if runtime.device.type == "cpu":
-        keep_memory()
-    model = AlexNet(n_classes=len(source.classes))
-    runtime.place(model)
-    optimizer = make_optimizer(model, MODERN, runtime)
-    n_classes, how = len(source.classes), MODERN.augmentation
-
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        n_full = len(train) // batch
-        for epoch in itertools.count():
-            yield from training_batches(
-                train, batch_size=batch, size=size, augmentation=how, seed=0, epoch=epoch, stop=n_full
-            )
-
-    def step(pictures: Tensor, labels: Tensor) -> None:
-        pictures, labels = runtime.move(pictures), runtime.move(labels)
-        with runtime.autocast():
-            pictures, targets = vary(pictures, labels, how, n_classes=n_classes, colours=None, mean=MEAN, std=STD)
-        take_step(model, optimizer, runtime, pictures, targets, MODERN.label_smoothing)
-
-    return _timed(batches(), step, batch, n_steps)
+    dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
+    rates = []
+    for side in PRODUCT_SIDES:
+        a, b = (torch.randn(side, side, device=runtime.device, dtype=dtype) for _ in range(2))
+        seconds = []
+        for _ in range(2 + 5):
+            synchronise()
+            began = time.perf_counter()
+            torch.matmul(a, b)
+            synchronise()
+            seconds.append(time.perf_counter() - began)
+        best = min(seconds[2:])
+        rates.append(2 * side**3 / best)
+        if best > LONG_ENOUGH:
+            break
+    return max(rates)
 
 
-def _timed(
-    batches: Iterator[tuple[Tensor, Tensor]], step: Callable[[Tensor, Tensor], None], batch: int, n_steps: int
-) -> float:
-    for pictures, labels in itertools.islice(batches, N_WARM_UP):
-        step(pictures, labels)
+Side = Callable[[Path, int, int, int], float]
+SIDES: dict[str, Side] = {
+    "usual": usual,
+    "ours": ours,
+    "in memory": in_memory,
+    "matrix product": matrix_product,
+}
+
+
+def flops(size: int, n_classes: int) -> int:
+    """Return the multiplications and additions of a training step, for one picture."""
+    net = resolve(n_classes=n_classes, image_size=size)
+    return 2 * (3 * net.n_mult_adds - trace(net)[0].n_mult_adds)
+
+
+def _pictures(data: Path, size: int) -> tuple[Source, Store]:
+    source = open_source(data)
+    store = prepare(source, store_size(size))
+    return split(source, store, seed=0), store
+
+
+def _training(data: Path, size: int, batch: int, n_steps: int) -> Training:
+    """Return what ``alexnet train`` would train, planned for steps that are all alike: at one size, of full batches."""
+    source, store = _pictures(data, size)
+    training = assemble(source, store, Settings(image_size=size, batch_size=batch), detect())
+    n_full = len(training.train) // batch
+    training.plan = replace(
+        training.plan,
+        recipe=replace(training.plan.recipe, sizes=()),
+        n_examples=n_full * batch,
+        n_epochs=(N_WARM_UP + n_steps) // n_full + 1,
+    )
+    return training
+
+
+def _one_batch(training: Training, size: int, batch: int) -> tuple[Tensor, Tensor]:
+    """Return a batch as the network takes it, on the device."""
+    how, runtime = training.plan.recipe.augmentation, training.runtime
+    batches = training_batches(
+        training.train, batch_size=batch, size=size, augmentation=how, seed=0, epoch=0, stop=1, on_device=runtime.crops
+    )
+    n_classes, mean, std = len(training.classes), training.mean, training.std
+    with runtime.autocast():
+        moved = runtime.move_batch(next(batches))
+        return vary(moved, how, seed=0, n_classes=n_classes, colours=training.colours, mean=mean, std=std)
+
+
+def _rate(events: Iterable[bool], batch: int, n_steps: int) -> float:
+    """Return pictures a second: True is a step that has just been taken, False something whose time does not count."""
+    seconds: list[float] = []
     began = time.perf_counter()
-    for pictures, labels in itertools.islice(batches, n_steps):
-        step(pictures, labels)
-    return n_steps * batch / (time.perf_counter() - began)
+    for is_step in events:
+        synchronise()
+        now = time.perf_counter()
+        if is_step:
+            seconds.append(now - began)
+        began = now
+        if len(seconds) == N_WARM_UP + n_steps:
+            break
+    return batch * n_steps / sum(seconds[N_WARM_UP:])
 
 
-SIDES = {"usual": usual, "ours": ours}
+def describe(runtime: Runtime) -> str:
+    """Return versions and machine, for the head of a table."""
+    device = torch.cuda.get_device_name(runtime.device) if runtime.device.type == "cuda" else str(runtime.device)
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"torch {torch.__version__}, {capability}, {os.cpu_count()} cores, {device}, {runtime.precision}"
+
+
+def compare(rounds: int) -> dict[str, list[float]]:
+    """Run all sides in turns, each in a process of its own; return what each measured."""
+    figures: dict[str, list[float]] = {name: [] for name in SIDES}
+    for number in range(1, rounds + 1):
+        for name, list_ in figures.items():
+            command = [sys.executable, "-m", "benchmarks.training", *sys.argv[1:], "--side", name]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            list_.append(float(json.loads(done.stdout.splitlines()[-1])))
+        print(f"round {number}: {_line({name: list_[-1] for name, list_ in figures.items()})}", flush=True)
+    return figures
+
+
+def _line(figures: dict[str, float]) -> str:
+    *rates, product = figures.items()
+    return ", ".join(f"{name} {rate:.1f}" for name, rate in rates) + f"; {product[0]} {product[1] / 1e9:.0f} GFLOP/s"
+
+
+def _range(values: list[float], form: str) -> str:
+    return f"from {min(values):{form}} to {max(values):{form}}"
+
+
+def report(figures: dict[str, list[float]], flops_a_picture: int, *, is_cuda: bool) -> None:
+    """Print the medians and what follows from them."""
+    medians = {name: statistics.median(list_) for name, list_ in figures.items()}
+    usual, ours, memory, product = (figures[name] for name in SIDES)
+    ratios = [a / b for a, b in zip(ours, usual, strict=True)]
+    data = [a / b for a, b in zip(ours, memory, strict=True)]
+    shares = [rate * flops_a_picture / most for rate, most in zip(memory, product, strict=True)]
+    print(f"median:  {_line(medians)}")
+    print(f"ratio:   {statistics.median(ratios):.2f} ({_range(ratios, '.2f')})")
+    print(f"data:    ours is {statistics.median(data):.1%} of the step in memory ({_range(data, '.1%')})")
+    print(
+        f"step:    {medians['in memory'] * flops_a_picture / 1e9:.0f} GFLOP/s, {statistics.median(shares):.1%} of the "
+        f"matrix product's {medians['matrix product'] / 1e9:.0f} GFLOP/s ({_range(shares, '.1%')})"
+    )
+    if is_cuda:
+        hours = PAPER_PICTURES / medians["ours"] / 3600
+        print(f"paper:   90 epochs of 1.28 million pictures take {hours:.1f} hours at the rate of ours")
 
 
 def main() -> None:
@@ -126,23 +279,15 @@ def main() -> None:
         print(json.dumps(SIDES[chosen.side](chosen.data, chosen.size, chosen.batch, chosen.steps)))
         return
 
-    source = open_source(chosen.data)
-    n_train = len(split(source, prepare(source), seed=0).in_split("train"))
+    source, _ = _pictures(chosen.data, chosen.size)
+    n_train = len(source.in_split("train"))
     if n_train < chosen.batch:
         parser.error(f"{chosen.data} has {n_train} training pictures, fewer than a batch of {chosen.batch}")
-    print(f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores, {detect()}")
-    print(f"{chosen.size} px, batch {chosen.batch}, {chosen.steps} steps a round; pictures a second:")
-    figures: dict[str, list[float]] = {name: [] for name in SIDES}
-    for number in range(1, chosen.rounds + 1):
-        for name, list_ in figures.items():
-            command = [sys.executable, "-m", "benchmarks.training", *sys.argv[1:], "--side", name]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            list_.append(float(json.loads(done.stdout.splitlines()[-1])))
-        print(f"round {number}: usual {figures['usual'][-1]:.1f}, ours {figures['ours'][-1]:.1f}", flush=True)
-    medians = {name: statistics.median(list_) for name, list_ in figures.items()}
-    ratios = [ours / usual for usual, ours in zip(figures["usual"], figures["ours"], strict=True)]
-    print(f"median:  usual {medians['usual']:.1f}, ours {medians['ours']:.1f}")
-    print(f"ratio:   {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+    runtime = detect()
+    print(describe(runtime))
+    print(f"{chosen.size} px, batch {chosen.batch}, {chosen.steps} steps a round; pictures a second:", flush=True)
+    figures = compare(chosen.rounds)
+    report(figures, flops(chosen.size, len(source.classes)), is_cuda=runtime.device.type == "cuda")
 
 
 if __name__ == "__main__":

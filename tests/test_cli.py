@@ -111,7 +111,9 @@ def test_the_options_of_train_are_these(capsys) -> None:
         "--help", "--out", "--resume", "--recipe", "--variant", "--epochs", "--time-limit", "--image-size",
         "--batch-size", "--lr", "--flip", "--seed", "--device", "--precision", "--checkpoint-minutes",
         "--in-channels", "--resize", "--max-pixels", "--data-dir",
-        "--crop", "--colour-shift", "--trivial-augment", "--erasing", "--mixup", "--cutmix",
+        "--crop", "--colour-shift", "--trivial-augment", "--turn", "--erasing", "--mixup", "--cutmix",
+        "--settings", "--find-lr", "--accumulate", "--weight-decay", "--label-smoothing", "--clip-norm", "--ema",
+        "--balance", "--patience", "--init", "--freeze", "--compile", "--track",
     }  # fmt: skip
 
 

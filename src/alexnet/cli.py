@@ -1,5 +1,6 @@
 """The command line: which command, which options, and how it ends. ``commands`` has the commands themselves."""
 
+import argparse
 import contextlib
 import functools
 import inspect
@@ -16,6 +17,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from alexnet.commands import COMMANDS
 from alexnet.errors import AlexNetError, nearest
+from alexnet.training.settings import load_settings
 from alexnet.usage import UsageError, one_line
 
 DESCRIPTION = """Build, train, judge and use AlexNet image classifiers.
@@ -68,13 +70,14 @@ def run(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}; see alexnet --help")
 
+    defaults, rest = _saved_defaults(rest) if name == "train" else ({}, rest)
     said = io.StringIO()
     registry = ConstructorRegistry()
     registry.primitive_rule(_auto)
     wants_help = bool({"-h", "--help"} & set(rest))
     try:
         with registry, contextlib.redirect_stderr(said), contextlib.nullcontext() if wants_help else _very_wide():
-            command = tyro.cli(_deferred(COMMANDS[name]), prog=f"alexnet {name}", args=rest)
+            command = tyro.cli(_deferred(COMMANDS[name], defaults), prog=f"alexnet {name}", args=rest)
     except SystemExit as stop:
         if stop.code in (None, 0):
             return 0
@@ -90,8 +93,31 @@ def _help() -> str:
     return f"usage: alexnet COMMAND ...\n\n{DESCRIPTION}\n\ncommands:\n{commands}\n\nalexnet COMMAND --help says more."
 
 
-def _deferred(function: Any) -> Any:
-    """Return a function that tyro reads like ``function``, but that only notes the arguments: parsing ends first."""
+def _saved_defaults(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Read the file that ``--settings`` names: what it says are the defaults, so that other options go before it.
+
+    Returns:
+        The defaults, and the arguments without that option.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--settings")
+    try:
+        found, rest = early.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        raise UsageError("--settings needs FILE; see alexnet train --help") from None
+    if found.settings is None:
+        return {}, rest
+    data, settings = load_settings(found.settings)
+    return {"settings": settings, **({} if data is None else {"data": data})}, rest
+
+
+def _deferred(function: Any, defaults: dict[str, Any]) -> Any:
+    """Return a function that tyro reads like ``function``, but that only notes the arguments: parsing ends first.
+
+    Args:
+        function: a command.
+        defaults: values of its parameters to use where the command line says nothing.
+    """
 
     @functools.wraps(function)
     def note(*args: Any, **kwargs: Any) -> functools.partial[int]:
@@ -99,7 +125,12 @@ def _deferred(function: Any) -> Any:
 
     # tyro would break lines where the docstring does.
     note.__doc__ = re.sub(r"\n {12,}(?=\S)", " ", function.__doc__ or "")
-    note.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    signature = inspect.signature(function)
+    parameters = [
+        parameter.replace(default=defaults.get(name, parameter.default))
+        for name, parameter in signature.parameters.items()
+    ]
+    note.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     del note.__wrapped__  # or tyro would read the docstring of that
     return note
 

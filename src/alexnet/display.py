@@ -65,9 +65,9 @@ def introduce(session: Session) -> None:
         f"{len(training.train)} train, {len(training.val)} val and {n_test} test pictures of "
         f"{len(source.classes)} classes"
     )
-    epochs = (
-        f"{plan.n_epochs} epochs" if plan.deadline is None else f"up to {plan.n_epochs} epochs in the time there is"
-    )
+    epochs = f"{plan.n_epochs} {'epoch' if plan.n_epochs == 1 else 'epochs'}"
+    if plan.deadline is not None:
+        epochs = f"up to {epochs} in the time there is"
     say(
         f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
         f"{runtime.precision} on {runtime.device}{f', {group.n_ranks} processes' if group.n_ranks > 1 else ''}; "

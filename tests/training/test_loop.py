@@ -129,3 +129,12 @@ def test_weight_decay_leaves_norms_and_biases_alone() -> None:
 def test_fp32_can_be_asked_for() -> None:
     (report,) = fit(make_training(device_precision="fp32", n_epochs=1))
     assert report.epoch == 1
+
+
+def test_answers_that_are_no_numbers_stop_the_run_too() -> None:
+    """Here only the averaged weights are spoilt, so that the loss of the steps says nothing of it."""
+    training = make_training()
+    with torch.no_grad():
+        training.kept.fc7.linear.weight.fill_(math.nan)
+    with pytest.raises(RunError, match="val is no longer a number after epoch 1; try a lower learning rate"):
+        list(fit(training))

@@ -1,7 +1,9 @@
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -187,7 +189,7 @@ def test_the_folder_of_named_sets_is_kept_whole(tmp_path, monkeypatch) -> None:
         seen.append(data_dir)
         raise DataError("enough")
 
-    monkeypatch.setattr("alexnet.training.session.open_source", note)
+    monkeypatch.setattr("alexnet.training.assembly.open_source", note)
     with pytest.raises(DataError, match="enough"):
         Session.start("cifar10", "run", replace(QUICK, data_dir="sets"))
     assert seen == [str(tmp_path / "sets")]
@@ -203,3 +205,52 @@ def test_a_run_is_trained_by_one_process_at_a_time(photos, tmp_path) -> None:
         next(Session.resume(tmp_path / "run").reports())
     reports.close()
     next(Session.resume(tmp_path / "run").reports())
+
+
+def test_out_of_patience_it_ends_and_keeps_the_best_epoch(photos, tmp_path, monkeypatch) -> None:
+    """The loss on val is made to rise after the second epoch, so that the second is the best one."""
+    judged = []
+
+    def validate(training, size):
+        judged.append({name: tensor.clone() for name, tensor in training.kept.state_dict().items()})
+        loss = [0.9, 0.5, 0.8, 0.7, 0.6, 0.6][len(judged) - 1]
+        return SimpleNamespace(loss=loss, top1=0.5)
+
+    monkeypatch.setattr("alexnet.training.loop.validate", validate)
+    run = train(photos, out=tmp_path / "run", settings=replace(QUICK, epochs=9, patience=2), verbose=False)
+    assert [line["epoch"] for line in run.metrics()] == [1, 2, 3, 4]
+    kept = load_file(run.model_folder / "model.safetensors")
+    assert all(torch.equal(kept[name], judged[1][name]) for name in kept)
+    config = json.loads((run.model_folder / "config.json").read_text())
+    assert config["provenance"]["epochs"] == 2
+    assert config["provenance"]["val_loss"] == 0.5
+
+
+def test_a_run_killed_before_its_end_by_patience_ends_the_same(photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("alexnet.training.loop.validate", lambda training, size: SimpleNamespace(loss=0.5, top1=0.5))
+    settings = replace(QUICK, epochs=9, patience=1)
+    session = Session.start(photos, tmp_path / "run", settings)
+    for report in session.reports():
+        if isinstance(report, EpochReport) and report.epoch == 2:
+            break  # killed after the checkpoint, before the model was written
+    session.save()
+    resumed = Session.resume(tmp_path / "run")
+    list(resumed.reports())
+    assert [line["epoch"] for line in resumed.run.metrics()] == [1, 2]
+    assert resumed.run.is_finished
+
+
+def test_weights_to_begin_with_are_asked_for_once(trained_run, photos, tmp_path) -> None:
+    shutil.copytree(trained_run / "model", tmp_path / "weights")
+    settings = replace(QUICK, init=str(tmp_path / "weights"), freeze="conv2")
+    whole = train(photos, out=tmp_path / "whole", settings=settings, verbose=False)
+    session = Session.start(photos, tmp_path / "cut", settings)
+    next(iter(session.reports()))
+    shutil.rmtree(tmp_path / "weights")  # a checkpoint has what they were
+    list(Session.resume(tmp_path / "cut").reports())
+    weights, same = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("whole", "cut"))
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+    begun = load_file(trained_run / "model" / "model.safetensors")
+    assert torch.equal(weights["conv2.conv.weight"], begun["conv2.conv.weight"])
+    assert not torch.equal(weights["conv3.conv.weight"], begun["conv3.conv.weight"])
+    assert whole.settings()["resolved"]["loaded"]

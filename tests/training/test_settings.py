@@ -1,9 +1,12 @@
+import json
+from dataclasses import replace
+
 import pytest
 
 from alexnet import Settings
 from alexnet.data.augmentation import Augmentation
 from alexnet.errors import SettingsError
-from alexnet.training.recipes import MODERN
+from alexnet.training.recipes import MODERN, PAPER
 from alexnet.training.settings import parse_duration
 
 
@@ -19,8 +22,10 @@ def test_what_is_no_duration(text) -> None:
 
 
 def test_json_round_trip() -> None:
-    settings = Settings(epochs=3, time_limit="5m", flip="off")
-    assert Settings.from_json(settings.to_json()) == settings
+    settings = Settings(
+        epochs=3, time_limit="5m", flip="off", init="runs/photos", freeze="conv3", track=("tensorboard", "wandb")
+    )
+    assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
     with pytest.raises(SettingsError, match="did you mean 'epochs'"):
         Settings.from_json({"epoch": 3})
 
@@ -42,6 +47,20 @@ def test_json_round_trip() -> None:
         ({"max_pixels": 0}, "max_pixels is 0"),
         ({"erasing": 2.0}, "erasing is 2.0"),
         ({"mixup": -1.0}, "mixup is -1.0"),
+        ({"turn": "left"}, "unknown turn 'left'"),
+        ({"accumulate": 0}, "accumulate is 0; it must be at least 1"),
+        ({"patience": 0}, "patience is 0; it must be at least 1"),
+        ({"freeze": "conv"}, "freeze is 'conv', but untrained layers would never learn; give --init too"),
+        ({"balance": "los"}, "unknown balance 'los'; did you mean 'loss'"),
+        ({"compile": "maybe"}, "unknown compile 'maybe'"),
+        ({"track": ("tensorbord",)}, "unknown tracker 'tensorbord'; did you mean 'tensorboard'"),
+        ({"ema": 1.0}, "ema is 1.0"),
+        ({"clip_norm": -1.0}, "clip_norm is -1.0"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
+        ({"weight_decay": -1.0}, "weight_decay is -1.0"),
+        ({"batch_size": 1}, "batch_size is 1"),
+        ({"lr": 0.0}, "lr is 0.0"),
+        ({"epochs": 0}, "epochs is 0"),
     ],
 )
 def test_what_cannot_work_is_refused_before_any_picture_is_read(bad, message) -> None:
@@ -51,12 +70,30 @@ def test_what_cannot_work_is_refused_before_any_picture_is_read(bad, message) ->
 
 def test_what_is_chosen_goes_into_the_recipe_and_the_rest_stays() -> None:
     chosen = Settings(
-        flip="off", crop="paper", colour_shift=0.1, trivial_augment="on", erasing=0.2, mixup=0.3, cutmix=1
+        flip="off", crop="paper", colour_shift=0.1, trivial_augment="on", turn="on", erasing=0.2, mixup=0.3, cutmix=1
     )
     assert chosen.resolved_recipe().augmentation == Augmentation(
-        flip=False, crop="paper", colour_shift=0.1, trivial_augment=True, erasing=0.2, mixup=0.3, cutmix=1
+        flip=False, crop="paper", colour_shift=0.1, trivial_augment=True, turn=True, erasing=0.2, mixup=0.3, cutmix=1
     )
     assert Settings().resolved_recipe() == MODERN
+    learning = Settings(weight_decay=0.0, label_smoothing=0.0, clip_norm=2.0, ema=0.0, epochs=7, lr=0.1, batch_size=48)
+    assert learning.resolved_recipe() == replace(
+        MODERN, weight_decay=0.0, label_smoothing=0.0, clip_norm=2.0, ema=0.0, epochs=7, lr=0.1, batch_size=48,
+        batch_follows=False,
+    )  # fmt: skip
+
+
+def test_the_learning_rate_that_is_given_is_for_the_batch_that_is_used() -> None:
+    assert Settings(batch_size=128).resolved_recipe().lr == pytest.approx(2 * MODERN.lr)
+    assert Settings(batch_size=128, lr=0.03).resolved_recipe().lr == 0.03
+
+
+def test_published_recipes_can_be_changed_like_any_other() -> None:
+    assert Settings(recipe="paper").resolved_recipe() == PAPER
+    changed = Settings(recipe="paper", batch_size=32, flip="off").resolved_recipe()
+    assert (changed.batch_size, changed.lr) == (32, pytest.approx(0.0025))
+    assert changed.augmentation == replace(PAPER.augmentation, flip=False)
+    assert Settings(recipe="article").n_epochs() == 20
 
 
 def test_only_the_clock_decides_where_only_a_limit_is_given() -> None:

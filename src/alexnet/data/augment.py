@@ -100,8 +100,10 @@ def cut(pictures: Tensor, windows: Windows, size: int) -> Tensor:
     across[torch.from_numpy(windows.mirrored)] = across[torch.from_numpy(windows.mirrored)].flip(1)
     across = across.to(pictures.device, dtype)
     lines = pictures.permute(0, 2, 3, 1).reshape(n, side, side * channels).to(dtype)
-    shorter = (down @ lines).view(n, size, side, channels).transpose(1, 2).reshape(n, side, size * channels)
-    small = (across @ shorter).view(n, size, size, channels).transpose(1, 2)
+    # Not in the network's bfloat16, whose weights would be off by a two-hundredth: a level of 255.
+    with torch.autocast(pictures.device.type, enabled=False):
+        shorter = (down @ lines).view(n, size, side, channels).transpose(1, 2).reshape(n, side, size * channels)
+        small = (across @ shorter).view(n, size, size, channels).transpose(1, 2)
     return small.round().clamp(0, 255).to(torch.uint8).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 

@@ -232,7 +232,7 @@ def _crop(data: Examples, rows: Integers, windows: Windows, size: int, threads: 
 
 
 def _gather(data: Examples, chosen: Integers, threads: ThreadPoolExecutor) -> Tensor:
-    """Return whole pictures of the store, ``(N, C, S, S)``, from the device if it holds them, else to be moved there."""
+    """Return whole pictures of the store, ``(N, C, S, S)``: from the device if it holds them, else to be moved."""
     if data.resident is not None:
         return data.resident[torch.from_numpy(chosen).to(data.resident.device)]
     side = data.pixels.shape[1]

@@ -1,5 +1,7 @@
-"""From prepared pictures and settings to a network ready to train, its picture size chosen for the time there is."""
+"""From pictures and settings to a network ready to train, its picture size chosen for the time there is."""
 
+import hashlib
+import os
 import time
 from dataclasses import replace
 from typing import cast
@@ -10,26 +12,83 @@ from torch import Tensor, nn
 
 from alexnet.data.batches import Examples, examples
 from alexnet.data.preprocessing import centre_and_spread
+from alexnet.data.reading import Track, untracked
 from alexnet.data.source import Source
-from alexnet.data.store import Store
+from alexnet.data.sources import open_source
+from alexnet.data.split import refuse_unlearnable, split
+from alexnet.data.store import Store, prepare, store_size
 from alexnet.errors import DataError, SettingsError
 from alexnet.network.architecture import resolve
 from alexnet.network.model import AlexNet
 from alexnet.training.average import Average
-from alexnet.training.distributed import Group, share
+from alexnet.training.distributed import Group, join, share
 from alexnet.training.initial import freeze, initialise, load_into
 from alexnet.training.optimizer import make_optimizer
 from alexnet.training.plan import Plan
 from alexnet.training.recipe import Recipe
-from alexnet.training.runtime import Runtime, keep_memory
+from alexnet.training.runtime import Runtime, detect, keep_memory
 from alexnet.training.settings import Settings
 from alexnet.training.state import Training
 from alexnet.training.step import Step
 
+# Kept back of a time limit for validating, saving and a machine that slows down in the last epoch.
+RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
 # Picture sizes to fall back to where time is short, and how many epochs must fit for one to be chosen: fewer passes
 # over larger pictures learn less. Sets of pictures smaller than the last gain nothing from being blown up further.
 SMALLER_SIZES = (192, 160, 128)
 ENOUGH_EPOCHS = 20
+
+
+def get_ready(
+    data: str | os.PathLike[str], settings: Settings, *, began: float, track: Track = untracked
+) -> tuple[Source, Store, Training]:
+    """Open, prepare and split the pictures, and build a network for them; nothing is written but prepared pictures.
+
+    Args:
+        data: what ``open_source`` takes.
+        settings: how to train.
+        began: when the time limit began to count, on ``time.monotonic``'s clock.
+        track: shows how preparing goes.
+
+    Raises:
+        DataError: the data is missing, empty or of one class.
+        SettingsError: the settings do not fit the data or the machine.
+    """
+    runtime = detect(settings.device, settings.precision)
+    group = join(runtime.device)
+    source = open_source(data, settings.data_dir)
+    refuse_unlearnable(source)
+    image_size = settings.image_size or settings.resolved_recipe().image_size
+    with group.one_at_first():
+        store = prepare_for(source, settings, store_size(image_size), track=track)
+    source = split(source, store, settings.seed)
+    _refuse_different(source, store, group)
+    training = assemble(source, store, settings, runtime, group=group, deadline=deadline_of(settings, began))
+    return source, store, training
+
+
+def prepare_for(source: Source, settings: Settings, size: int, *, exact: bool = False, track: Track) -> Store:
+    """Prepare pictures at a size, the way the settings ask for."""
+    resize, max_pixels = settings.resize, settings.max_pixels
+    return prepare(source, size, resize=resize, exact=exact, max_pixels=max_pixels, track=track)
+
+
+def deadline_of(settings: Settings, began: float) -> float | None:
+    """Return when training must have ended, on ``time.monotonic``'s clock, if the time is limited at all."""
+    limit = settings.seconds()
+    if limit is None:
+        return None
+    return began + limit - max(RESERVE_SECONDS, RESERVE_SHARE * limit)
+
+
+def _refuse_different(source: Source, store: Store, group: Group) -> None:
+    """Refuse to train on pictures that are not the same for all processes."""
+    lines = "\n".join(f"{each.path}\t{each.label}\t{each.split}" for each in source.pictures)
+    digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    theirs = group.gathered((store.fingerprint, digest))
+    if len(set(theirs)) > 1:
+        rank = next(rank for rank, each in enumerate(theirs) if each != theirs[0])
+        raise DataError(f"process {rank} sees other pictures in {source.name!r} than process 0; copy the same to all")
 
 
 def assemble(
@@ -140,6 +199,9 @@ def _step(
     loaded: frozenset[str] | None,
 ) -> Step:
     compiles = settings.compile == "on" or (settings.compile == "auto" and runtime.device.type == "cuda")
+    if compiles:
+        # A batch's place in the whole one is a number that changes; as a constant, all is compiled anew for each.
+        torch._dynamo.config.allow_unspec_int_on_nn_module = True
     weights = _class_weights(train) if settings.balance == "loss" else None
     return Step(
         network=cast(nn.Module, torch.compile(network)) if compiles else network,

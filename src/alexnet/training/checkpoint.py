@@ -38,7 +38,7 @@ def save_checkpoint(parent: Path, training: Training, seconds: float) -> None:
             save_tensors(training.average.model.state_dict(), unfinished / "average.safetensors")
         save_tensors(_momentum(training.model, training.step.optimizer), unfinished / "optimizer.safetensors")
         (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    for old in _checkpoints(parent)[:-N_KEPT]:
+    for old in list_checkpoints(parent)[:-N_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -50,7 +50,7 @@ def load_checkpoint(parent: Path, training: Training) -> float:
     Raises:
         RunError: the checkpoint is damaged.
     """
-    checkpoints = _checkpoints(parent)
+    checkpoints = list_checkpoints(parent)
     if not checkpoints:
         return 0.0
     newest = checkpoints[-1]
@@ -104,7 +104,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _checkpoints(parent: Path) -> list[Path]:
+def list_checkpoints(parent: Path) -> list[Path]:
+    """Return the checkpoints there are, oldest first."""
     return sorted(path for path in parent.glob("[0-9]*-[0-9]*") if path.is_dir())
 
 

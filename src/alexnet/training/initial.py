@@ -104,19 +104,31 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError) as error:
-        raise ArtifactError(f"cannot read the weights in {str(path)!r}: {error}") from error
-    except Exception as error:  # pickle's own, of many kinds: what is not tensors is never executed
-        raise ArtifactError(f"{str(path)!r} holds more than tensors, which is refused: {error}") from error
+        reason = (str(error) or "it ends too early").splitlines()[0]
+        raise ArtifactError(f"cannot read the weights in {str(path)!r}: {reason}") from error
+    except Exception as error:  # pickle's own, of many kinds, which advise to execute what is not tensors: we never do
+        raise ArtifactError(
+            f"{str(path)!r} holds more than tensors, or is damaged, and is not read; save model.state_dict() instead"
+        ) from error
     for wrapped in ("state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(wrapped), dict):
             found = found[wrapped]
     if not isinstance(found, dict) or not all(isinstance(each, Tensor) for each in found.values()):
         raise ArtifactError(f"{str(path)!r} holds no tensors by name; save model.state_dict()")
-    return found
+    return {_own_name(name): tensor for name, tensor in found.items()}
+
+
+def _own_name(name: str) -> str:
+    """Return the name that a tensor had before its network was compiled, or shared between processes."""
+    for wrapper in ("module.", "_orig_mod.", "module."):
+        name = name.removeprefix(wrapper)
+    return name
 
 
 def _described(tensors: dict[str, Tensor]) -> str:
-    return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in list(tensors.items())[:2])
+    # Weights say what a network is; a safetensors file would begin with the counters of batch norm.
+    weights = [(name, tensor) for name, tensor in tensors.items() if tensor.ndim > 1] or list(tensors.items())
+    return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in weights[:2]) or "nothing"
 
 
 def _layers(names: tuple[str, ...]) -> str:

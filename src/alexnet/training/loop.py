@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alexnet.data.augment import Batch, vary
 from alexnet.data.batches import evaluation_batches, order_of, training_batches
@@ -45,6 +45,9 @@ def fit_steps(training: Training) -> Iterator[Report]:
     # A run that was stopped after its very last step has all progress, but an epoch still to be finished.
     while (position := training.position).progress < 1 or position.leg is not None:
         if position.leg is None:
+            if is_out_of_patience(training.history, training.patience):
+                yield Remark(f"no better on val for {training.patience} epochs: training ends here")
+                return
             # Of the clock, the leading process's is the one that counts.
             position.leg = training.group.led(training.plan.next_leg(position.progress, position.epoch))
         yield from _steps(training, position.leg)
@@ -54,9 +57,6 @@ def fit_steps(training: Training) -> Iterator[Report]:
         report = _finish_epoch(training, position.leg)
         yield report
         yield from map(Remark, remarks(training.history, len(training.classes)))
-        if training.position.progress < 1 and is_out_of_patience(training.history, training.patience):
-            yield Remark(f"no better on val for {training.patience} epochs: training ends here")
-            return
         # Validation, and what the caller did with the report: saving takes its time too.
         training.plan.pace.overhead = time.perf_counter() - ended
 
@@ -64,15 +64,12 @@ def fit_steps(training: Training) -> Iterator[Report]:
 def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
     """Take the steps of an epoch that are left."""
     position, plan = training.position, training.plan
-    _learn_mode(training)
+    learn_mode(training)
     began = time.perf_counter()
-    for batch in _batches(training, leg):
+    for batch in batches(training, leg):
         position.lr = plan.recipe.lr_at(leg.progress(position.step))
         set_lr(training.step.optimizer, position.lr)
-        pictures, targets = _vary(training, batch)
-        own = training.step.take(
-            pictures, targets, seed=training.step_seed(_DROPOUT), first=batch.own.start, n_all=batch.n_all
-        )
+        own = learn(training, batch)
         # One exchange a step: what all have lost, and whether the clock or somebody says that this was the last one.
         is_late = training.group.leads and plan.is_late()
         loss_sum, n_late, n_stop = training.group.total(own.item(), is_late, training.stop.signal is not None)
@@ -103,7 +100,8 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
             break
 
 
-def _batches(training: Training, leg: Leg) -> Iterator[Batch]:
+def batches(training: Training, leg: Leg) -> Iterator[Batch]:
+    """Yield the batches of an epoch that are left, from where ``training.position`` stands."""
     return training_batches(
         training.train,
         batch_size=training.plan.recipe.batch_size,
@@ -119,11 +117,21 @@ def _batches(training: Training, leg: Leg) -> Iterator[Batch]:
     )
 
 
-def _learn_mode(training: Training) -> None:
-    """Turn dropout and batch norm on, except in layers that do not learn: those keep what they have counted."""
+def learn_mode(training: Training) -> None:
+    """Turn dropout and batch norm on; in layers that do not learn, batch norm keeps what it has counted."""
     training.step.network.train()
     for name in training.frozen:
-        training.model.get_submodule(name).eval()
+        for module in training.model.get_submodule(name).modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
+def learn(training: Training, batch: Batch) -> Tensor:
+    """Take one step; return the loss in nats, summed over this process's part of the batch."""
+    pictures, targets = _vary(training, batch)
+    return training.step.take(
+        pictures, targets, seed=training.step_seed(_DROPOUT), first=batch.own.start, n_all=batch.n_all
+    )
 
 
 def _vary(training: Training, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -184,7 +192,11 @@ def _finish_epoch(training: Training, leg: Leg) -> EpochReport:
 
 
 def validate(training: Training, size: int) -> Evaluation:
-    """Score the network that is kept on ``val`` at a picture size. Every picture is judged once, by one process."""
+    """Score the network that is kept on ``val`` at a picture size. Every picture is judged once, by one process.
+
+    Raises:
+        RunError: what it says is no longer a number.
+    """
     model, runtime = training.kept, training.runtime
     model.eval()
     logits = [np.empty((0, len(training.classes)), dtype=np.float32)]
@@ -193,5 +205,10 @@ def validate(training: Training, size: int) -> Evaluation:
         for pixels in evaluation_batches(part, batch_size=EVALUATION_BATCH, size=size):
             pictures = normalise(runtime.move(to_tensor(pixels)), training.mean, training.std)
             logits.append(model(pictures).float().cpu().numpy())
-    everybodys = training.group.gathered(np.concatenate(logits))
-    return judge(np.concatenate(everybodys), training.val.labels, training.classes)
+    everybodys = np.concatenate(training.group.gathered(np.concatenate(logits)))
+    if not np.isfinite(everybodys).all():
+        raise RunError(
+            f"what the network says of val is no longer a number after epoch {training.position.epoch + 1}; "
+            f"try a lower learning rate than {training.plan.recipe.lr:g}"
+        )
+    return judge(everybodys, training.val.labels, training.classes)

@@ -83,6 +83,9 @@ class Recipe:
             if not all(0 < share < 1 for share in rising) or any(a >= b for a, b in pairwise(rising)):
                 raise SettingsError(f"{name} are at {rising}; they must be shares of training that rise from 0 to 1")
 
+        if (self.milestones and self.schedule != "steps") or (self.warm_up and self.schedule != "linear"):
+            raise SettingsError(f"a {self.schedule} schedule has no use for milestones of steps, or for a warm-up")
+
     def size_at(self, progress: float, final_size: int) -> int:
         """Return the picture size in pixels for a share of training done, in [0, 1]."""
         return min(final_size, next((size for until, size in self.sizes if progress < until), final_size))
@@ -114,7 +117,7 @@ class Recipe:
             return self
         n = largest
         while n > SMALLEST_AUTO_BATCH and n * STEPS_AN_EPOCH > n_examples:
-            n //= 2
+            n = max(SMALLEST_AUTO_BATCH, n // 2)
         return self.for_batches_of(n)
 
 

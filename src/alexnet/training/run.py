@@ -18,7 +18,7 @@ from typing import Any
 from alexnet.data.source import Source
 from alexnet.data.split import Identities, write_splits
 from alexnet.errors import RunError
-from alexnet.training.checkpoint import read_json
+from alexnet.training.checkpoint import list_checkpoints, read_json
 from alexnet.training.reports import EpochReport
 from alexnet.whole import delete_unfinished, lock, whole_folder, write_whole
 
@@ -69,6 +69,11 @@ class Run:
     def is_finished(self) -> bool:
         """Whether training has ended."""
         return (self.model_folder / "config.json").exists()
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is anything to go on from."""
+        return bool(list_checkpoints(self.checkpoints))
 
     @contextmanager
     def held(self) -> Iterator[None]:

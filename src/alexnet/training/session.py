@@ -1,33 +1,28 @@
 """One training session: from what the user asked for to a finished run."""
 
-import hashlib
 import itertools
 import os
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits, refuse_changed, refuse_unlearnable, split
-from alexnet.data.store import Store, prepare, store_size
-from alexnet.errors import DataError, RunError, SettingsError
+from alexnet.data.split import apply_splits, refuse_changed
+from alexnet.data.store import Store
+from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.network.model import AlexNet
-from alexnet.training.assembly import assemble
+from alexnet.training.assembly import assemble, deadline_of, get_ready, prepare_for
 from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
-from alexnet.training.distributed import Group, join
+from alexnet.training.distributed import join
 from alexnet.training.loop import fit_steps
+from alexnet.training.provenance import provenance, settings_json
 from alexnet.training.reports import EpochReport, Remark, Report, StepReport
 from alexnet.training.run import Run, refuse_existing
 from alexnet.training.runtime import detect
@@ -35,9 +30,6 @@ from alexnet.training.settings import Settings
 from alexnet.training.state import Training
 from alexnet.training.trackers import Tracker, check_trackers, open_trackers
 from alexnet.training.watch import is_best
-
-# Kept back of a time limit for validating, saving and a machine that slows down in the last epoch.
-RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
 
 
 @dataclass
@@ -105,19 +97,11 @@ class Session:
         if out is not None:
             refuse_existing(Path(out))
         check_trackers(settings.track)
-        runtime = detect(settings.device, settings.precision)
-        group = join(runtime.device)
-        source = open_source(data, settings.data_dir)
-        refuse_unlearnable(source)
-        image_size = settings.image_size or settings.resolved_recipe().image_size
-        with group.one_at_first():
-            store = _prepare(source, settings, store_size(image_size), track=track)
-        source = split(source, store, settings.seed)
-        _refuse_different(source, store, group)
-        training = assemble(source, store, settings, runtime, group=group, deadline=_deadline(settings, began))
-        folder = group.led(Path(out) if out else _free_folder(source))
+        source, store, training = get_ready(data, settings, began=began, track=track)
+        group = training.group
+        folder = group.led(Path(out) if out else free_folder(source))
         if group.leads:
-            run = Run.create(folder, _settings_json(source, store, settings, training), source, store)
+            run = Run.create(folder, settings_json(source, store, settings, training), source, store)
         else:
             run = Run(folder, here=False)
         session = cls(run, training, source, store, settings, began)
@@ -138,11 +122,10 @@ class Session:
             raise RunError(f"the run {str(folder)!r} has ended; its model is in {str(run.model_folder)!r}")
         saved = run.settings()
         try:
-            chosen = {name: value for name, value in saved.items() if name not in ("data", "resolved")}
-            settings = Settings.from_json(chosen)
-            resolved = saved["resolved"]
+            settings, resolved = Settings.from_json(saved), saved["resolved"]
             image_size, size = int(resolved["image_size"]), int(resolved["store_size"])
-            loaded = None if settings.init is None else frozenset(map(str, resolved["loaded"]))
+            # Killed before its first checkpoint, it begins with the same weights again.
+            loaded = frozenset(map(str, resolved["loaded"])) if run.has_checkpoint else None
             source = apply_splits(open_source(saved["data"], settings.data_dir), run.folder / "splits.csv")
         except (KeyError, TypeError) as error:
             raise RunError(
@@ -151,14 +134,14 @@ class Session:
         runtime = detect(settings.device, settings.precision)
         group = join(runtime.device)
         with group.one_at_first():
-            store = _prepare(source, settings, size, exact=True, track=track)
+            store = prepare_for(source, settings, size, exact=True, track=track)
         refuse_changed(source, store, run.folder / "splits.csv")
-        deadline = _deadline(settings, time.monotonic())
+        deadline = deadline_of(settings, time.monotonic())
         training = assemble(
             source, store, settings, runtime, group=group, image_size=image_size, loaded=loaded, deadline=deadline
         )
         began = time.monotonic() - load_checkpoint(run.checkpoints, training)
-        training.plan.deadline = _deadline(settings, began)
+        training.plan.deadline = deadline_of(settings, began)
         with group.one_at_first():
             if group.leads:
                 run.tidy(training.position.epoch)
@@ -175,31 +158,30 @@ class Session:
             RunError: another process is training this run, or the loss is no longer a number.
         """
         saved = time.monotonic()
-        with self.run.held() if self.training.group.leads else nullcontext():
-            trackers = self._trackers()
-            try:
-                for report in fit_steps(self.training):
-                    self._note(report)
-                    for tracker in trackers:
-                        tracker.note(report)
-                    is_due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
-                    if isinstance(report, EpochReport) or (isinstance(report, StepReport) and is_due):
-                        self.save()
-                        saved = time.monotonic()
-                    yield report
-                if self.training.stop.agreed:
-                    self.save()
-                elif self.training.group.leads:
-                    self._save_model()
-            finally:
+        with self._writing() as trackers:
+            for report in fit_steps(self.training):
+                self._note(report)
                 for tracker in trackers:
-                    tracker.close()
+                    tracker.note(report)
+                is_due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
+                if isinstance(report, EpochReport) or (isinstance(report, StepReport) and is_due):
+                    self.save()
+                    saved = time.monotonic()
+                yield report
+            if self.training.stop.agreed:
+                self.save()
+            elif self.training.group.leads:
+                self._save_model()
 
-    def _trackers(self) -> list[Tracker]:
-        """Open where epochs are reported to; the leading process speaks for all."""
+    @contextmanager
+    def _writing(self) -> Iterator[list[Tracker]]:
+        """Hold the run folder, and open where epochs are reported to; the leading process does so for all."""
         if not self.training.group.leads:
-            return []
-        return open_trackers(self.settings.track, self.run.folder, self.run.settings())
+            yield []
+            return
+        run, n_epochs = self.run, self.training.position.epoch
+        with run.held(), open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:
+            yield trackers
 
     def _note(self, report: Report) -> None:
         """Write an epoch down, and keep its weights if they are the best and will be asked for."""
@@ -222,21 +204,6 @@ class Session:
             kept, weights = history[-1], self.training.kept.state_dict()
         else:
             kept, weights = min(history, key=lambda each: each.val_loss), load_best(self.run.checkpoints)
-        provenance = {
-            "alexnet": version("alexnet"),
-            "torch": torch.__version__,
-            "data": self.source.name,
-            "n_train": len(self.training.train),
-            "n_val": len(self.training.val),
-            "recipe": asdict(self.training.plan.recipe),
-            "seed": self.settings.seed,
-            "precision": self.training.runtime.precision,
-            "epochs": kept.epoch,
-            "val_top1": kept.val_top1,
-            "val_loss": kept.val_loss,
-            "init": self.settings.init,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
         artifact = Artifact(
             folder=self.run.model_folder,
             architecture=model.architecture,
@@ -249,7 +216,7 @@ class Session:
                 resize=self.settings.resize,
                 max_pixels=self.settings.max_pixels,
             ),
-            provenance=provenance,
+            provenance=provenance(self.source, self.settings, self.training, kept),
         )
         save_artifact(artifact, weights, model_card(artifact))
 
@@ -281,52 +248,11 @@ def train(
     return session.run
 
 
-def _prepare(source: Source, settings: Settings, size: int, *, exact: bool = False, track: Track) -> Store:
-    resize, max_pixels = settings.resize, settings.max_pixels
-    return prepare(source, size, resize=resize, exact=exact, max_pixels=max_pixels, track=track)
-
-
-def _refuse_different(source: Source, store: Store, group: Group) -> None:
-    """Refuse to train on pictures that are not the same for all processes."""
-    lines = "\n".join(f"{each.path}\t{each.label}\t{each.split}" for each in source.pictures)
-    digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
-    theirs = group.gathered((store.fingerprint, digest))
-    if len(set(theirs)) > 1:
-        rank = next(rank for rank, each in enumerate(theirs) if each != theirs[0])
-        raise DataError(f"process {rank} sees other pictures in {source.name!r} than process 0; copy the same to all")
-
-
-def _deadline(settings: Settings, began: float) -> float | None:
-    limit = settings.seconds()
-    if limit is None:
-        return None
-    return began + limit - max(RESERVE_SECONDS, RESERVE_SHARE * limit)
-
-
-def _free_folder(source: Source) -> Path:
-    """Return ``runs/NAME``, or ``runs/NAME-2`` and so on: a run is never overwritten."""
+def free_folder(source: Source, ending: str = "") -> Path:
+    """Return ``runs/NAME``, or ``runs/NAME-2`` and so on: a run is never overwritten. An ending follows the name."""
     path = Path(source.name)
     # Of photos.tar.gz and photos/manifest.csv, "photos" says most.
     name = path.parent.name if path.stem == "manifest" else path.name.partition(".")[0] or path.name
-    name = name.replace(":", "-")
+    name = name.replace(":", "-") + ending
     numbers = (Path("runs", name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
     return next(folder for folder in numbers if not folder.exists())
-
-
-def _settings_json(source: Source, store: Store, settings: Settings, training: Training) -> dict[str, Any]:
-    """Return what the user chose, by the names of the options, and under ``resolved`` what followed from it."""
-    plan = training.plan
-    resolved = {
-        "image_size": plan.architecture.image_size,
-        "store_size": store.size,
-        "device": str(training.runtime.device),
-        "precision": training.runtime.precision,
-        "recipe": asdict(plan.recipe),
-        "n_train": len(training.train),
-        "n_val": len(training.val),
-        "n_processes": training.group.n_ranks,
-        "loaded": list(training.loaded.kept) if training.loaded else [],
-        "alexnet": version("alexnet"),
-        "torch": torch.__version__,
-    }
-    return {"data": source.name, **settings.to_json(), "resolved": resolved}

@@ -1,7 +1,11 @@
 """What a user chooses for a training run, and how it is written down."""
 
+import json
+import os
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from alexnet.data.choices import MAX_PIXELS, Crop, Resize
@@ -18,6 +22,8 @@ TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 # With a time limit alone, a run has at most this many times its recipe's epochs: a set so small that more would fit has
 # long been learned by then, and each epoch saves a checkpoint.
 MOST_TIMED = 5
+# What a run's settings.json holds beside the settings: the data, and what followed from both.
+BESIDE = ("data", "resolved")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +104,7 @@ class Settings:
     """Where to report epochs to, beside metrics.jsonl: tensorboard, wandb, mlflow; each is an extra to install."""
 
     def __post_init__(self) -> None:
-        for name, choice, known in (
+        choices: tuple[tuple[str, str | None, Iterable[str | None]], ...] = (
             ("recipe", self.recipe, RECIPES),
             ("variant", self.variant, VARIANTS),
             ("flip", self.flip, get_args(Switch)),
@@ -110,7 +116,8 @@ class Settings:
             ("crop", self.crop, (None, *get_args(Crop))),
             ("resize", self.resize, get_args(Resize)),
             ("precision", self.precision, get_args(Precision)),
-        ):
+        )
+        for name, choice, known in choices:
             if choice not in known:
                 raise SettingsError(f"unknown {name} {choice!r}{nearest(str(choice), filter(None, known))}")
         if not 0 <= self.seed < 2**63:
@@ -172,16 +179,38 @@ class Settings:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Settings":
-        """Rebuild a value from ``to_json``.
+        """Rebuild a value from ``to_json``, or from what a run's ``settings.json`` holds, which is that and more.
 
         Raises:
             SettingsError: unknown fields (the nearest known one is named) or values that cannot work.
         """
         known = {field.name for field in fields(cls)}
+        saved = {name: value for name, value in saved.items() if name not in BESIDE}
         for key in saved:
             if key not in known:
                 raise SettingsError(f"unknown setting {key!r}{nearest(key, known)}")
         return cls(**{**saved, "track": tuple(saved.get("track", ()))})
+
+
+def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:
+    """Read the ``settings.json`` of a run, or a file like it that holds some of the options by name.
+
+    Returns:
+        The data it was trained on, where the file says, and the settings.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds what is no setting.
+    """
+    try:
+        saved = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"cannot read the settings in {os.fspath(path)!r}: {error}") from error
+    if not isinstance(saved, dict):
+        raise SettingsError(f"{os.fspath(path)!r} is not a JSON object of settings")
+    try:
+        return saved.get("data"), Settings.from_json(saved)
+    except TypeError as error:  # a number where text should be
+        raise SettingsError(f"{os.fspath(path)!r} holds a setting of the wrong kind: {error}") from error
 
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -49,16 +49,19 @@ class Step:
         """
         n_all = len(pictures) if n_all is None else n_all
         loss_sum = torch.zeros((), device=pictures.device)
-        bounds = [part * len(pictures) // self.n_parts for part in range(self.n_parts + 1)]
+        # No part is empty, and each process has as many: batch norm looks at that of all of them at once.
+        n_parts = min(self.n_parts, max(1, n_all // self.n_ranks))
+        bounds = [part * len(pictures) // n_parts for part in range(n_parts + 1)]
         for number, (start, stop) in enumerate(pairwise(bounds), start=1):
             # The same seed for each part: every picture's dropout follows from its place in the whole batch.
             torch.manual_seed(seed)
             self._place_dropout(first + start, n_all)
-            with self._averaging(is_last=number == self.n_parts):
+            with self._averaging(is_last=number == n_parts):
                 loss = self._loss(pictures[start:stop], targets[start:stop])
                 # Gradients are averaged over the processes; the loss is a mean over the whole batch.
                 (loss * (self.n_ranks / n_all)).backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.detach()
+        self._place_dropout(0, 0)
         if self.clip_norm:
             parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
             nn.utils.clip_grad_norm_(parameters, self.clip_norm, foreach=True)

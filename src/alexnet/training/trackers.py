@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,16 +43,25 @@ def check_trackers(names: Sequence[TrackerName]) -> None:
             raise SettingsError(f"--track {name} needs a package that is not here; pip install 'alexnet[{name}]'")
 
 
-def open_trackers(names: Sequence[TrackerName], run: Path, settings: Mapping[str, Any]) -> list[Tracker]:
-    """Open trackers for a run.
+@contextmanager
+def open_trackers(
+    names: Sequence[TrackerName], run: Path, settings: Mapping[str, Any], n_epochs: int
+) -> Iterator[list[Tracker]]:
+    """Open trackers for a run, and close them when it ends or breaks off.
 
     Args:
         names: which ones.
         run: the run folder; a tracker that writes files writes them there.
         settings: what was chosen for the run, reported once.
+        n_epochs: epochs done; what a killed run has reported beyond them is taken back, where that can be.
     """
     check_trackers(names)
-    return [_OPEN[name](run, settings) for name in names]
+    with ExitStack() as opened:
+        trackers: list[Tracker] = []
+        for name in names:
+            trackers.append(_OPEN[name](run, settings, n_epochs))
+            opened.callback(trackers[-1].close)
+        yield trackers
 
 
 def _scalars(report: EpochReport) -> dict[str, float]:
@@ -64,10 +74,10 @@ def _scalars(report: EpochReport) -> dict[str, float]:
 class _TensorBoard:
     """Event files in ``RUN/tensorboard``; look at them with ``tensorboard --logdir RUN``."""
 
-    def __init__(self, run: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, run: Path, settings: Mapping[str, Any], n_epochs: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(run / "tensorboard")
+        self._writer = SummaryWriter(run / "tensorboard", purge_step=n_epochs + 1 if n_epochs else None)
         text = json.dumps(dict(settings), indent=2)
         self._writer.add_text("settings", f"```\n{text}\n```")
 
@@ -84,7 +94,7 @@ class _TensorBoard:
 class _Wandb:
     """A run of Weights & Biases, in the project ``alexnet`` unless WANDB_PROJECT names another."""
 
-    def __init__(self, run: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, run: Path, settings: Mapping[str, Any], n_epochs: int) -> None:
         import wandb
 
         self._run = wandb.init(
@@ -108,7 +118,7 @@ class _Wandb:
 class _MLflow:
     """A run of MLflow, in the experiment ``alexnet`` unless MLFLOW_EXPERIMENT_NAME names another."""
 
-    def __init__(self, run: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, run: Path, settings: Mapping[str, Any], n_epochs: int) -> None:
         import mlflow
 
         mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "alexnet"))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from alexnet.training.reports import EpochReport
 
 # An untrained network guesses: its loss is ln(number of classes). One that has not come below 98% of that after this
-# many epochs, or steps where epochs are long, has not begun to learn (pytorch/vision #1998).
-STUCK_SHARE, STUCK_EPOCHS = 0.98, 3
+# many epochs has not begun to learn (pytorch/vision #1998); before, the learning rate may still be warming up.
+STUCK_SHARE, STUCK_EPOCHS = 0.98, 5
 # The loss on val has risen when the last epochs are all this much above the best of them.
 RISEN_SHARE, RISEN_EPOCHS = 1.15, 5
 # Fewer pictures of a class than this, and a network this large learns them by heart.
@@ -34,7 +34,7 @@ def _stuck(history: Sequence[EpochReport], n_classes: int) -> str | None:
 
 
 def _risen(history: Sequence[EpochReport], n_classes: int) -> str | None:
-    if not _has_risen(history) or _has_risen(history[:-1]):
+    if not _has_risen(history) or any(_has_risen(history[:n]) for n in range(len(history))):
         return None
     best = min(history, key=lambda report: report.val_loss)
     return (
@@ -76,7 +76,8 @@ def few_pictures(counts: Sequence[int], classes: Sequence[str]) -> str | None:
         return None
     n, label = min(few)
     which = f"class {label!r} has" if len(few) == 1 else f"{len(few)} classes have fewer than {FEW_PICTURES}, {label!r}"
+    pictures = "picture" if n == 1 else "pictures"
     return (
-        f"{which} {n} training pictures: too few to learn from scratch; add pictures, or start from a network that was "
-        "trained on others (--init)"
+        f"{which} {n} training {pictures}: too few to learn from scratch; add pictures, or start from a network that "
+        "was trained on others (--init)"
     )
