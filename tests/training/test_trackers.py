@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from alexnet import Settings
-from alexnet.errors import SettingsError
+from alexnet.errors import RunError, SettingsError
 from alexnet.training import trackers
 from alexnet.training.reports import EpochReport, Remark, StepReport
 from alexnet.training.session import Session
@@ -24,7 +24,7 @@ def epoch(number: int) -> EpochReport:
 
 
 def track(name: str, run, *reports, n_epochs: int = 0) -> None:
-    with open_trackers([name], run, CHOSEN, n_epochs) as (tracker,):
+    with open_trackers([name], run, CHOSEN, n_epochs) as tracker:
         for report in reports:
             tracker.note(report)
 
@@ -53,7 +53,7 @@ def test_tensorboard_shows_the_epochs(tmp_path) -> None:
 def test_tensorboard_shows_an_epoch_as_soon_as_it_is_done(tmp_path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    with open_trackers(["tensorboard"], tmp_path, CHOSEN, 0) as (tracker,):
+    with open_trackers(["tensorboard"], tmp_path, CHOSEN, 0) as tracker:
         tracker.note(epoch(1))
         shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
         assert [each.step for each in shown.Scalars("loss/val")] == [1]
@@ -92,7 +92,7 @@ def test_an_unknown_tracker_is_refused_with_the_nearest() -> None:
 
 def test_without_trackers_nothing_is_opened(tmp_path) -> None:
     with open_trackers([], tmp_path, CHOSEN, 0) as opened:
-        assert opened == []
+        assert opened.note(epoch(1)) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -206,6 +206,21 @@ def test_what_was_opened_is_closed_when_another_cannot_be(mlflow, monkeypatch, t
         raise ConnectionError("no network")
 
     stand_in(monkeypatch, "wandb", init=init)
-    with pytest.raises(ConnectionError), open_trackers(["mlflow", "wandb"], tmp_path, CHOSEN, 0):
+    with (
+        pytest.raises(RunError, match="--track wandb cannot be opened: no network"),
+        open_trackers(["mlflow", "wandb"], tmp_path, CHOSEN, 0),
+    ):
         pass
+    assert mlflow[-1] == ("end_run",)
+
+
+def test_a_tracker_that_fails_is_said_and_left_out_and_stops_nothing(mlflow, monkeypatch, tmp_path) -> None:
+    def log_metrics(numbers, step):
+        raise ConnectionError("server gone\nmore of it")
+
+    monkeypatch.setattr(sys.modules["mlflow"], "log_metrics", log_metrics)
+    with open_trackers(["mlflow", "tensorboard"], tmp_path, CHOSEN, 0) as opened:
+        (remark,) = opened.note(epoch(1))
+        assert remark.text == "mlflow fails (server gone) and is told no more; metrics.jsonl is"
+        assert opened.note(epoch(2)) == []
     assert mlflow[-1] == ("end_run",)

@@ -28,7 +28,7 @@ from alexnet.training.run import Run, refuse_existing
 from alexnet.training.runtime import detect
 from alexnet.training.settings import Settings
 from alexnet.training.state import Training
-from alexnet.training.trackers import Tracker, check_trackers, open_trackers
+from alexnet.training.trackers import Trackers, check_trackers, open_trackers
 from alexnet.training.watch import is_best
 
 
@@ -161,8 +161,7 @@ class Session:
         with self._writing() as trackers:
             for report in fit_steps(self.training):
                 self._note(report)
-                for tracker in trackers:
-                    tracker.note(report)
+                yield from trackers.note(report)
                 is_due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
                 if isinstance(report, EpochReport) or (isinstance(report, StepReport) and is_due):
                     self.save()
@@ -174,10 +173,10 @@ class Session:
                 self._save_model()
 
     @contextmanager
-    def _writing(self) -> Iterator[list[Tracker]]:
+    def _writing(self) -> Iterator[Trackers]:
         """Hold the run folder, and open where epochs are reported to; the leading process does so for all."""
         if not self.training.group.leads:
-            yield []
+            yield Trackers({})
             return
         run, n_epochs = self.run, self.training.position.epoch
         with run.held(), open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:

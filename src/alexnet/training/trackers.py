@@ -3,14 +3,14 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from alexnet.errors import SettingsError
-from alexnet.training.reports import EpochReport, Report
+from alexnet.errors import RunError, SettingsError
+from alexnet.training.reports import EpochReport, Remark, Report
 from alexnet.training.settings import TrackerName
 from alexnet.whole import write_whole
 
@@ -46,7 +46,7 @@ def check_trackers(names: Sequence[TrackerName]) -> None:
 @contextmanager
 def open_trackers(
     names: Sequence[TrackerName], run: Path, settings: Mapping[str, Any], n_epochs: int
-) -> Iterator[list[Tracker]]:
+) -> Iterator["Trackers"]:
     """Open trackers for a run, and close them when it ends or breaks off.
 
     Args:
@@ -54,14 +54,47 @@ def open_trackers(
         run: the run folder; a tracker that writes files writes them there.
         settings: what was chosen for the run, reported once.
         n_epochs: epochs done; what a killed run has reported beyond them is taken back, where that can be.
+
+    Raises:
+        RunError: one cannot be opened, for instance since its server does not answer.
     """
     check_trackers(names)
     with ExitStack() as opened:
-        trackers: list[Tracker] = []
+        trackers: dict[str, Tracker] = {}
         for name in names:
-            trackers.append(_OPEN[name](run, settings, n_epochs))
-            opened.callback(trackers[-1].close)
-        yield trackers
+            try:
+                trackers[name] = _OPEN[name](run, settings, n_epochs)
+            except Exception as error:  # of many kinds, a server's and a network's among them
+                raise RunError(f"--track {name} cannot be opened: {_first_line(error)}") from error
+            opened.callback(_close, trackers[name])
+        yield Trackers(trackers)
+
+
+class Trackers:
+    """Trackers that are open. One that fails is left out from then on: no training is lost for want of a report."""
+
+    def __init__(self, trackers: dict[str, Tracker]) -> None:
+        self._trackers = trackers
+
+    def note(self, report: Report) -> list[Remark]:
+        """Tell all of them; return what to say of those that fail."""
+        failed = {}
+        for name, tracker in self._trackers.items():
+            try:
+                tracker.note(report)
+            except Exception as error:
+                failed[name] = _first_line(error)
+        self._trackers = {name: tracker for name, tracker in self._trackers.items() if name not in failed}
+        return [Remark(f"{name} fails ({why}) and is told no more; metrics.jsonl is") for name, why in failed.items()]
+
+
+def _close(tracker: Tracker) -> None:
+    with suppress(Exception):  # the model has been written by now
+        tracker.close()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _scalars(report: EpochReport) -> dict[str, float]:
