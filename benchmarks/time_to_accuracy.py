@@ -1,6 +1,6 @@
 """Seconds until a network recognises a share of pictures that it has never seen: ``alexnet train`` and the usual way.
 
-    python -m benchmarks.time_to_accuracy DATA [--target 0.75] [--seeds 0 1 2] [--epochs 40] [--limit-minutes 30]
+    python -m benchmarks.time_to_accuracy DATA [--target 0.75] [--seeds 0 1 2] [--epochs 40] [--limit-minutes 120]
 
 DATA is a folder with ``train``, ``val`` and ``test``. Both sides train the default network from nothing, on the same
 machine, each in a process of its own, in turns, a seed after the other:
@@ -214,7 +214,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("data", type=Path)
     parser.add_argument("--target", type=float, default=0.75, help="share of test to recognise, in [0, 1]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--limit-minutes", type=float, default=30, help="of training, for each side and seed")
+    parser.add_argument("--limit-minutes", type=float, default=120, help="of training, for each side and seed")
     parser.add_argument("--epochs", type=int, default=40, help="planned by either side")
     parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels, at the end of training")
     parser.add_argument("--curve", type=Path, help="append a line of JSON for each side and seed to this file")

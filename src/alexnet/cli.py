@@ -48,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = 0
     except MemoryError:
         status = _fail("there is not enough memory; close other programs, or take smaller pictures or batches", 1)
+    except RuntimeError as error:
+        # torch has a kind of its own for a device, and none for a machine, whose memory is used up.
+        if type(error).__name__ != "OutOfMemoryError" and "not enough memory" not in str(error):
+            raise
+        status = _fail("there is not enough memory; take smaller pictures or batches, or --accumulate 4 in training", 1)
     except OSError as error:
         # A full disk, a folder that may not be written: the system's own words say what and where.
         status = _fail(f"{error}; check the disk and the permissions", 1)
@@ -163,7 +168,7 @@ def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         nargs=1,
         metavar="{" + ",".join(choices) + "}" if choices else kind.__name__.upper(),
         choices=choices,
-        instance_from_str=lambda words: None if words[0] == "auto" and kind is not str else convert(words[0]),
+        instance_from_str=lambda words: None if words[0] == nothing else convert(words[0]),
         is_instance=lambda value: value is None or isinstance(value, convert),
         str_from_instance=lambda value: [nothing if value is None else str(value)],
     )

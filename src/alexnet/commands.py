@@ -172,13 +172,17 @@ def train(
     with display.stop_on_signal(training.stop, alone=training.group.n_ranks == 1):
         for _ in display.show(session.reports()):
             pass
+    leave()
     if training.stop.agreed:
         display.say(f"saved; go on with: alexnet train --resume {folder}")
         return 128 + (training.stop.signal or signal.SIGTERM)
-    leave()
     if training.group.leads:
-        print(f"trained {folder}: val top-1 {training.history[-1].val_top1:.3f}")
+        print(f"trained {folder}: val top-1 {session.kept_epoch.val_top1:.3f}")
     return 0
+
+
+# What says how long a run is, or where it is kept; --find-lr makes none.
+UNUSED_BY_FIND_LR = ("lr", "epochs", "ema", "patience", "track", "checkpoint_minutes")
 
 
 def _find_lr(data: str, out: str | None, settings: Settings) -> int:
@@ -190,6 +194,9 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     from alexnet.training.run import refuse_existing
     from alexnet.training.session import free_folder
 
+    unused = [name for name in UNUSED_BY_FIND_LR if getattr(settings, name) != getattr(Settings(), name)]
+    if unused:
+        raise SettingsError(f"--find-lr has no use for --{unused[0].replace('_', '-')}; leave it out")
     if is_launched():
         raise SettingsError("--find-lr measures in one process; start it without torchrun")
     if out is not None:

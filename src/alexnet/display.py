@@ -25,7 +25,8 @@ T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 30.0
 MOST_NAMED = 10
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+# Of several processes that train together, the first speaks.
+console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=os.environ.get("RANK", "0") != "0")
 
 
 def say(line: str) -> None:

@@ -85,7 +85,7 @@ def test_the_same_seed_begins_the_same(how) -> None:
 
 def test_a_run_begins_where_another_has_ended(trained_run) -> None:
     model = AlexNet(load_artifact(trained_run).architecture)
-    loaded = load_into(model, trained_run)
+    loaded = load_into(model, trained_run, ("blue", "green", "red"))
     saved = load_file(trained_run / "model" / "model.safetensors")
     assert set(loaded.kept) == set(saved) == set(model.state_dict())
     assert loaded.new == ()
@@ -225,7 +225,7 @@ def test_missing_weights_are_said_to_be_missing(tmp_path) -> None:
 )
 def test_layers_are_frozen_up_to_and_with_one(up_to, frozen) -> None:
     model = network()
-    assert freeze(model, up_to) == frozen
+    assert freeze(model, up_to, model.state_dict()) == frozen
     for name, parameter in model.named_parameters():
         assert parameter.requires_grad == (name.partition(".")[0] not in frozen), name
 
@@ -243,13 +243,13 @@ def test_layers_are_frozen_up_to_and_with_one(up_to, frozen) -> None:
 def test_layers_that_cannot_be_frozen_are_refused(wrong, message) -> None:
     model = network()
     with pytest.raises(SettingsError, match=message):
-        freeze(model, wrong)
+        freeze(model, wrong, model.state_dict())
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_what_is_frozen_stays_to_the_bit_and_so_does_what_its_batch_norms_have_counted() -> None:
     training = make_training(n_epochs=1)
-    training.frozen = freeze(training.model, "conv3")
+    training.frozen = freeze(training.model, "conv3", training.model.state_dict())
     recipe = replace(training.plan.recipe, weight_decay=0.1)
     training.step = replace(training.step, optimizer=make_optimizer(training.model, recipe, training.runtime))
     before = copy.deepcopy(training.model.state_dict())
@@ -264,7 +264,7 @@ def test_what_is_frozen_stays_to_the_bit_and_so_does_what_its_batch_norms_have_c
 
 def test_frozen_weights_take_no_memory_for_momentum() -> None:
     training = make_training(n_epochs=1)
-    training.frozen = freeze(training.model, "conv")
+    training.frozen = freeze(training.model, "conv", training.model.state_dict())
     optimizer = make_optimizer(training.model, training.plan.recipe, training.runtime)
     training.step = replace(training.step, optimizer=optimizer)
     list(fit(training))
@@ -310,3 +310,18 @@ def test_weight_decay_is_the_same_wherever_weights_come_from() -> None:
     assert kinds["fc8.linear.bias"] == (0.0, 1.0)
     everything = make_optimizer(model, replace(MODERN, decay_all=True), detect("cpu", "fp32"))
     assert [group["weight_decay"] for group in everything.param_groups] == [MODERN.weight_decay]
+
+
+def test_a_layer_that_began_at_random_is_not_frozen() -> None:
+    """RGB weights do not fit the conv1 of a greyscale network: it would stay random for good."""
+    model = AlexNet(n_classes=2, in_channels=1)
+    kept = [name for name in model.state_dict() if not name.startswith("conv1.conv")]
+    with pytest.raises(SettingsError, match="conv1 begins at random"):
+        freeze(model, "conv3", kept)
+
+
+def test_the_last_layer_of_other_classes_is_not_taken_over(trained_run) -> None:
+    """As many classes, but others: labels go by name."""
+    net = load_artifact(trained_run).architecture
+    assert not any(name.startswith("fc8") for name in load_into(AlexNet(net), trained_run, ("a", "b", "c")).kept)
+    assert any(name.startswith("fc8") for name in load_into(AlexNet(net), trained_run, ("blue", "green", "red")).kept)

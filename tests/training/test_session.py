@@ -121,9 +121,12 @@ def test_resuming_from_python(photos, tmp_path) -> None:
 def test_what_a_kill_left_half_written_is_deleted(photos, tmp_path) -> None:
     session = Session.start(photos, tmp_path / "run", QUICK)
     session.save()
-    (tmp_path / "run" / "checkpoint" / ".unfinished-000001").mkdir()
-    Session.resume(tmp_path / "run")
-    assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["000000-00000000"]
+    left = tmp_path / "run" / "checkpoint" / ".unfinished-000001"
+    left.mkdir()
+    resumed = Session.resume(tmp_path / "run")
+    assert left.exists(), "until the run is held, another process may be writing it"
+    next(resumed.reports())
+    assert not left.exists()
 
 
 def test_a_place_that_cannot_be_written_to_is_said_first(photos, tmp_path) -> None:
@@ -254,3 +257,17 @@ def test_weights_to_begin_with_are_asked_for_once(trained_run, photos, tmp_path)
     assert torch.equal(weights["conv2.conv.weight"], begun["conv2.conv.weight"])
     assert not torch.equal(weights["conv3.conv.weight"], begun["conv3.conv.weight"])
     assert whole.settings()["resolved"]["loaded"]
+
+
+def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(photos, tmp_path, monkeypatch) -> None:
+    """Where they followed from the machine: steps are counted in these batches."""
+    settings = replace(QUICK, batch_size=None)
+    begun = Session.start(photos, tmp_path / "run", settings)
+    next(iter(begun.reports()))
+    begun.save()
+    before = begun.training.plan.recipe
+    monkeypatch.setattr("alexnet.training.assembly.Recipe.following", lambda self, n, largest: self.for_batches_of(7))
+    after = Session.resume(tmp_path / "run")
+    recipe = after.training.plan.recipe
+    assert (recipe.batch_size, recipe.lr) == (before.batch_size, before.lr)
+    assert after.settings == settings

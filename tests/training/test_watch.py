@@ -1,9 +1,10 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from alexnet.training.reports import EpochReport
-from alexnet.training.watch import few_pictures, is_best, is_out_of_patience, remarks
+from alexnet.training.watch import best_of, few_pictures, is_out_of_patience, remarks
 
 
 def history_of(*losses: float | tuple[float, float], lr: float = 0.02) -> list[EpochReport]:
@@ -94,28 +95,34 @@ def test_a_loss_that_hardly_rises_or_only_for_a_while_is_no_reason_to_speak(loss
 def test_patience_counts_epochs_since_the_best() -> None:
     history = history_of(1.0, 0.8, 0.9, 0.8, 0.85, 0.7, 0.75)
     ends = {
-        patience: [n for n in range(1, 8) if is_out_of_patience(history[:n], patience)] for patience in (1, 2, 3, 4)
+        patience: [n for n in range(1, 8) if is_out_of_patience(history[:n], 224, patience)]
+        for patience in (1, 2, 3, 4)
     }
     assert ends == {1: [3, 4, 5, 7], 2: [4, 5], 3: [5], 4: []}
 
 
 def test_without_patience_training_goes_on() -> None:
-    assert not is_out_of_patience(history_of(*range(1, 100)), None)
-    assert not is_out_of_patience([], 1)
-
-
-def test_an_epoch_is_the_best_if_no_other_was_as_good() -> None:
-    history = history_of(1.0, 0.8, 0.9, 0.8, 0.7)
-    assert [n for n in range(1, 6) if is_best(history[:n])] == [1, 2, 5]
-    assert not is_best([])
+    assert not is_out_of_patience(history_of(*range(1, 100)), 224, None)
+    assert not is_out_of_patience([], 224, 1)
 
 
 def test_the_best_epoch_is_the_one_that_patience_counts_from() -> None:
     """What is kept at the end must be what training has waited to improve upon."""
-    history = history_of(1.0, 0.8, 0.8, 0.8, 0.8)
-    assert [is_best(history[:n]) for n in range(1, 6)] == [True, True, False, False, False]
-    assert is_out_of_patience(history, 3)
-    assert not is_out_of_patience(history, 4)
+    history = history_of(1.0, 0.8, 0.9, 0.8, 0.85)
+    assert best_of(history, 224) is history[1], "the first of two that are as good"
+    assert is_out_of_patience(history, 224, 3)
+    assert not is_out_of_patience(history, 224, 4)
+
+
+def test_epochs_at_smaller_sizes_are_neither_best_nor_waited_for() -> None:
+    """Their losses do not compare, and a network must have seen the size that it will be used at."""
+    history = [replace(report, image_size=128) for report in history_of(0.3, 0.2, 0.4, 0.5)]
+    assert best_of(history, 224) is None
+    assert not is_out_of_patience(history, 224, 1)
+    history += [replace(report, epoch=report.epoch + 4) for report in history_of(0.9, 0.95)]
+    assert best_of(history, 224) is history[4]
+    assert is_out_of_patience(history, 224, 1)
+    assert not is_out_of_patience(history[:5], 224, 1)
 
 
 def test_one_class_of_few_pictures_is_named() -> None:

@@ -93,12 +93,13 @@ def cut(pictures: Tensor, windows: Windows, size: int) -> Tensor:
     a picture, where a training step of the reference network takes 3. Rounded once, where the CPU's own way rounds
     after either side, it differs from that by one level of 255 at most.
     """
-    n, channels, side, _ = pictures.shape
-    dtype = torch.float16 if pictures.device.type == "cuda" else torch.float32
-    down = _filters(windows.tops, windows.heights, side, size).to(pictures.device, dtype)
-    across = _filters(windows.lefts, windows.widths, side, size)
-    across[torch.from_numpy(windows.mirrored)] = across[torch.from_numpy(windows.mirrored)].flip(1)
-    across = across.to(pictures.device, dtype)
+    (n, channels, side, _), device = pictures.shape, pictures.device
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    numbers = (windows.tops, windows.heights, windows.lefts, windows.widths, windows.mirrored)
+    tops, heights, lefts, widths, mirrored = (torch.from_numpy(each).to(device) for each in numbers)
+    down = _filters(tops, heights, side, size).to(dtype)
+    across = _filters(lefts, widths, side, size).to(dtype)
+    across = torch.where(mirrored[:, None, None], across.flip(1), across)
     lines = pictures.permute(0, 2, 3, 1).reshape(n, side, side * channels).to(dtype)
     # Not in the network's bfloat16, whose weights would be off by a two-hundredth: a level of 255.
     with torch.autocast(pictures.device.type, enabled=False):
@@ -107,12 +108,12 @@ def cut(pictures: Tensor, windows: Windows, size: int) -> Tensor:
     return small.round().clamp(0, 255).to(torch.uint8).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
-def _filters(starts: Integers, lengths: Integers, side: int, size: int) -> Tensor:
+def _filters(starts: Tensor, lengths: Tensor, side: int, size: int) -> Tensor:
     """Return for each picture the weights ``(N, size, side)`` with which its pixels make up those of its window."""
-    start, length = (torch.from_numpy(each)[:, None, None].float() for each in (starts, lengths))
+    start, length = (each[:, None, None].float() for each in (starts, lengths))
     scale = length / size
-    middle = start + (torch.arange(size)[None, :, None] + 0.5) * scale
-    pixel = torch.arange(side)[None, None, :] + 0.5
+    middle = start + (torch.arange(size, device=start.device)[None, :, None] + 0.5) * scale
+    pixel = torch.arange(side, device=start.device)[None, None, :] + 0.5
     weights = (1 - (pixel - middle).abs() / scale.clamp(min=1)).clamp(min=0)
     weights *= (pixel > start) & (pixel < start + length)
     return weights / weights.sum(dim=2, keepdim=True)
@@ -186,10 +187,12 @@ def is_mixed(how: Augmentation) -> bool:
 def _each(pictures: Tensor, rows: Integers, seed: int, change: Callable[[Tensor], Tensor]) -> Tensor:
     """Change pictures one at a time: a batch at once would all be changed alike, and as others of it are."""
     changed = []
-    for row, picture in zip(rows, pictures, strict=True):
-        # Seeds of neighbouring streams must not meet: a batch has fewer pictures than this.
-        torch.manual_seed(seed + (int(row) + 1) * 1_000_003)
-        changed.append(change(picture))
+    # Not in the network's bfloat16: turning a picture would put a tenth of its pixels one column off.
+    with torch.autocast(pictures.device.type, enabled=False):
+        for row, picture in zip(rows, pictures, strict=True):
+            # Seeds of neighbouring streams must not meet: they are fewer than this number.
+            torch.manual_seed(seed + (int(row) + 1) * 1_000_003)
+            changed.append(change(picture))
     return torch.stack(changed).contiguous(memory_format=torch.channels_last) if changed else pictures
 
 

@@ -79,8 +79,13 @@ class Examples:
 
     def on(self, device: torch.device) -> "Examples":
         """Return them with their pictures kept on a device."""
-        stored = to_channels(self.pixels[self.rows], self.n_channels)
-        return replace(self, resident=to_tensor(stored).to(device))
+        side = self.pixels.shape[1]
+        kept = torch.empty(len(self), side, side, self.n_channels, dtype=torch.uint8, device=device)
+        for start in range(0, len(self), 1024):  # the whole of it may be larger than this machine's own memory
+            some = slice(start, start + 1024)
+            kept[some] = torch.from_numpy(to_channels(self.pixels[self.rows[some]], self.n_channels))
+            self.forget()
+        return replace(self, resident=kept.permute(0, 3, 1, 2))
 
     @property
     def n_bytes(self) -> int:
@@ -133,9 +138,9 @@ def training_batches(
     """Yield a process's part of steps ``start`` to ``stop`` of one epoch, the next ones made while the caller computes.
 
     They are cropped and mirrored; ``augment.vary`` does the rest on the device, to which bytes travel faster.
-    Every picture appears once an epoch; the last batch holds what is left, unless that is a single one. The order
-    follows from (seed, epoch) and each batch's crops from (seed, epoch, step), so a resumed epoch goes on with the very
-    pictures it would have had.
+    Unless they are balanced, every picture appears once an epoch; the last batch holds what is left, unless that is a
+    single one. The order follows from (seed, epoch) and each batch's crops from (seed, epoch, step), so a resumed epoch
+    goes on with the very pictures it would have had.
 
     Args:
         data: pictures to learn from.

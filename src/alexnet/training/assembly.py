@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import time
 from dataclasses import replace
 from typing import cast
@@ -56,10 +57,10 @@ def get_ready(
     """
     runtime = detect(settings.device, settings.precision)
     group = join(runtime.device)
-    source = open_source(data, settings.data_dir)
-    refuse_unlearnable(source)
     image_size = settings.image_size or settings.resolved_recipe().image_size
     with group.one_at_first():
+        source = open_source(data, settings.data_dir)
+        refuse_unlearnable(source)
         store = prepare_for(source, settings, store_size(image_size), track=track)
     source = split(source, store, settings.seed)
     _refuse_different(source, store, group)
@@ -135,7 +136,8 @@ def assemble(
         n_epochs=settings.n_epochs(),
         deadline=deadline,
     )
-    plan = group.led(_with_size(plan, image_size or settings.image_size or recipe.image_size, store.size, runtime))
+    size = image_size or settings.image_size or recipe.image_size
+    plan = group.led(_with_size(plan, size, store.size, runtime, group, settings.accumulate))
     colours = train.colours() if recipe.augmentation.colour_shift else None
     if runtime.has_room_for(train.n_bytes):
         train = train.on(runtime.device)
@@ -143,15 +145,16 @@ def assemble(
     torch.manual_seed(settings.seed)
     model = AlexNet(plan.architecture)
     initialise(model, recipe.initialisation)
-    begun = load_into(model, settings.init) if settings.init and loaded is None else None
-    frozen = freeze(model, settings.freeze) if settings.freeze else ()
+    begun = load_into(model, settings.init, classes) if settings.init and loaded is None else None
+    kept = frozenset(begun.kept) if begun else loaded or frozenset()
+    frozen = freeze(model, settings.freeze, kept) if settings.freeze else ()
     runtime.place(model)
     network = share(model, group, runtime.device)
     average = Average(model, recipe.ema) if recipe.ema else None
     mean, std = centre_and_spread(n_channels)
     return Training(
         model=model,
-        step=_step(model, network, train, settings, recipe, runtime, group, frozenset(begun.kept) if begun else loaded),
+        step=_step(model, network, train, settings, recipe, runtime, group, kept),
         plan=plan,
         train=train,
         val=val,
@@ -196,16 +199,18 @@ def _step(
     recipe: Recipe,
     runtime: Runtime,
     group: Group,
-    loaded: frozenset[str] | None,
+    loaded: frozenset[str],
 ) -> Step:
     compiles = settings.compile == "on" or (settings.compile == "auto" and runtime.device.type == "cuda")
     if compiles:
+        if runtime.device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+            raise SettingsError("--compile needs a C++ compiler on a CPU; install g++, or leave it out")
         # A batch's place in the whole one is a number that changes; as a constant, all is compiled anew for each.
         torch._dynamo.config.allow_unspec_int_on_nn_module = True
     weights = _class_weights(train) if settings.balance == "loss" else None
     return Step(
         network=cast(nn.Module, torch.compile(network)) if compiles else network,
-        optimizer=make_optimizer(model, recipe, runtime, loaded or frozenset()),
+        optimizer=make_optimizer(model, recipe, runtime, loaded),
         runtime=runtime,
         label_smoothing=recipe.label_smoothing,
         clip_norm=recipe.clip_norm,
@@ -221,7 +226,9 @@ def _class_weights(train: Examples) -> Tensor:
     return torch.from_numpy(len(train) / (np.count_nonzero(counts) * np.maximum(counts, 1))).float()
 
 
-def _with_size(plan: Plan, image_size: int | None, store_size: int, runtime: Runtime) -> Plan:
+def _with_size(
+    plan: Plan, image_size: int | None, store_size: int, runtime: Runtime, group: Group, n_parts: int
+) -> Plan:
     """Settle the picture size, and measure the machine where the plan must know its pace."""
     native = plan.architecture
     sizes = [native.image_size, *(size for size in SMALLER_SIZES if size < native.image_size)]
@@ -233,21 +240,22 @@ def _with_size(plan: Plan, image_size: int | None, store_size: int, runtime: Run
     plans = [replace(plan, architecture=replace(native, image_size=size)) for size in sizes]
     if plan.deadline is None:
         return plans[0]
-    _probe(plans[-1], runtime)
+    _probe(plans[-1], runtime, group, n_parts)
     seconds = plan.deadline - time.monotonic()
     return next((each for each in plans if each.epochs_that_fit(seconds) >= ENOUGH_EPOCHS), plans[-1])
 
 
-def _probe(plan: Plan, runtime: Runtime) -> None:
-    """Time steps at the size that training begins with, on a network made for that and thrown away.
+def _probe(plan: Plan, runtime: Runtime, group: Group, n_parts: int) -> None:
+    """Time a process's part of steps at the size that training begins with, on a network that is then thrown away.
 
     The first step is left out: it also chooses algorithms and fetches memory.
     """
     recipe, size = plan.recipe, plan.size_at(0.0)
-    n = min(recipe.batch_size, plan.n_examples)
+    n_all = min(recipe.batch_size, plan.n_examples)
+    n = max(2, len(group.shard.part(n_all)))
     model = AlexNet(plan.architecture)
     runtime.place(model)
-    step = Step(network=model, optimizer=make_optimizer(model, recipe, runtime), runtime=runtime)
+    step = Step(network=model, optimizer=make_optimizer(model, recipe, runtime), runtime=runtime, n_parts=n_parts)
     pictures = torch.zeros(n, model.architecture.in_channels, size, size)
     pictures = runtime.move(pictures.contiguous(memory_format=torch.channels_last))
     labels = runtime.move(torch.zeros(n, dtype=torch.int64))
@@ -256,4 +264,4 @@ def _probe(plan: Plan, runtime: Runtime) -> None:
         began = time.perf_counter()
         step.take(pictures, labels, seed=0).item()
         seconds.append(time.perf_counter() - began)
-    plan.pace.seconds[size] = min(seconds[1:]) / n
+    plan.pace.seconds[size] = min(seconds[1:]) / n_all

@@ -97,6 +97,9 @@ def join(device: torch.device) -> Group:
         return Group()
     if device.type not in ("cpu", "cuda"):
         raise SettingsError(f"several processes cannot train on {device.type}; use --device cpu or cuda")
+    if device.type == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1":
+        # torchrun's own choice, where nobody has made one.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     if not dist.is_initialized():
         # What is said about clocks and signals stays off the GPU.
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
@@ -134,6 +137,20 @@ def _synchronise(model: nn.Module, device: torch.device) -> None:
             module.__class__ = SyncBatchNorm2d
 
 
+class _Total(torch.autograd.Function):
+    """A sum over all processes, whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(context: Any, part: Tensor) -> Tensor:
+        total = part.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        return _Total.forward(context, gradients[0].contiguous())
+
+
 class SyncBatchNorm2d(nn.BatchNorm2d):
     """Batch norm over the parts of a batch that several processes hold, on a CPU."""
 
@@ -141,17 +158,15 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         """Return ``(N, C, H, W)`` normalised by the mean and variance of all processes' pictures, while training."""
         if not self.training:
             return super().forward(inputs)
-        from torch.distributed.nn.functional import all_reduce
-
         maps = inputs.float()
         count = torch.tensor([maps.numel() / maps.shape[1]])
         first = torch.cat((maps.sum((0, 2, 3)), count))
-        sums: Tensor = all_reduce(first)  # type: ignore[no-untyped-call]
+        sums: Tensor = _Total.apply(first)
         n = sums[-1].detach()
         mean = sums[:-1] / n
         # In two passes: the square of the mean from the mean of the squares would lose what float32 has to tell.
         centred = maps - mean[:, None, None]
-        variance: Tensor = all_reduce(centred.square().sum((0, 2, 3))) / n  # type: ignore[no-untyped-call]
+        variance: Tensor = _Total.apply(centred.square().sum((0, 2, 3))) / n
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None

@@ -1,6 +1,7 @@
 """Where a network begins: random weights, weights that were learned elsewhere, and layers that stay as they are."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,17 +53,18 @@ def initialise(model: AlexNet, how: Initialisation) -> None:
             nn.init.constant_(module.bias, float(name.partition(".")[0] in ones))
 
 
-def load_into(model: AlexNet, path: str | os.PathLike[str]) -> Loaded:
+def load_into(model: AlexNet, path: str | os.PathLike[str], classes: tuple[str, ...] | None = None) -> Loaded:
     """Take over the tensors of a file of weights that have the name and the shape of the network's.
 
     Args:
         model: the network; what the file lacks stays as it is.
         path: a run folder, a model folder, a ``.safetensors`` file or a ``.pth`` file of tensors.
+        classes: what the network's logits stand for; the last layer of a model of other classes is not taken over.
 
     Raises:
         ArtifactError: nothing is there, it cannot be read, or no tensor fits.
     """
-    found = _read(Path(path).expanduser())
+    found = _read(Path(path).expanduser(), classes)
     own = model.state_dict()
     fits = {name: tensor for name, tensor in found.items() if name in own and own[name].shape == tensor.shape}
     if not any(name.endswith("weight") for name in fits):
@@ -72,15 +74,16 @@ def load_into(model: AlexNet, path: str | os.PathLike[str]) -> Loaded:
     return Loaded(tuple(fits), tuple(name for name in own if name not in fits))
 
 
-def freeze(model: AlexNet, up_to: str) -> tuple[str, ...]:
+def freeze(model: AlexNet, up_to: str, kept: Collection[str]) -> tuple[str, ...]:
     """Stop layers from learning, from the first up to and with one; return their names.
 
     Args:
         model: the network.
         up_to: a layer, as ``conv3`` or ``fc6``, or ``conv`` for all convolutional layers.
+        kept: names of the tensors that were learned elsewhere.
 
     Raises:
-        SettingsError: there is no such layer, or none would be left to learn.
+        SettingsError: there is no such layer, none would be left to learn, or one would stay as random as it began.
     """
     layers = [name for name, layer in model.named_children() if any(True for _ in layer.parameters())]
     last = [name for name in layers if name.startswith("conv")][-1] if up_to == "conv" else up_to
@@ -90,13 +93,21 @@ def freeze(model: AlexNet, up_to: str) -> tuple[str, ...]:
         raise SettingsError(f"with {up_to!r} frozen nothing is left to learn; freeze up to {layers[-2]} at most")
     frozen = tuple(layers[: layers.index(last) + 1])
     for name in frozen:
+        if not all(f"{name}.{inner}" in kept for inner, _ in model.get_submodule(name).named_parameters()):
+            raise SettingsError(
+                f"{name} begins at random, since no weights for it were loaded, and would stay so; "
+                f"freeze fewer layers than up to {up_to!r}"
+            )
         model.get_submodule(name).requires_grad_(False)
     return frozen
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, classes: tuple[str, ...] | None) -> dict[str, Tensor]:
     if path.is_dir():
-        return load_model(load_artifact(path)).state_dict()
+        artifact = load_artifact(path)
+        model = load_model(artifact)
+        last = list(dict(model.named_children()))[-1] if artifact.classes != classes else None
+        return {name: each for name, each in model.state_dict().items() if name.partition(".")[0] != last}
     if not path.exists():
         raise ArtifactError(f"there are no weights at {str(path)!r}; give a run, a model folder or a file of weights")
     try:

@@ -45,7 +45,7 @@ def fit_steps(training: Training) -> Iterator[Report]:
     # A run that was stopped after its very last step has all progress, but an epoch still to be finished.
     while (position := training.position).progress < 1 or position.leg is not None:
         if position.leg is None:
-            if is_out_of_patience(training.history, training.patience):
+            if is_out_of_patience(training.history, training.plan.architecture.image_size, training.patience):
                 yield Remark(f"no better on val for {training.patience} epochs: training ends here")
                 return
             # Of the clock, the leading process's is the one that counts.
@@ -65,6 +65,7 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
     """Take the steps of an epoch that are left."""
     position, plan = training.position, training.plan
     learn_mode(training)
+    first = position.step
     began = time.perf_counter()
     for batch in batches(training, leg):
         position.lr = plan.recipe.lr_at(leg.progress(position.step))
@@ -82,7 +83,8 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
         position.loss_sum += loss_sum
         position.n_seen += batch.n_all
         position.seconds += now - began
-        plan.pace.note(leg.size, (now - began) / batch.n_all)
+        if position.step > first + 1 or not plan.pace.seconds:  # the first one also chooses algorithms, or compiles
+            plan.pace.note(leg.size, (now - began) / batch.n_all)
         if position.step % STEPS_BETWEEN == 0 or position.step == leg.n_steps or n_late:
             _average(training)
         training.stop.agreed = n_stop > 0

@@ -11,7 +11,7 @@ from alexnet.errors import SettingsError, nearest
 RecipeName = Literal["modern", "paper", "article"]
 Schedule = Literal["linear", "steps", "constant"]
 Initialisation = Literal["torch", "paper"]
-# Batches as small as a twelfth of an epoch still learn well, and a batch norm of fewer than 16 pictures is noise.
+# An epoch has at least 16 steps to learn in, as long as a batch has 16 pictures: fewer make batch norm noise.
 SMALLEST_AUTO_BATCH, STEPS_AN_EPOCH = 16, 16
 
 

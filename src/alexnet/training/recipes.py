@@ -45,13 +45,17 @@ mirrored, colours shifted along their principal components.
 Departure: the paper divides the learning rate when the error on ``val`` no longer falls, three times in about 90
 epochs, by hand; here it is divided after each quarter of the way, so that a run follows from its settings alone.
 
-The paper's weights shrink by ``lr * weight_decay`` a step, inside the momentum, biases included: so do these. Its
-result is that of its own network, which splits some layers in two and normalises responses locally; on the default
-network this is the paper's way of learning only.
+Departure: pictures are squashed to a square (``--resize crop`` cuts them as section 2 does), and normalised by
+ImageNet's mean and spread instead of less the mean picture; ``val`` is judged on whole pictures.
+
+Departure: torch keeps the learning rate outside the momentum, the paper inside, so that after a division what was
+gathered before shrinks as well. Weight decay acts on all parameters, since section 5 names no exception.
+
+The paper's result is that of its own network, which splits some layers in two and normalises responses locally; on the
+default network this is its way of learning only.
 
 Section 5 reports five to six days for 90 passes over 1.28 million pictures on two GTX 580, and section 6 an error
-of 40.7% (top-1, one network, ILSVRC-2012 ``val``, ten views). Nobody has run that here yet; on small sets it is slow to
-begin, since N(0, 0.01) was made for a learning rate and a number of steps that small sets do not have.
+of 40.7% (top-1, one network, ILSVRC-2012 ``val``, ten views). It has not been run to its end here yet.
 """
 
 ARTICLE = Recipe(
@@ -72,8 +76,10 @@ ARTICLE = Recipe(
     alexnet train cifar10 --recipe article
 
 Its data are split 90 to 10 for validation, as ours are by default, and 20 epochs of 45,000 pictures at 227 px are a
-matter of a GPU. Departure: pixels are normalised by ImageNet's mean and spread, as everywhere here, and not by CIFAR's.
-Not run to its end here yet, so there is no score to expect.
+matter of a GPU. Not run to its end here yet, so there is no score to expect.
+
+Departure: pixels are normalised by ImageNet's mean and spread, as everywhere here, and not by CIFAR's; and the 6x6 map
+that 227 px give is pooled to the reference network's 5x5, where the article's own network reads 6x6.
 """
 
 RECIPES: dict[RecipeName, Recipe] = {"modern": MODERN, "paper": PAPER, "article": ARTICLE}

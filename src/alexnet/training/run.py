@@ -106,9 +106,9 @@ class Run:
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(report)) + "\n")
 
-    def history(self) -> list[EpochReport]:
-        """Return the epochs done."""
-        return [EpochReport(**line) for line in self.metrics()]
+    def history(self, n_epochs: int) -> list[EpochReport]:
+        """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again."""
+        return [EpochReport(**line) for line in self.metrics() if line["epoch"] <= n_epochs]
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of ``metrics.jsonl``; one cut short by a kill is left out."""
@@ -126,7 +126,8 @@ class Run:
         delete_unfinished(self.folder)
         delete_unfinished(self.checkpoints)
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
-        write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+        if (self.folder / "metrics.jsonl").exists():
+            write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
     @property
     def checkpoints(self) -> Path:

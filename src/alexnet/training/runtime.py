@@ -70,7 +70,8 @@ def detect(device: str = "auto", precision: Precision = "auto") -> Runtime:
 
 
 def _device(name: str) -> torch.device:
-    if name in ("auto", "cuda") and is_launched() and torch.cuda.is_available():
+    chosen_for_us = name in ("auto", "cuda") and is_launched() and torch.cuda.is_available()
+    if chosen_for_us:
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"  # a GPU for each process
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -78,9 +79,13 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise SettingsError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:1 or mps") from None
+    if device.index is not None and is_launched() and not chosen_for_us:
+        raise SettingsError(f"several processes need a device each, not all of them {name!r}; use --device cuda")
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not here.get(device.type, False):
         raise SettingsError(f"device {name!r} is not available on this machine; use --device auto or cpu")
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SettingsError(f"there is no {name!r}; this machine has {torch.cuda.device_count()} CUDA devices")
     return device

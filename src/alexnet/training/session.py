@@ -29,7 +29,7 @@ from alexnet.training.runtime import detect
 from alexnet.training.settings import Settings
 from alexnet.training.state import Training
 from alexnet.training.trackers import Trackers, check_trackers, open_trackers
-from alexnet.training.watch import is_best
+from alexnet.training.watch import best_of
 
 
 @dataclass
@@ -93,7 +93,9 @@ class Session:
         """
         began = time.monotonic()
         if settings.data_dir is not None:  # a run may be resumed from elsewhere
-            settings = replace(settings, data_dir=str(Path(settings.data_dir).expanduser().absolute()))
+            settings = replace(settings, data_dir=_absolute(settings.data_dir))
+        if settings.init is not None:
+            settings = replace(settings, init=_absolute(settings.init))
         if out is not None:
             refuse_existing(Path(out))
         check_trackers(settings.track)
@@ -126,7 +128,10 @@ class Session:
             image_size, size = int(resolved["image_size"]), int(resolved["store_size"])
             # Killed before its first checkpoint, it begins with the same weights again.
             loaded = frozenset(map(str, resolved["loaded"])) if run.has_checkpoint else None
-            source = apply_splits(open_source(saved["data"], settings.data_dir), run.folder / "splits.csv")
+            recipe = resolved["recipe"]
+            # What followed from the data and the machine when the run began stays, wherever it goes on.
+            as_begun = replace(settings, batch_size=int(recipe["batch_size"]), lr=float(recipe["lr"]))
+            data = str(saved["data"])
         except (KeyError, TypeError) as error:
             raise RunError(
                 f"{str(run.folder / 'settings.json')!r} is damaged ({error!r}); put back the one that training wrote"
@@ -134,18 +139,16 @@ class Session:
         runtime = detect(settings.device, settings.precision)
         group = join(runtime.device)
         with group.one_at_first():
+            source = apply_splits(open_source(data, settings.data_dir), run.folder / "splits.csv")
             store = prepare_for(source, settings, size, exact=True, track=track)
         refuse_changed(source, store, run.folder / "splits.csv")
         deadline = deadline_of(settings, time.monotonic())
         training = assemble(
-            source, store, settings, runtime, group=group, image_size=image_size, loaded=loaded, deadline=deadline
+            source, store, as_begun, runtime, group=group, image_size=image_size, loaded=loaded, deadline=deadline
         )
         began = time.monotonic() - load_checkpoint(run.checkpoints, training)
         training.plan.deadline = deadline_of(settings, began)
-        with group.one_at_first():
-            if group.leads:
-                run.tidy(training.position.epoch)
-        training.history = run.history()
+        training.history = run.history(training.position.epoch)
         return cls(run, training, source, store, settings, began)
 
     def reports(self) -> Iterator[Report]:
@@ -169,6 +172,7 @@ class Session:
                 yield report
             if self.training.stop.agreed:
                 self.save()
+                self.training.group.total(0.0)  # who ended before all is saved would have the launcher end the others
             elif self.training.group.leads:
                 self._save_model()
 
@@ -179,16 +183,25 @@ class Session:
             yield Trackers({})
             return
         run, n_epochs = self.run, self.training.position.epoch
-        with run.held(), open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:
-            yield trackers
+        with run.held():
+            run.tidy(n_epochs)
+            with open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:
+                yield trackers
 
     def _note(self, report: Report) -> None:
         """Write an epoch down, and keep its weights if they are the best and will be asked for."""
         if not isinstance(report, EpochReport) or not self.training.group.leads:
             return
         self.run.append(report)
-        if self.settings.patience is not None and is_best(self.training.history):
+        if self.settings.patience is not None and self.kept_epoch is report:
             save_best(self.run.checkpoints, self.training.kept.state_dict())
+
+    @property
+    def kept_epoch(self) -> EpochReport:
+        """The epoch whose network is kept: the last one, or with ``patience`` the best so far."""
+        history = self.training.history
+        best = best_of(history, self.training.plan.architecture.image_size)
+        return history[-1] if self.settings.patience is None or best is None else best
 
     def save(self) -> None:
         """Save a checkpoint of where training stands."""
@@ -198,11 +211,9 @@ class Session:
     def _save_model(self) -> None:
         model = self.training.model
         assert isinstance(model, AlexNet)
-        history = self.training.history
-        if self.settings.patience is None:
-            kept, weights = history[-1], self.training.kept.state_dict()
-        else:
-            kept, weights = min(history, key=lambda each: each.val_loss), load_best(self.run.checkpoints)
+        kept, weights = self.kept_epoch, self.training.kept.state_dict()
+        if kept.epoch < self.training.position.epoch:
+            weights = load_best(self.run.checkpoints)
         artifact = Artifact(
             folder=self.run.model_folder,
             architecture=model.architecture,
@@ -242,9 +253,13 @@ def train(
     """
     session = Session.open(data, out=out, settings=settings, resume=resume)
     for report in session.reports():
-        if verbose and isinstance(report, EpochReport | Remark):
+        if verbose and session.training.group.leads and isinstance(report, EpochReport | Remark):
             print(report)
     return session.run
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def free_folder(source: Source, ending: str = "") -> Path:

@@ -43,7 +43,7 @@ class Settings:
     time_limit: str | None = None
     """End within this time, preparation included: 90s, 10m, 1.5h. Sizes, epochs and learning rate follow from it."""
     image_size: int | None = None
-    """Side of the pictures in pixels; auto: 224, or less where pictures are small or time is short."""
+    """Side of the pictures in pixels; auto: the recipe's, or 224, or less where pictures are small or time is short."""
     in_channels: Literal[3, 1] = 3
     """Channels of the pictures: 3 for colour, 1 for their luminance."""
     resize: Resize = "squash"
@@ -126,6 +126,9 @@ class Settings:
             raise SettingsError(f"in_channels is {self.in_channels}; pictures have 3, or 1 for their luminance")
         if self.max_pixels < 1:
             raise SettingsError(f"max_pixels is {self.max_pixels}; it must be at least 1")
+        for name in ("epochs", "batch_size", "image_size", "accumulate", "patience", "seed", "max_pixels"):
+            if not isinstance(value := getattr(self, name), int | None):
+                raise SettingsError(f"{name} is {value!r}; it must be a whole number")
         for name in ("accumulate", "patience"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise SettingsError(f"{name} is {value}; it must be at least 1")
@@ -189,7 +192,8 @@ class Settings:
         for key in saved:
             if key not in known:
                 raise SettingsError(f"unknown setting {key!r}{nearest(key, known)}")
-        return cls(**{**saved, "track": tuple(saved.get("track", ()))})
+        track = saved.get("track", ())
+        return cls(**{**saved, "track": (track,) if isinstance(track, str) else tuple(track)})
 
 
 def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:

@@ -64,7 +64,7 @@ class Step:
         self._place_dropout(0, 0)
         if self.clip_norm:
             parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.clip_norm, foreach=True)
+            nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return loss_sum

@@ -51,17 +51,21 @@ def _has_risen(history: Sequence[EpochReport]) -> bool:
     return all(report.val_loss > RISEN_SHARE * best for report in history[-RISEN_EPOCHS:])
 
 
-def is_out_of_patience(history: Sequence[EpochReport], patience: int | None) -> bool:
-    """Return whether ``patience`` epochs have passed since the one with the lowest loss on ``val``."""
-    if patience is None or not history:
-        return False
-    best = min(range(len(history)), key=lambda i: history[i].val_loss)
-    return len(history) - 1 - best >= patience
+def best_of(history: Sequence[EpochReport], size: int) -> EpochReport | None:
+    """Return the epoch with the lowest loss on ``val`` among those at the size of use; others do not compare.
+
+    Args:
+        history: the epochs done.
+        size: side of the pictures at the end of training, in pixels.
+    """
+    at_size = [report for report in history if report.image_size == size]
+    return min(at_size, key=lambda report: report.val_loss, default=None)
 
 
-def is_best(history: Sequence[EpochReport]) -> bool:
-    """Return whether the last epoch has the lowest loss on ``val`` so far."""
-    return bool(history) and all(history[-1].val_loss < report.val_loss for report in history[:-1])
+def is_out_of_patience(history: Sequence[EpochReport], size: int, patience: int | None) -> bool:
+    """Return whether ``patience`` epochs have passed since the best one."""
+    best = best_of(history, size)
+    return patience is not None and best is not None and history[-1].epoch - best.epoch >= patience
 
 
 def few_pictures(counts: Sequence[int], classes: Sequence[str]) -> str | None:
