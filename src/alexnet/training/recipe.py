@@ -111,7 +111,7 @@ class Recipe:
 
         Args:
             n_examples: training pictures.
-            largest: what the device computes at full speed.
+            largest: pictures a step at most, as the device likes them.
         """
         if not self.batch_follows:
             return self

@@ -47,7 +47,7 @@ class Runtime:
 
     @property
     def largest_batch(self) -> int:
-        """Pictures a step beyond which the device computes no faster."""
+        """Pictures a step where that is left to the device. On a GPU a guess: none has been measured yet."""
         return 256 if self.device.type == "cuda" else 64
 
     def has_room_for(self, n_bytes: int) -> bool:
