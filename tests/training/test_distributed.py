@@ -58,6 +58,8 @@ def test_two_processes_learn_what_one_learns(odd_photos, tmp_path, varied) -> No
         assert theirs["val_top1"] == ours["val_top1"], "the same pictures, each counted once"
     assert done.stdout.count("trained ") == 1, "one of them speaks"
     assert "2 processes" in done.stderr
+    assert done.stderr.count("train, ") == 1
+    assert "Warning" not in done.stderr
     weights, same = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("one", "two"))
     assert weights.keys() == same.keys()
 

@@ -5,6 +5,7 @@ gradients are averaged, batch norm sees the whole batch, and what depends on the
 one process all of this costs nothing.
 """
 
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,13 +119,13 @@ def share(model: nn.Module, group: Group, device: torch.device) -> nn.Module:
     if group.n_ranks == 1:
         return model
     _synchronise(model, device)
-    return nn.parallel.DistributedDataParallel(
-        model,
-        device_ids=[device.index] if device.type == "cuda" else None,
-        # Batch norm's own sums are the same everywhere already.
-        broadcast_buffers=False,
-        gradient_as_bucket_view=True,
-    )
+    parallel = nn.parallel.DistributedDataParallel
+    # Batch norm's own sums are the same everywhere already. torch 2.15 has renamed the option that says so.
+    names = inspect.signature(parallel.__init__).parameters
+    sync = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    device_ids = [device.index] if device.type == "cuda" else None
+    options: dict[str, Any] = {sync: False}
+    return parallel(model, device_ids=device_ids, gradient_as_bucket_view=True, **options)
 
 
 def _synchronise(model: nn.Module, device: torch.device) -> None:
