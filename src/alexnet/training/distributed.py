@@ -139,7 +139,7 @@ def _synchronise(model: nn.Module, device: torch.device) -> None:
 
 
 class _Total(torch.autograd.Function):
-    """A sum over all processes, whose gradient is the sum of theirs."""
+    """A sum over all processes, whose gradient is the sum of theirs; torch 2.15 warns that its own will go."""
 
     @staticmethod
     def forward(context: Any, part: Tensor) -> Tensor:

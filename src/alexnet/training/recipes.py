@@ -54,7 +54,7 @@ gathered before shrinks as well. Weight decay acts on all parameters, since sect
 The paper's result is that of its own network, which splits some layers in two and normalises responses locally; on the
 default network this is its way of learning only.
 
-Section 5 reports five to six days for 90 passes over 1.28 million pictures on two GTX 580, and section 6 an error
+Section 5 reports five to six days for about 90 passes over 1.2 million pictures on two GTX 580, and section 6 an error
 of 40.7% (top-1, one network, ILSVRC-2012 ``val``, ten views). It has not been run to its end here yet.
 """
 
