@@ -109,8 +109,12 @@ def join(device: torch.device) -> Group:
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Part from the other processes, once all have come to their end."""
     if dist.is_available() and dist.is_initialized():
+        # Gloo's threads outlive the group (DDP keeps them), and end a process with SIGABRT if they still have a tensor
+        # of Python's to put away when the interpreter goes: seen once, in a process that ended right after its last
+        # sum, and torchrun then killed the one that was writing the model. While all wait here, they put it away.
+        dist.barrier()
         dist.destroy_process_group()
 
 
