@@ -41,8 +41,9 @@ from alexnet.data.source import Source
 from alexnet.data.sources import open_source
 from alexnet.data.split import split
 from alexnet.data.store import Store, prepare, store_size
-from alexnet.network.architecture import resolve, trace
 from alexnet.network.model import AlexNet
+from alexnet.network.trace import trace
+from alexnet.network.variants import resolve
 from alexnet.training.assembly import assemble
 from alexnet.training.average import STEPS_BETWEEN
 from alexnet.training.loop import fit_steps

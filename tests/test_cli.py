@@ -15,8 +15,8 @@ import pytest
 from safetensors import SafetensorError
 
 from alexnet import cli
-from alexnet.network.architecture import resolve
 from alexnet.network.diagram import mermaid
+from alexnet.network.variants import resolve
 
 from .conftest import coloured_picture, make_photos
 
@@ -66,7 +66,7 @@ def test_public_names_are_there() -> None:
 
     assert package.__all__ == [
         "AlexNet", "AlexNetError", "Architecture", "Classifier", "RECIPES", "Recipe", "Settings", "VARIANTS",
-        "evaluate", "load", "summary", "train",
+        "evaluate", "load", "load_weights", "push", "summary", "train",
     ]  # fmt: skip
     assert all(getattr(package, name) is not None for name in package.__all__)
     assert not hasattr(package, "nonsense")
@@ -113,7 +113,9 @@ def test_the_options_of_train_are_these(capsys) -> None:
         "--in-channels", "--resize", "--max-pixels", "--data-dir",
         "--crop", "--colour-shift", "--trivial-augment", "--turn", "--erasing", "--mixup", "--cutmix",
         "--settings", "--find-lr", "--accumulate", "--weight-decay", "--label-smoothing", "--clip-norm", "--ema",
-        "--balance", "--patience", "--init", "--freeze", "--compile", "--track",
+        "--balance", "--patience", "--init", "--init-take", "--init-pixels", "--freeze", "--compile", "--track",
+            "--architecture", "--width", "--hidden", "--dropout", "--norm", "--norm-place", "--activation", "--pool",
+            "--groups",
     }  # fmt: skip
 
 
@@ -130,6 +132,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["evaluate", "x", "--split", "tset"], "--split cannot be 'tset'; did you mean 'test'?"),
         (["predict", "x"], "predict needs at least one picture"),
         (["evaluate"], "evaluate needs MODEL"),
+        (["push", "x"], "push needs REPO"),
         (["check"], "check needs DATA"),
         (["check", "x", "--json", "--csv"], "--json and --csv exclude each other"),
         (["prepare"], "prepare needs DATA, or --where, or --clear"),
@@ -137,7 +140,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["train", "--resize", "strech"], "--resize cannot be 'strech'"),
         (["train", "--crop", "papre"], "--crop cannot be 'papre'; did you mean 'paper'?"),
         (["train", "--in-channels", "2"], "--in-channels cannot be '2'"),
-        ([], "give a command: summary, check, prepare, train, evaluate, predict"),
+        ([], "give a command: summary, check, prepare, train, evaluate, predict, push"),
     ],
 )
 @pytest.mark.parametrize("columns", [50, 80, 130])
@@ -189,6 +192,8 @@ def test_train_evaluate_predict(photos, tmp_path, capsys) -> None:
         (["train", "--resume", "x", "--epochs", "3"], ["--resume", "leave out"]),
         (["evaluate", "nowhere"], ["no model at 'nowhere'"]),
         (["predict", "nowhere", "x.jpg"], ["no model at 'nowhere'"]),
+        (["predict", "nobody/nothing", "x.jpg"], ["cannot load 'nobody/nothing'", "the hub: no network"]),
+        (["push", "nowhere", "anna/birds"], ["no model at 'nowhere'"]),
         (["prepare", "nowhere"], ["no folder 'nowhere'"]),
         (["prepare", "digits", "--size", "0"], ["size is 0"]),
         (["train", "auto"], ["no folder 'auto'"]),

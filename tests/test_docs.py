@@ -51,8 +51,17 @@ def test_code_blocks_run(document, photos, tmp_path, monkeypatch, capsys) -> Non
                 run_shell(line)
         elif language == "python":
             exec(compile(quick, document.name, "exec"), {})
+        elif language == "mermaid":
+            assert code.startswith("graph TD;")
         else:
             assert language == "text", f"a block of {language!r} that nobody runs"
+
+
+def test_the_page_of_the_family_is_what_the_architectures_say() -> None:
+    page = ROOT / "docs" / "family.md"
+    script = [sys.executable, "examples/family_page.py", "/dev/stdout"]
+    written = subprocess.run(script, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert written == page.read_text(encoding="utf-8"), "run: python examples/family_page.py docs/family.md"
 
 
 def test_links_lead_somewhere() -> None:

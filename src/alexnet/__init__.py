@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from alexnet.evaluation.scoring import evaluate as evaluate
     from alexnet.inference.classifier import Classifier as Classifier
     from alexnet.inference.classifier import load as load
-    from alexnet.network.architecture import VARIANTS as VARIANTS
+    from alexnet.inference.hub import push as push
+    from alexnet.inference.pretrained import load_weights as load_weights
     from alexnet.network.architecture import Architecture as Architecture
     from alexnet.network.diagram import summary as summary
     from alexnet.network.model import AlexNet as AlexNet
+    from alexnet.network.variants import VARIANTS as VARIANTS
     from alexnet.training.recipe import Recipe as Recipe
     from alexnet.training.recipes import RECIPES as RECIPES
     from alexnet.training.session import train as train
@@ -28,9 +30,11 @@ _HOMES = {
     "RECIPES": "training.recipes",
     "Recipe": "training.recipe",
     "Settings": "training.settings",
-    "VARIANTS": "network.architecture",
+    "VARIANTS": "network.variants",
     "evaluate": "evaluation.scoring",
     "load": "inference.classifier",
+    "load_weights": "inference.pretrained",
+    "push": "inference.hub",
     "summary": "network.diagram",
     "train": "training.session",
 }

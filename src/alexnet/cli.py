@@ -160,6 +160,8 @@ def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     if info.type_origin not in (Union, UnionType) or len(inner) != 1 or len(get_args(info.type)) != 2:
         return None
     kind = inner[0]
+    if get_origin(kind) is tuple:
+        return _auto_tuple(get_args(kind)[0])
     choices = ("auto", *get_args(kind)) if get_origin(kind) is Literal else None
     convert = str if choices else kind
     nothing = "none" if kind is str else "auto"
@@ -171,6 +173,18 @@ def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         instance_from_str=lambda words: None if words[0] == nothing else convert(words[0]),
         is_instance=lambda value: value is None or isinstance(value, convert),
         str_from_instance=lambda value: [nothing if value is None else str(value)],
+    )
+
+
+def _auto_tuple(kind: Any) -> PrimitiveConstructorSpec[Any]:
+    """Show an option of several values that may be None."""
+    name = kind.__name__.upper()
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar=f"[{name} ...]",
+        instance_from_str=lambda words: None if words == ["auto"] else tuple(map(kind, words)),
+        is_instance=lambda value: value is None or isinstance(value, tuple),
+        str_from_instance=lambda value: ["auto"] if value is None else [str(each) for each in value],
     )
 
 

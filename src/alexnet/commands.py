@@ -12,33 +12,32 @@ import tyro
 
 from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.errors import SettingsError
-from alexnet.network.architecture import Variant
+from alexnet.network.custom import Custom
 from alexnet.training.settings import Settings
 from alexnet.usage import UsageError
 
 
 def summary(
     *,
-    variant: Variant = "batchnorm",
+    custom: Annotated[Custom, tyro.conf.arg(name="")] = Custom(),  # noqa: B008
     n_classes: int = 3,
     in_channels: int = 3,
-    image_size: int = 224,
+    image_size: int | None = None,
     as_: Annotated[Literal["table", "mermaid", "json"], tyro.conf.arg(name="as")] = "table",
 ) -> int:
     """Show a network layer by layer: shapes, parameters, multiply-adds.
 
     Args:
-        variant: Which AlexNet.
+        custom: Which network.
         n_classes: Classes to tell apart.
         in_channels: Channels of a picture: 3 for RGB, 1 for grey.
-        image_size: Side of the pictures, in pixels.
+        image_size: Side of the pictures, in pixels; auto: the variant's, 224 in most.
         as_: A table, a Mermaid drawing for Markdown, or JSON.
     """
     from alexnet.network import diagram
-    from alexnet.network.architecture import resolve
 
     draw = {"table": diagram.table, "mermaid": diagram.mermaid, "json": diagram.as_json}[as_]
-    print(draw(resolve(variant, n_classes=n_classes, in_channels=in_channels, image_size=image_size)))
+    print(draw(custom.network(n_classes=n_classes, in_channels=in_channels, image_size=image_size)))
     return 0
 
 
@@ -234,7 +233,7 @@ def evaluate(
     """Judge a trained network on labelled pictures.
 
     Args:
-        model: A run folder, or the model folder in it.
+        model: A run folder, the model folder in it, or user/name on the Hugging Face hub.
         data: Labelled pictures, as for training.
         split: Which part of them; auto: test, or everything where the data is not split.
         max_pixels: Pictures that claim more are skipped; auto: as in training.
@@ -264,7 +263,7 @@ def predict(
     """Say what is in pictures; one that cannot be read never stops the others.
 
     Args:
-        model: A run folder, or the model folder in it.
+        model: A run folder, the model folder in it, or user/name on the Hugging Face hub.
         picture: Pictures, or folders of them.
         top: How many classes to name, most probable first.
         max_pixels: Pictures that claim more are refused; auto: as in training.
@@ -289,6 +288,28 @@ def predict(
     return 1 if n_failed else 0
 
 
+def push(
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
+    repo: Annotated[str, tyro.conf.arg(metavar="REPO")],
+    /,
+    *,
+    private: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Give a trained network to others on the Hugging Face hub.
+
+    Log in once before, with hf auth login. The weights, config.json and the README go out, and no pictures.
+
+    Args:
+        model: A run folder, or the model folder in it.
+        repo: user/name on the hub; made where it does not exist.
+        private: Only you may see it.
+    """
+    from alexnet.inference.hub import push as push_to_hub
+
+    print(push_to_hub(model, repo, private=private))
+    return 0
+
+
 def _at_least_1(name: str, value: int | None) -> None:
     if value is not None and value < 1:
         raise SettingsError(f"{name} is {value}; it must be at least 1")
@@ -301,4 +322,5 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "push": push,
 }

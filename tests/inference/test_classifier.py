@@ -93,3 +93,19 @@ def test_a_folder_without_pictures_is_an_error(classifier, tmp_path) -> None:
 def test_top_of_nothing_is_refused(classifier) -> None:
     with pytest.raises(SettingsError, match="top is 0"):
         classifier.predict([], top=0)
+
+
+def test_pictures_that_are_alike_lie_close_together(classifier, photos) -> None:
+    """The paper, section 6.1: distances between the activations of the last hidden layer."""
+    pictures = [photos / label / f"photo {number}.jpg" for label in ("blue", "red") for number in (1, 2, 3)]
+    rows = classifier.embed(pictures)
+    assert rows.shape == (6, 4096)
+    assert rows.dtype == np.float32
+    apart = np.linalg.norm(rows[:, None] - rows[None], axis=-1)
+    assert apart[:3, :3].max() < apart[:3, 3:].min()
+    assert np.allclose(classifier.embed(pictures[1]), rows[1], atol=1e-4)
+
+
+def test_a_picture_that_cannot_be_read_is_not_embedded(classifier, photos) -> None:
+    with pytest.raises(PictureError, match=r"gone\.jpg"):
+        classifier.embed([photos / "red" / "photo 1.jpg", "gone.jpg"])

@@ -51,8 +51,8 @@ def test_every_parameter_learns() -> None:
 
 
 def test_grey_pictures_and_other_parts() -> None:
-    net = Architecture(in_channels=1, norm="none", activation="gelu", hidden=(), n_classes=2, image_size=67)
-    assert AlexNet(net)(torch.rand(1, 1, 67, 67)).shape == (1, 2)
+    model = AlexNet(in_channels=1, norm="none", activation="gelu", hidden=(), n_classes=2, image_size=67)
+    assert model(torch.rand(1, 1, 67, 67)).shape == (1, 2)
 
 
 def test_copies_are_equal_and_apart(model) -> None:

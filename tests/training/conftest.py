@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from alexnet.network.architecture import VARIANTS
+from alexnet.network.variants import VARIANTS
 
 
 @pytest.fixture(autouse=True)

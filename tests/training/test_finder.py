@@ -16,7 +16,8 @@ from alexnet import AlexNet, cli
 from alexnet.data.augmentation import Augmentation
 from alexnet.data.batches import Examples
 from alexnet.data.preprocessing import MEAN, STD
-from alexnet.network.architecture import REFERENCE_LAYERS, VARIANTS, Architecture
+from alexnet.network.architecture import REFERENCE_LAYERS, Architecture
+from alexnet.network.variants import VARIANTS
 from alexnet.training.finder import Finding, Trial, find_lr, save_plot
 from alexnet.training.loop import fit_steps
 from alexnet.training.optimizer import make_optimizer

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.network.architecture import resolve
+from alexnet.network.variants import resolve
 from alexnet.training.plan import Pace, Plan
 from alexnet.training.recipes import MODERN
 

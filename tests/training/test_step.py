@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 
 from alexnet import AlexNet, Architecture
-from alexnet.network.architecture import Conv, Pool
+from alexnet.network.layers import Conv, Pool
 from alexnet.training.runtime import detect
 from alexnet.training.step import Step
 
 # Small, so that a step takes milliseconds.
 LAYERS = (Conv(channels=16, kernel=5, stride=2, pool=Pool()), Conv(channels=24, kernel=3, padding=1))
-NET = Architecture(layers=LAYERS, hidden=(32, 16), n_classes=3, image_size=32, norm="none")
+NET = Architecture(layers=LAYERS, hidden=(32, 16), n_classes=3, image_size=32)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_more_parts_than_pictures_learn_all_the_same(begin, pictures) -> None:
 
 
 def test_parts_without_pictures_leave_batch_norm_as_it_is(pictures) -> None:
-    model = AlexNet(replace(NET, norm="batch"))
+    model = AlexNet(NET, norm="batch")
     step_of(model, n_parts=5).take(pictures[:2], LABELS[:2], seed=0)
     assert int(model.conv1.norm.num_batches_tracked) == 2
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())

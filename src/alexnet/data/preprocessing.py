@@ -11,16 +11,14 @@ from PIL import Image
 
 from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.data.image import Pixels
+from alexnet.network.pixels import MEAN as MEAN
+from alexnet.network.pixels import STD as STD
 
 # Makes ``(H, W, 3)`` of a given height and width: ``resized`` below, or torch's, which is three times faster and never
 # differs by more than one level of 255.
 Resizer = Callable[[Pixels, int, int], Pixels]
 
-# The mean and spread of ImageNet's pixels, in [0, 1], as most published networks use.
-# Departure: the paper (section 2) subtracts the mean picture of the training set and does not divide.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-# Of luminance: the channels' means weighted as luminance weighs them, and the spread that goes with it.
+# Of luminance: the colours' means weighted as luminance weighs them, and the spread that goes with it.
 GREY_MEAN = (0.459,)
 GREY_STD = (0.226,)
 # What padding adds is the mean, so that the network sees zeros there.

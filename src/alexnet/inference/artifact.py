@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-FORMAT = 1
+README = "README.md"
+# 2: every layer has its own norm, where the architecture had one for all.
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         save_tensors(weights, unfinished / WEIGHTS)
         (unfinished / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         # Names of folders may hold bytes that are no text.
-        (unfinished / "README.md").write_text(readme, encoding="utf-8", errors="backslashreplace")
+        (unfinished / README).write_text(readme, encoding="utf-8", errors="backslashreplace")
 
 
 def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
@@ -80,12 +82,14 @@ def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
 
 
 def load_artifact(path: str | os.PathLike[str]) -> Artifact:
-    """Read a saved model's ``config.json``, given its folder or that of the run that made it.
+    """Read a saved model's ``config.json``, given its folder, that of the run that made it, or its name on the hub.
 
     Raises:
         ArtifactError: there is no model, or its ``config.json`` is not one of ours.
     """
-    folder = _find(Path(path).expanduser())
+    from alexnet.inference.hub import find_model  # which reads what it finds with this function
+
+    folder = _find(find_model(path))
     file = folder / CONFIG
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -95,7 +99,8 @@ def load_artifact(path: str | os.PathLike[str]) -> Artifact:
         raise ArtifactError(f"{str(file)!r} is not of an alexnet model: it names no architecture and classes")
     if config.get("format") != FORMAT:
         raise ArtifactError(
-            f"{str(file)!r} has format {config.get('format')!r}, this version reads format {FORMAT}; update alexnet"
+            f"{str(file)!r} has format {config.get('format')!r}, this version reads format {FORMAT}; use the "
+            "version of alexnet that made it, or train it again"
         )
     try:
         artifact = Artifact(
@@ -153,7 +158,7 @@ def _mismatch(expected: "dict[str, Tensor]", found: "dict[str, Tensor]") -> str 
 
 def _find(path: Path) -> Path:
     if not path.exists():
-        raise ArtifactError(f"there is no model at {str(path)!r}; give the folder of a run or of a model")
+        raise ArtifactError(f"there is no model at {str(path)!r}; give the folder of a run or a model, or hf:user/name")
     if (path / "model" / CONFIG).exists():
         return path / "model"
     if (path / CONFIG).exists():

@@ -16,7 +16,7 @@ from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.layout import is_picture_name
 from alexnet.errors import PictureError, SettingsError
 from alexnet.inference.artifact import Artifact, load_artifact
-from alexnet.inference.engine import TorchEngine
+from alexnet.inference.engine import Numbers, TorchEngine
 from alexnet.inference.probability import log_softmax
 
 BATCH = 32
@@ -93,9 +93,7 @@ class Classifier:
         Raises:
             PictureError: a picture cannot be read; ``answers`` goes on instead.
         """
-        if isinstance(pictures, str | os.PathLike | bytes | Image.Image):
-            pictures = [pictures]
-        answers = list(self.answers(pictures, top))
+        answers = list(self.answers(_several(pictures), top))
         for answer in answers:
             if answer.error is not None:
                 raise PictureError(answer.path, answer.error)
@@ -109,10 +107,36 @@ class Classifier:
         """
         if top < 1:
             raise SettingsError(f"top is {top}; it must be at least 1")
+        for batch in self._batches(pictures):
+            yield from self._answer(batch, top)
+
+    def embed(self, pictures: PictureLike | Sequence[PictureLike]) -> Numbers:
+        """Return what the last hidden layer says of each picture, ``(N, n)`` float32, for most variants fc7's 4,096.
+
+        Pictures that are alike lie close to each other there: compare with the distance between two rows.
+
+        Args:
+            pictures: as for ``predict``.
+
+        Raises:
+            PictureError: a picture cannot be read.
+
+        Source: the paper, section 6.1.
+        """
+        rows = []
+        for batch in self._batches(_several(pictures)):
+            for where, pixels in batch:
+                if isinstance(pixels, str):
+                    raise PictureError(where, pixels)
+            rows.append(self.engine.embeddings(np.stack([pixels for _, pixels in batch])))
+        return np.concatenate(rows)
+
+    def _batches(self, pictures: Iterable[PictureLike]) -> Iterator[list[tuple[str, Pixels | str]]]:
+        """Yield the pictures by batches, each with where it is and its pixels, or why it cannot be read."""
         queue = [each for picture in pictures for each in expand(picture)]
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             for start in range(0, len(queue), BATCH):
-                yield from self._answer(list(threads.map(self._read, queue[start : start + BATCH])), top)
+                yield list(threads.map(self._read, queue[start : start + BATCH]))
 
     def _read(self, picture: PictureLike) -> tuple[str, Pixels | str]:
         how = self.artifact.preprocessing
@@ -137,15 +161,19 @@ class Classifier:
             yield Answer(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
 
 
+def _several(pictures: PictureLike | Sequence[PictureLike]) -> Sequence[PictureLike]:
+    return [pictures] if isinstance(pictures, str | os.PathLike | bytes | Image.Image) else pictures
+
+
 def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Classifier:
-    """Load a trained network from a run folder or a model folder.
+    """Load a trained network from a run folder, a model folder or the Hugging Face hub.
 
     Args:
-        path: the folder.
+        path: the folder, or ``user/name`` for a model on the hub.
         max_pixels: larger pictures are refused; as in training where not given.
 
     Raises:
-        ArtifactError: there is no model, or it is damaged.
+        ArtifactError: there is no model, it is damaged, or it cannot be downloaded.
     """
     return Classifier(load_artifact(path), max_pixels)
 

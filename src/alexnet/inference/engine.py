@@ -1,14 +1,17 @@
-"""What computes the answers: uint8 pictures in, logits out, numpy on both sides."""
+"""What computes the answers: uint8 pictures in, numbers out, numpy on both sides."""
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from alexnet.data import tensors
 from alexnet.data.image import Pixels
 from alexnet.inference.artifact import Artifact, load_model
 
-Logits = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.float32]
 
 
 class TorchEngine:
@@ -29,9 +32,16 @@ class TorchEngine:
     # As training did it: faster than Pillow, and the same to the bit as what the network has learned from.
     resized = staticmethod(tensors.resized)
 
-    def logits(self, pixels: Pixels) -> Logits:
+    def logits(self, pixels: Pixels) -> Numbers:
         """Return logits ``(N, n_classes)`` for pictures ``(N, image_size, image_size, C)`` uint8."""
+        return self._computed(self._model, pixels)
+
+    def embeddings(self, pixels: Pixels) -> Numbers:
+        """Return what the last hidden layer says, ``(N, n)``, for pictures ``(N, image_size, image_size, C)`` uint8."""
+        return self._computed(self._model.embed, pixels)
+
+    def _computed(self, function: Callable[[Tensor], Tensor], pixels: Pixels) -> Numbers:
         how = self._preprocessing
         with torch.inference_mode():
             pictures = tensors.normalise(tensors.to_tensor(pixels).to(self._device), how.mean, how.std)
-            return np.asarray(self._model(pictures.contiguous()).cpu().numpy())
+            return np.asarray(function(pictures.contiguous()).cpu().numpy())

@@ -3,7 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from alexnet.network.architecture import Architecture, Op, trace
+from alexnet.network.architecture import Architecture
+from alexnet.network.trace import POOL_NAMES, Op, trace
 
 if TYPE_CHECKING:
     from alexnet.network.model import AlexNet
@@ -77,18 +78,20 @@ def _box_words(net: Architecture, op: Op) -> str | None:
     """Return what stands in the operation's box, or nothing if it belongs on an arrow."""
     if op.kind == "Linear":
         return f"Linear(): {op.shape[0]}"
-    if op.kind not in ("Conv", "MaxPool"):
+    if op.kind != "Conv" and op.kind not in POOL_NAMES.values():
         return None
-    layer = net.layers[int(op.layer.removeprefix("conv")) - 1]
-    if op.kind == "MaxPool":
+    layer = dict(net.named_layers())[op.layer]
+    if op.kind != "Conv":
         assert layer.pool is not None
         kernel, stride = layer.pool.kernel, layer.pool.stride
-        return f"Pool(max,kernel={_times(kernel, kernel)},stride={stride}): {_times(*op.shape)}"
+        return f"Pool({layer.pool.kind},kernel={_times(kernel, kernel)},stride={stride}): {_times(*op.shape)}"
     options = [f"kernel={_times(layer.kernel, layer.kernel)}"]
     if layer.padding:
         options.append(f"pad={layer.padding}")
     if layer.stride > 1:
         options.append(f"stride={layer.stride}")
+    if layer.groups > 1:
+        options.append(f"groups={layer.groups}")
     return f"Conv({','.join(options)}): {_times(*op.shape)}"
 
 

@@ -1,17 +1,22 @@
 """The network itself: an ``Architecture`` as a ``torch.nn.Module``."""
 
 from collections import OrderedDict
+from typing import Any, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.errors import SettingsError
-from alexnet.network.architecture import Architecture, Conv, Variant, resolve
+from alexnet.errors import SettingsError, nearest
+from alexnet.network.architecture import Architecture
 from alexnet.network.dropout import Dropout
+from alexnet.network.initialisation import initialise
+from alexnet.network.layers import Conv, GroupNorm, LocalNorm
+from alexnet.network.norms import LocalResponseNorm
+from alexnet.network.variants import Changes, Variant, resolve
 
 # Never in place: hooks on these layers (saliency, embeddings) must see what the convolution gave.
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
 class AlexNet(nn.Module):
@@ -19,9 +24,8 @@ class AlexNet(nn.Module):
 
     Args:
         architecture: a variant's name, or an ``Architecture``.
-        n_classes: classes to tell apart; the architecture's own where not given, as with the two below.
-        in_channels: channels of a picture.
-        image_size: side of the pictures it is meant for, in pixels. Others from the smallest legal one up work too.
+        **changes: the common changes to it, ``n_classes`` and ``image_size`` among them: see ``resolve``. Pictures of
+            other sizes than ``image_size`` work too, from the smallest legal one up.
 
     Raises:
         SettingsError: an unknown variant, or changes that do not fit.
@@ -29,24 +33,17 @@ class AlexNet(nn.Module):
     Source: the paper, section 3.
     """
 
-    def __init__(
-        self,
-        architecture: Architecture | Variant = "batchnorm",
-        *,
-        n_classes: int | None = None,
-        in_channels: int | None = None,
-        image_size: int | None = None,
-    ) -> None:
+    def __init__(self, architecture: Architecture | Variant = "batchnorm", **changes: Unpack[Changes]) -> None:
         super().__init__()
-        net = resolve(architecture, n_classes=n_classes, in_channels=in_channels, image_size=image_size)
+        net = resolve(architecture, **changes)
         self.architecture = net
         self._smallest = net.smallest_image_size
-        self._conv_names = [f"conv{number}" for number in range(1, len(net.layers) + 1)]
 
         channels = net.in_channels
-        for name, layer in zip(self._conv_names, net.layers, strict=True):
+        for name, layer in net.named_layers():
             self.add_module(name, _conv_layer(net, layer, channels))
             channels = layer.channels
+        self._conv_names = [name for name, _ in net.named_layers()]
 
         self.flatten = nn.Flatten()
         n_inputs = channels * net.grid**2
@@ -55,6 +52,8 @@ class AlexNet(nn.Module):
             self.add_module(name, _hidden_layer(net, n_inputs, n_outputs))
             n_inputs = n_outputs
         self.add_module(self._fc_names[-1], nn.Sequential(OrderedDict(linear=nn.Linear(n_inputs, net.n_classes))))
+        if net.initialisation != "torch":
+            initialise(self, net.initialisation)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return logits ``(N, n_classes)`` for normalised pictures ``(N, C, H, W)``.
@@ -62,34 +61,162 @@ class AlexNet(nn.Module):
         Raises:
             SettingsError: pictures smaller than the layers can take.
         """
-        if min(pictures.shape[-2:]) < self._smallest:
-            height, width = pictures.shape[-2:]
-            raise SettingsError(
-                f"pictures of {height}x{width} px are too small for {self.architecture.variant!r}; "
-                f"the smallest it can take is {self._smallest} px"
-            )
+        return self.forward_head(self.forward_features(pictures))
+
+    def forward_features(self, pictures: Tensor) -> Tensor:
+        """Return the maps of the last convolutional layer, ``(N, C, h, w)``, of any ``h`` and ``w``.
+
+        Raises:
+            SettingsError: pictures smaller than the layers can take.
+        """
+        self._refuse_small(pictures)
         maps = pictures
         for name in self._conv_names:
             maps = self.get_submodule(name)(maps)
-        grid = self.architecture.grid
-        # Skipped at the native size: adaptive pooling's backward pass is not deterministic on a GPU.
-        if maps.shape[-2:] != (grid, grid):
-            maps = F.adaptive_avg_pool2d(maps, grid)
-        outputs: Tensor = self.flatten(maps)
+        return maps
+
+    def forward_head(self, maps: Tensor) -> Tensor:
+        """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
+        outputs: Tensor = self.flatten(_to_grid(maps, self.architecture.grid))
         for name in self._fc_names:
             outputs = self.get_submodule(name)(outputs)
         return outputs
 
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Return what the last hidden layer says of pictures, ``(N, 4096)`` from fc7 of most variants.
+
+        Pictures that are alike lie close to each other there. Without hidden layers, it is the flattened maps.
+
+        Source: the paper, section 6.1.
+        """
+        outputs: Tensor = self.flatten(_to_grid(self.forward_features(pictures), self.architecture.grid))
+        for name in self._fc_names[:-1]:
+            outputs = self.get_submodule(name)(outputs)
+        return outputs
+
+    def features(self, layer: str) -> nn.Module:
+        """Return the network up to and with a layer, as a module that shares its weights.
+
+        It turns pictures ``(N, C, H, W)`` into the layer's output: maps for ``conv3``, numbers ``(N, n)`` for ``fc6``.
+
+        Raises:
+            SettingsError: there is no such layer.
+        """
+        return Features(self, layer)
+
+    def freeze(self, up_to: str) -> tuple[str, ...]:
+        """Stop layers from learning, from the first up to and with one; return their names.
+
+        Their batch norms keep to what they have counted, in training as well.
+
+        Args:
+            up_to: a layer, as ``conv3`` or ``fc6``, or ``conv`` for all convolutional layers.
+
+        Raises:
+            SettingsError: there is no such layer, or none would be left to learn.
+        """
+        last = self._conv_names[-1] if up_to == "conv" else up_to
+        names = self.layer_names
+        if last not in names:
+            raise SettingsError(f"there is no layer {up_to!r} to freeze{nearest(up_to, ['conv', *names[:-1]])}")
+        if last == names[-1]:
+            raise SettingsError(f"with {up_to!r} frozen nothing is left to learn; freeze up to {names[-2]} at most")
+        frozen = names[: names.index(last) + 1]
+        for name in frozen:
+            self.get_submodule(name).requires_grad_(False)
+        self.train(self.training)
+        return frozen
+
+    def train(self, mode: bool = True) -> "AlexNet":
+        """Set training or answering; batch norms of frozen layers stay answering."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers that have weights, first to last: ``conv1`` ... ``fc8``."""
+        return (*self._conv_names, *self._fc_names)
+
+    def parameter_groups(self, lr: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
+        """Return parameter groups for an optimiser, one a layer: the deeper a layer lies, the slower it learns.
+
+        Args:
+            lr: the learning rate of the last layer.
+            layer_decay: how much that of each layer before is of the one after, in (0, 1].
+        """
+        groups = []
+        for depth, name in enumerate(reversed(self.layer_names)):
+            learning = [each for each in self.get_submodule(name).parameters() if each.requires_grad]
+            if learning:
+                groups.append({"params": learning, "lr": lr * layer_decay**depth, "name": name})
+        return groups[::-1]
+
+    def _refuse_small(self, pictures: Tensor) -> None:
+        height, width = pictures.shape[-2:]
+        if min(height, width) < self._smallest:
+            raise SettingsError(
+                f"pictures of {height}x{width} px are too small for {self.architecture.variant!r}; "
+                f"the smallest it can take is {self._smallest} px"
+            )
+
+
+class Features(nn.Module):
+    """A network up to one of its layers, to build upon: its layers keep their names, and their weights are shared.
+
+    Attributes:
+        n_channels: channels of the maps it gives, or how many numbers.
+    """
+
+    def __init__(self, model: AlexNet, layer: str) -> None:
+        super().__init__()
+        if layer not in model.layer_names:
+            raise SettingsError(f"there is no layer {layer!r}{nearest(layer, model.layer_names)}")
+        names = model.layer_names[: model.layer_names.index(layer) + 1]
+        for name in names:
+            self.add_module(name, model.get_submodule(name))
+        self.grid = model.architecture.grid
+        self.n_channels = next(each.shape[0] for each in self.get_submodule(layer).parameters())
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the layer's output for normalised pictures ``(N, C, H, W)``."""
+        outputs = pictures
+        for name, layer in self.named_children():
+            if name.startswith("fc") and outputs.ndim == 4:
+                outputs = _to_grid(outputs, self.grid).flatten(1)
+            outputs = layer(outputs)
+        return outputs
+
+
+def _to_grid(maps: Tensor, grid: int) -> Tensor:
+    """Return maps of ``grid`` x ``grid``, pooled where they do not have that size."""
+    # Skipped at the native size: adaptive pooling's backward pass is not deterministic on a GPU.
+    return maps if maps.shape[-2:] == (grid, grid) else F.adaptive_avg_pool2d(maps, grid)
+
 
 def _conv_layer(net: Architecture, layer: Conv, in_channels: int) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    parts["conv"] = nn.Conv2d(in_channels, layer.channels, layer.kernel, layer.stride, layer.padding)
-    if net.norm == "batch":
-        parts["norm"] = nn.BatchNorm2d(layer.channels)
-    parts["activation"] = ACTIVATIONS[net.activation]()
-    if layer.pool:
-        parts["pool"] = nn.MaxPool2d(layer.pool.kernel, layer.pool.stride)
+    parts["conv"] = nn.Conv2d(
+        in_channels, layer.channels, layer.kernel, layer.stride, layer.padding, groups=layer.groups
+    )
+    for part in layer.parts:
+        parts[part] = ACTIVATIONS[net.activation]() if part == "activation" else _norm_or_pool(layer, part)
     return nn.Sequential(parts)
+
+
+def _norm_or_pool(layer: Conv, part: str) -> nn.Module:
+    if part == "pool":
+        assert layer.pool is not None
+        pooling = nn.MaxPool2d if layer.pool.kind == "max" else nn.AvgPool2d
+        return pooling(layer.pool.kernel, layer.pool.stride)
+    norm = layer.norm
+    if isinstance(norm, LocalNorm):
+        return LocalResponseNorm(norm.size, norm.alpha, norm.beta, norm.k)
+    if isinstance(norm, GroupNorm):
+        return nn.GroupNorm(norm.n_groups, layer.channels)
+    return nn.BatchNorm2d(layer.channels)
 
 
 def _hidden_layer(net: Architecture, n_inputs: int, n_outputs: int) -> nn.Sequential:

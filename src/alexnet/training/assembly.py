@@ -19,11 +19,13 @@ from alexnet.data.sources import open_source
 from alexnet.data.split import refuse_unlearnable, split
 from alexnet.data.store import Store, prepare, store_size
 from alexnet.errors import DataError, SettingsError
-from alexnet.network.architecture import resolve
+from alexnet.inference.pretrained import load_weights
+from alexnet.network.initialisation import initialise
 from alexnet.network.model import AlexNet
+from alexnet.network.weights import Loaded
 from alexnet.training.average import Average
 from alexnet.training.distributed import Group, join, share
-from alexnet.training.initial import freeze, initialise, load_into
+from alexnet.training.initial import freeze
 from alexnet.training.optimizer import make_optimizer
 from alexnet.training.plan import Plan
 from alexnet.training.recipe import Recipe
@@ -57,7 +59,7 @@ def get_ready(
     """
     runtime = detect(settings.device, settings.precision)
     group = join(runtime.device)
-    image_size = settings.image_size or settings.resolved_recipe().image_size
+    image_size = settings.image_size or settings.resolved_recipe().image_size or settings.network().image_size
     with group.one_at_first():
         source = open_source(data, settings.data_dir)
         refuse_unlearnable(source)
@@ -131,7 +133,7 @@ def assemble(
     recipe = _recipe(settings, source, len(train), runtime, group)
     plan = Plan(
         recipe=recipe,
-        architecture=resolve(settings.variant, n_classes=len(classes), in_channels=n_channels),
+        architecture=settings.network(n_classes=len(classes), in_channels=n_channels),
         n_examples=len(train),
         n_epochs=settings.n_epochs(),
         deadline=deadline,
@@ -144,17 +146,18 @@ def assemble(
 
     torch.manual_seed(settings.seed)
     model = AlexNet(plan.architecture)
-    initialise(model, recipe.initialisation)
-    begun = load_into(model, settings.init, classes) if settings.init and loaded is None else None
-    kept = frozenset(begun.kept) if begun else loaded or frozenset()
-    frozen = freeze(model, settings.freeze, kept) if settings.freeze else ()
+    if recipe.initialisation is not None:
+        initialise(model, recipe.initialisation)
+    begun = _begin(model, settings, classes, group) if settings.init and loaded is None else None
+    taken = frozenset(begun.taken) if begun else loaded or frozenset()
+    frozen = freeze(model, settings.freeze, taken) if settings.freeze else ()
     runtime.place(model)
     network = share(model, group, runtime.device)
     average = Average(model, recipe.ema) if recipe.ema else None
     mean, std = centre_and_spread(n_channels)
     return Training(
         model=model,
-        step=_step(model, network, train, settings, recipe, runtime, group, kept),
+        step=_step(model, network, train, settings, recipe, runtime, group, taken),
         plan=plan,
         train=train,
         val=val,
@@ -171,6 +174,14 @@ def assemble(
         frozen=frozen,
         patience=settings.patience,
     )
+
+
+def _begin(model: AlexNet, settings: Settings, classes: tuple[str, ...], group: Group) -> Loaded:
+    """Give the network the weights to begin with; one process of a machine downloads them for all."""
+    assert settings.init is not None
+    partial = settings.init_take == "fitting"
+    with group.one_at_first():
+        return load_weights(model, settings.init, classes=classes, pixels=settings.init_pixels, partial=partial)
 
 
 def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtime, group: Group) -> Recipe:

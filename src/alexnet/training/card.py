@@ -1,16 +1,23 @@
 """The README that travels with a model."""
 
 from alexnet.inference.artifact import Artifact
+from alexnet.inference.hub import PLACE, front_matter, public_name
 
 _SHAPED = {"squash": "squashed to", "crop": "cut square, to", "pad": "padded square, to"}
+# ImageNet's thousand would be the whole README.
+_N_LISTED = 50
 
 
 def model_card(artifact: Artifact) -> str:
-    """Return what somebody who finds the model folder needs to know, as Markdown."""
+    """Return what somebody who finds the model folder needs to know, as Markdown that the Hugging Face hub can file."""
     made, net, how = artifact.provenance, artifact.architecture, artifact.preprocessing
     colours = "" if how.n_channels == 3 else ", luminance"
-    classes = "\n".join(f"- {label}" for label in artifact.classes)
-    return f"""# AlexNet for {net.n_classes} classes
+    listed = [f"- {label}" for label in artifact.classes[:_N_LISTED]]
+    if len(artifact.classes) > _N_LISTED:
+        listed.append(f"- and {len(artifact.classes) - _N_LISTED} more: see `config.json`")
+    classes = "\n".join(listed)
+    return f"""{front_matter(artifact)}
+# AlexNet for {net.n_classes} classes
 
 An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) that tells these apart:
 
@@ -18,22 +25,25 @@ An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) that tells
 
 | | |
 |---|---|
-| trained on | {made["data"]}: {made["n_train"]:,} pictures, {made["n_val"]:,} more to validate |
+| trained on | {public_name(made["data"])}: {made["n_train"]:,} pictures, {made["n_val"]:,} more to validate |
 | recipe | `{made["recipe"]["name"]}`, {made["epochs"]} epochs, seed {made["seed"]}, {made["precision"]} |
 | top-1 on the validation pictures | {made["val_top1"]:.3f} |
 | pictures | {_SHAPED[how.resize]} {how.store_size} px, then {net.image_size} px{colours} |
 | made with | alexnet {made["alexnet"]}, torch {made["torch"]}, {made["finished"]} |
 
+It answers with one of these classes whatever the picture shows, and was judged only on pictures like those it learned
+from: judge it on your own before you rely on it.
+
 ## Use it
 
 ```bash
-alexnet predict THIS_FOLDER photo.jpg
+alexnet predict {PLACE} photo.jpg
 ```
 
 ```python
 import alexnet
 
-classifier = alexnet.load("THIS_FOLDER")
+classifier = alexnet.load("{PLACE}")
 print(classifier.predict("photo.jpg")[0].label)
 ```
 """

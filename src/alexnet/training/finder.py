@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from alexnet.data.augment import Batch
-from alexnet.training.loop import batches, learn, learn_mode
+from alexnet.training.loop import batches, learn
 from alexnet.training.optimizer import set_lr
 from alexnet.training.plan import Leg
 from alexnet.training.state import Position, Training
@@ -48,7 +48,7 @@ def find_lr(
     plan = training.plan
     leg = Leg(plan.size_at(0.0), plan.n_steps, 0.0, 1.0)
     mean, best = 0.0, math.inf
-    learn_mode(training)
+    training.step.network.train()
     for number, batch in zip(range(n_steps), _endless(training, leg), strict=False):
         lr = lowest * (highest / lowest) ** (number / (n_steps - 1))
         set_lr(training.step.optimizer, lr)

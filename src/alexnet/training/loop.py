@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from alexnet.data.augment import Batch, vary
 from alexnet.data.batches import evaluation_batches, order_of, training_batches
@@ -64,7 +64,7 @@ def fit_steps(training: Training) -> Iterator[Report]:
 def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
     """Take the steps of an epoch that are left."""
     position, plan = training.position, training.plan
-    learn_mode(training)
+    training.step.network.train()
     first = position.step
     began = time.perf_counter()
     for batch in batches(training, leg):
@@ -117,15 +117,6 @@ def batches(training: Training, leg: Leg) -> Iterator[Batch]:
         balanced=training.balanced,
         on_device=training.runtime.crops,
     )
-
-
-def learn_mode(training: Training) -> None:
-    """Turn dropout and batch norm on; in layers that do not learn, batch norm keeps what it has counted."""
-    training.step.network.train()
-    for name in training.frozen:
-        for module in training.model.get_submodule(name).modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
 
 
 def learn(training: Training, batch: Batch) -> Tensor:

@@ -26,7 +26,7 @@ def settings_json(source: Source, store: Store, settings: Settings, training: Tr
         "n_train": len(training.train),
         "n_val": len(training.val),
         "n_processes": training.group.n_ranks,
-        "loaded": list(training.loaded.kept) if training.loaded else [],
+        "loaded": list(training.loaded.taken) if training.loaded else [],
         "alexnet": version("alexnet"),
         "torch": torch.__version__,
     }

@@ -6,11 +6,12 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from alexnet.data.augmentation import Augmentation
-from alexnet.errors import SettingsError, nearest
+from alexnet.errors import SettingsError
+from alexnet.network.architecture import Initialisation
+from alexnet.network.layers import check_choice
 
 RecipeName = Literal["modern", "paper", "article"]
 Schedule = Literal["linear", "steps", "constant"]
-Initialisation = Literal["torch", "paper"]
 # An epoch has at least 16 steps to learn in, as long as a batch has 16 pictures: fewer make batch norm noise.
 SMALLEST_AUTO_BATCH, STEPS_AN_EPOCH = 16, 16
 
@@ -52,8 +53,8 @@ class Recipe:
     """Longest gradient, as the norm over all weights; longer ones are shortened. 0 for any length."""
     ema: float = 0.0
     """The weights kept are a mean over about this share of the training done so far, in [0, 1). 0 for the last ones."""
-    initialisation: Initialisation = "torch"
-    """How weights begin: ``torch``'s way, or the ``paper``'s N(0, 0.01) with ones in some biases (section 5)."""
+    initialisation: Initialisation | None = None
+    """How weights begin, where the recipe has its own way; none: the network's."""
     image_size: int | None = None
     """Side of the pictures in pixels, where the recipe has one of its own; none: the variant's."""
     sizes: tuple[tuple[float, int], ...] = ()
@@ -74,11 +75,9 @@ class Recipe:
         for name in ("momentum", "label_smoothing", "ema", "warm_up"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it is a share, from 0 to below 1")
-        for name, known in (("schedule", Schedule), ("initialisation", Initialisation)):
-            if getattr(self, name) not in get_args(known):
-                raise SettingsError(
-                    f"unknown {name} {getattr(self, name)!r}{nearest(getattr(self, name), get_args(known))}"
-                )
+        check_choice("schedule", self.schedule, get_args(Schedule))
+        if self.initialisation is not None:
+            check_choice("initialisation", self.initialisation, get_args(Initialisation))
         for name, rising in (("milestones", self.milestones), ("sizes", tuple(until for until, _ in self.sizes))):
             if not all(0 < share < 1 for share in rising) or any(a >= b for a, b in pairwise(rising)):
                 raise SettingsError(f"{name} are at {rising}; they must be shares of training that rise from 0 to 1")

@@ -68,6 +68,7 @@ ARTICLE = Recipe(
     nesterov=False,
     weight_decay=0.005,
     decay_all=True,
+    initialisation="torch",
     image_size=227,
     augmentation=Augmentation(crop="whole", flip=False),
 )

@@ -16,6 +16,7 @@ from alexnet.data.split import apply_splits, refuse_changed
 from alexnet.data.store import Store
 from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
+from alexnet.inference.pretrained import absolute
 from alexnet.network.model import AlexNet
 from alexnet.training.assembly import assemble, deadline_of, get_ready, prepare_for
 from alexnet.training.card import model_card
@@ -95,7 +96,7 @@ class Session:
         if settings.data_dir is not None:  # a run may be resumed from elsewhere
             settings = replace(settings, data_dir=_absolute(settings.data_dir))
         if settings.init is not None:
-            settings = replace(settings, init=_absolute(settings.init))
+            settings = replace(settings, init=absolute(settings.init))
         if out is not None:
             refuse_existing(Path(out))
         check_trackers(settings.track)

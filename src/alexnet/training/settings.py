@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args
 
 from alexnet.data.choices import MAX_PIXELS, Crop, Resize
 from alexnet.errors import SettingsError, nearest
-from alexnet.network.architecture import VARIANTS, Variant, resolve
+from alexnet.network.custom import Custom
+from alexnet.network.pixels import PixelKind
+from alexnet.network.variants import VARIANTS
 from alexnet.training.recipe import Recipe, RecipeName, change
 from alexnet.training.recipes import RECIPES
 
@@ -27,8 +29,8 @@ BESIDE = ("data", "resolved")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to train. What is None is chosen by the recipe, the data, the machine and the time there is.
+class Settings(Custom):
+    """What to train, and how. What is None is chosen by the recipe, the data, the machine and the time there is.
 
     Raises:
         SettingsError: values that cannot work.
@@ -36,8 +38,6 @@ class Settings:
 
     recipe: RecipeName = "modern"
     """How the network learns."""
-    variant: Variant = "batchnorm"
-    """Which AlexNet."""
     epochs: int | None = None
     """Passes over the training pictures; auto: the recipe's, or as many as the time limit allows."""
     time_limit: str | None = None
@@ -71,7 +71,12 @@ class Settings:
     patience: int | None = None
     """Stop after so many epochs without a better loss on val, and keep the best epoch; auto: never."""
     init: str | None = None
-    """Weights to begin with: a run, a model folder, a .safetensors or .pth file. They learn at a fifth of the rate."""
+    """Weights to begin with: a run, a model, a .safetensors or .pth file, torchvision, or the name of a model on the
+    Hugging Face hub. They learn at a fifth of the rate."""
+    init_take: Literal["all", "fitting"] = "all"
+    """Of --init: all of it, but for classes, channels and size, or else nothing; or whatever fits."""
+    init_pixels: PixelKind = "rgb"
+    """What --init was trained on: rgb, bgr, or caffe: bgr from 0 to 255 less the mean."""
     freeze: str | None = None
     """Layers of --init to leave as they are: up to and with this one, as conv3, or conv for all convolutions."""
     flip: Switch = "auto"
@@ -115,6 +120,8 @@ class Settings:
             *(("tracker", each, get_args(TrackerName)) for each in self.track),
             ("crop", self.crop, (None, *get_args(Crop))),
             ("resize", self.resize, get_args(Resize)),
+            ("init_take", self.init_take, ("all", "fitting")),
+            ("init_pixels", self.init_pixels, get_args(PixelKind)),
             ("precision", self.precision, get_args(Precision)),
         )
         for name, choice, known in choices:
@@ -132,14 +139,19 @@ class Settings:
         for name in ("accumulate", "patience"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise SettingsError(f"{name} is {value}; it must be at least 1")
+        for name in ("init_take", "init_pixels"):
+            if self.init is None and getattr(self, name) != getattr(Settings, name):
+                raise SettingsError(
+                    f"{name} is {getattr(self, name)!r}, but there are no weights to take; give --init too"
+                )
         if self.freeze is not None and self.init is None:
             raise SettingsError(f"freeze is {self.freeze!r}, but untrained layers would never learn; give --init too")
         if not self.checkpoint_minutes > 0:
             raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
         self.seconds()
         self.resolved_recipe()
-        # Refuses a size that the variant cannot take before any picture is read.
-        resolve(self.variant, image_size=self.image_size, in_channels=self.in_channels)
+        # Refuses what cannot be built, or a size that it cannot take, before any picture is read.
+        self.network(image_size=self.image_size, in_channels=self.in_channels)
 
     def seconds(self) -> float | None:
         """Return the time limit in seconds."""
@@ -192,8 +204,12 @@ class Settings:
         for key in saved:
             if key not in known:
                 raise SettingsError(f"unknown setting {key!r}{nearest(key, known)}")
-        track = saved.get("track", ())
-        return cls(**{**saved, "track": (track,) if isinstance(track, str) else tuple(track)})
+        track, hidden = saved.get("track", ()), saved.get("hidden")
+        tuples = {
+            "track": (track,) if isinstance(track, str) else tuple(track),
+            "hidden": None if hidden is None else tuple(hidden),
+        }
+        return cls(**{**saved, **tuples})
 
 
 def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:

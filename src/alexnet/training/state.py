@@ -6,9 +6,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from alexnet.data.batches import Examples
+from alexnet.network.weights import Loaded
 from alexnet.training.average import Average
 from alexnet.training.distributed import Group
-from alexnet.training.initial import Loaded
 from alexnet.training.plan import Leg, Plan
 from alexnet.training.reports import EpochReport
 from alexnet.training.runtime import Runtime

@@ -1,0 +1,98 @@
+"""Writes docs/family.md from the architectures and their docstrings: python examples/family_page.py docs/family.md."""
+
+import ast
+import inspect
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+from alexnet import VARIANTS, Architecture
+from alexnet.network import diagram, variants
+from alexnet.network.trace import Op, trace
+
+HEAD = """# The family
+
+Five AlexNets, layer by layer. This page is written by `examples/family_page.py` from the architectures themselves; a
+test compares the two. How to change any of them: [customizing](customizing.md).
+"""
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    parts = [HEAD, _overview(), "## Layer by layer\n", _layers(), _about_norm()]
+    for name, net in VARIANTS.items():
+        parts += [f"## {name}\n", _docstrings()[name.upper()], f"```mermaid\n{diagram.mermaid(net)}\n```\n"]
+    return "\n".join(parts)
+
+
+def _overview() -> str:
+    rows = [
+        ("picture", lambda net: f"{net.image_size} px"),
+        ("smallest picture", lambda net: f"{net.smallest_image_size} px"),
+        ("parameters", lambda net: f"{net.n_parameters:,}"),
+        ("multiply-adds", lambda net: f"{net.n_mult_adds / 1e6:,.0f} M"),
+        ("first weights", lambda net: net.initialisation),
+    ]
+    return _table(
+        [("at 1,000 classes", list(VARIANTS)), *((what, [of(net) for net in VARIANTS.values()]) for what, of in rows)]
+    )
+
+
+def _layers() -> str:
+    """Return a table with a row a layer: what each member of the family does there."""
+    nets = [VARIANTS[name] for name in VARIANTS]
+    names = [*dict.fromkeys(op.layer for net in nets for op in trace(net) if op.layer != "flatten")]
+    rows = [(name, [_words(net, [op for op in trace(net) if op.layer == name]) for net in nets]) for name in names]
+    return _table([("layer", list(VARIANTS)), *rows])
+
+
+def _words(net: Architecture, ops: list[Op]) -> str:
+    words = []
+    for op in ops:
+        shape = "x".join(map(str, op.shape))
+        layer = dict(net.named_layers()).get(op.layer)
+        if op.kind == "Conv":
+            assert layer is not None
+            more = "".join(f", {name} {value}" for name, value, usual in (
+                ("stride", layer.stride, 1), ("pad", layer.padding, 0), ("groups", layer.groups, 1)
+            ) if value != usual)  # fmt: skip
+            words.append(f"conv {layer.kernel}x{layer.kernel}{more}: {shape}")
+        elif op.kind.endswith("Pool"):
+            assert layer is not None
+            assert layer.pool is not None
+            words.append(f"{layer.pool.kind} pool {layer.pool.kernel}/{layer.pool.stride}: {shape}")
+        elif op.kind == "Linear":
+            words.append(f"linear: {shape}")
+        else:
+            words.append({"LocalResponseNorm": "local norm", "BatchNorm": "batch norm"}.get(op.kind, op.kind))
+    return "<br>".join(words)
+
+
+def _about_norm() -> str:
+    """Return what is said of local response normalisation where it is defined."""
+    from alexnet.network.layers import LocalNorm
+
+    text = inspect.cleandoc(LocalNorm.__doc__ or "").replace("``", "`")
+    return f"## Local response normalisation\n\n{text}\n"
+
+
+def _docstrings() -> dict[str, str]:
+    """Return the docstrings of the module's constants, by name."""
+    body = ast.parse(inspect.getsource(variants)).body
+    found = {}
+    for statement, after in pairwise(body):
+        if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            assert isinstance(statement.targets[0], ast.Name)
+            found[statement.targets[0].id] = re.sub("``", "`", str(after.value.value))
+    return found
+
+
+def _table(rows: list[tuple[str, list[str]]]) -> str:
+    (corner, heads), *rest = rows
+    lines = [f"| {corner} | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
+    return "\n".join([*lines, *(f"| {name} | {' | '.join(cells)} |" for name, cells in rest), ""])
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")

@@ -1,0 +1,191 @@
+"""What a network is made of, as frozen values: convolutional layers with their normalisation and pooling. No torch.
+
+Each value knows its own rules. What depends on the layer before, such as whether groups divide its channels, the
+``Architecture`` checks.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar, get_args
+
+from alexnet.errors import SettingsError, nearest
+
+Activation = Literal["relu", "tanh", "gelu", "silu"]
+Place = Literal["before", "after", "pooled"]
+PoolKind = Literal["max", "average"]
+
+T = TypeVar("T")
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Refuse what is no whole number of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise SettingsError(f"{name} is {value}; it must be a whole number, at least {least}")
+
+
+def check_choice(name: str, value: object, known: Iterable[str]) -> None:
+    """Refuse what is not among the words known."""
+    if value not in (known := tuple(known)):
+        raise SettingsError(f"unknown {name} {value!r}{nearest(str(value), known)}")
+
+
+def _check_number(name: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise SettingsError(f"{name} is {value}; it must be a number, 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Pooling; with ``kernel > stride`` the windows overlap.
+
+    Source: the paper, section 3.4 (max, kernel 3, stride 2).
+    """
+
+    kind: PoolKind = "max"
+    kernel: int = 3
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        check_choice("pool", self.kind, get_args(PoolKind))
+        check_count("a pool's kernel", self.kernel, least=1)
+        check_count("a pool's stride", self.stride, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm:
+    """Batch normalisation: each channel by its mean and variance over the batch. Ioffe and Szegedy, 2015."""
+
+    kind: Literal["batch"] = "batch"
+    place: Place = "before"
+
+    def __post_init__(self) -> None:
+        check_choice("place of a norm", self.place, get_args(Place))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupNorm:
+    """Group normalisation: each picture by the mean and variance of groups of its channels. Wu and He, 2018."""
+
+    kind: Literal["group"] = "group"
+    place: Place = "before"
+    n_groups: int = 32
+
+    def __post_init__(self) -> None:
+        check_choice("place of a norm", self.place, get_args(Place))
+        check_count("a group norm's n_groups", self.n_groups, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalNorm:
+    """Local response normalisation: each number by those at its place in the ``size`` channels around its own.
+
+    The number is multiplied by ``(k + alpha / size * sum of squares) ** -beta``.
+
+    Departure: the formula in the paper's section 3.3 does not divide alpha by the size. Krizhevsky's own code does, as
+    do Caffe and torch, so with the paper's alpha of 1e-4 we do too.
+
+    Source: the paper, section 3.3 (size 5, alpha 1e-4, beta 0.75, k 2, after the ReLU).
+    """
+
+    kind: Literal["local"] = "local"
+    place: Place = "after"
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_choice("place of a norm", self.place, get_args(Place))
+        check_count("a local norm's size", self.size, least=1)
+        for name in ("alpha", "beta", "k"):
+            _check_number(f"a local norm's {name}", getattr(self, name))
+
+
+Norm = BatchNorm | GroupNorm | LocalNorm
+NORMS: dict[str, type[Norm]] = {"batch": BatchNorm, "group": GroupNorm, "local": LocalNorm}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv:
+    """One convolutional layer: convolution, activation, and normalisation and pooling if there are any.
+
+    The norm stands before the activation, after it, or after the pool, as its ``place`` says. With ``groups``, each
+    part of the channels sees only its own part of those before: section 3.5 of the paper, for want of memory.
+    """
+
+    channels: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+    norm: Norm | None = None
+    pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernel", "stride", "groups"):
+            check_count(f"a layer's {name}", getattr(self, name), least=1)
+        check_count("a layer's padding", self.padding, least=0)
+        # Not one channel a group: on a map of one pixel it would see a single number, which torch refuses.
+        if isinstance(self.norm, GroupNorm) and self.norm.n_groups not in divisors(self.channels)[:-1]:
+            fitting = either(divisors(self.channels)[:-1]) or "no group norm"
+            raise SettingsError(
+                f"a layer of {self.channels} channels cannot be normalised in {self.norm.n_groups} groups of two or "
+                f"more; take {fitting}"
+            )
+        if self.norm is not None and self.norm.place == "pooled" and self.pool is None:
+            raise SettingsError("a norm stands after the pool of a layer that has none; place it before or after")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What follows the convolution, in order: ``norm``, ``activation`` and ``pool``, where there are any."""
+        order = ["activation", "pool"] if self.pool else ["activation"]
+        if self.norm is not None:
+            order.insert(get_args(Place).index(self.norm.place), "norm")
+        return tuple(order)
+
+    def conv_side(self, side: int) -> int:
+        """Return the side of the map after the convolution, for one of ``side``."""
+        return (side + 2 * self.padding - self.kernel) // self.stride + 1
+
+    def pooled_side(self, side: int) -> int:
+        """Return the side of the map after the pool, for what the convolution gave."""
+        return (side - self.pool.kernel) // self.pool.stride + 1 if self.pool else side
+
+
+def divisors(*numbers: int) -> list[int]:
+    """Return the common divisors, smallest first."""
+    return [n for n in range(1, min(numbers) + 1) if not any(number % n for number in numbers)]
+
+
+def either(numbers: list[int]) -> str:
+    """Return the numbers as words: ``1, 2 or 4``."""
+    return " or ".join(", ".join(map(str, numbers)).rsplit(", ", 1))
+
+
+def conv_from_json(saved: dict[str, Any]) -> Conv:
+    """Rebuild a layer from JSON.
+
+    Raises:
+        SettingsError: unknown fields, the nearest known one is named, or values of the wrong kind.
+    """
+    layer = dict(saved)
+    if (pool := layer.get("pool")) is not None:
+        layer["pool"] = from_fields(Pool, pool, "pool")
+    if (norm := layer.get("norm")) is not None:
+        kind = norm.get("kind")
+        check_choice("norm", kind, NORMS)
+        layer["norm"] = from_fields(NORMS[kind], norm, f"{kind} norm")
+    return from_fields(Conv, layer, "layer")
+
+
+def from_fields(kind: type[T], saved: dict[str, Any], where: str) -> T:
+    """Build a frozen value from its fields by name.
+
+    Raises:
+        SettingsError: unknown fields, the nearest known one is named.
+    """
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    for key in saved:
+        if key not in known:
+            raise SettingsError(f"unknown field {key!r} in the {where}{nearest(key, known)}")
+    return kind(**saved)

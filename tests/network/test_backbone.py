@@ -1,0 +1,105 @@
+"""A network as part of another: its features, its embeddings, and which of its layers learn how fast."""
+
+import pytest
+import torch
+
+from alexnet import AlexNet
+from alexnet.errors import SettingsError
+
+
+@pytest.fixture(scope="module")
+def model() -> AlexNet:
+    torch.manual_seed(0)
+    return AlexNet(n_classes=3, width=0.25, hidden=(40, 30)).eval()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    torch.manual_seed(1)
+    return torch.randn(2, 3, 100, 130)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        ("conv1", (24, 11, 14)),
+        ("conv3", (96, 5, 6)),
+        ("conv5", (64, 2, 2)),
+        ("fc6", (40,)),
+        ("fc7", (30,)),
+        ("fc8", (3,)),
+    ],
+)
+def test_features_are_what_the_layer_gives(model, pictures, layer, shape) -> None:
+    seen = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    with torch.inference_mode():
+        model(pictures)
+        handle.remove()
+        features = model.features(layer)
+        assert torch.equal(features(pictures), seen[0])
+    assert seen[0].shape == (2, *shape)
+    assert features.n_channels == shape[0]
+
+
+def test_features_share_their_weights(model) -> None:
+    features = model.features("conv3")
+    assert [name for name, _ in features.named_children()] == ["conv1", "conv2", "conv3"]
+    assert features.conv2.conv.weight is model.conv2.conv.weight
+
+
+def test_features_of_no_layer_are_refused_with_the_nearest(model) -> None:
+    with pytest.raises(SettingsError, match="did you mean 'conv3'"):
+        model.features("conv33")
+
+
+def test_the_halves_make_the_whole(model, pictures) -> None:
+    with torch.inference_mode():
+        maps = model.forward_features(pictures)
+        assert maps.shape == (2, 64, 2, 2)
+        assert torch.equal(model.forward_head(maps), model(pictures))
+
+
+def test_embeddings_are_fc7_after_its_activation(model, pictures) -> None:
+    with torch.inference_mode():
+        embedded = model.embed(pictures)
+        assert torch.equal(embedded, model.features("fc7")(pictures))
+        assert torch.equal(model.fc8(embedded), model(pictures))
+    assert embedded.shape == (2, 30)
+    assert float(embedded.min()) >= 0
+    flat = AlexNet(n_classes=3, width=0.25, hidden=()).eval()
+    assert flat.embed(pictures).shape == (2, 64 * 5 * 5)
+
+
+def test_frozen_layers_stay_as_they_are() -> None:
+    model = AlexNet(n_classes=3, width=0.25, hidden=(40, 30))
+    assert model.freeze("conv3") == ("conv1", "conv2", "conv3")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=0.1)
+    model(torch.randn(4, 3, 80, 80)).square().sum().backward()
+    optimizer.step()
+    changed = {
+        name.partition(".")[0] for name, each in model.state_dict().items() if not torch.equal(each, before[name])
+    }
+    assert changed == {"conv4", "conv5", "fc6", "fc7", "fc8"}
+    assert not model.conv1.norm.training
+    assert model.conv4.norm.training
+    assert AlexNet(n_classes=3, width=0.25, hidden=()).freeze("conv")[-1] == "conv5"
+
+
+@pytest.mark.parametrize(("up_to", "message"), [("fc8", "nothing is left"), ("conv33", "did you mean 'conv3'")])
+def test_what_cannot_be_frozen_is_refused(model, up_to, message) -> None:
+    with pytest.raises(SettingsError, match=message):
+        model.freeze(up_to)
+
+
+def test_the_deeper_a_layer_the_slower_it_learns() -> None:
+    model = AlexNet(n_classes=3, width=0.25, hidden=(40, 30))
+    groups = model.parameter_groups(lr=0.1, layer_decay=0.5)
+    assert [group["name"] for group in groups] == list(model.layer_names)
+    assert [group["lr"] for group in groups[-3:]] == [0.025, 0.05, 0.1]
+    assert sum(each.numel() for group in groups for each in group["params"]) == model.architecture.n_parameters
+    torch.optim.SGD(groups).step()
+    model.freeze("conv2")
+    assert next(group["name"] for group in model.parameter_groups(lr=0.1)) == "conv3"
