@@ -1,12 +1,18 @@
-"""Wrong usage, said in one line with the nearest right word. tyro says it in a box of several."""
+"""Wrong usage, said in one line. tyro says it in a box of several."""
 
 import re
 
-from alexnet.errors import nearest
+from alexnet.errors import SettingsError, nearest
 
 
 class UsageError(Exception):
     """A command line that cannot be understood; the command exits with 2."""
+
+
+def at_least_1(name: str, value: int | None) -> None:
+    """Refuse a number below 1; None is one that is chosen later."""
+    if value is not None and value < 1:
+        raise SettingsError(f"{name} is {value}; it must be at least 1")
 
 
 def one_line(box: str) -> str:

@@ -52,7 +52,7 @@ def evaluate(
     """Score a saved model on labelled pictures; labels are matched by name.
 
     Args:
-        model: a run folder or a model folder.
+        model: a run folder, a model folder, or ``user/name`` on the Hugging Face hub.
         data: as for training; a run's own data where not given.
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
         data_dir: where named sets are; as in training where not given.

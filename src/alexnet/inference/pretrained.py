@@ -16,7 +16,6 @@ from torch import Tensor
 
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.inference.artifact import load_artifact, load_model
-from alexnet.inference.hub import find_model
 from alexnet.network.model import AlexNet
 from alexnet.network.pixels import PixelKind
 from alexnet.network.weights import Loaded, load_tensors
@@ -64,7 +63,7 @@ def load_weights(
     elif path.suffix in _ENDINGS and not path.is_dir():
         raise ArtifactError(f"there are no weights at {where!r}; give a run, a model folder or a file of weights")
     else:
-        artifact = load_artifact(find_model(weights))
+        artifact = load_artifact(weights)
         tensors, theirs = load_model(artifact).state_dict(), artifact.classes
         if pixels != "rgb":
             raise SettingsError(f"pixels are {pixels!r}, but the model {where!r} was trained on rgb; leave them out")

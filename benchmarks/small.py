@@ -1,0 +1,97 @@
+"""What ``small`` is worth on small pictures: beside the default network, which sees them blown up.
+
+    python -m benchmarks.small cifar10_jpeg.zip [--pictures 4000] [--judged 2000] [--epochs 10] [--seeds 0]
+
+DATA is a zip archive of a folder with ``train`` and ``test`` of class folders. Of each, as many pictures are taken,
+equally of all classes, the first by name. Both networks are trained by ``alexnet.train`` on these for as many epochs, a
+seed after the other: ``small`` at 32 px, ``batchnorm`` at the 128 px that ``alexnet train`` chooses for such pictures.
+Pictures a second are of whole epochs of training, the median over all; validation is not in it.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import zipfile
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from alexnet.data.source import natural_key
+from alexnet.evaluation.scoring import evaluate
+from alexnet.training.runtime import detect
+from alexnet.training.session import train
+from alexnet.training.settings import Settings
+from benchmarks.training import describe
+
+SIDES = {"small": Settings(variant="small"), "batchnorm": Settings(variant="batchnorm", image_size=128)}
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one network did with one seed."""
+
+    seconds: float
+    pictures_a_second: float
+    val_top1: float
+    test_top1: float
+
+
+def extract(archive: Path, folder: Path, n_train: int, n_test: int) -> None:
+    """Unpack the first pictures of every class, so that ``train`` and ``test`` have as many as asked for."""
+    by_class: dict[tuple[str, str], list[str]] = defaultdict(list)
+    with zipfile.ZipFile(archive) as pictures:
+        for name in sorted(pictures.namelist(), key=natural_key):
+            split, label = PurePosixPath(name).parts[-3:-1] if name.count("/") > 1 else ("", "")
+            if split in ("train", "test") and not name.endswith("/"):
+                by_class[split, label].append(name)
+        n_classes = len({label for _, label in by_class})
+        for (split, label), names in by_class.items():
+            target = folder / split / label
+            target.mkdir(parents=True)
+            for name in names[: (n_train if split == "train" else n_test) // n_classes]:
+                (target / PurePosixPath(name).name).write_bytes(pictures.read(name))
+
+
+def measure(data: Path, side: str, epochs: int, seed: int, out: Path) -> Score:
+    """Train one network and judge it."""
+    run = train(data, out=out, settings=replace(SIDES[side], epochs=epochs, seed=seed))
+    lines = run.metrics()
+    return Score(
+        seconds=sum(line["seconds"] for line in lines),
+        pictures_a_second=statistics.median(line["images_per_second"] for line in lines),
+        val_top1=lines[-1]["val_top1"],
+        test_top1=evaluate(out, data, split="test").evaluation.top1,
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--pictures", type=int, default=4000)
+    parser.add_argument("--judged", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    arguments = parser.parse_args()
+    print(describe(detect()))
+    scores: dict[str, list[Score]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="alexnet-benchmark-") as folder:
+        data = Path(folder, "pictures")
+        extract(arguments.data, data, arguments.pictures, arguments.judged)
+        for seed in arguments.seeds:
+            for side in SIDES:
+                score = measure(data, side, arguments.epochs, seed, Path(folder, f"{side}-{seed}"))
+                scores[side].append(score)
+                print(f"seed {seed} {side}: {json.dumps(score.__dict__)}", flush=True)
+    for side, each in scores.items():
+        tests = [score.test_top1 for score in each]
+        print(
+            f"{side}: {statistics.mean(score.pictures_a_second for score in each):.0f} pictures/s, "
+            f"{statistics.mean(score.seconds for score in each):.0f} s, test top-1 {statistics.mean(tests):.3f} "
+            f"({min(tests):.3f} to {max(tests):.3f})"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""The commands: one function each, its signature the options, its docstring the help.
+
+``looking`` at networks and pictures, ``training``, and ``using`` what was trained. Nothing heavy is imported before a
+command needs it: ``alexnet --help`` answers at once.
+"""
+
+from alexnet.commands.looking import check, prepare, summary
+from alexnet.commands.training import train
+from alexnet.commands.using import evaluate, predict, push
+
+COMMANDS = {
+    "summary": summary,
+    "check": check,
+    "prepare": prepare,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "push": push,
+}

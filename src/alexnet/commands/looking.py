@@ -1,0 +1,121 @@
+"""Commands that look at networks and at pictures, and train nothing."""
+
+from typing import Annotated, Literal
+
+import tyro
+
+from alexnet.data.choices import MAX_PIXELS, Resize
+from alexnet.network.custom import Custom
+from alexnet.usage import UsageError, at_least_1
+
+
+def summary(
+    *,
+    custom: Annotated[Custom, tyro.conf.arg(name="")] = Custom(),  # noqa: B008
+    n_classes: int = 3,
+    in_channels: int = 3,
+    image_size: int | None = None,
+    as_: Annotated[Literal["table", "mermaid", "json"], tyro.conf.arg(name="as")] = "table",
+) -> int:
+    """Show a network layer by layer: shapes, parameters, multiply-adds.
+
+    Args:
+        custom: Which network.
+        n_classes: Classes to tell apart.
+        in_channels: Channels of a picture: 3 for RGB, 1 for grey.
+        image_size: Side of the pictures, in pixels; auto: the variant's, 224 in most.
+        as_: A table, a Mermaid drawing for Markdown, or JSON.
+    """
+    from alexnet.network import diagram
+
+    draw = {"table": diagram.table, "mermaid": diagram.mermaid, "json": diagram.as_json}[as_]
+    print(draw(custom.network(n_classes=n_classes, in_channels=in_channels, image_size=image_size)))
+    return 0
+
+
+def check(
+    data: Annotated[str, tyro.conf.arg(metavar="DATA")],
+    /,
+    *,
+    json_: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    csv_: Annotated[bool, tyro.conf.arg(name="csv"), tyro.conf.FlagCreatePairsOff] = False,
+    max_pixels: int = MAX_PIXELS,
+    data_dir: str | None = None,
+) -> int:
+    """Look at pictures before training: what cannot be read, what is there twice, what is labelled twice.
+
+    Reads every file and changes none. Exits with 1 where pictures cannot be read, where the same picture has two labels
+    or is in two splits, else with 0.
+
+    Args:
+        data: Pictures, as for training.
+        json_: Print one JSON object instead of tables.
+        csv_: Print a line of CSV for each picture that something is wrong with.
+        max_pixels: Pictures that claim more are unusable.
+        data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
+    """
+    from alexnet import display, tables
+    from alexnet.data.check import check as look
+    from alexnet.data.sources import open_source
+
+    if json_ and csv_:
+        raise UsageError("--json and --csv exclude each other; give one of them")
+    at_least_1("max_pixels", max_pixels)
+    source = open_source(data, data_dir)
+    display.warn_of(source.remarks)
+    report = look(source, max_pixels=max_pixels, track=display.track)
+    print((tables.check_json if json_ else tables.check_csv if csv_ else tables.check_report)(report))
+    return 1 if report.is_harmful else 0
+
+
+def prepare(
+    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="")] = None,
+    /,
+    *,
+    size: int = 256,
+    resize: Resize = "squash",
+    max_pixels: int = MAX_PIXELS,
+    data_dir: str | None = None,
+    where: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    clear: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Decode pictures once, so that training starts at once.
+
+    The prepared pictures go to the cache folder of your system, or to the folder that ALEXNET_CACHE names, never into
+    your own. Training and evaluating find them there, and make them where they are missing. A preparation that was
+    stopped goes on from there.
+
+    Args:
+        data: Pictures, as for training.
+        size: Side of the prepared pictures in pixels; less where all pictures are smaller. Training takes 256, or 8/7
+            of an --image-size above 224.
+        resize: How pictures become square: squash changes the aspect, crop cuts the ends off, pad adds borders.
+        max_pixels: Pictures that claim more are skipped, before any of them is decoded.
+        data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
+        where: Say where prepared pictures are kept, and how large they are.
+        clear: Delete all prepared pictures; nothing of yours.
+    """
+    from alexnet import display
+    from alexnet.data import store
+    from alexnet.data.catalogue import cache_folder
+    from alexnet.data.sources import open_source
+
+    if [data is not None, where, clear].count(True) != 1:
+        raise UsageError("prepare needs DATA, or --where, or --clear")
+    if where:
+        print(f"{cache_folder()}  {store.cache_size() / 1e6:.0f} MB")
+        return 0
+    if clear:
+        print(f"deleted {store.clear() / 1e6:.0f} MB of prepared pictures from {cache_folder()}")
+        return 0
+    assert data is not None
+    at_least_1("size", size)
+    at_least_1("max_pixels", max_pixels)
+    source = open_source(data, data_dir)
+    display.warn_of(source.remarks)
+    prepared = store.prepare(source, size, resize=resize, max_pixels=max_pixels, track=display.track)
+    display.warn_of_skipped(prepared.skipped)
+    megabytes = len(prepared.rows) * prepared.size**2 * 3 / 1e6
+    print(f"{len(prepared.rows)} pictures of {len(source.classes)} classes, {prepared.size} px, {megabytes:.0f} MB")
+    print(f"prepared in {prepared.folder}")
+    return 0

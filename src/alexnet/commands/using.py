@@ -1,0 +1,97 @@
+"""Commands that use a trained network: judge it, ask it, give it away."""
+
+from typing import Annotated, Literal
+
+import tyro
+
+from alexnet.usage import UsageError, at_least_1
+
+
+def evaluate(
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
+    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="(default: the run's own)")] = None,
+    /,
+    *,
+    split: Literal["train", "val", "test"] | None = None,
+    max_pixels: int | None = None,
+    data_dir: str | None = None,
+    json_: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Judge a trained network on labelled pictures.
+
+    Args:
+        model: A run folder, the model folder in it, or user/name on the Hugging Face hub.
+        data: Labelled pictures, as for training.
+        split: Which part of them; auto: test, or everything where the data is not split.
+        max_pixels: Pictures that claim more are skipped; auto: as in training.
+        data_dir: Folder of the named sets; none: as in training.
+        json_: Print one JSON object instead of tables.
+    """
+    from alexnet import display, tables
+    from alexnet.evaluation.scoring import evaluate as score
+
+    at_least_1("max_pixels", max_pixels)
+    judged = score(model, data, split=split, max_pixels=max_pixels, data_dir=data_dir, track=display.track)
+    display.warn_of(judged.remarks)
+    display.warn_of_skipped(judged.skipped)
+    print(tables.evaluation_json(judged) if json_ else tables.evaluation(judged))
+    return 0
+
+
+def predict(
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
+    picture: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PICTURE [PICTURE ...]")],
+    /,
+    *,
+    top: int = 5,
+    max_pixels: int | None = None,
+    format_: Annotated[Literal["table", "json", "csv"], tyro.conf.arg(name="format")] = "table",
+) -> int:
+    """Say what is in pictures; one that cannot be read never stops the others.
+
+    Args:
+        model: A run folder, the model folder in it, or user/name on the Hugging Face hub.
+        picture: Pictures, or folders of them.
+        top: How many classes to name, most probable first.
+        max_pixels: Pictures that claim more are refused; auto: as in training.
+        format_: A line of words, a JSON object, or a line of CSV for each picture.
+    """
+    from alexnet import tables
+    from alexnet.inference.classifier import load
+
+    if not picture:
+        raise UsageError("predict needs at least one picture or folder")
+    at_least_1("top", top)
+    at_least_1("max_pixels", max_pixels)
+    classifier = load(model, max_pixels=max_pixels)
+    top = min(top, len(classifier.classes))
+    n_failed = 0
+    line = tables.answer_lines(format_, top)
+    if header := tables.answer_header(format_, top):
+        print(header)
+    for answer in classifier.answers(picture, top):
+        n_failed += answer.error is not None
+        print(line(answer), flush=True)
+    return 1 if n_failed else 0
+
+
+def push(
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
+    repo: Annotated[str, tyro.conf.arg(metavar="REPO")],
+    /,
+    *,
+    private: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Give a trained network to others on the Hugging Face hub.
+
+    Log in once before, with hf auth login. The weights, config.json and the README go out, and no pictures.
+
+    Args:
+        model: A run folder, or the model folder in it.
+        repo: user/name on the hub; made where it does not exist.
+        private: Only you may see it.
+    """
+    from alexnet.inference.hub import push as push_to_hub
+
+    print(push_to_hub(model, repo, private=private))
+    return 0
