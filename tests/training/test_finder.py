@@ -110,7 +110,7 @@ def test_the_same_seed_finds_the_same(trials) -> None:
 def test_pictures_are_as_large_as_training_begins() -> None:
     training = make_training()
     training.plan.architecture = replace(NET, image_size=99)
-    training.plan.recipe = replace(training.plan.recipe, sizes=((0.5, 80),))
+    training.plan.recipe = replace(training.plan.recipe, sizes=((0.5, 0.81),))
     seen = set()
     training.model.register_forward_pre_hook(lambda _, inputs: seen.add(inputs[0].shape[-1]))
     assert len(list(find_lr(training, n_steps=2))) == 2

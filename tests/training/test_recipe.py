@@ -18,7 +18,9 @@ def test_learning_rate_climbs_and_falls_to_zero() -> None:
 
 def test_sizes_grow_to_the_final_one_and_never_beyond() -> None:
     assert [MODERN.size_at(progress, 224) for progress in (0, 0.59, 0.6, 0.8, 1)] == [128, 128, 160, 224, 224]
-    assert [MODERN.size_at(progress, 100) for progress in (0, 0.7, 1)] == [100, 100, 100]
+    assert [MODERN.size_at(progress, 128) for progress in (0, 0.6, 0.8)] == [72, 92, 128]
+    assert [MODERN.size_at(progress, 32) for progress in (0, 0.6, 0.8)] == [20, 24, 32]
+    assert [PAPER.size_at(progress, 227) for progress in (0, 1)] == [227, 227]
 
 
 def test_learning_rate_follows_the_batch_size_unless_given() -> None:
@@ -113,8 +115,10 @@ def test_published_recipes_keep_their_batch_whatever_the_data(recipe) -> None:
         {"milestones": (0.5, 0.5)},
         {"milestones": (0.0,)},
         {"milestones": (0.5, 1.0)},
-        {"sizes": ((0.8, 128), (0.6, 160))},
-        {"sizes": ((1.5, 128),)},
+        {"sizes": ((0.8, 0.5), (0.6, 0.7))},
+        {"sizes": ((1.5, 0.5),)},
+        {"sizes": ((0.5, 1.5),)},
+        {"sizes": ((0.5, 0.0),)},
     ],
     ids=str,
 )

@@ -155,7 +155,7 @@ def test_a_failed_start_leaves_nothing(tmp_path) -> None:
 def test_a_time_limit_chooses_a_size_and_ends_the_run(photos, tmp_path) -> None:
     run = train(photos, out=tmp_path / "run", settings=Settings(time_limit="6s", batch_size=32), verbose=False)
     resolved = run.settings()["resolved"]
-    assert resolved["image_size"] == 128, "60 px pictures are not blown up to 224 px"
+    assert resolved["image_size"] in (128, 96, 80), "60 px pictures are not blown up to 224 px"
     assert run.is_finished
 
 

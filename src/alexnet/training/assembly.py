@@ -37,9 +37,11 @@ from alexnet.training.step import Step
 # Kept back of a time limit for validating, saving and a machine that slows down in the last epoch.
 RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
 # Picture sizes to fall back to where time is short, and how many epochs must fit for one to be chosen: fewer passes
-# over larger pictures learn less. Sets of pictures smaller than the last gain nothing from being blown up further.
-SMALLER_SIZES = (192, 160, 128)
-ENOUGH_EPOCHS = 20
+# over larger pictures learn less. docs/experiments.md has what that is worth.
+SMALLER_SIZES = (192, 160, 128, 96, 80)
+ENOUGH_EPOCHS = 40
+# Smaller pictures gain nothing from being blown up further than this.
+BLOWN_UP = 128
 
 
 def get_ready(
@@ -245,13 +247,13 @@ def _with_size(
     sizes = [native.image_size, *(size for size in SMALLER_SIZES if size < native.image_size)]
     if image_size is not None:
         sizes = [image_size]
-    elif store_size < sizes[-1]:
-        sizes = sizes[-1:]
-    # They share one pace: what is measured for the smallest is an estimate for the others.
+    elif store_size < BLOWN_UP:
+        sizes = [size for size in sizes if size <= BLOWN_UP]
+    # They share one pace: what is measured for one in the middle is an estimate for the others.
     plans = [replace(plan, architecture=replace(native, image_size=size)) for size in sizes]
     if plan.deadline is None:
         return plans[0]
-    _probe(plans[-1], runtime, group, n_parts)
+    _probe(plans[len(plans) // 2], runtime, group, n_parts)
     seconds = plan.deadline - time.monotonic()
     return next((each for each in plans if each.epochs_that_fit(seconds) >= ENOUGH_EPOCHS), plans[-1])
 

@@ -57,8 +57,8 @@ class Recipe:
     """How weights begin, where the recipe has its own way; none: the network's."""
     image_size: int | None = None
     """Side of the pictures in pixels, where the recipe has one of its own; none: the variant's."""
-    sizes: tuple[tuple[float, int], ...] = ()
-    """Progressive picture sizes: (until this share of training, no more than this many pixels); then the final size."""
+    sizes: tuple[tuple[float, float], ...] = ()
+    """Progressive picture sizes: (until this share of training, this share of the final size); then the final size."""
     augmentation: Augmentation
     """How pictures are varied."""
 
@@ -81,13 +81,16 @@ class Recipe:
         for name, rising in (("milestones", self.milestones), ("sizes", tuple(until for until, _ in self.sizes))):
             if not all(0 < share < 1 for share in rising) or any(a >= b for a, b in pairwise(rising)):
                 raise SettingsError(f"{name} are at {rising}; they must be shares of training that rise from 0 to 1")
+        if not all(0 < share <= 1 for _, share in self.sizes):
+            raise SettingsError(f"sizes are {self.sizes}; the second of each must be a share of the final size")
 
         if (self.milestones and self.schedule != "steps") or (self.warm_up and self.schedule != "linear"):
             raise SettingsError(f"a {self.schedule} schedule has no use for milestones of steps, or for a warm-up")
 
     def size_at(self, progress: float, final_size: int) -> int:
-        """Return the picture size in pixels for a share of training done, in [0, 1]."""
-        return min(final_size, next((size for until, size in self.sizes if progress < until), final_size))
+        """Return the picture size in pixels for a share of training done, in [0, 1]: a multiple of 4, or the final."""
+        share = next((share for until, share in self.sizes if progress < until), 1.0)
+        return min(final_size, round(share * final_size / 4) * 4) if share < 1 else final_size
 
     def lr_at(self, progress: float) -> float:
         """Return the learning rate for a share of training done, in [0, 1]."""

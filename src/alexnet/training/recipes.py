@@ -12,7 +12,7 @@ MODERN = Recipe(
     warm_up=0.1,
     label_smoothing=0.1,
     ema=0.04,
-    sizes=((0.6, 128), (0.8, 160)),
+    sizes=((0.6, 4 / 7), (0.8, 5 / 7)),
     augmentation=Augmentation(crop="resized", area=(0.35, 1.0), aspect=4 / 3, flip=True),
 )
 """The default, for small sets of photos and little time.
