@@ -187,11 +187,19 @@ def test_compiled_it_answers_the_same(net, model) -> None:
 def test_a_custom_network_goes_all_the_way(photos, tmp_path) -> None:
     """Nothing downstream breaks: trained from options, written down, judged and asked."""
     from alexnet import Settings, evaluate, load, train
+    from alexnet.training.reports import EpochReport
+    from alexnet.training.session import Session
 
     file = tmp_path / "mine.json"
     file.write_text(json.dumps(OWN.to_json()))
-    settings = Settings(architecture=str(file), hidden=(12,), epochs=1, image_size=40, device="cpu")
-    run = train(photos, out=tmp_path / "run", settings=settings, verbose=False)
+    settings = Settings(architecture=str(file), hidden=(12,), epochs=2, image_size=40, device="cpu")
+    session = Session.start(photos, tmp_path / "run", settings)
+    for report in session.reports():
+        if isinstance(report, EpochReport):
+            break
+    session.save()
+    file.unlink()  # the run knows its network without the file
+    run = train(resume=tmp_path / "run", verbose=False)
     classifier = load(run.folder)
     assert classifier.artifact.architecture == resolve(OWN, hidden=(12,), n_classes=3, image_size=40)
     assert len(load_file(run.model_folder / "model.safetensors")) > 0

@@ -145,6 +145,7 @@ def test_a_file_with_a_network_of_ones_own(tmp_path) -> None:
         file.write_text(json.dumps(saved))
         assert load_architecture(file) == net
     assert Custom(architecture=str(file), dropout=0.1).network(n_classes=4) == replace(net, dropout=0.1, n_classes=4)
+    assert load_architecture(json.dumps(net.to_json())) == net, "the JSON itself will do"
     file.write_text('{"layers": [{"channels": 8, "kernel": 3}], "grid": 4}')
     own = load_architecture(file)
     assert (own.variant, len(own.layers), own.hidden) == ("mine", 1, Architecture().hidden)

@@ -15,7 +15,7 @@ class Custom:
     variant: Variant = "batchnorm"
     """Which AlexNet."""
     architecture: str | None = None
-    """A JSON file with a network of your own instead: see docs/customizing.md; summary --as json prints one."""
+    """A JSON file with a network of your own instead, or the JSON itself; summary --as json prints one."""
     width: float | None = None
     """Multiply the channels of all convolutional layers by this; auto: 1."""
     hidden: tuple[int, ...] | None = None

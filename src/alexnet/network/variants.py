@@ -196,14 +196,18 @@ def resolve(architecture: Architecture | Variant = "batchnorm", **changes: Unpac
 def load_architecture(path: str | os.PathLike[str]) -> Architecture:
     """Read an architecture from JSON: what ``alexnet summary --as json`` prints, a model's ``config.json``, or yours.
 
-    What the file does not say is as in the default network.
+    What it does not say is as in the default network.
+
+    Args:
+        path: the file, or the JSON itself.
 
     Raises:
         SettingsError: the file cannot be read, or describes no network that can be built.
     """
-    where = os.fspath(path)
+    is_file = not os.fspath(path).lstrip().startswith("{")
+    where, name = (os.fspath(path), Path(path).stem) if is_file else ("the JSON given", "custom")
     try:
-        saved = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        saved = json.loads(Path(path).expanduser().read_text(encoding="utf-8") if is_file else os.fspath(path))
     except (OSError, ValueError) as error:
         raise SettingsError(f"cannot read the architecture in {where!r}: {error}") from error
     if isinstance(saved, dict):
@@ -211,7 +215,7 @@ def load_architecture(path: str | os.PathLike[str]) -> Architecture:
     if not isinstance(saved, dict):
         raise SettingsError(f"{where!r} is not a JSON object with layers and the other fields of an architecture")
     try:
-        return Architecture.from_json({"variant": Path(path).stem, **saved})
+        return Architecture.from_json({"variant": name, **saved})
     except SettingsError as error:
         raise SettingsError(f"{where!r}: {error}") from error
 

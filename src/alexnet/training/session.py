@@ -1,6 +1,7 @@
 """One training session: from what the user asked for to a finished run."""
 
 import itertools
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.inference.pretrained import absolute
 from alexnet.network.model import AlexNet
+from alexnet.network.variants import load_architecture
 from alexnet.training.assembly import assemble, deadline_of, get_ready, prepare_for
 from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
@@ -97,6 +99,9 @@ class Session:
             settings = replace(settings, data_dir=_absolute(settings.data_dir))
         if settings.init is not None:
             settings = replace(settings, init=absolute(settings.init))
+        if settings.architecture is not None:  # the file may have changed, or gone, when the run is resumed
+            net = load_architecture(settings.architecture)
+            settings = replace(settings, architecture=json.dumps(net.to_json()))
         if out is not None:
             refuse_existing(Path(out))
         check_trackers(settings.track)
