@@ -162,8 +162,9 @@ def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     kind = inner[0]
     if get_origin(kind) is tuple:
         return _auto_tuple(get_args(kind)[0])
-    choices = ("auto", *get_args(kind)) if get_origin(kind) is Literal else None
-    convert = str if choices else kind
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    choices = ("auto", *map(str, words)) if words else None
+    convert = type(words[0]) if words else kind
     nothing = "none" if kind is str else "auto"
 
     return PrimitiveConstructorSpec(
@@ -179,10 +180,17 @@ def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 def _auto_tuple(kind: Any) -> PrimitiveConstructorSpec[Any]:
     """Show an option of several values that may be None."""
     name = kind.__name__.upper()
+
+    def read(words: list[str]) -> tuple[Any, ...] | None:
+        try:
+            return None if words == ["auto"] else tuple(map(kind, words))
+        except ValueError:
+            raise ValueError(f"cannot be {' '.join(words)!r}; give numbers, and DATA before them") from None
+
     return PrimitiveConstructorSpec(
         nargs="*",
         metavar=f"[{name} ...]",
-        instance_from_str=lambda words: None if words == ["auto"] else tuple(map(kind, words)),
+        instance_from_str=read,
         is_instance=lambda value: value is None or isinstance(value, tuple),
         str_from_instance=lambda value: ["auto"] if value is None else [str(each) for each in value],
     )

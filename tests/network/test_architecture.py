@@ -113,14 +113,22 @@ def test_what_json_does_not_say_is_as_in_the_default_network() -> None:
     [
         ({"n_clases": 3}, "did you mean 'n_classes'"),
         ({"layers": [{"chanels": 8, "kernel": 3}]}, "did you mean 'channels'"),
-        ({"layers": [{"channels": 8}]}, "kernel"),
+        ({"layers": [{"channels": 8, "kernel": 3}, {"channels": 8}]}, "conv2: the layer lacks 'kernel'"),
+        ({"layers": [{"channels": 8, "kernel": 2.5}]}, "conv1: a layer's kernel is 2.5"),
+        (
+            {"layers": [{"channels": 8, "kernel": 3, "norm": "batch"}]},
+            "conv1: the norm is 'batch'; write it as an object",
+        ),
+        ({"layers": [{"channels": 8, "kernel": 3, "pool": False}]}, "the pool is False; write it as an object"),
+        ({"layers": [None]}, "the layer is None; write it as an object"),
         ({"layers": [{"channels": 8, "kernel": 3, "norm": {"kind": "bacth"}}]}, "did you mean 'batch'"),
         ({"layers": [{"channels": 8, "kernel": 3, "norm": {"kind": "batch", "size": 5}}]}, "'size' in the batch norm"),
         ({"layers": [{"channels": 8, "kernel": 3, "pool": {"kernl": 2}}]}, "did you mean 'kernel'"),
         ({"layers": [{"channels": "8", "kernel": 3}]}, "channels is 8; it must be a whole number"),
-        ({"layers": "conv"}, "cannot be read"),
-        ({"layers": 3}, "cannot be read"),
-        ({"hidden": 3}, "cannot be read"),
+        ({"layers": "conv"}, "must be a list"),
+        ({"layers": 3}, "must be a list"),
+        ({"hidden": 3}, "hidden is 3; it must be a list of sizes"),
+        ({"variant": 5}, "variant is 5"),
     ],
 )
 def test_json_that_describes_no_network_is_refused(saved, message) -> None:
@@ -136,7 +144,10 @@ def test_json_that_describes_no_network_is_refused(saved, message) -> None:
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"layers": ()}, "at least one"),
         ({"n_classes": 2.5}, "whole number"),
-        ({"hidden": (-1,)}, "a hidden size is -1"),
+        ({"hidden": (-1,)}, "a size in hidden is -1"),
+        ({"hidden": 256}, "a list of sizes"),
+        ({"dropout": False}, "dropout is False"),
+        ({"layers": (3,)}, "a tuple of Conv"),
         ({"initialisation": "papr"}, "did you mean 'paper'"),
         ({"activation": "rleu"}, "did you mean 'relu'"),
         ({"layers": (Conv(channels=6, kernel=3, groups=2),)}, "conv1 has 2 groups, for 3 channels in .* take 1 or 3"),
@@ -158,6 +169,8 @@ def test_what_cannot_be_built_is_refused(change, message) -> None:
         ({"norm": GroupNorm(n_groups=4)}, "in 4 groups of two or more; take 1 or 2$"),
         ({"channels": 1, "norm": GroupNorm(n_groups=1)}, "take no group norm$"),
         ({"norm": BatchNorm(place="pooled")}, "has none"),
+        ({"norm": "batch"}, "must be a BatchNorm"),
+        ({"pool": "max"}, "must be a Pool"),
     ],
 )
 def test_layers_that_cannot_be_built_are_refused(bad, message) -> None:
@@ -173,6 +186,8 @@ def test_layers_that_cannot_be_built_are_refused(bad, message) -> None:
         (lambda: BatchNorm(place="befor"), "did you mean 'before'"),
         (lambda: LocalNorm(size=0), "size is 0"),
         (lambda: LocalNorm(beta=-1.0), "beta is -1.0"),
+        (lambda: LocalNorm(k=0), "above 0"),
+        (lambda: BatchNorm(kind="group"), "kind of a batch norm"),
     ],
 )
 def test_parts_that_cannot_be_built_are_refused(build, message) -> None:

@@ -44,7 +44,7 @@ def test_features_are_what_the_layer_gives(model, pictures, layer, shape) -> Non
 
 def test_features_share_their_weights(model) -> None:
     features = model.features("conv3")
-    assert [name for name, _ in features.named_children()] == ["conv1", "conv2", "conv3"]
+    assert features.layer_names == ("conv1", "conv2", "conv3")
     assert features.conv2.conv.weight is model.conv2.conv.weight
 
 
@@ -86,6 +86,27 @@ def test_frozen_layers_stay_as_they_are() -> None:
     assert not model.conv1.norm.training
     assert model.conv4.norm.training
     assert AlexNet(n_classes=3, width=0.25, hidden=()).freeze("conv")[-1] == "conv5"
+
+
+def test_frozen_norms_keep_still_in_a_backbone_and_on_several_gpus() -> None:
+    model = AlexNet(n_classes=3, width=0.25, hidden=(40,))
+    model.freeze("conv2")
+    features = model.features("conv3").train()
+    assert [features.get_submodule(name).norm.training for name in features.layer_names] == [False, False, True]
+    torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    model.train()
+    assert [model.get_submodule(f"conv{n}").norm.training for n in (1, 2, 3)] == [False, False, True]
+
+
+def test_features_of_too_small_a_picture_are_refused_by_name(model) -> None:
+    with pytest.raises(SettingsError, match="67 px"):
+        model.features("conv2")(torch.zeros(1, 3, 20, 20))
+
+
+@pytest.mark.parametrize("layer_decay", [0, -1, 1.5])
+def test_a_decay_that_is_no_share_is_refused(model, layer_decay) -> None:
+    with pytest.raises(SettingsError, match="layer_decay"):
+        model.parameter_groups(0.1, layer_decay)
 
 
 @pytest.mark.parametrize(("up_to", "message"), [("fc8", "nothing is left"), ("conv33", "did you mean 'conv3'")])

@@ -133,6 +133,11 @@ def test_on_the_meta_device_it_has_shapes_only(net) -> None:
     assert model(pictures_for(net, device="meta")).shape == (4, 3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_it_is_summarised_whatever_its_numbers(net, model, dtype) -> None:
+    assert f"{net.n_parameters:,}" in summary(model.to(dtype))
+
+
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-5), (torch.bfloat16, 0.1), (torch.float16, 0.02)])
 def test_other_kinds_of_numbers(net, model, dtype, atol) -> None:
     with torch.inference_mode():

@@ -9,7 +9,7 @@ from alexnet import AlexNet, Architecture
 from alexnet.errors import SettingsError
 from alexnet.network import diagram
 from alexnet.network.custom import Custom
-from alexnet.network.layers import BatchNorm, GroupNorm, LocalNorm
+from alexnet.network.layers import BatchNorm, Conv, GroupNorm, LocalNorm
 from alexnet.network.trace import trace
 from alexnet.network.variants import CHANNEL_STEP, VARIANTS, Changes, load_architecture, resolve
 
@@ -70,7 +70,8 @@ def test_changes_by_name() -> None:
 def test_width_scales_all_channels_to_steps() -> None:
     assert [layer.channels for layer in resolve(width=0.5).layers] == [48, 128, 192, 192, 128]
     assert [layer.channels for layer in resolve(width=0.01).layers] == [CHANNEL_STEP] * 5
-    assert resolve(width=1.0) == resolve()
+    odd = replace(Architecture(), layers=(Conv(channels=20, kernel=3),))
+    assert resolve(odd, width=1.0) == odd
 
 
 def test_norms_by_name() -> None:
@@ -79,6 +80,18 @@ def test_norms_by_name() -> None:
     assert kinds["group"] == [GroupNorm()] * 5
     assert [layer.norm for layer in resolve(norm="local").layers] == [LocalNorm(), LocalNorm(), None, None, None]
     assert [layer.norm for layer in resolve("paper", norm="none").layers] == [None] * 5
+
+
+@pytest.mark.parametrize("change", [{"groups": 2}, {"pool": "average"}, {"norm_place": "after"}])
+def test_a_change_that_would_change_nothing_is_refused(change) -> None:
+    bare = replace(Architecture(), layers=(Conv(channels=8, kernel=3),))
+    with pytest.raises(SettingsError, match=f"{next(iter(change))} is "):
+        resolve(bare, **change)
+
+
+def test_group_norm_of_one_channel_is_refused_in_words() -> None:
+    with pytest.raises(SettingsError, match=r"a layer of 1 channels.*take no group norm"):
+        resolve(replace(Architecture(), layers=(Conv(channels=1, kernel=3),)), norm="group")
 
 
 @pytest.mark.parametrize("first", ["width", "norm"])
@@ -116,6 +129,9 @@ def test_groups_split_what_the_paper_splits() -> None:
     [
         ({"width": 0}, "width is 0"),
         ({"width": float("nan")}, "width is nan"),
+        ({"width": 1e308}, "at most 100"),
+        ({"hidden": 256}, "a list of sizes"),
+        ({"architecture": None}, "not None"),
         ({"norm": "bacth"}, "did you mean 'batch'"),
         ({"norm_place": "bevore"}, "did you mean 'before'"),
         ({"pool": "overlap"}, "did you mean 'overlapping'"),

@@ -135,7 +135,7 @@ def test_groups_do_not_fit_a_network_without_and_both_layouts_are_named() -> Non
     assert str(caught.value) == (
         "no fit: 'caffe.pth' is of the grouped layout of 2012 and Caffe (conv2 256x48x5x5, conv4 384x192x3x3, ...), "
         "the network of the reference layout (conv2 256x96x5x5, conv4 384x384x3x3, ...); "
-        "take a variant that has it (--variant paper), or what fits with --init-take fitting"
+        "take a variant that has it (--variant paper), or what fits with --init-take fitting (partial=True)"
     )
     assert equal(model, before), "what is refused changes nothing"
 

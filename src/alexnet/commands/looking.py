@@ -12,8 +12,8 @@ from alexnet.usage import UsageError, at_least_1
 def summary(
     *,
     custom: Annotated[Custom, tyro.conf.arg(name="")] = Custom(),  # noqa: B008
-    n_classes: int = 3,
-    in_channels: int = 3,
+    n_classes: int | None = None,
+    in_channels: int | None = None,
     image_size: int | None = None,
     as_: Annotated[Literal["table", "mermaid", "json"], tyro.conf.arg(name="as")] = "table",
 ) -> int:
@@ -21,13 +21,15 @@ def summary(
 
     Args:
         custom: Which network.
-        n_classes: Classes to tell apart.
-        in_channels: Channels of a picture: 3 for RGB, 1 for grey.
-        image_size: Side of the pictures, in pixels; auto: the variant's, 224 in most.
+        n_classes: Classes to tell apart; auto: 3, or the file's.
+        in_channels: Channels of a picture: 3 for RGB, 1 for grey; auto: 3, or the file's.
+        image_size: Side of the pictures, in pixels; auto: the network's, 224 in most.
         as_: A table, a Mermaid drawing for Markdown, or JSON.
     """
     from alexnet.network import diagram
 
+    if n_classes is None and custom.architecture is None:
+        n_classes = 3
     draw = {"table": diagram.table, "mermaid": diagram.mermaid, "json": diagram.as_json}[as_]
     print(draw(custom.network(n_classes=n_classes, in_channels=in_channels, image_size=image_size)))
     return 0
@@ -88,7 +90,7 @@ def prepare(
     Args:
         data: Pictures, as for training.
         size: Side of the prepared pictures in pixels; less where all pictures are smaller. Training takes 256, or 8/7
-            of an --image-size above 224.
+            of a picture size above 224.
         resize: How pictures become square: squash changes the aspect, crop cuts the ends off, pad adds borders.
         max_pixels: Pictures that claim more are skipped, before any of them is decoded.
         data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.

@@ -12,6 +12,7 @@ from alexnet.network.layers import (
     Pool,
     check_choice,
     check_count,
+    check_sizes,
     conv_from_json,
     divisors,
     either,
@@ -71,9 +72,14 @@ class Architecture:
     def __post_init__(self) -> None:
         for name in ("n_classes", "in_channels", "grid", "image_size"):
             check_count(name, getattr(self, name), least=1)
-        for size in self.hidden:
-            check_count("a hidden size", size, least=1)
-        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+        if not isinstance(self.variant, str):
+            raise SettingsError(f"variant is {self.variant!r}; it must be a name")
+        if not isinstance(self.layers, tuple | list) or not all(isinstance(layer, Conv) for layer in self.layers):
+            raise SettingsError(f"layers are {self.layers!r}; they must be a tuple of Conv")
+        # Tuples, so that a network that was saved and read again equals the one before.
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "hidden", check_sizes("hidden", self.hidden))
+        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise SettingsError(f"dropout is {self.dropout}; it is a share, from 0 to below 1")
         check_choice("activation", self.activation, get_args(Activation))
         check_choice("initialisation", self.initialisation, get_args(Initialisation))
@@ -144,13 +150,17 @@ class Architecture:
             SettingsError: unknown fields (the nearest known one is named) or values of the wrong kind.
         """
         found = dict(saved)
-        try:
-            if "layers" in found:
-                found["layers"] = tuple(conv_from_json(layer) for layer in found["layers"])
-            if "hidden" in found:
-                found["hidden"] = tuple(found["hidden"])
-            return from_fields(cls, found, "architecture")
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            if isinstance(error, SettingsError):
-                raise
-            raise SettingsError(f"the architecture cannot be read: {error}") from error
+        if "layers" in found:
+            if not isinstance(found["layers"], list | tuple):
+                raise SettingsError(f"layers are {found['layers']!r}; they must be a list of objects")
+            found["layers"] = tuple(
+                _named(f"conv{number}", layer) for number, layer in enumerate(found["layers"], start=1)
+            )
+        return from_fields(cls, found, "architecture")
+
+
+def _named(name: str, saved: dict[str, Any]) -> Conv:
+    try:
+        return conv_from_json(saved)
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error}") from error

@@ -17,7 +17,7 @@ class Custom:
     architecture: str | None = None
     """A JSON file with a network of your own instead, or the JSON itself; summary --as json prints one."""
     width: float | None = None
-    """Multiply the channels of all convolutional layers by this; auto: 1."""
+    """Multiply the channels of all convolutional layers by this, to multiples of 8; auto: 1."""
     hidden: tuple[int, ...] | None = None
     """Sizes of the hidden fully-connected layers, as in --hidden 512 512; auto: the variant's, mostly 4096 4096."""
     dropout: float | None = None
@@ -57,5 +57,8 @@ class Custom:
         if self.architecture is None:
             return resolve(self.variant, **changes)
         if self.variant != "batchnorm":
-            raise SettingsError(f"variant is {self.variant!r}, and {self.architecture!r} another network; give one")
+            mine = "the JSON given" if self.architecture.startswith("{") else repr(self.architecture)
+            raise SettingsError(
+                f"variant is {self.variant!r}, and {mine} another network; give one (--architecture none takes it back)"
+            )
         return resolve(load_architecture(self.architecture), **changes)

@@ -19,12 +19,14 @@ def table(architecture: Architecture) -> str:
 
 def summary(model: "AlexNet") -> str:
     """Return torchinfo's table of a network for one picture of its ``image_size``."""
+    import torch
     import torchinfo
 
     net = model.architecture
-    device = next(model.parameters()).device
-    shape = (1, net.in_channels, net.image_size, net.image_size)
-    return str(torchinfo.summary(model, shape, device=device, verbose=0))
+    weight = next(model.parameters())
+    # A picture, since torchinfo would make one of a shape in float32 only.
+    picture = torch.zeros(1, net.in_channels, net.image_size, net.image_size, dtype=weight.dtype, device=weight.device)
+    return str(torchinfo.summary(model, input_data=picture, device=weight.device, verbose=0))
 
 
 def mermaid(architecture: Architecture) -> str:

@@ -5,7 +5,7 @@ Each value knows its own rules. What depends on the layer before, such as whethe
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from alexnet.errors import SettingsError, nearest
@@ -29,9 +29,19 @@ def check_choice(name: str, value: object, known: Iterable[str]) -> None:
         raise SettingsError(f"unknown {name} {value!r}{nearest(str(value), known)}")
 
 
-def _check_number(name: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-        raise SettingsError(f"{name} is {value}; it must be a number, 0 or more")
+def check_sizes(name: str, values: object) -> tuple[int, ...]:
+    """Return whole numbers of at least 1 as a tuple; refuse anything else."""
+    if not isinstance(values, tuple | list):
+        raise SettingsError(f"{name} is {values!r}; it must be a list of sizes, such as (512, 256)")
+    for value in values:
+        check_count(f"a size in {name}", value, least=1)
+    return tuple(values)
+
+
+def _check_number(name: str, value: object, *, above: bool = False) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < float("inf") or (above and value == 0):  # type: ignore[operator]
+        raise SettingsError(f"{name} is {value}; it must be a number{' above 0' if above else ', 0 or more'}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +69,7 @@ class BatchNorm:
     place: Place = "before"
 
     def __post_init__(self) -> None:
+        check_choice("kind of a batch norm", self.kind, ("batch",))
         check_choice("place of a norm", self.place, get_args(Place))
 
 
@@ -71,6 +82,7 @@ class GroupNorm:
     n_groups: int = 32
 
     def __post_init__(self) -> None:
+        check_choice("kind of a group norm", self.kind, ("group",))
         check_choice("place of a norm", self.place, get_args(Place))
         check_count("a group norm's n_groups", self.n_groups, least=1)
 
@@ -95,10 +107,13 @@ class LocalNorm:
     k: float = 2.0
 
     def __post_init__(self) -> None:
+        check_choice("kind of a local norm", self.kind, ("local",))
         check_choice("place of a norm", self.place, get_args(Place))
         check_count("a local norm's size", self.size, least=1)
-        for name in ("alpha", "beta", "k"):
+        for name in ("alpha", "beta"):
             _check_number(f"a local norm's {name}", getattr(self, name))
+        # With 0, what sees nothing but zeros would be infinitely amplified.
+        _check_number("a local norm's k", self.k, above=True)
 
 
 Norm = BatchNorm | GroupNorm | LocalNorm
@@ -125,6 +140,10 @@ class Conv:
         for name in ("channels", "kernel", "stride", "groups"):
             check_count(f"a layer's {name}", getattr(self, name), least=1)
         check_count("a layer's padding", self.padding, least=0)
+        if not isinstance(self.norm, Norm | None):
+            raise SettingsError(f"a layer's norm is {self.norm!r}; it must be a BatchNorm, GroupNorm or LocalNorm")
+        if not isinstance(self.pool, Pool | None):
+            raise SettingsError(f"a layer's pool is {self.pool!r}; it must be a Pool")
         # Not one channel a group: on a map of one pixel it would see a single number, which torch refuses.
         if isinstance(self.norm, GroupNorm) and self.norm.n_groups not in divisors(self.channels)[:-1]:
             fitting = either(divisors(self.channels)[:-1]) or "no group norm"
@@ -168,11 +187,11 @@ def conv_from_json(saved: dict[str, Any]) -> Conv:
     Raises:
         SettingsError: unknown fields, the nearest known one is named, or values of the wrong kind.
     """
-    layer = dict(saved)
+    layer = dict(_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
     if (pool := layer.get("pool")) is not None:
-        layer["pool"] = from_fields(Pool, pool, "pool")
+        layer["pool"] = from_fields(Pool, _object(pool, "pool", '{"kind": "max", "kernel": 3, "stride": 2}'), "pool")
     if (norm := layer.get("norm")) is not None:
-        kind = norm.get("kind")
+        kind = str(_object(norm, "norm", '{"kind": "batch"}').get("kind"))
         check_choice("norm", kind, NORMS)
         layer["norm"] = from_fields(NORMS[kind], norm, f"{kind} norm")
     return from_fields(Conv, layer, "layer")
@@ -182,10 +201,19 @@ def from_fields(kind: type[T], saved: dict[str, Any], where: str) -> T:
     """Build a frozen value from its fields by name.
 
     Raises:
-        SettingsError: unknown fields, the nearest known one is named.
+        SettingsError: unknown fields, the nearest known one is named; or fields that are missing.
     """
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key in saved:
         if key not in known:
             raise SettingsError(f"unknown field {key!r} in the {where}{nearest(key, known)}")
+    for name, field in known.items():
+        if field.default is MISSING and name not in saved:
+            raise SettingsError(f"the {where} lacks {name!r}")
     return kind(**saved)
+
+
+def _object(saved: Any, where: str, example: str) -> dict[str, Any]:
+    if not isinstance(saved, dict):
+        raise SettingsError(f"the {where} is {saved!r}; write it as an object, such as {example}")
+    return saved

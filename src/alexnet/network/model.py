@@ -1,7 +1,8 @@
 """The network itself: an ``Architecture`` as a ``torch.nn.Module``."""
 
 from collections import OrderedDict
-from typing import Any, Unpack
+from collections.abc import Iterable
+from typing import Any, Self, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,55 @@ from alexnet.network.variants import Changes, Variant, resolve
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
-class AlexNet(nn.Module):
+class Layers(nn.Module):
+    """Layers of an AlexNet, first to last, under their names: what ``AlexNet`` and ``Features`` have in common.
+
+    Attributes:
+        architecture: what the network is.
+        layer_names: names of the layers that have weights: ``conv1`` ... ``fc8``.
+    """
+
+    architecture: Architecture
+    layer_names: tuple[str, ...]
+    flatten: nn.Flatten
+
+    def _through(self, names: Iterable[str], outputs: Tensor) -> Tensor:
+        """Return what layers make of pictures or maps; before the first fully-connected one, maps are made flat."""
+        for name in names:
+            if outputs.ndim == 4 and name.startswith("fc"):
+                outputs = self._flat(outputs)
+            outputs = self.get_submodule(name)(outputs)
+        return outputs
+
+    def _flat(self, maps: Tensor) -> Tensor:
+        """Return ``(N, n)`` for maps ``(N, C, h, w)``, pooled to the grid where they do not have its size."""
+        grid = self.architecture.grid
+        # Skipped at the native size: adaptive pooling's backward pass is not deterministic on a GPU.
+        if maps.shape[-2:] != (grid, grid):
+            maps = F.adaptive_avg_pool2d(maps, grid)
+        flat: Tensor = self.flatten(maps)
+        return flat
+
+    def _refuse_small(self, pictures: Tensor) -> None:
+        height, width = pictures.shape[-2:]
+        smallest = self.architecture.smallest_image_size
+        if min(height, width) < smallest:
+            raise SettingsError(
+                f"pictures of {height}x{width} px are too small for {self.architecture.variant!r}; "
+                f"the smallest it can take is {smallest} px"
+            )
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or answering; batch norms of frozen layers stay answering."""
+        super().train(mode)
+        for module in self.modules():
+            # Those of several GPUs, which torch calls SyncBatchNorm, as well.
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
+
+class AlexNet(Layers):
     """AlexNet: convolutional layers ``conv1`` ..., then fully-connected layers up to the logits.
 
     Args:
@@ -37,21 +86,21 @@ class AlexNet(nn.Module):
         super().__init__()
         net = resolve(architecture, **changes)
         self.architecture = net
-        self._smallest = net.smallest_image_size
 
         channels = net.in_channels
         for name, layer in net.named_layers():
             self.add_module(name, _conv_layer(net, layer, channels))
             channels = layer.channels
-        self._conv_names = [name for name, _ in net.named_layers()]
+        self._conv_names = tuple(name for name, _ in net.named_layers())
 
         self.flatten = nn.Flatten()
         n_inputs = channels * net.grid**2
-        self._fc_names = [f"fc{len(net.layers) + number}" for number in range(1, len(net.hidden) + 2)]
+        self._fc_names = tuple(f"fc{len(net.layers) + number}" for number in range(1, len(net.hidden) + 2))
         for name, n_outputs in zip(self._fc_names, net.hidden, strict=False):
             self.add_module(name, _hidden_layer(net, n_inputs, n_outputs))
             n_inputs = n_outputs
         self.add_module(self._fc_names[-1], nn.Sequential(OrderedDict(linear=nn.Linear(n_inputs, net.n_classes))))
+        self.layer_names = self._conv_names + self._fc_names
         if net.initialisation != "torch":
             initialise(self, net.initialisation)
 
@@ -70,17 +119,11 @@ class AlexNet(nn.Module):
             SettingsError: pictures smaller than the layers can take.
         """
         self._refuse_small(pictures)
-        maps = pictures
-        for name in self._conv_names:
-            maps = self.get_submodule(name)(maps)
-        return maps
+        return self._through(self._conv_names, pictures)
 
     def forward_head(self, maps: Tensor) -> Tensor:
         """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
-        outputs: Tensor = self.flatten(_to_grid(maps, self.architecture.grid))
-        for name in self._fc_names:
-            outputs = self.get_submodule(name)(outputs)
-        return outputs
+        return self._through(self._fc_names, maps)
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return what the last hidden layer says of pictures, ``(N, 4096)`` from fc7 of most variants.
@@ -89,12 +132,10 @@ class AlexNet(nn.Module):
 
         Source: the paper, section 6.1.
         """
-        outputs: Tensor = self.flatten(_to_grid(self.forward_features(pictures), self.architecture.grid))
-        for name in self._fc_names[:-1]:
-            outputs = self.get_submodule(name)(outputs)
-        return outputs
+        outputs = self._through(self._fc_names[:-1], self.forward_features(pictures))
+        return outputs if outputs.ndim == 2 else self._flat(outputs)
 
-    def features(self, layer: str) -> nn.Module:
+    def features(self, layer: str) -> "Features":
         """Return the network up to and with a layer, as a module that shares its weights.
 
         It turns pictures ``(N, C, H, W)`` into the layer's output: maps for ``conv3``, numbers ``(N, n)`` for ``fc6``.
@@ -127,26 +168,18 @@ class AlexNet(nn.Module):
         self.train(self.training)
         return frozen
 
-    def train(self, mode: bool = True) -> "AlexNet":
-        """Set training or answering; batch norms of frozen layers stay answering."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
-                module.eval()
-        return self
-
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """Names of the layers that have weights, first to last: ``conv1`` ... ``fc8``."""
-        return (*self._conv_names, *self._fc_names)
-
     def parameter_groups(self, lr: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
         """Return parameter groups for an optimiser, one a layer: the deeper a layer lies, the slower it learns.
 
         Args:
             lr: the learning rate of the last layer.
             layer_decay: how much that of each layer before is of the one after, in (0, 1].
+
+        Raises:
+            SettingsError: ``layer_decay`` is outside of that.
         """
+        if not 0 < layer_decay <= 1:
+            raise SettingsError(f"layer_decay is {layer_decay}; it is a share, above 0 and at most 1")
         groups = []
         for depth, name in enumerate(reversed(self.layer_names)):
             learning = [each for each in self.get_submodule(name).parameters() if each.requires_grad]
@@ -154,16 +187,8 @@ class AlexNet(nn.Module):
                 groups.append({"params": learning, "lr": lr * layer_decay**depth, "name": name})
         return groups[::-1]
 
-    def _refuse_small(self, pictures: Tensor) -> None:
-        height, width = pictures.shape[-2:]
-        if min(height, width) < self._smallest:
-            raise SettingsError(
-                f"pictures of {height}x{width} px are too small for {self.architecture.variant!r}; "
-                f"the smallest it can take is {self._smallest} px"
-            )
 
-
-class Features(nn.Module):
+class Features(Layers):
     """A network up to one of its layers, to build upon: its layers keep their names, and their weights are shared.
 
     Attributes:
@@ -174,26 +199,22 @@ class Features(nn.Module):
         super().__init__()
         if layer not in model.layer_names:
             raise SettingsError(f"there is no layer {layer!r}{nearest(layer, model.layer_names)}")
-        names = model.layer_names[: model.layer_names.index(layer) + 1]
-        for name in names:
+        self.architecture = model.architecture
+        self.layer_names = model.layer_names[: model.layer_names.index(layer) + 1]
+        for name in self.layer_names:
             self.add_module(name, model.get_submodule(name))
-        self.grid = model.architecture.grid
+        self.flatten = nn.Flatten()
         self.n_channels = next(each.shape[0] for each in self.get_submodule(layer).parameters())
+        self.training = model.training
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Return the layer's output for normalised pictures ``(N, C, H, W)``."""
-        outputs = pictures
-        for name, layer in self.named_children():
-            if name.startswith("fc") and outputs.ndim == 4:
-                outputs = _to_grid(outputs, self.grid).flatten(1)
-            outputs = layer(outputs)
-        return outputs
+        """Return the layer's output for normalised pictures ``(N, C, H, W)``.
 
-
-def _to_grid(maps: Tensor, grid: int) -> Tensor:
-    """Return maps of ``grid`` x ``grid``, pooled where they do not have that size."""
-    # Skipped at the native size: adaptive pooling's backward pass is not deterministic on a GPU.
-    return maps if maps.shape[-2:] == (grid, grid) else F.adaptive_avg_pool2d(maps, grid)
+        Raises:
+            SettingsError: pictures smaller than the whole network can take.
+        """
+        self._refuse_small(pictures)
+        return self._through(self.layer_names, pictures)
 
 
 def _conv_layer(net: Architecture, layer: Conv, in_channels: int) -> nn.Sequential:

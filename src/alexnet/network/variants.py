@@ -111,8 +111,8 @@ SMALL = Architecture(
 )
 """For pictures of 28 to 64 pixels, such as those of CIFAR-10 and MNIST.
 
-Departure: conv1 looks at every pixel, where stride 4 would leave 7x7 maps of a picture of 32; fewer channels and
-smaller hidden layers, for sets whose pictures hold less; batch norm as in the reference network.
+Departure: conv1 looks at every pixel, where the default's stride of 4 would leave 6x6 maps of a picture of 32; fewer
+channels and smaller hidden layers, for sets whose pictures hold less; batch norm as in the reference network.
 
 Source: ours, in the spirit of the paper: five convolutions, three overlapping pools, two hidden layers with dropout.
 """
@@ -137,6 +137,7 @@ GROUPED = (2, 4, 5)
 NORMALISED = (1, 2)
 # Channels are scaled to a multiple of this, which vector units and groups like.
 CHANNEL_STEP = 8
+WIDEST = 100
 
 
 class Changes(TypedDict, total=False):
@@ -176,20 +177,24 @@ def resolve(architecture: Architecture | Variant = "batchnorm", **changes: Unpac
         if architecture not in VARIANTS:
             raise SettingsError(f"unknown variant {architecture!r}{nearest(architecture, VARIANTS)}")
         architecture = VARIANTS[architecture]
+    if not isinstance(architecture, Architecture):
+        raise SettingsError(f"an architecture is a variant's name or an Architecture, not {architecture!r}")
     layers = architecture.layers
     if (width := changes.get("width")) is not None:
         layers = _widened(layers, width)
     if (groups := changes.get("groups")) is not None:
         check_count("groups", groups, least=1)
+        if len(layers) < min(GROUPED):
+            raise SettingsError(f"groups is {groups}, but there is no second layer to split; leave it out")
         layers = _at(layers, GROUPED, groups=groups)
     if (pool := changes.get("pool")) is not None:
         check_choice("pool", pool, POOLS)
+        if not any(layer.pool for layer in layers):
+            raise SettingsError(f"pool is {pool!r}, but no layer has a pool to replace; leave it out")
         layers = tuple(replace(layer, pool=POOLS[pool]) if layer.pool else layer for layer in layers)
     layers = _normalised(layers, changes.get("norm"), changes.get("norm_place"))
     fields = ("n_classes", "in_channels", "image_size", "hidden", "dropout", "activation")
     given = {name: changes[name] for name in fields if changes.get(name) is not None}  # type: ignore[literal-required]
-    if "hidden" in given:
-        given["hidden"] = tuple(given["hidden"])
     return replace(architecture, layers=layers, **given)
 
 
@@ -208,7 +213,7 @@ def load_architecture(path: str | os.PathLike[str]) -> Architecture:
     where, name = (os.fspath(path), Path(path).stem) if is_file else ("the JSON given", "custom")
     try:
         saved = json.loads(Path(path).expanduser().read_text(encoding="utf-8") if is_file else os.fspath(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last, of a home folder that nobody has
         raise SettingsError(f"cannot read the architecture in {where!r}: {error}") from error
     if isinstance(saved, dict):
         saved = saved.get("architecture", saved)
@@ -221,8 +226,10 @@ def load_architecture(path: str | os.PathLike[str]) -> Architecture:
 
 
 def _widened(layers: tuple[Conv, ...], width: float) -> tuple[Conv, ...]:
-    if not isinstance(width, int | float) or not 0 < width < math.inf:
-        raise SettingsError(f"width is {width}; it must be a number above 0, such as 0.5")
+    if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= WIDEST:
+        raise SettingsError(f"width is {width}; it must be a number above 0, such as 0.5, and at most {WIDEST}")
+    if width == 1:
+        return layers
     scaled = [max(CHANNEL_STEP, round(layer.channels * width / CHANNEL_STEP) * CHANNEL_STEP) for layer in layers]
     return tuple(
         replace(layer, channels=channels, norm=_fitting(layer.norm, channels))
@@ -261,7 +268,7 @@ def _fitting(norm: Norm | None, channels: int) -> Norm | None:
     if not isinstance(norm, GroupNorm):
         return norm
     n_groups = math.gcd(norm.n_groups, channels)
-    return replace(norm, n_groups=n_groups if n_groups < channels else n_groups // 2)
+    return replace(norm, n_groups=n_groups if n_groups < channels else max(1, n_groups // 2))
 
 
 def _at(layers: tuple[Conv, ...], numbers: tuple[int, ...], **fields: int | Norm) -> tuple[Conv, ...]:

@@ -149,7 +149,8 @@ def _refuse_unfit(
         raise ArtifactError(f"{where!r} holds no weights of convolutional or fully-connected layers, {names}")
     if fits and not missing and not unused:
         raise ArtifactError(
-            f"no fit: {where!r} also holds {strays[0]}, which is of no layer; take what fits with --init-take fitting"
+            f"no fit: {where!r} also holds {strays[0]}, which is of no layer; "
+            "take what fits with --init-take fitting (partial=True)"
         )
     apart = [name for name in {**ours, **theirs} if name in missing or name in unused]
     raise ArtifactError(
@@ -163,7 +164,7 @@ def _way_out(theirs: Shapes, ours: Shapes, *, some_fit: bool) -> str:
     hidden = tuple(shape[0] for name, shape in theirs.items() if name.startswith("fc"))[:-1]
     like = [name for name in variants_like(theirs) if VARIANTS[name].hidden == hidden]
     ways = [f"a variant that has it (--variant {like[0]})"] if like and like != variants_like(ours) else []
-    ways += ["what fits with --init-take fitting"] if some_fit else []
+    ways += ["what fits with --init-take fitting (partial=True)"] if some_fit else []
     return f"; take {', or '.join(ways)}" if ways else "; nothing of it can be taken over"
 
 

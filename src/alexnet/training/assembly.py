@@ -124,7 +124,7 @@ def assemble(
         DataError: too few of the pictures can be read.
         SettingsError: the settings do not fit the network.
     """
-    n_channels, classes = settings.in_channels, source.classes
+    n_channels, classes = settings.n_channels, source.classes
     train, val = (examples(store, source, name, classes, n_channels) for name in ("train", "val"))
     if len(train) < 2 or not len(val):
         raise DataError(
@@ -133,14 +133,14 @@ def assemble(
     if runtime.device.type == "cpu":
         keep_memory()
     recipe = _recipe(settings, source, len(train), runtime, group)
+    size = image_size or settings.image_size or recipe.image_size
     plan = Plan(
         recipe=recipe,
-        architecture=settings.network(n_classes=len(classes), in_channels=n_channels),
+        architecture=settings.network(n_classes=len(classes), in_channels=n_channels, image_size=size),
         n_examples=len(train),
         n_epochs=settings.n_epochs(),
         deadline=deadline,
     )
-    size = image_size or settings.image_size or recipe.image_size
     plan = group.led(_with_size(plan, size, store.size, runtime, group, settings.accumulate))
     colours = train.colours() if recipe.augmentation.colour_shift else None
     if runtime.has_room_for(train.n_bytes):
@@ -196,10 +196,11 @@ def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtim
     recipe = recipe.following(n_examples, runtime.largest_batch * n_devices)
     if settings.lr is not None:  # what is given stays as it is
         recipe = replace(recipe, lr=lr)
-    if recipe.batch_size < group.n_ranks * settings.accumulate:
+    least = max(group.n_ranks, 2) * settings.accumulate
+    if recipe.batch_size < least:
         raise SettingsError(
             f"batch_size is {recipe.batch_size}, for {group.n_ranks} processes in {settings.accumulate} parts each; "
-            f"it must be at least {group.n_ranks * settings.accumulate}"
+            f"it must be at least {least}, two pictures a part"
         )
     return recipe
 
@@ -244,11 +245,11 @@ def _with_size(
 ) -> Plan:
     """Settle the picture size, and measure the machine where the plan must know its pace."""
     native = plan.architecture
-    sizes = [native.image_size, *(size for size in SMALLER_SIZES if size < native.image_size)]
-    if image_size is not None:
-        sizes = [image_size]
-    elif store_size < BLOWN_UP:
-        sizes = [size for size in sizes if size <= BLOWN_UP]
+    sizes = [native.image_size]
+    if image_size is None:
+        sizes += [size for size in SMALLER_SIZES if native.smallest_image_size <= size < native.image_size]
+    if image_size is None and store_size < BLOWN_UP:
+        sizes = [size for size in sizes if size <= BLOWN_UP] or sizes[-1:]
     # They share one pace: what is measured for one in the middle is an estimate for the others.
     plans = [replace(plan, architecture=replace(native, image_size=size)) for size in sizes]
     if plan.deadline is None:

@@ -90,7 +90,7 @@ class Recipe:
     def size_at(self, progress: float, final_size: int) -> int:
         """Return the picture size in pixels for a share of training done, in [0, 1]: a multiple of 4, or the final."""
         share = next((share for until, share in self.sizes if progress < until), 1.0)
-        return min(final_size, round(share * final_size / 4) * 4) if share < 1 else final_size
+        return min(final_size, max(4, round(share * final_size / 4) * 4)) if share < 1 else final_size
 
     def lr_at(self, progress: float) -> float:
         """Return the learning rate for a share of training done, in [0, 1]."""

@@ -43,9 +43,10 @@ class Settings(Custom):
     time_limit: str | None = None
     """End within this time, preparation included: 90s, 10m, 1.5h. Sizes, epochs and learning rate follow from it."""
     image_size: int | None = None
-    """Side of the pictures in pixels; auto: the recipe's, or 224, or less where pictures are small or time is short."""
-    in_channels: Literal[3, 1] = 3
-    """Channels of the pictures: 3 for colour, 1 for their luminance."""
+    """Side of the pictures in pixels; auto: the recipe's, the network's, or less where pictures are small or time is
+    short."""
+    in_channels: Literal[3, 1] | None = None
+    """Channels of the pictures: 3 for colour, 1 for their luminance; auto: 3, or those of the network in the file."""
     resize: Resize = "squash"
     """How pictures become square: squash changes the aspect, crop cuts the ends off, pad adds borders."""
     max_pixels: int = MAX_PIXELS
@@ -129,8 +130,6 @@ class Settings(Custom):
                 raise SettingsError(f"unknown {name} {choice!r}{nearest(str(choice), filter(None, known))}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"seed is {self.seed}; it must be 0 or more, and below 2^63")
-        if self.in_channels not in (1, 3):
-            raise SettingsError(f"in_channels is {self.in_channels}; pictures have 3, or 1 for their luminance")
         if self.max_pixels < 1:
             raise SettingsError(f"max_pixels is {self.max_pixels}; it must be at least 1")
         for name in ("epochs", "batch_size", "image_size", "accumulate", "patience", "seed", "max_pixels"):
@@ -151,7 +150,13 @@ class Settings(Custom):
         self.seconds()
         self.resolved_recipe()
         # Refuses what cannot be built, or a size that it cannot take, before any picture is read.
-        self.network(image_size=self.image_size, in_channels=self.in_channels)
+        if self.n_channels not in (1, 3):
+            raise SettingsError(f"in_channels is {self.n_channels}; pictures have 3, or 1 for their luminance")
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the pictures."""
+        return self.network(image_size=self.image_size, in_channels=self.in_channels).in_channels
 
     def seconds(self) -> float | None:
         """Return the time limit in seconds."""
@@ -190,7 +195,10 @@ class Settings(Custom):
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""
-        return asdict(self)
+        saved = asdict(self)
+        if self.architecture is not None and self.architecture.startswith("{"):
+            saved["architecture"] = json.loads(self.architecture)
+        return saved
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Settings":
@@ -204,12 +212,13 @@ class Settings(Custom):
         for key in saved:
             if key not in known:
                 raise SettingsError(f"unknown setting {key!r}{nearest(key, known)}")
-        track, hidden = saved.get("track", ()), saved.get("hidden")
-        tuples = {
-            "track": (track,) if isinstance(track, str) else tuple(track),
-            "hidden": None if hidden is None else tuple(hidden),
-        }
-        return cls(**{**saved, **tuples})
+        track, architecture = saved.get("track", ()), saved.get("architecture")
+        saved["track"] = (track,) if isinstance(track, str) else tuple(track)
+        if isinstance(saved.get("hidden"), list):
+            saved["hidden"] = tuple(saved["hidden"])
+        if isinstance(architecture, dict):
+            saved["architecture"] = json.dumps(architecture)
+        return cls(**saved)
 
 
 def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:

@@ -49,8 +49,9 @@ class Step:
         """
         n_all = len(pictures) if n_all is None else n_all
         loss_sum = torch.zeros((), device=pictures.device)
-        # No part is empty, and each process has as many: batch norm looks at that of all of them at once.
-        n_parts = min(self.n_parts, max(1, n_all // self.n_ranks))
+        # No part is of one picture, which batch norm may not take, nor empty; and each process has as many, since batch
+        # norm looks at those of all of them at once.
+        n_parts = min(self.n_parts, max(1, n_all // max(self.n_ranks, 2)))
         bounds = [part * len(pictures) // n_parts for part in range(n_parts + 1)]
         for number, (start, stop) in enumerate(pairwise(bounds), start=1):
             # The same seed for each part: every picture's dropout follows from its place in the whole batch.
