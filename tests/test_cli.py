@@ -75,6 +75,18 @@ def test_public_names_are_there() -> None:
 # summary
 
 
+def test_summary_of_a_file_says_what_the_file_says(capsys, tmp_path) -> None:
+    (tmp_path / "grey.json").write_text('{"in_channels": 1, "n_classes": 10, "hidden": [8]}')
+    assert alexnet("summary", "--architecture", str(tmp_path / "grey.json"), "--as", "json") == 0
+    net = json.loads(capsys.readouterr().out)["architecture"]
+    assert (net["in_channels"], net["n_classes"], net["hidden"], net["variant"]) == (1, 10, [8], "grey")
+
+
+def test_data_after_a_list_of_sizes_is_explained(capsys) -> None:
+    assert alexnet("train", "--hidden", "64", "photos") == 2
+    assert "--hidden: cannot be '64 photos'; give numbers, and DATA before them" in capsys.readouterr().err
+
+
 def test_summary_prints_the_table_and_nothing_else(capsys) -> None:
     assert alexnet("summary", "--n-classes", "3") == 0
     assert capsys.readouterr().out == GOLDEN.read_text(encoding="utf-8")

@@ -210,3 +210,14 @@ def test_a_custom_network_goes_all_the_way(photos, tmp_path) -> None:
     assert len(load_file(run.model_folder / "model.safetensors")) > 0
     assert sum(each.probability for each in classifier.predict(next(photos.rglob("*.jpg")))[0].predictions) > 0.99
     assert evaluate(run.folder).evaluation.n_images > 0
+
+
+def test_a_network_that_takes_large_pictures_only_is_trained_at_its_own_size(photos, tmp_path) -> None:
+    from alexnet import Settings, train
+
+    layer = Conv(channels=8, kernel=3, padding=1, pool=Pool())
+    deep = replace(OWN, layers=(layer,) * 6, grid=1, image_size=130)
+    assert deep.smallest_image_size == 127
+    settings = Settings(architecture=json.dumps(deep.to_json()), epochs=1, device="cpu")
+    run = train(photos, out=tmp_path / "run", settings=settings, verbose=False)
+    assert run.settings()["resolved"]["image_size"] == 130

@@ -100,3 +100,16 @@ def test_only_the_clock_decides_where_only_a_limit_is_given() -> None:
     assert Settings().n_epochs() == 40
     assert Settings(time_limit="1m").n_epochs() == 200
     assert Settings(time_limit="1m", epochs=7).n_epochs() == 7
+
+
+def test_a_network_of_ones_own_brings_its_channels_and_is_saved_with_the_settings() -> None:
+    grey = json.dumps({"in_channels": 1, "n_classes": 10, "hidden": [8]})
+    settings = Settings(architecture=grey, width=0.5)
+    assert settings.n_channels == 1
+    assert settings.to_json()["architecture"] == json.loads(grey)
+    assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    assert Settings(architecture=grey, in_channels=3).n_channels == 3
+    with pytest.raises(SettingsError, match="in_channels is 4"):
+        Settings(architecture='{"in_channels": 4}')
+    with pytest.raises(SettingsError, match=r"the JSON given another network; give one \(--architecture none"):
+        Settings(architecture=grey, variant="paper")

@@ -105,7 +105,7 @@ def test_more_parts_than_pictures_learn_all_the_same(begin, pictures) -> None:
 def test_parts_without_pictures_leave_batch_norm_as_it_is(pictures) -> None:
     model = AlexNet(NET, norm="batch")
     step_of(model, n_parts=5).take(pictures[:2], LABELS[:2], seed=0)
-    assert int(model.conv1.norm.num_batches_tracked) == 2
+    assert int(model.conv1.norm.num_batches_tracked) == 1, "no part of a single picture"
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
 
 
