@@ -92,7 +92,7 @@ def test_its_readme_says_how_to_use_it_from_there(hub: LocalHub, run: Path) -> N
     assert "alexnet predict anna/birds photo.jpg" in text
     assert "THIS_FOLDER" not in text
     card = ModelCard(text).data
-    assert (card.library_name, card.pipeline_tag) == ("alexnet", "image-classification")
+    assert (card.to_dict()["library_name"], card.pipeline_tag) == ("alexnet", "image-classification")
     (score,) = card.eval_results
     assert (score.metric_type, score.metric_value, score.dataset_split) == ("accuracy", 0.9167, "val")
     assert (score.dataset_name, score.dataset_type) == ("birds of 2026", "imagefolder")
@@ -113,7 +113,7 @@ def test_a_readme_of_ones_own_goes_out_with_what_the_hub_files_it_by(hub: LocalH
     assert cli.run(["push", str(run / "model"), "anna/birds"]) == 0
     card = ModelCard(hub.files("anna/birds")["README.md"].decode())
     assert card.text.strip() == "# Birds of our garden"
-    assert card.data.library_name == "alexnet"
+    assert card.data.to_dict()["library_name"] == "alexnet"
 
 
 @pytest.mark.usefixtures("logged_in")

@@ -53,7 +53,11 @@ def test_a_thousand_classes_are_not_all_listed() -> None:
 def test_the_hub_can_read_it(data: str, name: str, kind: str, datasets: list[str] | None) -> None:
     hub = pytest.importorskip("huggingface_hub")
     read = hub.ModelCard(card(data)).data
-    assert (read.library_name, read.pipeline_tag, read.datasets) == ("alexnet", "image-classification", datasets)
+    assert (read.to_dict()["library_name"], read.pipeline_tag, read.datasets) == (
+        "alexnet",
+        "image-classification",
+        datasets,
+    )
     (score,) = read.eval_results
     assert (score.dataset_name, score.dataset_type, score.metric_value) == (name, kind, 0.9877)
     assert "/home/anna" not in card(data)
