@@ -4,6 +4,7 @@ import copy
 import hashlib
 import os
 import pickle
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -58,6 +59,12 @@ def test_with_other_classes_all_but_the_last_layer_is_taken_over(trained_run) ->
     assert layers_of(loaded.kept) == {"conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"}
     assert all(torch.equal(model.state_dict()[name], saved[name]) for name in loaded.kept)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.fc8.state_dict().items())
+
+
+def test_a_model_of_another_network_says_where_that_is_described(trained_run) -> None:
+    config = trained_run / "model" / "config.json"
+    with pytest.raises(ArtifactError, match=re.escape(f"add --architecture {config}")):
+        load_weights(AlexNet(NARROW), trained_run)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from alexnet.errors import ArtifactError, SettingsError
-from alexnet.inference.artifact import load_artifact, load_model
+from alexnet.inference.artifact import CONFIG, load_artifact, load_model
 from alexnet.network.model import AlexNet
 from alexnet.network.pixels import PixelKind
 from alexnet.network.weights import Loaded, load_tensors
@@ -56,6 +56,7 @@ def load_weights(
     where = os.fspath(weights)
     path = Path(where).expanduser()
     theirs: Sequence[str] | None = None
+    way_out = ""
     if where == TORCHVISION:
         tensors, theirs = _download()
     elif path.is_file():
@@ -65,10 +66,14 @@ def load_weights(
     else:
         artifact = load_artifact(weights)
         tensors, theirs = load_model(artifact).state_dict(), artifact.classes
+        way_out = f"; to train the network they are of, add --architecture {artifact.folder / CONFIG}"
         if pixels != "rgb":
             raise SettingsError(f"pixels are {pixels!r}, but the model {where!r} was trained on rgb; leave them out")
     same_classes = classes is None or theirs is None or tuple(classes) == tuple(theirs)
-    return load_tensors(model, tensors, where=where, pixels=pixels, partial=partial, same_classes=same_classes)
+    try:
+        return load_tensors(model, tensors, where=where, pixels=pixels, partial=partial, same_classes=same_classes)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}{way_out}") from error
 
 
 def absolute(weights: str) -> str:
