@@ -80,7 +80,7 @@ def test_weights_of_another_shape(model_folder) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 9}, "reads format 1"),
+        ({"format": 9}, "reads format 2"),
         ({"classes": ["a", "b"]}, "2 class names for 3 classes"),
         ({"architecture": {"n_clases": 3}}, "did you mean 'n_classes'"),
         ({"preprocessing": {"resize": "stretch"}}, "preprocessing resize 'stretch'"),

@@ -203,7 +203,8 @@ def test_missing_weights_are_said_to_be_missing(tmp_path) -> None:
 
 
 def test_a_model_of_the_hub_is_taken_by_its_name(trained_run, monkeypatch) -> None:
-    monkeypatch.setattr(pretrained, "find_model", {"someone/photos": trained_run / "model"}.__getitem__)
+    there = {"someone/photos": trained_run / "model"}
+    monkeypatch.setattr("alexnet.inference.hub.find_model", lambda model: there.get(model, Path(model)))
     model = AlexNet(load_artifact(trained_run).architecture)
     assert not load_weights(model, "someone/photos", classes=CLASSES).new
 
