@@ -245,7 +245,7 @@ def test_a_run_killed_before_its_end_by_patience_ends_the_same(photos, tmp_path,
 
 def test_weights_to_begin_with_are_asked_for_once(trained_run, photos, tmp_path) -> None:
     shutil.copytree(trained_run / "model", tmp_path / "weights")
-    settings = replace(QUICK, init=str(tmp_path / "weights"), freeze="conv2")
+    settings = replace(QUICK, init=str(tmp_path / "weights"), init_take="fitting", freeze="conv2")
     whole = train(photos, out=tmp_path / "whole", settings=settings, verbose=False)
     session = Session.start(photos, tmp_path / "cut", settings)
     next(iter(session.reports()))
