@@ -159,9 +159,8 @@ class _MLflow:
         self._mlflow, self._run = mlflow, mlflow.start_run(run_id=before, run_name=None if before else run.name)
         if before is None:
             _keep_identity(run, "mlflow", self._run.info.run_id)
-            mlflow.log_dict(dict(settings), "settings.json")
-            # A parameter may have 6,000 characters, older servers took 500; a network of one's own has more.
-            mlflow.log_params({name: settings[name] for name in settings if name not in ("resolved", "architecture")})
+            chosen = {name: value for name, value in settings.items() if name != "resolved"}
+            mlflow.log_params(chosen)
 
     def note(self, report: Report) -> None:
         if isinstance(report, EpochReport):
