@@ -62,7 +62,8 @@ def test_rows_hold_the_pictures(own_photos, how) -> None:
 
 def test_small_pictures_stay_small_unless_asked(own_photos) -> None:
     source = open_source(own_photos)
-    assert store.prepare(source, 256).size == 60
+    assert store.prepare(source, 256).size == 69, "60 px, and room for crops"
+    assert store.prepare(source, 64).size == 64
     assert store.prepare(source, 80, exact=True).size == 80
 
 

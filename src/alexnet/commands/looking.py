@@ -89,8 +89,8 @@ def prepare(
 
     Args:
         data: Pictures, as for training.
-        size: Side of the prepared pictures in pixels; less where all pictures are smaller. Training takes 256, or 8/7
-            of a picture size above 224.
+        size: Side of the prepared pictures in pixels; never above 8/7 of the longest side of any picture. Training
+            takes 256, or 8/7 of a picture size above 224.
         resize: How pictures become square: squash changes the aspect, crop cuts the ends off, pad adds borders.
         max_pixels: Pictures that claim more are skipped, before any of them is decoded.
         data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.

@@ -101,7 +101,12 @@ def store_size(image_size: int | None) -> int:
 
     A store of 256 px serves 224 px and all below; above, it keeps that room for crops (the paper, section 4.1).
     """
-    return max(DEFAULT_SIZE, math.ceil((image_size or 0) * 8 / 7))
+    return max(DEFAULT_SIZE, with_room(image_size or 0))
+
+
+def with_room(side: int) -> int:
+    """Return ``side`` and the room for crops of it, as 256 px are for 224 px (the paper, section 4.1)."""
+    return math.ceil(side * 8 / 7)
 
 
 def stores_folder() -> Path:
@@ -152,7 +157,8 @@ def prepare(
 
     Args:
         source: the pictures.
-        size: side of the stored pictures, in pixels. Where all pictures are smaller, the longest of their sides.
+        size: side of the stored pictures, in pixels. Where all pictures are smaller, the longest of their sides with
+            room for crops, and no more than this.
         resize: how a picture is made square.
         exact: store at ``size`` even so, as a trained network asks for.
         max_pixels: larger pictures are refused.
@@ -164,7 +170,9 @@ def prepare(
     catalogue = Catalogue(source, max_pixels)
     known = {path: entry for picture in source.pictures if (entry := catalogue.current(path := picture.path))}
     if not exact:
-        size = min(size, _longest_side(source, known, size, track))
+        # Room for crops here too: else those alone would be blown up, and a network that learns from crops of a
+        # softness of their own is three points worse at whole pictures (docs/experiments.md).
+        size = min(size, with_room(_longest_side(source, known, size, track)))
     pool = Pool(stores_folder() / f"{size}-{resize}-{VERSION}", size)
     rows_by_content = _rows_by_content(pool)
     missing = [

@@ -17,7 +17,7 @@ from alexnet.data.reading import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source
 from alexnet.data.split import refuse_unlearnable, split
-from alexnet.data.store import Store, prepare, store_size
+from alexnet.data.store import Store, prepare, store_size, with_room
 from alexnet.errors import DataError, SettingsError
 from alexnet.inference.pretrained import load_weights
 from alexnet.network.initialisation import initialise
@@ -248,7 +248,7 @@ def _with_size(
     sizes = [native.image_size]
     if image_size is None:
         sizes += [size for size in SMALLER_SIZES if native.smallest_image_size <= size < native.image_size]
-    if image_size is None and store_size < BLOWN_UP:
+    if image_size is None and store_size < with_room(BLOWN_UP):
         sizes = [size for size in sizes if size <= BLOWN_UP] or sizes[-1:]
     # They share one pace: what is measured for one in the middle is an estimate for the others.
     plans = [replace(plan, architecture=replace(native, image_size=size)) for size in sizes]
