@@ -23,7 +23,7 @@ def test_what_an_answer_depends_on_is_saved(trained_run, photos) -> None:
     artifact = load_artifact(trained_run)
     assert artifact.classes == ("blue", "green", "red")
     assert artifact.architecture.image_size == artifact.preprocessing.image_size == 67
-    assert artifact.preprocessing.store_size == 60
+    assert artifact.preprocessing.store_size == 69
     assert artifact.provenance["data"] == str(photos)
     assert not load_model(artifact).training
 
