@@ -105,7 +105,7 @@ def store_size(image_size: int | None) -> int:
 
 
 def with_room(side: int) -> int:
-    """Return ``side`` and the room for crops of it, as 256 px are for 224 px (the paper, section 4.1)."""
+    """Return ``side`` with room for crops of it, in pixels: 256 for 224 (the paper, section 4.1)."""
     return math.ceil(side * 8 / 7)
 
 
@@ -157,8 +157,8 @@ def prepare(
 
     Args:
         source: the pictures.
-        size: side of the stored pictures, in pixels. Where all pictures are smaller, the longest of their sides with
-            room for crops, and no more than this.
+        size: side of the stored pictures, in pixels. Where all pictures are small, the longest of their sides with
+            room for crops, if that is less.
         resize: how a picture is made square.
         exact: store at ``size`` even so, as a trained network asks for.
         max_pixels: larger pictures are refused.
@@ -170,8 +170,8 @@ def prepare(
     catalogue = Catalogue(source, max_pixels)
     known = {path: entry for picture in source.pictures if (entry := catalogue.current(path := picture.path))}
     if not exact:
-        # Room for crops here too: else those alone would be blown up, and a network that learns from crops of a
-        # softness of their own is three points worse at whole pictures (docs/experiments.md).
+        # Room for crops here too: else crops would be blown up and whole pictures not, and a network that learned
+        # from soft crops is some three points worse at sharp pictures (docs/experiments.md).
         size = min(size, with_room(_longest_side(source, known, size, track)))
     pool = Pool(stores_folder() / f"{size}-{resize}-{VERSION}", size)
     rows_by_content = _rows_by_content(pool)
