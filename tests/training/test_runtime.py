@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from alexnet.errors import SettingsError
+from alexnet.training import runtime
 from alexnet.training.runtime import detect, keep_memory
 
 
@@ -9,6 +12,31 @@ def test_what_is_asked_for_is_given() -> None:
     assert detect("cpu", "fp32").precision == "fp32"
     assert detect("cpu", "bf16").precision == "bf16"
     assert detect("auto", "auto").device.type in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.parametrize(("bf16_takes", "precision"), [(0.5, "bf16"), (2.0, "fp32")])
+def test_bf16_is_chosen_only_where_it_is_faster(monkeypatch, bf16_takes, precision) -> None:
+    """On some machines that have the instructions float32 is twice as fast."""
+    now = 0.0
+
+    def multiply(a, b) -> None:
+        nonlocal now
+        now += bf16_takes if a.dtype == torch.bfloat16 else 1.0
+
+    monkeypatch.setattr(runtime, "_cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(torch, "mm", multiply)
+    monkeypatch.setattr(runtime, "time", SimpleNamespace(perf_counter=lambda: now))
+    runtime._bf16_is_faster.cache_clear()
+    try:
+        assert detect("cpu").precision == precision
+    finally:
+        runtime._bf16_is_faster.cache_clear()
+
+
+def test_without_the_instructions_bf16_is_not_even_tried(monkeypatch) -> None:
+    monkeypatch.setattr(runtime, "_cpu_has_bf16", lambda: False)
+    monkeypatch.setattr(runtime, "_bf16_is_faster", lambda: pytest.fail("emulated bf16 is slow"))
+    assert detect("cpu").precision == "fp32"
 
 
 @pytest.mark.parametrize("device", ["gpu", "cdua", ""])
@@ -42,8 +70,8 @@ def two_gpus(monkeypatch) -> list[torch.device]:
 
 @pytest.mark.parametrize(("name", "index"), [("auto", 0), ("cuda", 0), ("cuda:1", 1)])
 def test_a_gpu_is_known_by_its_number(two_gpus, name, index) -> None:
-    runtime = detect(name)
-    assert (runtime.device, runtime.precision) == (torch.device("cuda", index), "bf16")
+    found = detect(name)
+    assert (found.device, found.precision) == (torch.device("cuda", index), "bf16")
     assert two_gpus == [torch.device("cuda", index)], "torch.cuda.set_device refuses one without"
 
 

@@ -101,7 +101,7 @@ class Settings(Custom):
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"
-    """Arithmetic; auto: bf16 where the hardware computes it fast, else fp32."""
+    """Arithmetic; auto: bf16 where the hardware computes faster with it, else fp32."""
     compile: Switch = "off"
     """Compile the network first, which takes a minute; needs a C++ compiler on a CPU; auto: on CUDA."""
     checkpoint_minutes: float = 5.0
