@@ -53,8 +53,10 @@ def test_killed_at_ten_random_moments_it_ends_the_same_to_the_bit(n, tmp_path) -
     photos = make_photos(tmp_path / "photos", n_each=19)
     launch(n, "train", photos, *OPTIONS, "--out", tmp_path / "whole")
 
+    # Together they nearly always come to less than the run: machines differ too much for moments in seconds.
+    latest = sum(line["seconds"] for line in metrics(tmp_path / "whole")) / 9
     chooser = random.Random()  # ten other moments each time; what they were is said if it fails
-    moments = [chooser.uniform(0, 1.2) for _ in range(N_KILLS)]
+    moments = [chooser.uniform(0, latest) for _ in range(N_KILLS)]
     print("killed after", moments)
     arguments: tuple[object, ...] = (photos, *OPTIONS, "--out", tmp_path / "killed")
     for moment in moments:
