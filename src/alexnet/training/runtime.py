@@ -115,8 +115,8 @@ def _cpu_has_bf16() -> bool:
 def _bf16_is_faster() -> bool:
     """Multiply two matrices in either precision, in turns, and compare the quickest times; takes about 0.03 s.
 
-    To have the instructions says too little: an AMD EPYC multiplies with them twice as fast as in float32, a Xeon
-    whose AMX the virtual machine hides half as fast, and trains at 25 pictures/s with them and at 35 without.
+    To have the instructions says too little: a Xeon whose AMX the virtual machine hides multiplies with them half as
+    fast as in float32, and trains at 25 pictures/s with them and at 38 without.
     """
     seconds = dict.fromkeys((torch.float32, torch.bfloat16), math.inf)
     for _ in range(6):  # the first of each is slow
