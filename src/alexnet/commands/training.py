@@ -40,7 +40,6 @@ def train(
     """
     assert settings_file is None, "cli has read it before the other options, whose defaults it sets"
     from alexnet import display
-    from alexnet.training.distributed import leave
     from alexnet.training.session import Session
 
     if find_lr:
@@ -53,7 +52,6 @@ def train(
     with display.stop_on_signal(training.stop, alone=training.group.n_ranks == 1):
         for _ in display.show(session.reports()):
             pass
-    leave()
     if training.stop.agreed:
         display.say(f"saved; go on with: alexnet train --resume {folder}")
         return 128 + (training.stop.signal or signal.SIGTERM)

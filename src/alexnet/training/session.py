@@ -161,7 +161,7 @@ class Session:
         """Train to the end, saving on the way and the model at the end.
 
         To stop before, set ``training.stop.signal``: the reports end after the step in hand, with everything saved.
-        Leaving the loop stops too; then ``save``.
+        Leaving the loop stops too; then ``save``. Several processes have parted when the reports end.
 
         Raises:
             RunError: another process is training this run, or the loss is no longer a number.
@@ -178,9 +178,9 @@ class Session:
                 yield report
             if self.training.stop.agreed:
                 self.save()
-                self.training.group.total(0.0)  # who ended before all is saved would have the launcher end the others
             elif self.training.group.leads:
                 self._save_model()
+        self.training.group.leave()
 
     @contextmanager
     def _writing(self) -> Iterator[Trackers]:
