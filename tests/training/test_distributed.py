@@ -87,6 +87,23 @@ assert session.training.stop.agreed
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
+def test_several_processes_compute_in_one_precision(tmp_path) -> None:
+    script = tmp_path / "meet.py"
+    script.write_text("""
+import os
+from alexnet import Settings
+from alexnet.training import runtime
+from alexnet.training.assembly import meet
+runtime._cpu_has_bf16 = lambda: os.environ["RANK"] == "0"  # two machines that are not alike
+runtime._cpu_prefers_bf16 = lambda: True
+here, group = meet(Settings(device="cpu"))
+assert here.precision == "fp32", here
+group.leave()
+""")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
 def test_a_last_batch_with_fewer_pictures_than_processes(odd_photos, tmp_path) -> None:
     """57 pictures in batches of 11 leave 2 for 3 processes: one of them has none."""
     options = (odd_photos, "--image-size", "67", "--batch-size", "11", "--precision", "fp32", "--epochs", "1")

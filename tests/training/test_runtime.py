@@ -5,7 +5,7 @@ import torch
 
 from alexnet.errors import SettingsError
 from alexnet.training import runtime
-from alexnet.training.runtime import detect, keep_memory
+from alexnet.training.runtime import Runtime, detect, keep_memory
 
 
 def test_what_is_asked_for_is_given() -> None:
@@ -26,17 +26,36 @@ def test_bf16_is_chosen_only_where_it_is_faster(monkeypatch, bf16_takes, precisi
     monkeypatch.setattr(runtime, "_cpu_has_bf16", lambda: True)
     monkeypatch.setattr(torch, "mm", multiply)
     monkeypatch.setattr(runtime, "time", SimpleNamespace(perf_counter=lambda: now))
-    runtime._bf16_is_faster.cache_clear()
+    runtime._cpu_prefers_bf16.cache_clear()
     try:
         assert detect("cpu").precision == precision
     finally:
-        runtime._bf16_is_faster.cache_clear()
+        runtime._cpu_prefers_bf16.cache_clear()
 
 
 def test_without_the_instructions_bf16_is_not_even_tried(monkeypatch) -> None:
     monkeypatch.setattr(runtime, "_cpu_has_bf16", lambda: False)
-    monkeypatch.setattr(runtime, "_bf16_is_faster", lambda: pytest.fail("emulated bf16 is slow"))
+    monkeypatch.setattr(runtime, "_cpu_prefers_bf16", lambda: pytest.fail("emulated bf16 is slow"))
     assert detect("cpu").precision == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("began_in", "began_on", "has_bf16", "goes_on_in"),
+    [
+        ("bf16", "cpu", True, "bf16"),
+        ("fp32", "cpu", True, "fp32"),
+        ("bf16", "cpu", False, "fp32"),  # another machine, that has no bf16
+        ("fp32", "cuda:0", True, "bf16"),  # another kind of machine: what is the fastest here
+        (None, None, True, "bf16"),
+    ],
+)
+def test_a_run_goes_on_in_the_precision_it_began_in(monkeypatch, began_in, began_on, has_bf16, goes_on_in) -> None:
+    """To measure is to get another answer some day, and bit for bit would be lost with it."""
+    monkeypatch.setattr(runtime, "_cpu_has_bf16", lambda: has_bf16)
+    monkeypatch.setattr(runtime, "_cpu_prefers_bf16", lambda: began_on != "cpu" or began_in == "fp32")
+    begun = began_in and Runtime(torch.device(began_on), began_in)
+    assert detect("cpu", begun=begun).precision == goes_on_in
+    assert detect("cpu", "bf16", begun=begun).precision == "bf16", "what the user says counts"
 
 
 @pytest.mark.parametrize("device", ["gpu", "cdua", ""])

@@ -75,6 +75,17 @@ def test_a_metrics_line_cut_short_is_dropped(photos, tmp_path) -> None:
     assert [line["epoch"] for line in Run(tmp_path / "run").metrics()] == [1, 2]
 
 
+def test_a_run_goes_on_in_its_own_precision(photos, tmp_path, monkeypatch) -> None:
+    settings = replace(QUICK, precision="auto", device="cpu")
+    monkeypatch.setattr("alexnet.training.runtime._cpu_has_bf16", lambda: True)
+    monkeypatch.setattr("alexnet.training.runtime._cpu_prefers_bf16", lambda: True)
+    session = Session.start(photos, tmp_path / "run", settings)
+    next(session.reports())
+    session.save()
+    monkeypatch.setattr("alexnet.training.runtime._cpu_prefers_bf16", lambda: False)
+    assert Session.resume(tmp_path / "run").training.runtime.precision == "bf16"
+
+
 def test_a_damaged_checkpoint_is_named(photos, tmp_path) -> None:
     session = Session.start(photos, tmp_path / "run", QUICK)
     next(report for report in session.reports() if isinstance(report, EpochReport))

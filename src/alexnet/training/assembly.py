@@ -59,8 +59,7 @@ def get_ready(
         DataError: the data is missing, empty or of one class.
         SettingsError: the settings do not fit the data or the machine.
     """
-    runtime = detect(settings.device, settings.precision)
-    group = join(runtime.device)
+    runtime, group = meet(settings)
     image_size = settings.image_size or settings.resolved_recipe().image_size or settings.network().image_size
     with group.one_at_first():
         source = open_source(data, settings.data_dir)
@@ -70,6 +69,19 @@ def get_ready(
     _refuse_different(source, store, group)
     training = assemble(source, store, settings, runtime, group=group, deadline=deadline_of(settings, began))
     return source, store, training
+
+
+def meet(settings: Settings, begun: Runtime | None = None) -> tuple[Runtime, Group]:
+    """Choose device and precision, and meet the other processes; all of them compute in one precision.
+
+    Raises:
+        SettingsError: the device is not here, or several processes cannot use it.
+    """
+    runtime = detect(settings.device, settings.precision, begun=begun)
+    group = join(runtime.device)
+    if len(set(group.gathered(runtime.precision))) > 1:
+        runtime = replace(runtime, precision="fp32")
+    return runtime, group
 
 
 def prepare_for(source: Source, settings: Settings, size: int, *, exact: bool = False, track: Track) -> Store:

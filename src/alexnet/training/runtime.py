@@ -60,15 +60,21 @@ class Runtime:
         return self.device.type == "cuda" and n_bytes < torch.cuda.mem_get_info(self.device)[0] / 3
 
 
-def detect(device: str = "auto", precision: Precision = "auto") -> Runtime:
+def detect(device: str = "auto", precision: Precision = "auto", *, begun: Runtime | None = None) -> Runtime:
     """Choose what the machine does fastest, or check what the user asked for.
+
+    Args:
+        device: ``auto``, or as PyTorch names it.
+        precision: ``auto`` for the faster one.
+        begun: where a run that goes on began. On such a device ``auto`` stays with its precision, where that is to be
+            had: measured again, two that are about as fast could change places, and the run would not go on to the bit.
 
     Raises:
         SettingsError: the device is unknown or not here.
     """
     where = _device(device)
     if precision == "auto":
-        precision = "bf16" if _has_fast_bf16(where) else "fp32"
+        precision = _precision_of(begun, where) or ("bf16" if _is_bf16_faster(where) else "fp32")
     if where.type == "cuda":
         torch.cuda.set_device(where)
     return Runtime(where, precision)
@@ -96,12 +102,20 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _has_fast_bf16(device: torch.device) -> bool:
+def _precision_of(begun: Runtime | None, device: torch.device) -> Literal["bf16", "fp32"] | None:
+    if begun is None or begun.device.type != device.type:
+        return None
+    return begun.precision if begun.precision == "fp32" or _has_bf16(device) else None
+
+
+def _is_bf16_faster(device: torch.device) -> bool:
+    return _has_bf16(device) and (device.type != "cpu" or _cpu_prefers_bf16())
+
+
+def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        return _cpu_has_bf16() and _bf16_is_faster()
-    return False
+    return device.type == "cpu" and _cpu_has_bf16()
 
 
 def _cpu_has_bf16() -> bool:
@@ -112,7 +126,7 @@ def _cpu_has_bf16() -> bool:
 
 
 @cache
-def _bf16_is_faster() -> bool:
+def _cpu_prefers_bf16() -> bool:
     """Multiply two matrices in either precision, in turns, and compare the quickest times; takes about 0.03 s.
 
     To have the instructions says too little: a Xeon whose AMX the virtual machine hides multiplies with them half as

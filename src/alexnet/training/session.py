@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
 from alexnet.data.source import Source
@@ -20,15 +22,14 @@ from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.inference.pretrained import absolute
 from alexnet.network.model import AlexNet
 from alexnet.network.variants import load_architecture
-from alexnet.training.assembly import assemble, deadline_of, get_ready, prepare_for
+from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
 from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
-from alexnet.training.distributed import join
 from alexnet.training.loop import fit_steps
 from alexnet.training.provenance import provenance, settings_json
 from alexnet.training.reports import EpochReport, Remark, Report, StepReport
 from alexnet.training.run import Run, refuse_existing
-from alexnet.training.runtime import detect
+from alexnet.training.runtime import Runtime
 from alexnet.training.settings import Settings
 from alexnet.training.state import Training
 from alexnet.training.trackers import Trackers, check_trackers, open_trackers
@@ -137,13 +138,13 @@ class Session:
             recipe = resolved["recipe"]
             # What followed from the data and the machine when the run began stays, wherever it goes on.
             as_begun = replace(settings, batch_size=int(recipe["batch_size"]), lr=float(recipe["lr"]))
+            begun = Runtime(torch.device(resolved["device"]), resolved["precision"])
             data = str(saved["data"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(
                 f"{str(run.folder / 'settings.json')!r} is damaged ({error!r}); put back the one that training wrote"
             ) from error
-        runtime = detect(settings.device, settings.precision)
-        group = join(runtime.device)
+        runtime, group = meet(settings, begun)
         with group.one_at_first():
             source = apply_splits(open_source(data, settings.data_dir), run.folder / "splits.csv")
             store = prepare_for(source, settings, size, exact=True, track=track)
