@@ -143,6 +143,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["summary", "--as", "tabel"], "--as cannot be 'tabel'; did you mean 'table'?"),
         (["evaluate", "x", "--split", "tset"], "--split cannot be 'tset'; did you mean 'test'?"),
         (["predict", "x"], "predict needs at least one picture"),
+        (["evaluate", "x", "--views", "5"], "--views cannot be '5'"),
         (["evaluate"], "evaluate needs MODEL"),
         (["push", "x"], "push needs REPO"),
         (["check"], "check needs DATA"),
@@ -396,6 +397,12 @@ def test_evaluate_shows_tables(capsys, trained_run) -> None:
     assert "top-1" in out
     assert "top-3" in out, "with three classes there is no top-5"
     assert "true \\ answered" in out
+
+
+def test_evaluate_looks_ten_times(capsys, trained_run) -> None:
+    assert alexnet("evaluate", trained_run, "--views", "10") == 0
+    assert "12 test pictures" in (out := capsys.readouterr().out)
+    assert ", 10 views of each\n" in out
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])

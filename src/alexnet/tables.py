@@ -92,9 +92,10 @@ def evaluation(judged: "Judged") -> str:
     """Return the scores, the table by class and, for few classes, the confusion matrix."""
     scores = judged.evaluation
     what = f"{judged.split} pictures of {judged.data}" if judged.split else f"pictures of {judged.data}"
+    views = f", {judged.views} views of each" if judged.views > 1 else ""
     k = min(5, len(scores.per_class))
     head = (
-        f"{scores.n_images} {what}\n"
+        f"{scores.n_images} {what}{views}\n"
         f"top-1 {scores.top1:.4f}   top-{k} {scores.top5:.4f}   loss {scores.loss:.4f}   "
         f"calibration error {scores.ece:.4f}\n"
     )

@@ -5,7 +5,7 @@ import pytest
 from alexnet import evaluate, load
 from alexnet.data.sources import open_source
 from alexnet.data.split import apply_splits
-from alexnet.errors import ArtifactError, DataError
+from alexnet.errors import ArtifactError, DataError, SettingsError
 
 from ..conftest import coloured_picture, make_photos
 
@@ -29,6 +29,16 @@ def test_judging_answers_like_predicting(trained_run, photos) -> None:
     answers = load(trained_run).predict([photos / picture.path for picture in pictures])
     share = sum(answer.label == picture.label for answer, picture in zip(answers, pictures, strict=True)) / 12
     assert evaluate(trained_run).evaluation.top1 == pytest.approx(share)
+
+
+def test_ten_views_are_judged_as_one_answer(trained_run) -> None:
+    once, often = evaluate(trained_run), evaluate(trained_run, views=10)
+    assert (once.views, often.views) == (1, 10)
+    assert often.evaluation.n_images == 12
+    assert often.evaluation.top1 > 0.9
+    assert often.evaluation.loss != once.evaluation.loss
+    with pytest.raises(SettingsError, match="views is 5; it must be 1 or 10"):
+        evaluate(trained_run, views=5)
 
 
 def test_labels_are_matched_by_name(trained_run, tmp_path) -> None:

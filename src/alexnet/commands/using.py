@@ -13,6 +13,7 @@ def evaluate(
     /,
     *,
     split: Literal["train", "val", "test"] | None = None,
+    views: Literal[1, 10] = 1,
     max_pixels: int | None = None,
     data_dir: str | None = None,
     json_: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
@@ -23,6 +24,7 @@ def evaluate(
         model: A run folder, the model folder in it, or user/name on the Hugging Face hub.
         data: Labelled pictures, as for training.
         split: Which part of them; auto: test, or everything where the data is not split.
+        views: The whole picture once, or the mean over ten views as in the paper: corners and middle, and mirrored.
         max_pixels: Pictures that claim more are skipped; auto: as in training.
         data_dir: Folder of the named sets; none: as in training.
         json_: Print one JSON object instead of tables.
@@ -31,7 +33,7 @@ def evaluate(
     from alexnet.evaluation.scoring import evaluate as score
 
     at_least_1("max_pixels", max_pixels)
-    judged = score(model, data, split=split, max_pixels=max_pixels, data_dir=data_dir, track=display.track)
+    judged = score(model, data, split=split, views=views, max_pixels=max_pixels, data_dir=data_dir, track=display.track)
     display.warn_of(judged.remarks)
     display.warn_of_skipped(judged.skipped)
     print(tables.evaluation_json(judged) if json_ else tables.evaluation(judged))

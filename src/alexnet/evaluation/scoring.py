@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.batches import evaluation_batches, examples
+from alexnet.data.batches import Examples, evaluation_batches, examples
 from alexnet.data.reading import Track, untracked
 from alexnet.data.source import SPLITS, Source
 from alexnet.data.sources import open_source
 from alexnet.data.split import apply_splits, refuse_changed
 from alexnet.data.store import prepare
-from alexnet.errors import ArtifactError, DataError
+from alexnet.errors import ArtifactError, DataError, SettingsError
 from alexnet.evaluation.metrics import Evaluation, judge
+from alexnet.evaluation.views import N_VIEWS, average_of_views
 from alexnet.inference.artifact import load_artifact
 from alexnet.inference.engine import TorchEngine
+from alexnet.inference.probability import Floats
 
 BATCH = 64
 
@@ -31,6 +33,7 @@ class Judged:
         split: which split of it; all of it where None.
         skipped: why pictures could not be read, by path.
         remarks: what a user should know about the data, a line each.
+        views: how many views of each picture were averaged.
     """
 
     evaluation: Evaluation
@@ -38,6 +41,7 @@ class Judged:
     split: str | None
     skipped: dict[str, str]
     remarks: tuple[str, ...] = ()
+    views: int = 1
 
 
 def evaluate(
@@ -45,6 +49,7 @@ def evaluate(
     data: str | os.PathLike[str] | None = None,
     *,
     split: str | None = None,
+    views: int = 1,
     data_dir: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
     track: Track = untracked,
@@ -55,6 +60,7 @@ def evaluate(
         model: a run folder, a model folder, or ``user/name`` on the Hugging Face hub.
         data: as for training; a run's own data where not given.
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
+        views: 1 for the whole picture; 10 for the mean over five windows and their mirror images (section 4.1).
         data_dir: where named sets are; as in training where not given.
         max_pixels: larger pictures are refused; as in training where not given.
         track: how progress is shown.
@@ -62,7 +68,10 @@ def evaluate(
     Raises:
         ArtifactError: there is no such model, or it is damaged.
         DataError: there is no such data, split, or class.
+        SettingsError: ``views`` is neither 1 nor 10.
     """
+    if views not in (1, N_VIEWS):
+        raise SettingsError(f"views is {views}; it must be 1 or {N_VIEWS}")
     artifact = load_artifact(model)
     run = artifact.folder.parent  # holds the run's settings, if the model has not been taken out of it
     own, own_data_dir = _own_data(run)
@@ -78,7 +87,6 @@ def evaluate(
     chosen = source.with_pictures(source.in_split(split)) if split else source
     _check_labels(chosen, artifact.classes)
 
-    engine = TorchEngine(artifact)
     how = artifact.preprocessing
     # Training has prepared the whole of a run's own data; of other data only what is judged needs to be.
     store = prepare(
@@ -96,13 +104,22 @@ def evaluate(
     data_examples = examples(store, chosen, split, artifact.classes, how.n_channels)
     if not len(data_examples):
         raise DataError(f"none of the {len(chosen.pictures)} pictures in {source.name!r} can be read")
-    batches = evaluation_batches(data_examples, batch_size=BATCH, size=how.image_size)
-    n_batches = -(-len(data_examples) // BATCH)
-    logits = np.concatenate([engine.logits(pixels) for pixels in track(batches, n_batches, "judging")])
+    logits = _answers(TorchEngine(artifact), data_examples, how.image_size, views, track)
     skipped = {
         picture.path: store.skipped[picture.path] for picture in chosen.pictures if picture.path in store.skipped
     }
-    return Judged(judge(logits, data_examples.labels, artifact.classes), source.name, split, skipped, source.remarks)
+    scores = judge(logits, data_examples.labels, artifact.classes)
+    return Judged(scores, source.name, split, skipped, source.remarks, views)
+
+
+def _answers(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:
+    """Return logits, or the logarithm of mean probabilities over views, ``(N, n_classes)``."""
+    several = views > 1
+    batches = evaluation_batches(data, batch_size=BATCH, size=data.pixels.shape[1] if several else size)
+    tracked = track(batches, -(-len(data) // BATCH), "judging")
+    if several:
+        return np.concatenate([average_of_views(engine.logits, pixels, size) for pixels in tracked])
+    return np.concatenate([engine.logits(pixels) for pixels in tracked])
 
 
 def _own_data(run: Path) -> tuple[str | None, str | None]:
