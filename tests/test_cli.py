@@ -197,6 +197,7 @@ def test_train_evaluate_predict(photos, tmp_path, capsys) -> None:
         (["summary", "--image-size", "50"], ["67"]),
         (["train", "--lr", "0"], ["lr is 0"]),
         (["train", "--batch-size", "1"], ["batch_size is 1"]),
+        (["train", "digits", "--batch-size", "8", "--accumulate", "8"], ["batch_size is 8", "at least 16"]),
         (["train", "--epochs", "0"], ["epochs is 0"]),
         (["train", "--time-limit", "soon"], ["time_limit is 'soon'", "10m"]),
         (["train", "--device", "gpu"], ["unknown device 'gpu'", "cpu"]),

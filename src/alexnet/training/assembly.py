@@ -208,11 +208,11 @@ def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtim
     recipe = recipe.following(n_examples, runtime.largest_batch * n_devices)
     if settings.lr is not None:  # what is given stays as it is
         recipe = replace(recipe, lr=lr)
-    least = max(group.n_ranks, 2) * settings.accumulate
-    if recipe.batch_size < least:
+    part = max(group.n_ranks, 2)  # one picture for each process, and two for batch norm's spread
+    if recipe.batch_size < part * settings.accumulate:
         raise SettingsError(
-            f"batch_size is {recipe.batch_size}, for {group.n_ranks} processes in {settings.accumulate} parts each; "
-            f"it must be at least {least}, two pictures a part"
+            f"batch_size is {recipe.batch_size}; with --accumulate {settings.accumulate} it must be at least "
+            f"{part * settings.accumulate}: each part needs {part} pictures"
         )
     return recipe
 
