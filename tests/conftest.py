@@ -40,11 +40,11 @@ def coloured_picture(label: str, seed: int, size: tuple[int, int] = (60, 40)) ->
     return Image.fromarray(noise.astype(np.uint8))
 
 
-def make_photos(root: Path, n_each: int = 20) -> Path:
-    """Make a folder of three classes, learned within seconds."""
+def make_photos(root: Path, n_each: int = 20, first: int = 0) -> Path:
+    """Make a folder of three classes, learned within seconds; pictures of the same numbers are the same."""
     for label in CLASSES:
         (root / label).mkdir(parents=True)
-        for number in range(n_each):
+        for number in range(first, first + n_each):
             coloured_picture(label, number).save(root / label / f"photo {number}.jpg")
     return root
 

@@ -18,11 +18,29 @@ def test_an_error_leaves_what_was_there(tmp_path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "old"]
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path) -> None:
-    for name in ("old", "new"):
-        with whole_folder(tmp_path / "a") as unfinished:
-            (unfinished / name).write_text("1")
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["new"]
+@pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
+def test_what_appears_meanwhile_is_never_replaced(tmp_path, kind) -> None:
+    def appear() -> None:
+        if kind == "folder":
+            (tmp_path / "a").mkdir()
+            (tmp_path / "a" / "theirs").write_text("1")
+        elif kind == "file":
+            (tmp_path / "a").write_text("1")
+        else:
+            (tmp_path / "a").symlink_to("nowhere")
+
+    with pytest.raises(FileExistsError, match="there already"), whole_folder(tmp_path / "a") as unfinished:
+        (unfinished / "ours").write_text("1")
+        appear()
+    names = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))]
+    assert names == (["a", "a/theirs"] if kind == "folder" else ["a"])
+
+
+def test_an_empty_folder_gives_way(tmp_path) -> None:
+    (tmp_path / "a").mkdir()
+    with whole_folder(tmp_path / "a") as unfinished:
+        (unfinished / "ours").write_text("1")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["ours"]
 
 
 def test_text_is_written_in_one_piece(tmp_path) -> None:

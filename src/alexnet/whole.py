@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all, whenever a process is killed, and locks on them."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -16,20 +17,28 @@ UNFINISHED = ".unfinished-"
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a new folder to write into; it becomes ``folder`` if the block ends well, and is deleted if it does not.
+    """Yield a folder to write into; it becomes ``folder`` if the block ends well, and is deleted if it does not.
 
-    A folder already there is replaced.
+    Raises:
+        FileExistsError: something has appeared at ``folder`` meanwhile. It is left as it is; only an empty folder gives
+            way.
     """
-    unfinished, old = _beside(folder), _beside(folder)
+    unfinished = _beside(folder)
     unfinished.mkdir()
     try:
         yield unfinished
-        if folder.exists():
-            folder.rename(old)
-        unfinished.rename(folder)
+        for path in (*unfinished.rglob("*"), unfinished):
+            sync(path)
+        try:
+            unfinished.rename(folder)
+        except OSError as error:
+            # Systems say in several ways that something is there: not empty, no folder, exists, no permission.
+            if os.path.lexists(folder):
+                raise FileExistsError(errno.EEXIST, "something is there already", str(folder)) from error
+            raise
+        sync(folder.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -37,9 +46,24 @@ def write_whole(path: Path, text: str) -> None:
     unfinished = _beside(path)
     try:
         unfinished.write_text(text, encoding="utf-8")
+        sync(unfinished)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk: else a power cut may leave zeros."""
+    if path.is_dir() and sys.platform == "win32":  # which has no such thing for folders
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows syncs only what may be written
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:

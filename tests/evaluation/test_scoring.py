@@ -1,10 +1,12 @@
+import csv
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 
-from alexnet import evaluate, load
-from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits
+from alexnet import Settings, evaluate, load, train
+from alexnet.data.record import read_splits
 from alexnet.errors import ArtifactError, DataError, SettingsError
 
 from ..conftest import coloured_picture, make_photos
@@ -24,8 +26,7 @@ def test_the_model_in_its_run_is_the_run(trained_run, photos) -> None:
 
 
 def test_judging_answers_like_predicting(trained_run, photos) -> None:
-    source = apply_splits(open_source(photos), trained_run / "splits.csv")
-    pictures = source.in_split("test")
+    pictures = [row for row in read_splits(trained_run / "splits.csv") if row.split == "test"]
     answers = load(trained_run).predict([photos / picture.path for picture in pictures])
     share = sum(answer.label == picture.label for answer, picture in zip(answers, pictures, strict=True)) / 12
     assert evaluate(trained_run).evaluation.top1 == pytest.approx(share)
@@ -52,14 +53,14 @@ def test_labels_are_matched_by_name(trained_run, tmp_path) -> None:
 
 
 def test_an_unknown_class_is_named(trained_run, tmp_path) -> None:
-    make_photos(tmp_path, n_each=1)
+    make_photos(tmp_path, n_each=1, first=1000)
     (tmp_path / "red").rename(tmp_path / "rouge")
     with pytest.raises(DataError, match="does not know the class 'rouge'"):
         evaluate(trained_run, tmp_path)
 
 
 def test_a_split_that_is_not_there(trained_run, tmp_path) -> None:
-    make_photos(tmp_path / "train", n_each=1)
+    make_photos(tmp_path / "train", n_each=1, first=1000)
     with pytest.raises(DataError, match="no test pictures, only train"):
         evaluate(trained_run, tmp_path)
     with pytest.raises(DataError, match="is not split"):
@@ -67,14 +68,183 @@ def test_a_split_that_is_not_there(trained_run, tmp_path) -> None:
 
 
 def test_unreadable_pictures_are_counted(trained_run, tmp_path) -> None:
-    make_photos(tmp_path, n_each=2)
-    (tmp_path / "red" / "photo 0.jpg").write_bytes(b"")
+    make_photos(tmp_path, n_each=2, first=1000)
+    (tmp_path / "red" / "photo 1000.jpg").write_bytes(b"")
     judged = evaluate(trained_run, tmp_path)
     assert judged.evaluation.n_images == 5
-    assert judged.skipped == {"red/photo 0.jpg": "the file is empty"}
+    assert judged.skipped == {"red/photo 1000.jpg": "the file is empty"}
 
 
 def test_a_model_without_its_run_needs_data(trained_run, tmp_path) -> None:
     shutil.copytree(trained_run / "model", tmp_path / "model")
     with pytest.raises(ArtifactError, match="give DATA"):
         evaluate(tmp_path / "model")
+
+
+# Never judged, without a word, on what it learned from
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    """Pictures like those of ``photos``, none of which any network has seen."""
+    return make_photos(tmp_path / "mine", n_each=3, first=1000)
+
+
+@pytest.mark.parametrize("how", ["moved", "a link", "zip", "table", "renamed"])
+def test_its_own_pictures_are_known_wherever_they_lie(trained_run, photos, tmp_path, how) -> None:
+    """Moved, a run's data were judged as a whole, what had been learned from included."""
+    place = tmp_path / "archive" / "photos"
+    if how == "zip":
+        place = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos))
+    elif how == "a link":
+        place = tmp_path / "linked"
+        shutil.copytree(photos, tmp_path / "elsewhere")
+        place.symlink_to(tmp_path / "elsewhere")
+    else:
+        shutil.copytree(photos, place)
+    if how == "renamed":
+        for path in place.rglob("*.jpg"):
+            path.rename(path.with_name(f"new {path.name}"))
+    if how == "table":
+        rows = [f"{path},{path.parent.name}\n" for path in sorted(place.rglob("*.jpg"))]
+        place = tmp_path / "table.csv"
+        place.write_text("path,label\n" + "".join(rows))
+    judged = evaluate(trained_run, place)
+    assert (judged.split, judged.evaluation) == ("test", evaluate(trained_run).evaluation)
+    assert any("these are the test pictures of the run" in remark for remark in judged.remarks)
+    assert evaluate(trained_run, place, split="val").evaluation.n_images == 12
+
+
+def test_a_model_without_its_run_knows_what_it_learned_from(trained_run, photos, tmp_path) -> None:
+    shutil.copytree(trained_run / "model", tmp_path / "model")
+    judged = evaluate(tmp_path / "model", photos)
+    assert judged.evaluation == evaluate(trained_run).evaluation, "what is left is the run's test"
+    assert "left out 108 of 120 pictures that the network learned from or was chosen by (val)" in judged.remarks
+
+
+def test_what_it_has_seen_is_left_out_of_other_data(trained_run, photos, mine) -> None:
+    splits = {path: split for path, _, split, _ in csv.reader((trained_run / "splits.csv").open())}
+    for split, n in (("train", 3), ("val", 2), ("test", 1)):
+        for path in [path for path in splits if splits[path] == split][:n]:
+            label, name = path.split("/")
+            shutil.copy(photos / path, mine / label / f"{split} {name}")
+    judged = evaluate(trained_run, mine)
+    assert judged.evaluation.n_images == 10, "9 new ones, and one of test"
+    assert "left out 5 of 15 pictures that the network learned from or was chosen by (val)" in judged.remarks
+
+
+def test_splits_that_data_bring_are_judged_without_what_was_learned_from(trained_run, photos, mine, tmp_path) -> None:
+    for split in ("train", "test"):
+        shutil.copytree(mine, tmp_path / "data" / split)
+    splits = {path: split for path, _, split, _ in csv.reader((trained_run / "splits.csv").open())}
+    learned = next(path for path in splits if splits[path] == "train")
+    shutil.copy(photos / learned, tmp_path / "data" / "test" / "red" / "leaked.jpg")
+    judged = evaluate(trained_run, tmp_path / "data", split="test")
+    assert judged.evaluation.n_images == 9
+    assert any(remark.startswith("left out 1 of 10 pictures") for remark in judged.remarks)
+    shutil.copy(photos / learned, tmp_path / "data" / "train" / "red" / "leaked.jpg")
+    judged = evaluate(trained_run, tmp_path / "data", split="train")
+    assert judged.evaluation.n_images == 10
+    assert any(remark.startswith("the network learned from 1 of 10 pictures") for remark in judged.remarks)
+
+
+def test_only_what_it_learned_from_is_nothing_to_judge_by(trained_run, photos, tmp_path) -> None:
+    splits = {path: split for path, _, split, _ in csv.reader((trained_run / "splits.csv").open())}
+    for path in [path for path in splits if splits[path] == "train"][:40]:
+        (tmp_path / "learned" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / path, tmp_path / "learned" / path)
+    with pytest.raises(DataError, match="all 40 pictures .* are among those that the network learned from"):
+        evaluate(trained_run, tmp_path / "learned")
+
+
+def test_train_is_judged_with_a_word(trained_run) -> None:
+    judged = evaluate(trained_run, split="train")
+    assert judged.evaluation.n_images == 96
+    assert judged.remarks == (
+        "the network learned from 96 of 96 pictures: this says how well it knows them, not how good it is",
+    )
+
+
+def test_a_model_that_does_not_say_what_it_learned_from_is_judged_with_a_warning(trained_run, mine, tmp_path) -> None:
+    model = Path(shutil.copytree(trained_run / "model", tmp_path / "model"))
+    config = json.loads((model / "config.json").read_text())
+    del config["fingerprints"]
+    (model / "config.json").write_text(json.dumps(config))
+    judged = evaluate(model, mine)
+    assert judged.evaluation.n_images == 9
+    assert any("does not say what it learned from" in remark for remark in judged.remarks)
+
+
+@pytest.fixture
+def own(photos, trained_run, tmp_path) -> tuple[Path, Path]:
+    """A run and its own pictures, both to be changed."""
+    run, data = tmp_path / "run", tmp_path / "own"
+    shutil.copytree(trained_run, run, ignore=shutil.ignore_patterns("checkpoint"))
+    shutil.copytree(photos, data)
+    settings = json.loads((run / "settings.json").read_text())
+    (run / "settings.json").write_text(json.dumps({**settings, "data": str(data)}))
+    return run, data
+
+
+def test_pictures_added_since_are_counted(own) -> None:
+    run, data = own
+    before = evaluate(run)
+    assert before.remarks == ()
+    coloured_picture("red", 500).save(data / "red" / "new.png")
+    (data / "violet").mkdir()
+    coloured_picture("blue", 501).save(data / "violet" / "new.png")
+    after = evaluate(run)
+    assert after.evaluation == before.evaluation
+    words = "left out 2 pictures that the run's splits.csv does not name: 'red/new.png', 'violet/new.png'"
+    assert after.remarks == (words,)
+
+
+def test_data_that_have_moved_are_asked_for(own, tmp_path) -> None:
+    run, data = own
+    data.rename(tmp_path / "moved")
+    with pytest.raises(DataError, match=r"pictures of the run .* are not at .*own' any more; .*evaluate .*run DATA"):
+        evaluate(run)
+    assert evaluate(run, tmp_path / "moved").split == "test"
+
+
+def test_pictures_of_test_that_have_gone_or_changed_are_named(own) -> None:
+    run, data = own
+    splits = {path: split for path, _, split, _ in csv.reader((run / "splits.csv").open())}
+    gone, changed = [path for path in splits if splits[path] == "test"][:2]
+    (data / gone).unlink()
+    with pytest.raises(DataError, match=r"1 of 12 pictures of the run .* are gone in .*put them back"):
+        evaluate(run)
+    coloured_picture("red", 77).save(data / changed)
+    with pytest.raises(DataError, match="2 of 12 pictures .* are gone or have changed"):
+        evaluate(run)
+    assert evaluate(run, split="val").evaluation.n_images == 12, "of other splits nothing is asked"
+
+
+def test_a_picture_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
+    run, data = own
+    splits = {path: split for path, _, split, _ in csv.reader((run / "splits.csv").open())}
+    broken = next(path for path in splits if splits[path] == "test")
+    (data / broken).write_bytes(b"broken")
+    judged = evaluate(run)
+    assert judged.evaluation.n_images == 11
+    assert list(judged.skipped) == [broken]
+
+
+def test_labels_that_were_corrected_since_are_said(own) -> None:
+    run, data = own
+    splits = {path: split for path, _, split, _ in csv.reader((run / "splits.csv").open())}
+    wrong = next(path for path in splits if splits[path] == "test" and path.startswith("red/"))
+    (data / wrong).rename(data / "blue" / "was red.jpg")
+    judged = evaluate(run)
+    assert [each.n_images for each in judged.evaluation.per_class] == [5, 4, 3]
+    assert any("1 pictures have other labels than when the run began" in remark for remark in judged.remarks)
+
+
+def test_the_same_picture_in_train_and_test_is_left_out(tmp_path) -> None:
+    for split, first in (("train", 0), ("val", 50), ("test", 60)):
+        make_photos(tmp_path / "data" / split, n_each=6, first=first)
+    shutil.copy(tmp_path / "data" / "train" / "red" / "photo 0.jpg", tmp_path / "data" / "test" / "red" / "leaked.jpg")
+    run = train(tmp_path / "data", out=tmp_path / "run", settings=Settings(epochs=1, image_size=67), verbose=False)
+    judged = evaluate(run.folder)
+    assert judged.evaluation.n_images == 18
+    assert any(remark.startswith("left out 1 of 19 pictures") for remark in judged.remarks)

@@ -188,7 +188,7 @@ def test_a_finding_of_nothing_is_drawn_too(tmp_path) -> None:
 
 def test_without_matplotlib_there_are_the_numbers(finding, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert save_plot(finding, tmp_path / "lr") is None
+    assert save_plot(finding, tmp_path / "lr") == tmp_path / "lr" / "lr.csv"
     assert [file.name for file in (tmp_path / "lr").iterdir()] == ["lr.csv"]
 
 

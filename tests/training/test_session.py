@@ -3,6 +3,7 @@ import os
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from alexnet import Settings, load, train
 from alexnet.data.store import store_size
 from alexnet.errors import DataError, RunError, SettingsError
+from alexnet.training import assembly
 from alexnet.training.reports import EpochReport
 from alexnet.training.run import Run
 from alexnet.training.session import Session
@@ -38,9 +40,20 @@ def test_a_run_folder_holds_what_is_promised(trained_run) -> None:
     assert saved["resolved"]["recipe"]["batch_size"] == 16
 
 
-def test_only_the_newest_checkpoints_are_kept(trained_run) -> None:
-    names = sorted(path.name for path in (trained_run / "checkpoint").iterdir())
-    assert names == ["000005-00000000", "000006-00000000"]
+def checkpoints(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "checkpoint").iterdir())
+
+
+def test_checkpoints_are_saved_by_time_and_at_the_end(trained_run) -> None:
+    assert checkpoints(trained_run) == ["000006-00000000"], "six epochs take less than five minutes"
+
+
+def test_only_the_newest_checkpoints_are_kept(photos, tmp_path) -> None:
+    session = Session.start(photos, tmp_path / "run", replace(QUICK, checkpoint_minutes=1e-9))
+    seen = [(report, checkpoints(tmp_path / "run")) for report in session.reports()]
+    assert seen[-1][1] == ["000001-00000003", "000002-00000000"]
+    after_first = next(names for report, names in seen if isinstance(report, EpochReport))
+    assert after_first == ["000000-00000003", "000001-00000000"]
 
 
 @pytest.mark.parametrize("n_reports", [2, 4, 5, 7])
@@ -108,6 +121,42 @@ def test_other_peoples_files_are_never_overwritten(photos, tmp_path) -> None:
         Session.start(photos, tmp_path, QUICK)
 
 
+def appearing(monkeypatch, make) -> None:
+    """Let something appear while the pictures are being prepared."""
+    from alexnet.training import session
+
+    def get_ready(*arguments, **options):
+        ready = assembly.get_ready(*arguments, **options)
+        make()
+        return ready
+
+    monkeypatch.setattr(session, "get_ready", get_ready)
+
+
+def test_a_run_that_appears_meanwhile_is_never_replaced(photos, tmp_path, monkeypatch) -> None:
+    def make() -> None:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "settings.json").write_text("theirs")
+
+    appearing(monkeypatch, make)
+    with pytest.raises(RunError, match="appeared at .*run' since this began.* choose another --out"):
+        Session.start(photos, tmp_path / "run", QUICK)
+    assert [path.name for path in tmp_path.rglob("*")] == ["run", "settings.json"]
+    assert (tmp_path / "run" / "settings.json").read_text() == "theirs"
+
+
+def test_of_two_runs_made_at_once_none_vanishes(photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = Session.start(photos, None, QUICK)
+    first.save()
+    # The second one has looked for a name before the first one was there.
+    names = iter([Path("runs/photos"), Path("runs/photos-2")])
+    monkeypatch.setattr("alexnet.training.run._free_folder", lambda *_: next(names))
+    second = Session.start(photos, None, QUICK)
+    assert second.run.folder == Path("runs/photos-2")
+    assert checkpoints(first.run.folder) == ["000000-00000000"]
+
+
 def test_without_a_name_runs_are_numbered(photos, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     folders = [Session.start(photos, None, QUICK).run.folder.as_posix() for _ in range(2)]
@@ -168,6 +217,30 @@ def test_a_time_limit_chooses_a_size_and_ends_the_run(photos, tmp_path) -> None:
     resolved = run.settings()["resolved"]
     assert resolved["image_size"] in (128, 96, 80), "60 px pictures are not blown up to 224 px"
     assert run.is_finished
+
+
+def test_a_time_limit_that_preparing_uses_up_is_said(photos, tmp_path) -> None:
+    settings = Settings(time_limit="1s", image_size=67, batch_size=16)  # less than is kept back for saving
+    session = Session.start(photos, tmp_path / "run", settings)
+    begun = {name: tensor.clone() for name, tensor in session.training.model.state_dict().items()}
+    reports = list(session.reports())
+    assert str(reports[-1]).startswith("warning: the time limit ended training when 16 of 96 pictures had been seen")
+    kept = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    assert not torch.equal(kept["fc8.linear.weight"], begun["fc8.linear.weight"]), "its one step had a rate above 0"
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "1 epochs (0.17 passes over the pictures)" in card
+
+
+def test_an_epoch_cut_short_is_logged_at_the_size_at_which_val_was_judged(photos, tmp_path) -> None:
+    settings = Settings(time_limit="1h", epochs=20, image_size=144, batch_size=16)
+    session = Session.start(photos, tmp_path / "run", settings)
+    reports = session.reports()
+    assert next(reports).n_steps == 6, "a whole epoch"
+    assert session.training.position.leg.size < 144
+    session.training.plan.deadline = 0.0
+    report = next(report for report in reports if isinstance(report, EpochReport))
+    assert report.image_size == 144
+    assert report.n_images == 32
 
 
 def test_flipping_follows_the_data_unless_said(photos, tmp_path) -> None:

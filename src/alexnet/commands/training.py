@@ -70,8 +70,7 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     from alexnet.training.assembly import get_ready
     from alexnet.training.distributed import is_launched
     from alexnet.training.finder import N_STEPS, Finding, find_lr, save_plot
-    from alexnet.training.run import refuse_existing
-    from alexnet.training.session import free_folder
+    from alexnet.training.run import claim, refuse_existing
 
     unused = [name for name in UNUSED_BY_FIND_LR if getattr(settings, name) != getattr(Settings(), name)]
     if unused:
@@ -87,10 +86,9 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     display.say(f"up to {N_STEPS} steps with batches of {batch_size} at {size} px on {training.runtime.device}")
     trials = display.track(find_lr(training), N_STEPS, "learning rates tried")
     finding = Finding.of(trials, len(training.classes))
-    folder = Path(out) if out else free_folder(source, "-lr")
-    plot = save_plot(finding, folder)
-    display.say(f"see {plot or folder / 'lr.csv'}")
-    if plot is None:
+    file = claim(out, source, lambda folder: save_plot(finding, folder), "-lr")
+    display.say(f"see {file}")
+    if file.suffix == ".csv":
         display.say("for a picture of it: pip install 'alexnet[plots]'")
     if finding.suggested is None:
         print("no learning rate suggested: nothing was learnt at any of them; look at the pictures and their labels")

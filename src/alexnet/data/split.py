@@ -1,10 +1,8 @@
-"""Train, val and test: stratified, seeded, the same on every machine, and written down."""
+"""Train, val and test: stratified, seeded, and the same on every machine; ``record`` writes them down."""
 
-import csv
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Protocol
 
 from alexnet.data.reading import uncollected
@@ -13,7 +11,6 @@ from alexnet.errors import DataError
 
 VAL_SHARE = 0.1
 TEST_SHARE = 0.1
-COLUMNS = ("path", "label", "split", "content")
 
 
 class Identities(Protocol):
@@ -89,64 +86,6 @@ def split(source: Source, identities: Identities, seed: int) -> Source:
     if not any(picture.split == "val" for picture in pictures):
         raise DataError(f"{source.name!r} is too small to split: every class needs at least three different pictures")
     return source.with_pictures(pictures)
-
-
-def write_splits(path: Path, source: Source, identities: Identities) -> None:
-    """Write ``path,label,split,content``, a line a picture."""
-    # A line break in a name ends the line, unless it is quoted; csv thinks of only one of the two kinds.
-    everything = any("\r" in picture.path for picture in source.pictures)
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL)
-        writer.writerow(COLUMNS)
-        for each in source.pictures:
-            writer.writerow((each.path, each.label, each.split, identities.content(each.path)))
-
-
-def apply_splits(source: Source, path: Path, needed: str | None = None) -> Source:
-    """Give the source's pictures the splits written in a file; pictures that the file does not name are left out.
-
-    Args:
-        source: the pictures.
-        path: what ``write_splits`` wrote.
-        needed: the one split whose pictures must all be there still; every split where not given.
-
-    Raises:
-        DataError: the file is missing or is not a split file, or names needed pictures that are gone.
-    """
-    rows = _read(path, "split")
-    found = {picture.path for picture in source.pictures}
-    gone = [name for name, split in rows.items() if name not in found and needed in (None, split)]
-    if gone:
-        raise DataError(
-            f"{len(gone)} of {len(rows)} pictures in {str(path)!r} are no longer in {source.name!r}, "
-            f"the first is {gone[0]!r}; put them back, or train anew"
-        )
-    pictures = (Picture(each.path, each.label, rows[each.path]) for each in source.pictures if each.path in rows)
-    return source.with_pictures(tuple(pictures))
-
-
-def refuse_changed(source: Source, identities: Identities, path: Path) -> None:
-    """Make sure that pictures are still what they were when their splits were written.
-
-    Raises:
-        DataError: one has changed, or cannot be read any more; it may have been learned from under another name.
-    """
-    contents = _read(path, "content")
-    now = (identities.content(each.path) if each.path in identities.rows else None for each in source.pictures)
-    changed = [each.path for each, word in zip(source.pictures, now, strict=True) if contents.get(each.path) != word]
-    if changed:
-        raise DataError(
-            f"{len(changed)} pictures in {source.name!r} are not what they were when {str(path)!r} was written, "
-            f"the first is {changed[0]!r}; put them back, or train anew"
-        )
-
-
-def _read(path: Path, column: str) -> dict[str, str]:
-    try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return {row["path"]: row[column] for row in csv.DictReader(file)}
-    except (OSError, KeyError, csv.Error) as error:
-        raise DataError(f"cannot read the splits in {str(path)!r}: {error}") from error
 
 
 def _divide(pictures: Iterable[Picture], identities: Identities, seed: int, shares: dict[str, float]) -> dict[str, str]:

@@ -1,20 +1,19 @@
 """Score a saved model on labelled pictures."""
 
-import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from alexnet.data.batches import Examples, evaluation_batches, examples
 from alexnet.data.reading import Track, untracked
-from alexnet.data.source import SPLITS, Source
+from alexnet.data.record import open_recorded
+from alexnet.data.source import Source
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits, refuse_changed
 from alexnet.data.store import prepare
 from alexnet.errors import ArtifactError, DataError, SettingsError
 from alexnet.evaluation.metrics import Evaluation, judge
+from alexnet.evaluation.selection import OwnRun, candidates, select
 from alexnet.evaluation.views import N_VIEWS, average_of_views
 from alexnet.inference.artifact import load_artifact
 from alexnet.inference.engine import TorchEngine
@@ -56,6 +55,8 @@ def evaluate(
 ) -> Judged:
     """Score a saved model on labelled pictures; labels are matched by name.
 
+    Pictures that it learned from are left out wherever they lie, and that is said: see ``selection.select``.
+
     Args:
         model: a run folder, a model folder, or ``user/name`` on the Hugging Face hub.
         data: as for training; a run's own data where not given.
@@ -73,43 +74,35 @@ def evaluate(
     if views not in (1, N_VIEWS):
         raise SettingsError(f"views is {views}; it must be 1 or {N_VIEWS}")
     artifact = load_artifact(model)
-    run = artifact.folder.parent  # holds the run's settings, if the model has not been taken out of it
-    own, own_data_dir = _own_data(run)
-    if data is None and own is None:
-        raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
-    if data is None or str(data) == own:
-        data_dir = own_data_dir if data_dir is None else data_dir
-    source = open_source(str(own) if data is None else data, data_dir)
-    is_own = source.name == own
-    if is_own:
-        source = apply_splits(source, run / "splits.csv", needed=split or "test")
-    split = _settle_split(source, split)
-    chosen = source.with_pictures(source.in_split(split)) if split else source
-    _check_labels(chosen, artifact.classes)
-
+    run = OwnRun.of(artifact)
+    source = candidates(_open(model, run, data, data_dir), run, split)
     how = artifact.preprocessing
-    # Training has prepared the whole of a run's own data; of other data only what is judged needs to be.
-    store = prepare(
-        source if is_own else chosen,
-        how.store_size,
-        resize=how.resize,
-        exact=True,
-        max_pixels=how.max_pixels if max_pixels is None else max_pixels,
-        track=track,
-    )
-    if is_own:
-        # Those that cannot be read any more are named among the skipped instead.
-        readable = tuple(each for each in chosen.pictures if each.path in store.rows)
-        refuse_changed(chosen.with_pictures(readable), store, run / "splits.csv")
-    data_examples = examples(store, chosen, split, artifact.classes, how.n_channels)
+    max_pixels = how.max_pixels if max_pixels is None else max_pixels
+    store = prepare(source, how.store_size, resize=how.resize, exact=True, max_pixels=max_pixels, track=track)
+    chosen = select(source, store, artifact, run=run, split=split)
+    source = chosen.source
+    _check_labels(source, artifact.classes)
+
+    data_examples = examples(store, source, None, artifact.classes, how.n_channels)
     if not len(data_examples):
-        raise DataError(f"none of the {len(chosen.pictures)} pictures in {source.name!r} can be read")
+        raise DataError(f"none of the {len(source.pictures)} pictures in {source.name!r} can be read")
     logits = _answers(TorchEngine(artifact), data_examples, how.image_size, views, track)
-    skipped = {
-        picture.path: store.skipped[picture.path] for picture in chosen.pictures if picture.path in store.skipped
-    }
+    skipped = {each.path: store.skipped[each.path] for each in source.pictures if each.path in store.skipped}
     scores = judge(logits, data_examples.labels, artifact.classes)
-    return Judged(scores, source.name, split, skipped, source.remarks, views)
+    return Judged(scores, source.name, chosen.split, skipped, (*source.remarks, *chosen.remarks), views)
+
+
+def _open(
+    model: str | os.PathLike[str],
+    run: OwnRun | None,
+    data: str | os.PathLike[str] | None,
+    data_dir: str | os.PathLike[str] | None,
+) -> Source:
+    if run is not None and (data is None or os.fspath(data) == run.data):
+        return open_recorded(run.data, data_dir or run.data_dir, run.folder, run.command)
+    if data is None:
+        raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
+    return open_source(data, data_dir)
 
 
 def _answers(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:
@@ -120,29 +113,6 @@ def _answers(engine: TorchEngine, data: Examples, size: int, views: int, track: 
     if several:
         return np.concatenate([average_of_views(engine.logits, pixels, size) for pixels in tracked])
     return np.concatenate([engine.logits(pixels) for pixels in tracked])
-
-
-def _own_data(run: Path) -> tuple[str | None, str | None]:
-    """Return the data that a run was trained on and its folder of named sets; nothing if this is no run folder."""
-    try:
-        settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
-        return str(settings["data"]), settings.get("data_dir")
-    except (OSError, ValueError, KeyError, TypeError):
-        return None, None
-
-
-def _settle_split(source: Source, split: str | None) -> str | None:
-    """Return which split to judge; None for all of data that is not split."""
-    present = {picture.split for picture in source.pictures}
-    if present == {None}:
-        if split is not None:
-            raise DataError(f"{source.name!r} is not split; leave out --split to judge all of it")
-        return None
-    wanted = split or "test"
-    if wanted not in present:
-        have = " and ".join(name for name in SPLITS if name in present)
-        raise DataError(f"{source.name!r} has no {wanted} pictures, only {have}; choose with --split")
-    return wanted
 
 
 def _check_labels(source: Source, classes: tuple[str, ...]) -> None:

@@ -7,13 +7,14 @@ of the logits, the preprocessing; and the provenance, for people.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from safetensors import SafetensorError
 
 from alexnet.data.choices import Resize
+from alexnet.data.fingerprint import Fingerprint
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.network.architecture import Architecture
@@ -41,6 +42,8 @@ class Artifact:
         classes: class names, in the order of the logits.
         preprocessing: what happens to a picture before the network sees it.
         provenance: how it came to be.
+        fingerprints: which pictures it learned from (``train``) and was chosen by (``val``), so that it is not judged
+            on those. Empty where that is not known.
     """
 
     folder: Path
@@ -48,6 +51,7 @@ class Artifact:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Mapping[str, Any]
+    fingerprints: Mapping[str, Fingerprint] = field(default_factory=dict)
 
 
 def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str) -> None:
@@ -59,6 +63,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         "classes": list(artifact.classes),
         "preprocessing": asdict(artifact.preprocessing),
         "provenance": dict(artifact.provenance),
+        "fingerprints": {split: each.to_text() for split, each in artifact.fingerprints.items()},
     }
     with whole_folder(folder) as unfinished:
         save_tensors(weights, unfinished / WEIGHTS)
@@ -109,8 +114,9 @@ def load_artifact(path: str | os.PathLike[str]) -> Artifact:
             classes=tuple(config["classes"]),
             preprocessing=_preprocessing(config["preprocessing"]),
             provenance=config.get("provenance", {}),
+            fingerprints={split: Fingerprint.from_text(text) for split, text in config.get("fingerprints", {}).items()},
         )
-    except (SettingsError, KeyError, TypeError) as error:
+    except (SettingsError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{str(file)!r} is damaged: {error}") from error
     if len(artifact.classes) != artifact.architecture.n_classes:
         raise ArtifactError(

@@ -29,6 +29,7 @@ from alexnet.training.initial import freeze
 from alexnet.training.optimizer import make_optimizer
 from alexnet.training.plan import Plan
 from alexnet.training.recipe import Recipe
+from alexnet.training.resolved import Resolved
 from alexnet.training.runtime import Runtime, detect, keep_memory
 from alexnet.training.settings import Settings
 from alexnet.training.state import Training
@@ -115,8 +116,7 @@ def assemble(
     runtime: Runtime,
     *,
     group: Group = Group(),  # noqa: B008 - frozen
-    image_size: int | None = None,
-    loaded: frozenset[str] | None = None,
+    begun: Resolved | None = None,
     deadline: float | None = None,
 ) -> Training:
     """Build the network, its optimiser and its plan.
@@ -127,8 +127,7 @@ def assemble(
         settings: what the user chose.
         runtime: where it runs.
         group: the processes that train together.
-        image_size: the size an interrupted run had settled on.
-        loaded: names of the weights that an interrupted run had begun with; its checkpoint holds them.
+        begun: what an interrupted run had settled on; the weights that it began with are in its checkpoint.
         deadline: when training must have ended, on ``time.monotonic``'s clock.
 
     Raises:
@@ -144,16 +143,12 @@ def assemble(
         )
     if runtime.device.type == "cpu":
         keep_memory()
-    recipe = _recipe(settings, source, len(train), runtime, group)
-    size = image_size or settings.image_size or recipe.image_size
-    plan = Plan(
-        recipe=recipe,
-        architecture=settings.network(n_classes=len(classes), in_channels=n_channels, image_size=size),
-        n_examples=len(train),
-        n_epochs=settings.n_epochs(),
-        deadline=deadline,
-    )
+    plan = _continued(begun, len(train)) if begun else _new_plan(source, len(train), settings, runtime, group)
+    _refuse_small_parts(plan.recipe, settings, group)
+    plan.deadline = deadline
+    size = plan.architecture.image_size if begun else settings.image_size or plan.recipe.image_size
     plan = group.led(_with_size(plan, size, store.size, runtime, group, settings.accumulate))
+    recipe = plan.recipe
     colours = train.colours() if recipe.augmentation.colour_shift else None
     if runtime.has_room_for(train.n_bytes):
         train = train.on(runtime.device)
@@ -162,8 +157,9 @@ def assemble(
     model = AlexNet(plan.architecture)
     if recipe.initialisation is not None:
         initialise(model, recipe.initialisation)
-    begun = _begin(model, settings, classes, group) if settings.init and loaded is None else None
-    taken = frozenset(begun.taken) if begun else loaded or frozenset()
+    taken = begun.loaded if begun else None
+    loaded = _begin(model, settings, classes, group) if settings.init and taken is None else None
+    taken = frozenset(loaded.taken) if loaded else taken or frozenset()
     frozen = freeze(model, settings.freeze, taken) if settings.freeze else ()
     runtime.place(model)
     network = share(model, group, runtime.device)
@@ -184,10 +180,21 @@ def assemble(
         group=group,
         balanced=settings.balance == "sampler",
         average=average,
-        loaded=begun,
+        loaded=loaded,
         frozen=frozen,
         patience=settings.patience,
     )
+
+
+def _new_plan(source: Source, n_train: int, settings: Settings, runtime: Runtime, group: Group) -> Plan:
+    recipe = _recipe(settings, source, n_train, runtime, group)
+    size, n_channels = settings.image_size or recipe.image_size, settings.n_channels
+    architecture = settings.network(n_classes=len(source.classes), in_channels=n_channels, image_size=size)
+    return Plan(recipe=recipe, architecture=architecture, n_examples=n_train, n_epochs=settings.n_epochs())
+
+
+def _continued(begun: Resolved, n_train: int) -> Plan:
+    return Plan(recipe=begun.recipe, architecture=begun.architecture, n_examples=n_train, n_epochs=begun.n_epochs)
 
 
 def _begin(model: AlexNet, settings: Settings, classes: tuple[str, ...], group: Group) -> Loaded:
@@ -206,15 +213,16 @@ def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtim
     n_devices = group.n_ranks if runtime.device.type == "cuda" else 1
     lr = recipe.lr
     recipe = recipe.following(n_examples, runtime.largest_batch * n_devices)
-    if settings.lr is not None:  # what is given stays as it is
-        recipe = replace(recipe, lr=lr)
+    return recipe if settings.lr is None else replace(recipe, lr=lr)  # what is given stays as it is
+
+
+def _refuse_small_parts(recipe: Recipe, settings: Settings, group: Group) -> None:
     part = max(group.n_ranks, 2)  # one picture for each process, and two for batch norm's spread
     if recipe.batch_size < part * settings.accumulate:
         raise SettingsError(
             f"batch_size is {recipe.batch_size}; with --accumulate {settings.accumulate} it must be at least "
             f"{part * settings.accumulate}: each part needs {part} pictures"
         )
-    return recipe
 
 
 def _step(

@@ -1,5 +1,8 @@
 """The README that travels with a model."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from alexnet.inference.artifact import Artifact
 from alexnet.inference.hub import PLACE, front_matter, public_name
 
@@ -26,7 +29,7 @@ An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) that tells
 | | |
 |---|---|
 | trained on | {public_name(made["data"])}: {made["n_train"]:,} pictures, {made["n_val"]:,} more to validate |
-| recipe | `{made["recipe"]["name"]}`, {made["epochs"]} epochs, seed {made["seed"]}, {made["precision"]} |
+| recipe | `{made["recipe"]["name"]}`, {_length(made)}, seed {made["seed"]}, {made["precision"]} |
 | top-1 on the validation pictures | {made["val_top1"]:.3f} |
 | pictures | {_SHAPED[how.resize]} {how.store_size} px, then {net.image_size} px{colours} |
 | made with | alexnet {made["alexnet"]}, torch {made["torch"]}, {made["finished"]} |
@@ -47,3 +50,10 @@ classifier = alexnet.load("{PLACE}")
 print(classifier.predict("photo.jpg")[0].label)
 ```
 """
+
+
+def _length(made: Mapping[str, Any]) -> str:
+    """Say how long training was; where the clock cut epochs short, also how often the pictures were seen."""
+    epochs, passes = made["epochs"], made["passes"]
+    whole = abs(passes - epochs) < 0.01 * epochs
+    return f"{epochs} epochs" if whole else f"{epochs} epochs ({passes:g} passes over the pictures)"

@@ -19,11 +19,13 @@ from alexnet.whole import whole_folder
 
 # The one before the newest is kept, in case the newest was written to a failing disk.
 N_KEPT = 2
-_BEST = "best"
+_BEST = "best-"
 
 
 def save_checkpoint(parent: Path, training: Training, seconds: float) -> None:
     """Save all that is needed to go on from here, and delete the checkpoints before the last two.
+
+    Where this position has been saved already, nothing is to be done.
 
     Args:
         parent: folder of checkpoints.
@@ -31,8 +33,11 @@ def save_checkpoint(parent: Path, training: Training, seconds: float) -> None:
         seconds: the time the run has taken so far.
     """
     position = training.position
+    folder = parent / f"{position.epoch:06d}-{position.step:08d}"
+    if folder.exists():
+        return
     state = {"position": asdict(position), "seconds": seconds, "pace": asdict(training.plan.pace)}
-    with whole_folder(parent / f"{position.epoch:06d}-{position.step:08d}") as unfinished:
+    with whole_folder(folder) as unfinished:
         save_tensors(training.model.state_dict(), unfinished / "model.safetensors")
         if training.average is not None:
             save_tensors(training.average.model.state_dict(), unfinished / "average.safetensors")
@@ -71,22 +76,40 @@ def load_checkpoint(parent: Path, training: Training) -> float:
         ) from error
 
 
-def save_best(parent: Path, weights: dict[str, Tensor]) -> None:
-    """Keep the weights of the best epoch so far, in place of those of an earlier one."""
-    with whole_folder(parent / _BEST) as unfinished:
+def save_best(parent: Path, epoch: int, weights: dict[str, Tensor]) -> None:
+    """Keep the weights of the best epoch so far, and of the best before, which an earlier checkpoint may ask for."""
+    with whole_folder(_best(parent, epoch)) as unfinished:
         save_tensors(weights, unfinished / "model.safetensors")
+    for old in _list_best(parent)[:-N_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
-def load_best(parent: Path) -> dict[str, Tensor]:
+def load_best(parent: Path, epoch: int) -> dict[str, Tensor]:
     """Return the weights of the best epoch.
 
     Raises:
         RunError: they are missing or damaged.
     """
+    folder = _best(parent, epoch)
     try:
-        return load_file(parent / _BEST / "model.safetensors")
+        return load_file(folder / "model.safetensors")
     except (OSError, SafetensorError) as error:
-        raise RunError(f"the best epoch's weights in {str(parent / _BEST)!r} cannot be read: {error}") from error
+        raise RunError(f"the best epoch's weights in {str(folder)!r} cannot be read: {error}") from error
+
+
+def forget_best_after(parent: Path, epoch: int) -> None:
+    """Delete the weights of best epochs beyond ``epoch``: a resumed run does those epochs again."""
+    for folder in _list_best(parent):
+        if folder > _best(parent, epoch):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _best(parent: Path, epoch: int) -> Path:
+    return parent / f"{_BEST}{epoch:06d}"
+
+
+def _list_best(parent: Path) -> list[Path]:
+    return sorted(parent.glob(f"{_BEST}*"))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -131,10 +131,14 @@ class Finding:
         return lrs[n_fallen.index(longest) - longest // 2]
 
 
-def save_plot(finding: Finding, folder: Path) -> Path | None:
+def save_plot(finding: Finding, folder: Path) -> Path:
     """Write a new folder with ``lr.csv`` and, where matplotlib is installed, ``lr.png``; return the latter's path.
 
-    Without matplotlib, which ``pip install 'alexnet[plots]'`` brings, there is no picture, and None is returned.
+    Without matplotlib, which ``pip install 'alexnet[plots]'`` brings, there is no picture, and the table's path is
+    returned.
+
+    Raises:
+        FileExistsError: something is there already. It is left as it is.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     has_plots = find_spec("matplotlib") is not None
@@ -145,7 +149,7 @@ def save_plot(finding: Finding, folder: Path) -> Path | None:
             writer.writerows(zip(finding.lrs, finding.losses, finding.smoothed, strict=True))
         if has_plots:
             _draw(finding, unfinished / "lr.png")
-    return folder / "lr.png" if has_plots else None
+    return folder / ("lr.png" if has_plots else "lr.csv")
 
 
 def _draw(finding: Finding, file: Path) -> None:

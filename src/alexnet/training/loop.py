@@ -19,7 +19,7 @@ from alexnet.training.optimizer import set_lr
 from alexnet.training.plan import Leg
 from alexnet.training.reports import EpochReport, Remark, Report, StepReport
 from alexnet.training.state import Position, Training
-from alexnet.training.watch import is_out_of_patience, remarks
+from alexnet.training.watch import is_out_of_patience, remarks, too_short
 
 EVALUATION_BATCH = 128
 # Beside those of the batches: what is done to pictures on the device, and dropout, draw from streams of their own.
@@ -59,6 +59,7 @@ def fit_steps(training: Training) -> Iterator[Report]:
         yield from map(Remark, remarks(training.history, len(training.classes)))
         # Validation, and what the caller did with the report: saving takes its time too.
         training.plan.pace.overhead = time.perf_counter() - ended
+    yield from map(Remark, filter(None, [too_short(training.history, len(training.train))]))
 
 
 def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
@@ -68,7 +69,8 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
     first = position.step
     began = time.perf_counter()
     for batch in batches(training, leg):
-        position.lr = plan.recipe.lr_at(leg.progress(position.step))
+        # At the middle of the step: at its beginning, the first rate of a warm-up would be 0.
+        position.lr = plan.recipe.lr_at(leg.progress(position.step + 0.5))
         set_lr(training.step.optimizer, position.lr)
         own = learn(training, batch)
         # One exchange a step: what all have lost, and whether the clock or somebody says that this was the last one.
@@ -177,7 +179,7 @@ def _finish_epoch(training: Training, leg: Leg) -> EpochReport:
         lr=position.lr,
         seconds=position.seconds,
         images_per_second=position.n_seen / position.seconds,
-        image_size=leg.size,
+        image_size=size,
     )
     training.position = Position(epoch=position.epoch + 1, progress=progress, averaged=position.averaged)
     training.history.append(report)

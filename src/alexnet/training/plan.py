@@ -32,8 +32,8 @@ class Leg:
     start: float
     stop: float
 
-    def progress(self, step: int) -> float:
-        """Return the progress at one of its steps."""
+    def progress(self, step: float) -> float:
+        """Return the progress after a number of its steps."""
         return self.start + (self.stop - self.start) * step / self.n_steps
 
 

@@ -10,27 +10,15 @@ import torch
 from alexnet.data.source import Source
 from alexnet.data.store import Store
 from alexnet.training.reports import EpochReport
+from alexnet.training.resolved import resolved_json
 from alexnet.training.settings import Settings
 from alexnet.training.state import Training
+from alexnet.training.watch import passes
 
 
 def settings_json(source: Source, store: Store, settings: Settings, training: Training) -> dict[str, Any]:
     """Return what the user chose, by the names of the options, and under ``resolved`` what followed from it."""
-    plan = training.plan
-    resolved = {
-        "image_size": plan.architecture.image_size,
-        "store_size": store.size,
-        "device": str(training.runtime.device),
-        "precision": training.runtime.precision,
-        "recipe": asdict(plan.recipe),
-        "n_train": len(training.train),
-        "n_val": len(training.val),
-        "n_processes": training.group.n_ranks,
-        "loaded": list(training.loaded.taken) if training.loaded else [],
-        "alexnet": version("alexnet"),
-        "torch": torch.__version__,
-    }
-    return {"data": source.name, **settings.to_json(), "resolved": resolved}
+    return {"data": source.name, **settings.to_json(), "resolved": resolved_json(training, store.size)}
 
 
 def provenance(source: Source, settings: Settings, training: Training, kept: EpochReport) -> dict[str, Any]:
@@ -46,6 +34,7 @@ def provenance(source: Source, settings: Settings, training: Training, kept: Epo
         "precision": training.runtime.precision,
         "init": settings.init,
         "epochs": kept.epoch,
+        "passes": round(passes(training.history[: kept.epoch], len(training.train)), 2),
         "val_top1": kept.val_top1,
         "val_loss": kept.val_loss,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -28,7 +28,8 @@ class EpochReport:
         lr: learning rate at its end.
         seconds: time spent training, validation not included.
         images_per_second: training pictures a second.
-        image_size: side of its pictures, in pixels.
+        image_size: side of the pictures of ``val`` when it was judged, in pixels. Those it learned from are as large,
+            unless the clock cut the epoch short: then ``val`` is judged at the size of use.
     """
 
     epoch: int
@@ -39,6 +40,11 @@ class EpochReport:
     seconds: float
     images_per_second: float
     image_size: int
+
+    @property
+    def n_images(self) -> int:
+        """Training pictures that were seen; fewer than there are where the clock cut the epoch short."""
+        return round(self.images_per_second * self.seconds)
 
     def __str__(self) -> str:
         return (

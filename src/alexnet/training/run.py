@@ -7,20 +7,27 @@ RUN/settings.json     what was chosen and what followed from it
     model/            the trained network, once training has ended
 """
 
+import itertools
 import json
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from alexnet.data.record import SPLITS_FILE, write_splits
 from alexnet.data.source import Source
-from alexnet.data.split import Identities, write_splits
-from alexnet.errors import RunError
-from alexnet.training.checkpoint import list_checkpoints, read_json
+from alexnet.data.split import Identities
+from alexnet.errors import RunError, SettingsError
+from alexnet.training.checkpoint import forget_best_after, list_checkpoints, read_json
 from alexnet.training.reports import EpochReport
+from alexnet.training.resolved import Resolved
+from alexnet.training.settings import Settings
 from alexnet.whole import delete_unfinished, lock, whole_folder, write_whole
+
+T = TypeVar("T")
 
 
 class Run:
@@ -50,12 +57,11 @@ class Run:
         """Make a new run folder.
 
         Raises:
-            RunError: something is there already.
+            FileExistsError: something is there already. It is left as it is.
         """
-        refuse_existing(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(folder) as unfinished:
-            write_splits(unfinished / "splits.csv", source, identities)
+            write_splits(unfinished / SPLITS_FILE, source, identities)
             (unfinished / "checkpoint").mkdir()
             (unfinished / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         return cls(folder)
@@ -82,7 +88,8 @@ class Run:
         Raises:
             RunError: another one does.
         """
-        with (self.folder / "settings.json").open("rb") as file:
+        # Not settings.json, of which ``note_data`` writes a new one.
+        with (self.folder / SPLITS_FILE).open("rb") as file:
             try:
                 lock(file, alone=True)
             except BlockingIOError:
@@ -100,6 +107,36 @@ class Run:
             RunError: ``settings.json`` cannot be read.
         """
         return read_json(self.folder / "settings.json")
+
+    def chosen(self) -> tuple[Settings, Resolved, str]:
+        """Return what the user chose, what followed from it, and the name of the data.
+
+        Raises:
+            RunError: ``settings.json`` cannot be read, or holds what training has not written.
+        """
+        saved = self.settings()
+        try:
+            for name, kind in (("data", str), ("resolved", dict)):
+                if not isinstance(saved.get(name), kind):
+                    raise SettingsError(f"{name!r} is missing, or of the wrong kind")
+            return Settings.from_json(saved), Resolved.from_json(saved["resolved"]), saved["data"]
+        except (SettingsError, TypeError) as error:
+            raise RunError(
+                f"{str(self.folder / 'settings.json')!r} is damaged, or of another version of alexnet ({error}); "
+                "put back the one that training wrote, or train anew"
+            ) from error
+
+    @property
+    def command(self) -> str:
+        """How to go on with pictures that have moved."""
+        return f"alexnet train DATA --resume {shlex.quote(str(self.folder))}"
+
+    def note_data(self, name: str) -> None:
+        """Write down where the pictures are now, if they have moved."""
+        saved = self.settings()
+        if saved["data"] != name:
+            moved = {**saved, "data": name, "data_dir": None}
+            write_whole(self.folder / "settings.json", json.dumps(moved, indent=2) + "\n")
 
     def append(self, report: EpochReport) -> None:
         """Add an epoch to ``metrics.jsonl``."""
@@ -122,9 +159,10 @@ class Run:
         return lines
 
     def tidy(self, epoch: int) -> None:
-        """Remove what a kill left half-written, and the metrics of epochs after ``epoch``, which will be done again."""
+        """Remove what a kill left half-written, and what is of epochs after ``epoch``, which will be done again."""
         delete_unfinished(self.folder)
         delete_unfinished(self.checkpoints)
+        forget_best_after(self.checkpoints, epoch)
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
         if (self.folder / "metrics.jsonl").exists():
             write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
@@ -153,3 +191,36 @@ def refuse_existing(folder: Path) -> None:
         raise RunError(
             f"{str(folder)!r} cannot be made, because {str(parent)!r} cannot be written to; choose another --out"
         )
+
+
+def claim(out: str | os.PathLike[str] | None, source: Source, make: Callable[[Path], T], ending: str = "") -> T:
+    """Make a folder where nothing is, and return what ``make`` returns.
+
+    Args:
+        out: where; ``runs/NAME``, or ``runs/NAME-2`` and so on, where not given, NAME being the source's.
+        source: the pictures.
+        make: makes the folder, or raises ``FileExistsError`` where another process has been quicker.
+        ending: what follows the name.
+
+    Raises:
+        RunError: something is at ``out``.
+    """
+    while True:
+        folder = Path(out) if out else _free_folder(source, ending)
+        try:
+            return make(folder)
+        except FileExistsError as error:
+            if out:
+                raise RunError(
+                    f"something has appeared at {str(folder)!r} since this began, and is left as it is; "
+                    "choose another --out"
+                ) from error
+
+
+def _free_folder(source: Source, ending: str) -> Path:
+    path = Path(source.name)
+    # Of photos.tar.gz and photos/manifest.csv, "photos" says most.
+    name = path.parent.name if path.stem == "manifest" else path.name.partition(".")[0] or path.name
+    name = name.replace(":", "-") + ending
+    numbers = (Path("runs", name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
+    return next(folder for folder in numbers if not os.path.lexists(folder))

@@ -19,6 +19,7 @@ from alexnet.training.distributed import is_launched
 from alexnet.training.settings import Precision
 
 PROBE_SIDE = 512
+Arithmetic = Literal["bf16", "fp32"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Runtime:
     """Where and in what arithmetic a network runs."""
 
     device: torch.device
-    precision: Literal["bf16", "fp32"]
+    precision: Arithmetic
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which to run the network."""
@@ -102,7 +103,7 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _precision_of(begun: Runtime | None, device: torch.device) -> Literal["bf16", "fp32"] | None:
+def _precision_of(begun: Runtime | None, device: torch.device) -> Arithmetic | None:
     if begun is None or begun.device.type != device.type:
         return None
     return begun.precision if begun.precision == "fp32" or _has_bf16(device) else None

@@ -1,21 +1,20 @@
 """One training session: from what the user asked for to a finished run."""
 
-import itertools
 import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
+from torch import Tensor
 
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
+from alexnet.data.record import open_recorded, restored
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits, refuse_changed
 from alexnet.data.store import Store
 from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
@@ -27,9 +26,8 @@ from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
 from alexnet.training.loop import fit_steps
 from alexnet.training.provenance import provenance, settings_json
-from alexnet.training.reports import EpochReport, Remark, Report, StepReport
-from alexnet.training.run import Run, refuse_existing
-from alexnet.training.runtime import Runtime
+from alexnet.training.reports import EpochReport, Remark, Report
+from alexnet.training.run import Run, claim, refuse_existing
 from alexnet.training.settings import Settings
 from alexnet.training.state import Training
 from alexnet.training.trackers import Trackers, check_trackers, open_trackers
@@ -55,6 +53,7 @@ class Session:
     store: Store
     settings: Settings
     began: float
+    _unsaved_best: tuple[int, dict[str, Tensor]] | None = field(default=None, repr=False)
 
     @classmethod
     def open(
@@ -75,9 +74,12 @@ class Session:
         settings = settings or Settings()
         if resume is None:
             return cls.start("digits" if data is None else data, out, settings, track=track)
-        if data is not None or out is not None or settings != Settings():
-            raise SettingsError("--resume continues a run with its own data and settings; leave out all others")
-        return cls.resume(resume, track=track)
+        if out is not None or settings != Settings():
+            raise SettingsError(
+                "--resume continues a run with its own settings; leave out all others but DATA, which says where its "
+                "pictures are now"
+            )
+        return cls.resume(resume, data, track=track)
 
     @classmethod
     def start(
@@ -108,51 +110,53 @@ class Session:
         check_trackers(settings.track)
         source, store, training = get_ready(data, settings, began=began, track=track)
         group = training.group
-        folder = group.led(Path(out) if out else free_folder(source))
+        folder = None
         if group.leads:
-            run = Run.create(folder, settings_json(source, store, settings, training), source, store)
-        else:
-            run = Run(folder, here=False)
+            saved = settings_json(source, store, settings, training)
+            folder = claim(out, source, lambda free: Run.create(free, saved, source, store).folder)
+        folder = group.led(folder)
+        assert folder is not None
+        run = Run(folder, here=group.leads)
         session = cls(run, training, source, store, settings, began)
         if settings.init is not None:
             session.save()  # a resumed run does not ask for these weights again
         return session
 
     @classmethod
-    def resume(cls, folder: str | os.PathLike[str], *, track: Track = untracked) -> "Session":
-        """Get a run ready to go on from its newest checkpoint, with its own settings and data.
+    def resume(
+        cls,
+        folder: str | os.PathLike[str],
+        data: str | os.PathLike[str] | None = None,
+        *,
+        track: Track = untracked,
+    ) -> "Session":
+        """Get a run ready to go on from its newest checkpoint, with its own settings, pictures and labels.
+
+        Args:
+            folder: the run folder.
+            data: where its pictures are now, which are known by their content; where they were, if not given.
+            track: how progress is shown.
 
         Raises:
             RunError: the folder is no run, has ended, or is damaged.
-            DataError: its data has gone.
+            DataError: its pictures are not all there, or have other labels.
         """
         run = Run(Path(folder))
         if run.is_finished:
             raise RunError(f"the run {str(folder)!r} has ended; its model is in {str(run.model_folder)!r}")
-        saved = run.settings()
-        try:
-            settings, resolved = Settings.from_json(saved), saved["resolved"]
-            image_size, size = int(resolved["image_size"]), int(resolved["store_size"])
-            # Killed before its first checkpoint, it begins with the same weights again.
-            loaded = frozenset(map(str, resolved["loaded"])) if run.has_checkpoint else None
-            recipe = resolved["recipe"]
-            # What followed from the data and the machine when the run began stays, wherever it goes on.
-            as_begun = replace(settings, batch_size=int(recipe["batch_size"]), lr=float(recipe["lr"]))
-            begun = Runtime(torch.device(resolved["device"]), resolved["precision"])
-            data = str(saved["data"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise RunError(
-                f"{str(run.folder / 'settings.json')!r} is damaged ({error!r}); put back the one that training wrote"
-            ) from error
-        runtime, group = meet(settings, begun)
+        settings, begun, recorded = run.chosen()
+        if not run.has_checkpoint:  # killed before its first one, it begins with the same weights again
+            begun = replace(begun, loaded=None)
+        runtime, group = meet(settings, begun.runtime)
         with group.one_at_first():
-            source = apply_splits(open_source(data, settings.data_dir), run.folder / "splits.csv")
-            store = prepare_for(source, settings, size, exact=True, track=track)
-        refuse_changed(source, store, run.folder / "splits.csv")
+            if data is None or os.fspath(data) == recorded:
+                source = open_recorded(recorded, settings.data_dir, run.folder, run.command)
+            else:
+                source = open_source(data)
+            store = prepare_for(source, settings, begun.store_size, exact=True, track=track)
+        source = restored(source, store, begun.classes, run.folder, run.command)
         deadline = deadline_of(settings, time.monotonic())
-        training = assemble(
-            source, store, as_begun, runtime, group=group, image_size=image_size, loaded=loaded, deadline=deadline
-        )
+        training = assemble(source, store, settings, runtime, group=group, begun=begun, deadline=deadline)
         began = time.monotonic() - load_checkpoint(run.checkpoints, training)
         training.plan.deadline = deadline_of(settings, began)
         training.history = run.history(training.position.epoch)
@@ -172,14 +176,12 @@ class Session:
             for report in fit_steps(self.training):
                 self._note(report)
                 yield from trackers.note(report)
-                is_due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
-                if isinstance(report, EpochReport) or (isinstance(report, StepReport) and is_due):
+                if time.monotonic() - saved > 60 * self.settings.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
                 yield report
-            if self.training.stop.agreed:
-                self.save()
-            elif self.training.group.leads:
+            self.save()
+            if self.training.group.leads and not self.training.stop.agreed:
                 self._save_model()
         self.training.group.leave()
 
@@ -192,16 +194,18 @@ class Session:
         run, n_epochs = self.run, self.training.position.epoch
         with run.held():
             run.tidy(n_epochs)
+            run.note_data(self.source.name)
             with open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:
                 yield trackers
 
     def _note(self, report: Report) -> None:
-        """Write an epoch down, and keep its weights if they are the best and will be asked for."""
+        """Write an epoch down, and hold its weights if they are the best and will be asked for."""
         if not isinstance(report, EpochReport) or not self.training.group.leads:
             return
         self.run.append(report)
         if self.settings.patience is not None and self.kept_epoch is report:
-            save_best(self.run.checkpoints, self.training.kept.state_dict())
+            weights = self.training.kept.state_dict()
+            self._unsaved_best = report.epoch, {name: tensor.cpu().clone() for name, tensor in weights.items()}
 
     @property
     def kept_epoch(self) -> EpochReport:
@@ -211,16 +215,20 @@ class Session:
         return history[-1] if self.settings.patience is None or best is None else best
 
     def save(self) -> None:
-        """Save a checkpoint of where training stands."""
-        if self.training.group.leads:
-            save_checkpoint(self.run.checkpoints, self.training, time.monotonic() - self.began)
+        """Save a checkpoint of where training stands, and first the best epoch that it may ask for."""
+        if not self.training.group.leads:
+            return
+        if self._unsaved_best is not None:
+            save_best(self.run.checkpoints, *self._unsaved_best)
+            self._unsaved_best = None
+        save_checkpoint(self.run.checkpoints, self.training, time.monotonic() - self.began)
 
     def _save_model(self) -> None:
         model = self.training.model
         assert isinstance(model, AlexNet)
         kept, weights = self.kept_epoch, self.training.kept.state_dict()
         if kept.epoch < self.training.position.epoch:
-            weights = load_best(self.run.checkpoints)
+            weights = load_best(self.run.checkpoints, kept.epoch)
         artifact = Artifact(
             folder=self.run.model_folder,
             architecture=model.architecture,
@@ -252,7 +260,7 @@ def train(
         data: what ``open_source`` takes: a folder, a table, an archive or a name; ``digits`` where not given.
         out: where the run goes; ``runs/`` and the data's name where not given.
         settings: how to train.
-        resume: a run folder to continue instead, with its own data and settings.
+        resume: a run folder to continue instead, with its own settings; ``data`` then says where its pictures are now.
         verbose: whether to print a line an epoch.
 
     Raises:
@@ -267,13 +275,3 @@ def train(
 
 def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
-
-
-def free_folder(source: Source, ending: str = "") -> Path:
-    """Return ``runs/NAME``, or ``runs/NAME-2`` and so on: a run is never overwritten. An ending follows the name."""
-    path = Path(source.name)
-    # Of photos.tar.gz and photos/manifest.csv, "photos" says most.
-    name = path.parent.name if path.stem == "manifest" else path.name.partition(".")[0] or path.name
-    name = name.replace(":", "-") + ending
-    numbers = (Path("runs", name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
-    return next(folder for folder in numbers if not folder.exists())

@@ -51,6 +51,23 @@ def _has_risen(history: Sequence[EpochReport]) -> bool:
     return all(report.val_loss > RISEN_SHARE * best for report in history[-RISEN_EPOCHS:])
 
 
+def passes(history: Sequence[EpochReport], n_train: int) -> float:
+    """Return how many times the training pictures were seen; an epoch that the clock cut short is a part of one."""
+    return sum(report.n_images for report in history) / n_train
+
+
+def too_short(history: Sequence[EpochReport], n_train: int) -> str | None:
+    """Return what to say of a training that the clock ended before every picture was seen once, if it did."""
+    n_seen = sum(report.n_images for report in history)
+    # A last batch of one picture is left out of a whole epoch.
+    if n_seen >= n_train - 1:
+        return None
+    return (
+        f"the time limit ended training when {n_seen} of {n_train} pictures had been seen once: this network has hardly "
+        "learned anything; give more time (--time-limit). What was prepared is kept, so the next start is quicker"
+    )
+
+
 def best_of(history: Sequence[EpochReport], size: int) -> EpochReport | None:
     """Return the epoch with the lowest loss on ``val`` among those at the size of use; others do not compare.
 

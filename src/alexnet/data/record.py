@@ -1,0 +1,181 @@
+"""The record of a run's pictures, ``splits.csv``: found again by their content, wherever they lie by then."""
+
+import csv
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from alexnet.data.source import SPLITS, Picture, Source, listed
+from alexnet.data.sources import open_source
+from alexnet.data.split import Identities
+from alexnet.errors import DataError
+
+SPLITS_FILE = "splits.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture of a run.
+
+    Attributes:
+        path: where it was in its source.
+        label: its class.
+        split: ``train``, ``val`` or ``test``.
+        content: digest of its content, in hexadecimal.
+    """
+
+    path: str
+    label: str
+    split: str
+    content: str
+
+
+COLUMNS = [field.name for field in fields(Row)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pictures of a run, looked for in a source.
+
+    Attributes:
+        pairs: each row of the record with the picture that has its content; with None where there is none.
+        added: the readable pictures of the source that the record does not name.
+    """
+
+    pairs: tuple[tuple[Row, Picture | None], ...]
+    added: tuple[Picture, ...]
+
+    @property
+    def missing(self) -> list[Row]:
+        """The rows whose pictures have gone or changed."""
+        return [row for row, picture in self.pairs if picture is None]
+
+    @property
+    def relabelled(self) -> list[tuple[Row, Picture]]:
+        """The rows and pictures that have other labels than each other."""
+        return [(row, picture) for row, picture in self.pairs if picture is not None and picture.label != row.label]
+
+
+def write_splits(path: Path, source: Source, identities: Identities) -> None:
+    """Write a line for each picture: ``path,label,split,content``."""
+    # A line break in a name ends the line, unless it is quoted; csv thinks of only one of the two kinds.
+    everything = any("\r" in picture.path for picture in source.pictures)
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL)
+        writer.writerow(COLUMNS)
+        for each in source.pictures:
+            writer.writerow((each.path, each.label, each.split, identities.content(each.path)))
+
+
+def read_splits(path: Path) -> tuple[Row, ...]:
+    """Return the rows that ``write_splits`` wrote.
+
+    Raises:
+        DataError: the file is missing, or a line is not as it was written.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            lines = csv.reader(file)
+            if next(lines, None) != COLUMNS:
+                raise DataError(f"{str(path)!r} is damaged: its first line is not {','.join(COLUMNS)}; put it back")
+            return tuple(_row(path, lines.line_num, cells) for cells in lines)
+    except (OSError, csv.Error) as error:
+        raise DataError(f"cannot read the splits in {str(path)!r}: {error}; put the file back") from error
+
+
+def _row(path: Path, number: int, cells: list[str]) -> Row:
+    if len(cells) != len(COLUMNS) or cells[2] not in SPLITS or not re.fullmatch("[0-9a-f]{32}", cells[3]):
+        raise DataError(f"{str(path)!r} is damaged at line {number}; put back the file that training wrote")
+    return Row(*cells)
+
+
+def find(rows: Sequence[Row], source: Source, identities: Identities) -> Found:
+    """Look for the pictures of a run in a source: at their place first, then anywhere, always by their content."""
+    left = {each.path: each for each in source.pictures if each.path in identities.rows}
+    found: dict[int, Picture] = {}
+    for number, row in enumerate(rows):
+        if row.path in left and identities.content(row.path) == row.content:
+            found[number] = left.pop(row.path)
+    # Copies of one picture may have two labels: one with the row's own goes first.
+    keys: tuple[Callable[[str, str], object], ...] = (lambda *both: both, lambda content, label: content)
+    for key in keys:
+        same: dict[object, list[Picture]] = defaultdict(list)
+        for each in left.values():
+            same[key(identities.content(each.path), each.label)].append(each)
+        for number, row in enumerate(rows):
+            if number not in found and (candidates := same.get(key(row.content, row.label))):
+                found[number] = left.pop(candidates.pop().path)
+    return Found(tuple((row, found.get(number)) for number, row in enumerate(rows)), tuple(left.values()))
+
+
+def open_recorded(recorded: str, data_dir: str | os.PathLike[str] | None, run: Path, command: str) -> Source:
+    """Open the data that a run has written down.
+
+    Args:
+        recorded: what the run calls them.
+        data_dir: the folder of named sets.
+        run: the run folder.
+        command: how to say where they are.
+
+    Raises:
+        DataError: they are not there any more, among others.
+    """
+    if Path(recorded).is_absolute() and not os.path.lexists(recorded):
+        raise DataError(
+            f"the pictures of the run {str(run)!r} are not at {recorded!r} any more; say where they are: {command}"
+        )
+    return open_source(recorded, data_dir, recorded=True)
+
+
+def restored(source: Source, identities: Identities, classes: tuple[str, ...], run: Path, command: str) -> Source:
+    """Return the pictures of a run, in its order, with its splits, labels and classes, wherever they are now.
+
+    Args:
+        source: where they are.
+        identities: what tells them apart.
+        classes: those of the run.
+        run: the run folder.
+        command: how to say that they are elsewhere.
+
+    Raises:
+        DataError: pictures have gone or changed, or have other labels now.
+    """
+    rows = read_splits(run / SPLITS_FILE)
+    found = find(rows, source, identities)
+    if found.missing:
+        missing = what_is_missing(found.missing, len(rows), run, source)
+        raise DataError(f"{missing}; put them back, or say where they are: {command}")
+    if found.relabelled:
+        raise DataError(f"{what_is_relabelled(found.relabelled)}; put the labels back, or train anew")
+    pictures = (Picture(each.path, row.label, row.split) for row, each in found.pairs if each is not None)
+    remarks = (*source.remarks, *what_is_added(found.added))
+    return replace(source, pictures=tuple(pictures), classes=classes, remarks=remarks)
+
+
+def what_is_missing(missing: Sequence[Row], n_rows: int, run: Path, source: Source) -> str:
+    """Return the words for pictures of a run that are not there any more, or not as they were."""
+    paths = {each.path for each in source.pictures}
+    n_there = sum(row.path in paths for row in missing)
+    how = "have changed" if n_there == len(missing) else "are gone or have changed" if n_there else "are gone"
+    return (
+        f"{len(missing)} of {n_rows} pictures of the run {str(run)!r} {how} in {source.name!r}: "
+        f"{listed((row.path for row in missing), 2)}"
+    )
+
+
+def what_is_relabelled(relabelled: Sequence[tuple[Row, Picture]]) -> str:
+    """Return the words for pictures whose labels are not those of the run any more."""
+    row, picture = relabelled[0]
+    return (
+        f"{len(relabelled)} pictures have other labels than when the run began, the first is {picture.path!r}: "
+        f"{row.label!r} then, {picture.label!r} now"
+    )
+
+
+def what_is_added(added: Sequence[Picture]) -> list[str]:
+    """Return a line on pictures that a run does not know, if there are any."""
+    those = listed((each.path for each in added), 2)
+    return [f"left out {len(added)} pictures that the run's {SPLITS_FILE} does not name: {those}"] if added else []

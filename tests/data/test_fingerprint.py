@@ -1,0 +1,29 @@
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet.data.fingerprint import Fingerprint
+
+
+def digest(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()[:32]
+
+
+@given(st.sets(st.integers()), st.sets(st.integers()))
+def test_it_knows_what_was_seen_and_nothing_else(seen, others) -> None:
+    fingerprint = Fingerprint.of(map(digest, seen))
+    assert Fingerprint.from_text(fingerprint.to_text()) == fingerprint
+    assert {number for number in seen | others if digest(number) in fingerprint} == seen
+    assert fingerprint | Fingerprint.of(map(digest, others)) == Fingerprint.of(map(digest, seen | others))
+
+
+def test_it_takes_eight_characters_a_picture() -> None:
+    assert len(Fingerprint.of(map(digest, range(1000))).to_text()) == 8000
+
+
+@pytest.mark.parametrize("text", ["AAAA", "not base64!", None, 7])
+def test_other_texts_are_refused(text) -> None:
+    with pytest.raises(ValueError, match="not a fingerprint"):
+        Fingerprint.from_text(text)
