@@ -10,7 +10,7 @@ import numpy as np
 from alexnet.data.batches import Examples, evaluation_batches, examples
 from alexnet.data.reading import Track, untracked
 from alexnet.data.source import SPLITS, Source
-from alexnet.data.sources import open_source
+from alexnet.data.sources import open_source, set_name
 from alexnet.data.split import apply_splits, refuse_changed
 from alexnet.data.store import prepare
 from alexnet.errors import ArtifactError, DataError, SettingsError
@@ -57,7 +57,7 @@ def evaluate(
     """Score a saved model on labelled pictures; labels are matched by name.
 
     Args:
-        model: a run folder, a model folder, or ``user/name`` on the Hugging Face hub.
+        model: a run folder, a model folder, or ``hf:user/name`` on the Hugging Face hub.
         data: as for training; a run's own data where not given.
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
         views: 1 for the whole picture; 10 for the mean over five windows and their mirror images (section 4.1).
@@ -77,9 +77,9 @@ def evaluate(
     own, own_data_dir = _own_data(run)
     if data is None and own is None:
         raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
-    if data is None or str(data) == own:
-        data_dir = own_data_dir if data_dir is None else data_dir
-    source = open_source(str(own) if data is None else data, data_dir)
+    if data_dir is None and (data is None or set_name(data) == own):
+        data_dir = own_data_dir
+    source = open_source(str(own) if data is None else data, data_dir, recorded=data is None)
     is_own = source.name == own
     if is_own:
         source = apply_splits(source, run / "splits.csv", needed=split or "test")

@@ -22,6 +22,7 @@ from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.inference.pretrained import absolute
 from alexnet.network.model import AlexNet
 from alexnet.network.variants import load_architecture
+from alexnet.paths import expanded
 from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
 from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
@@ -74,7 +75,7 @@ class Session:
         """
         settings = settings or Settings()
         if resume is None:
-            return cls.start("digits" if data is None else data, out, settings, track=track)
+            return cls.start("set:digits" if data is None else data, out, settings, track=track)
         if data is not None or out is not None or settings != Settings():
             raise SettingsError("--resume continues a run with its own data and settings; leave out all others")
         return cls.resume(resume, track=track)
@@ -146,7 +147,7 @@ class Session:
             ) from error
         runtime, group = meet(settings, begun)
         with group.one_at_first():
-            source = apply_splits(open_source(data, settings.data_dir), run.folder / "splits.csv")
+            source = apply_splits(open_source(data, settings.data_dir, recorded=True), run.folder / "splits.csv")
             store = prepare_for(source, settings, size, exact=True, track=track)
         refuse_changed(source, store, run.folder / "splits.csv")
         deadline = deadline_of(settings, time.monotonic())
@@ -249,7 +250,7 @@ def train(
     """Train a network and return its run folder.
 
     Args:
-        data: what ``open_source`` takes: a folder, a table, an archive or a name; ``digits`` where not given.
+        data: what ``open_source`` takes: a folder, a table, an archive or a name; ``set:digits`` where not given.
         out: where the run goes; ``runs/`` and the data's name where not given.
         settings: how to train.
         resume: a run folder to continue instead, with its own data and settings.
@@ -266,7 +267,7 @@ def train(
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(expanded(path).absolute())
 
 
 def free_folder(source: Source, ending: str = "") -> Path:
