@@ -9,13 +9,14 @@ from pathlib import Path
 from PIL import Image
 
 from alexnet.data.image import decode
+from alexnet.data.record import SPLITS_FILE, read_splits
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits
 
 run, folder = Path(sys.argv[1]), Path(sys.argv[2])
-source = apply_splits(open_source("digits"), run / "splits.csv")
+source = open_source("set:digits")
+never_seen = {row.path for row in read_splits(run / SPLITS_FILE) if row.split == "test"}
 folder.mkdir(parents=True, exist_ok=True)
 for label in source.classes:
-    picture = next(picture for picture in source.in_split("test") if picture.label == label)
+    picture = next(each for each in source.pictures if each.label == label and each.path in never_seen)
     ((_, read),) = source.reader.each([picture.path])
     Image.fromarray(decode(read())).save(folder / f"a_{label}.png")

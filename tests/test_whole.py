@@ -29,9 +29,13 @@ def test_what_appears_meanwhile_is_never_replaced(tmp_path, kind) -> None:
         else:
             (tmp_path / "a").symlink_to("nowhere")
 
-    with pytest.raises(FileExistsError, match="there already"), whole_folder(tmp_path / "a") as unfinished:
-        (unfinished / "ours").write_text("1")
-        appear()
+    def make() -> None:
+        with whole_folder(tmp_path / "a") as unfinished:
+            (unfinished / "ours").write_text("1")
+            appear()
+
+    with pytest.raises(FileExistsError, match="there already"):
+        make()
     names = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))]
     assert names == (["a", "a/theirs"] if kind == "folder" else ["a"])
 

@@ -1,4 +1,3 @@
-import os
 import random
 import shutil
 from collections import Counter, defaultdict
@@ -8,7 +7,7 @@ import pytest
 from PIL import Image
 
 from alexnet.data.sources import open_source
-from alexnet.data.split import apply_splits, refuse_changed, refuse_unlearnable, split, write_splits
+from alexnet.data.split import refuse_unlearnable, split
 from alexnet.data.store import prepare
 from alexnet.errors import DataError
 
@@ -102,36 +101,6 @@ def test_splits_that_are_there_are_kept_and_val_is_taken_from_train(tmp_path) ->
     assert all(picture.path.startswith("test/") == (picture.split == "test") for picture in pictures)
 
 
-def test_written_splits_are_read_back(photos, tmp_path) -> None:
-    source = split_of(photos)
-    write_splits(tmp_path / "splits.csv", source, prepare(source))
-    assert (tmp_path / "splits.csv").read_text().startswith("path,label,split,content\nblue/photo 0.jpg,blue,")
-    assert apply_splits(open_source(photos), tmp_path / "splits.csv") == source
-
-
-@pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"two\nlines.jpg", b"a\rreturn.jpg", b"'quo\"ted', too.jpg"])
-def test_strange_names_are_written_too(tmp_path, name) -> None:
-    root = make_photos(tmp_path / "photos", n_each=4)
-    (root / "red" / "photo 0.jpg").rename(root / "red" / os.fsdecode(name))
-    source = split_of(root)
-    store = prepare(source)
-    write_splits(tmp_path / "splits.csv", source, store)
-    assert apply_splits(open_source(root), tmp_path / "splits.csv") == source
-    refuse_changed(source, store, tmp_path / "splits.csv")
-
-
-def test_a_picture_that_has_changed_is_named(tmp_path) -> None:
-    """What was in test may have been learned from under another name."""
-    root = make_photos(tmp_path / "photos", n_each=4)
-    source = split_of(root)
-    write_splits(tmp_path / "splits.csv", source, prepare(source))
-    coloured_picture("red", 99).save(root / "red" / "photo 2.jpg")
-    (root / "blue" / "photo 1.jpg").write_bytes(b"broken")
-    source = apply_splits(open_source(root), tmp_path / "splits.csv")
-    with pytest.raises(DataError, match=r"2 pictures .* are not what they were .* 'blue/photo 1\.jpg'"):
-        refuse_changed(source, prepare(source), tmp_path / "splits.csv")
-
-
 def test_what_has_two_labels_stays_in_train(tmp_path) -> None:
     root = make_photos(tmp_path / "photos", n_each=10)
     (root / "only copies").mkdir()
@@ -139,17 +108,6 @@ def test_what_has_two_labels_stays_in_train(tmp_path) -> None:
     for seed in range(10):
         splits = {picture.path: picture.split for picture in split_of(root, seed).pictures}
         assert splits["red/photo 1.jpg"] == splits["only copies/a.jpg"] == "train"
-
-
-def test_a_picture_that_has_gone_is_named(photos, tmp_path) -> None:
-    source = split_of(photos)
-    write_splits(tmp_path / "splits.csv", source, prepare(source))
-    fewer = source.with_pictures(source.pictures[1:])
-    with pytest.raises(DataError, match=r"'blue/photo 0\.jpg'"):
-        apply_splits(fewer, tmp_path / "splits.csv")
-    first = source.pictures[0].split
-    other = "test" if first != "test" else "val"
-    assert apply_splits(fewer, tmp_path / "splits.csv", needed=other) == fewer
 
 
 def test_one_class_cannot_be_learned(tmp_path) -> None:

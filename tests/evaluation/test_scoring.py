@@ -153,7 +153,7 @@ def test_only_what_it_learned_from_is_nothing_to_judge_by(trained_run, photos, t
     for path in [path for path in splits if splits[path] == "train"][:40]:
         (tmp_path / "learned" / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photos / path, tmp_path / "learned" / path)
-    with pytest.raises(DataError, match="all 40 pictures .* are among those that the network learned from"):
+    with pytest.raises(DataError, match=r"all 40 pictures .* are among those that the network learned from"):
         evaluate(trained_run, tmp_path / "learned")
 
 
@@ -215,7 +215,7 @@ def test_pictures_of_test_that_have_gone_or_changed_are_named(own) -> None:
     with pytest.raises(DataError, match=r"1 of 12 pictures of the run .* are gone in .*put them back"):
         evaluate(run)
     coloured_picture("red", 77).save(data / changed)
-    with pytest.raises(DataError, match="2 of 12 pictures .* are gone or have changed"):
+    with pytest.raises(DataError, match=r"2 of 12 pictures .* are gone or have changed"):
         evaluate(run)
     assert evaluate(run, split="val").evaluation.n_images == 12, "of other splits nothing is asked"
 

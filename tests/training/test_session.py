@@ -139,7 +139,7 @@ def test_a_run_that_appears_meanwhile_is_never_replaced(photos, tmp_path, monkey
         (tmp_path / "run" / "settings.json").write_text("theirs")
 
     appearing(monkeypatch, make)
-    with pytest.raises(RunError, match="appeared at .*run' since this began.* choose another --out"):
+    with pytest.raises(RunError, match=r"appeared at .*run' since this began.* choose another --out"):
         Session.start(photos, tmp_path / "run", QUICK)
     assert [path.name for path in tmp_path.rglob("*")] == ["run", "settings.json"]
     assert (tmp_path / "run" / "settings.json").read_text() == "theirs"
@@ -224,7 +224,7 @@ def test_a_time_limit_that_preparing_uses_up_is_said(photos, tmp_path) -> None:
     session = Session.start(photos, tmp_path / "run", settings)
     begun = {name: tensor.clone() for name, tensor in session.training.model.state_dict().items()}
     reports = list(session.reports())
-    assert str(reports[-1]).startswith("warning: the time limit ended training when 16 of 96 pictures had been seen")
+    assert str(reports[-1]).startswith("warning: the time limit ended training when 16 of 96 pictures had been seen:")
     kept = load_file(tmp_path / "run" / "model" / "model.safetensors")
     assert not torch.equal(kept["fc8.linear.weight"], begun["fc8.linear.weight"]), "its one step had a rate above 0"
     card = (tmp_path / "run" / "model" / "README.md").read_text()

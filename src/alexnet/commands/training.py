@@ -1,5 +1,6 @@
 """The command that trains a network, and measures a learning rate for it."""
 
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -30,7 +31,8 @@ def train(
     Args:
         data: A folder of class folders; one with train, val and test folders of those; a manifest (CSV, TSV, JSONL)
             with the columns path, label and maybe split; a .zip or .tar archive of any of these; or the name of a
-            set, such as digits or cifar10, or hf: and a Hugging Face data set.
+            set, such as digits or cifar10 (set:digits where a folder is called so too), or hf: and a Hugging Face
+            data set.
         out: The run folder to make, NAME being the data's; a run is never overwritten.
         resume: A run folder to continue, with its own data and settings.
         settings_file: The settings.json of a run, to train like it: what it says are the defaults of all options.
@@ -45,7 +47,7 @@ def train(
     if find_lr:
         if resume is not None:
             raise SettingsError("--find-lr measures for a new run, and --resume continues one; leave one out")
-        return _find_lr("digits" if data is None else data, out, settings)
+        return _find_lr("set:digits" if data is None else data, out, settings)
     session = Session.open(data, out=out, settings=settings, resume=resume, track=display.track)
     training, folder = session.training, session.run.folder
     display.introduce(session)
@@ -53,7 +55,7 @@ def train(
         for _ in display.show(session.reports()):
             pass
     if training.stop.agreed:
-        display.say(f"saved; go on with: alexnet train --resume {folder}")
+        display.say(f"saved; go on with: alexnet train --resume {shlex.quote(str(folder))}")
         return 128 + (training.stop.signal or signal.SIGTERM)
     if training.group.leads:
         print(f"trained {folder}: val top-1 {session.kept_epoch.val_top1:.3f}")

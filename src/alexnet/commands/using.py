@@ -21,7 +21,7 @@ def evaluate(
     """Judge a trained network on labelled pictures.
 
     Args:
-        model: A run folder, the model folder in it, or user/name on the Hugging Face hub.
+        model: A run folder, the model folder in it, or hf:user/name for one of the Hugging Face hub.
         data: Labelled pictures, as for training.
         split: Which part of them; auto: test, or everything where the data is not split.
         views: The whole picture once, or the mean over ten views as in the paper: corners and middle, and mirrored.
@@ -52,7 +52,7 @@ def predict(
     """Say what is in pictures; one that cannot be read never stops the others.
 
     Args:
-        model: A run folder, the model folder in it, or user/name on the Hugging Face hub.
+        model: A run folder, the model folder in it, or hf:user/name for one of the Hugging Face hub.
         picture: Pictures, or folders of them.
         top: How many classes to name, most probable first.
         max_pixels: Pictures that claim more are refused; auto: as in training.

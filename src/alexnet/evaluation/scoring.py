@@ -9,7 +9,7 @@ from alexnet.data.batches import Examples, evaluation_batches, examples
 from alexnet.data.reading import Track, untracked
 from alexnet.data.record import open_recorded
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source
+from alexnet.data.sources import open_source, set_name
 from alexnet.data.store import prepare
 from alexnet.errors import ArtifactError, DataError, SettingsError
 from alexnet.evaluation.metrics import Evaluation, judge
@@ -58,7 +58,7 @@ def evaluate(
     Pictures that it learned from are left out wherever they lie, and that is said: see ``selection.select``.
 
     Args:
-        model: a run folder, a model folder, or ``user/name`` on the Hugging Face hub.
+        model: a run folder, a model folder, or ``hf:user/name`` on the Hugging Face hub.
         data: as for training; a run's own data where not given.
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
         views: 1 for the whole picture; 10 for the mean over five windows and their mirror images (section 4.1).
@@ -98,10 +98,13 @@ def _open(
     data: str | os.PathLike[str] | None,
     data_dir: str | os.PathLike[str] | None,
 ) -> Source:
-    if run is not None and (data is None or os.fspath(data) == run.data):
-        return open_recorded(run.data, data_dir or run.data_dir, run.folder, run.command)
-    if data is None:
+    if data is None and run is None:
         raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
+    if run is not None and data_dir is None and (data is None or set_name(data) == run.data):
+        data_dir = run.data_dir
+    if run is not None and data is None:
+        return open_recorded(run.data, data_dir, run.folder, run.command)
+    assert data is not None, "refused above"
     return open_source(data, data_dir)
 
 

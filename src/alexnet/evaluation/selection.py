@@ -144,9 +144,9 @@ def _own(source: Source, store: Store, run: OwnRun, wanted: str) -> Selection | 
 
 
 def _unreadable(row: Row, source: Source, store: Store) -> Picture | None:
-    return (
-        next((each for each in source.pictures if each.path == row.path), None) if row.path in store.skipped else None
-    )
+    if row.path not in store.skipped:
+        return None
+    return next((each for each in source.pictures if each.path == row.path), None)
 
 
 def _unseen(chosen: Selection, store: Store, seen: Mapping[str, Fingerprint], wanted: str) -> Selection:

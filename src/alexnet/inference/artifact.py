@@ -6,6 +6,7 @@ of the logits, the preprocessing; and the provenance, for people.
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -87,7 +88,7 @@ def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
 
 
 def load_artifact(path: str | os.PathLike[str]) -> Artifact:
-    """Read a saved model's ``config.json``, given its folder, that of the run that made it, or its name on the hub.
+    """Read a saved model's ``config.json``, given its folder, that of the run that made it, or ``hf:user/name``.
 
     Raises:
         ArtifactError: there is no model, or its ``config.json`` is not one of ours.
@@ -163,15 +164,14 @@ def _mismatch(expected: "dict[str, Tensor]", found: "dict[str, Tensor]") -> str 
 
 
 def _find(path: Path) -> Path:
-    if not path.exists():
-        raise ArtifactError(f"there is no model at {str(path)!r}; give the folder of a run or a model, or hf:user/name")
     if (path / "model" / CONFIG).exists():
         return path / "model"
     if (path / CONFIG).exists():
         return path
     if (path / "checkpoint").is_dir():
         raise ArtifactError(
-            f"the run {str(path)!r} has not ended and has no model yet; finish it with: alexnet train --resume {path}"
+            f"the run {str(path)!r} has not ended and has no model yet; finish it with: "
+            f"alexnet train --resume {shlex.quote(str(path))}"
         )
     raise ArtifactError(f"{str(path)!r} holds no model: there is no {CONFIG}; give the folder of a run or of a model")
 

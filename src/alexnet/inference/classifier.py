@@ -169,7 +169,7 @@ def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Clas
     """Load a trained network from a run folder, a model folder or the Hugging Face hub.
 
     Args:
-        path: the folder, or ``user/name`` for a model on the hub.
+        path: the folder, or ``hf:user/name`` for a model on the hub.
         max_pixels: larger pictures are refused; as in training where not given.
 
     Raises:

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -13,6 +14,7 @@ from typing import Any
 
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.inference.artifact import CONFIG, README, WEIGHTS, Artifact, load_artifact, load_model
+from alexnet.paths import expanded, is_taken
 
 PREFIX = "hf:"
 # What a model card calls the place of its model, until it has one.
@@ -25,34 +27,37 @@ _DISK = (errno.ENOSPC, errno.EACCES, errno.EROFS)
 def find_model(model: str | os.PathLike[str]) -> Path:
     """Return the folder of a model; one of the hub is downloaded into the hub's own cache.
 
-    What lies here goes before the hub. A name whose first part is a folder here is a path, perhaps mistyped, and the
-    hub is not asked; nor is it for a ``Path``. What was downloaded once is found without a network.
+    The hub is asked for nothing but what begins with ``hf:``, and never for a ``Path``. What was downloaded once is
+    found without a network.
 
     Args:
-        model: the folder of a run or a model; or ``user/name``, ``hf:user/name`` or ``user/name@revision``.
-
-    Returns:
-        The folder. A path that holds nothing comes back as it is, for the caller to refuse.
+        model: the folder of a run or a model; or ``hf:user/name`` or ``hf:user/name@revision``.
 
     Raises:
-        ArtifactError: the hub has no such model, cannot be asked, or it is none of ours.
+        ArtifactError: nothing is there, the hub has no such model, cannot be asked, or it is none of ours.
     """
-    path = Path(model).expanduser()
-    if path.exists() or not isinstance(model, str):
+    if not is_of_hub(model):
+        path = expanded(model)
+        if not path.exists():
+            raise ArtifactError(_nothing_there(os.fspath(model)))
         return path
-    found = _ID.fullmatch(model.removeprefix(PREFIX))
-    if model.startswith(PREFIX):
-        if found is None:
-            raise ArtifactError(f"{model!r} names no model of the hub; write hf:user/name")
-    elif found is None or Path(path.parts[0]).is_dir():
-        return path
-    where = f"cannot load {model!r}, neither from a folder here nor from the hub"
+    name = os.fspath(model).removeprefix(PREFIX)
+    found = _ID.fullmatch(name)
+    if found is None:
+        way_out = f"; a folder goes without hf:, as {shlex.quote(name)}" if is_taken(name) else ""
+        raise ArtifactError(f"{model!r} names no model of the hub; write hf:user/name{way_out}")
+    where = f"cannot load {model!r} from the hub"
     # Other models have files of the same names: ours are known by a small one, before the large one is downloaded.
     folder = _download(found["repo"], found["revision"], [CONFIG], where)
     if not (folder / CONFIG).exists():
         raise ArtifactError(f"{where}: it holds no alexnet model there, which would have a {CONFIG}")
     load_artifact(folder)
     return _download(found["repo"], folder.name, [CONFIG, WEIGHTS, README], where)
+
+
+def is_of_hub(model: str | os.PathLike[str]) -> bool:
+    """Return whether a model is one of the hub, going by how it is written."""
+    return isinstance(model, str) and model.startswith(PREFIX)
 
 
 def push(model: str | os.PathLike[str], repo: str, *, private: bool = False, message: str | None = None) -> str:
@@ -63,7 +68,7 @@ def push(model: str | os.PathLike[str], repo: str, *, private: bool = False, mes
 
     Args:
         model: the folder of a run or a model.
-        repo: ``user/name``; made where it does not exist.
+        repo: ``user/name``, with or without ``hf:``; made where it does not exist.
         private: whether only you may see it; else everybody may, where your organisation has not settled otherwise.
         message: what the commit says.
 
@@ -139,7 +144,12 @@ def _readme(artifact: Artifact, repo: str) -> str:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot read {str(artifact.folder / README)!r}: {error}") from error
     text = text if text.startswith("---\n") else f"{front_matter(artifact)}\n{text}"
-    return text.replace(PLACE, repo)
+    return text.replace(PLACE, f"{PREFIX}{repo}")
+
+
+def _nothing_there(model: str) -> str:
+    name = model if _ID.fullmatch(model) else "user/name"
+    return f"there is no model at {model!r}; give the folder of a run or a model; for one of the hub write hf:{name}"
 
 
 def _quoted(text: str) -> str:
@@ -198,7 +208,7 @@ def _why(error: Exception) -> str:
     if isinstance(cause, errors.RepositoryNotFoundError):
         return "the hub has no such model, or it is private; correct the name, or log in with hf auth login"
     if isinstance(cause, errors.RevisionNotFoundError):
-        return "the model has no such revision; write user/name for the newest"
+        return "the model has no such revision; write hf:user/name for the newest"
     if isinstance(cause, errors.OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set, and it was not downloaded before"
     if isinstance(cause, ValueError):  # a name, a README or an answer that is none
@@ -207,7 +217,7 @@ def _why(error: Exception) -> str:
         return "the hub does not let you; log in with a token that may: hf auth login"
     if isinstance(cause, errors.HfHubHTTPError):
         return f"the hub does not answer ({_one_line(cause)}); try again later"
-    return f"no network ({_one_line(cause)}); try again with one, or correct the path"
+    return f"no network ({_one_line(cause)}); try again with one"
 
 
 def _one_line(error: Exception) -> str:

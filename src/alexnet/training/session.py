@@ -14,7 +14,7 @@ from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
 from alexnet.data.record import open_recorded, restored
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source
+from alexnet.data.sources import open_source, set_name
 from alexnet.data.store import Store
 from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
@@ -73,7 +73,7 @@ class Session:
         """
         settings = settings or Settings()
         if resume is None:
-            return cls.start("digits" if data is None else data, out, settings, track=track)
+            return cls.start("set:digits" if data is None else data, out, settings, track=track)
         if out is not None or settings != Settings():
             raise SettingsError(
                 "--resume continues a run with its own settings; leave out all others but DATA, which says where its "
@@ -149,10 +149,10 @@ class Session:
             begun = replace(begun, loaded=None)
         runtime, group = meet(settings, begun.runtime)
         with group.one_at_first():
-            if data is None or os.fspath(data) == recorded:
+            if data is None:
                 source = open_recorded(recorded, settings.data_dir, run.folder, run.command)
             else:
-                source = open_source(data)
+                source = open_source(data, settings.data_dir if set_name(data) == recorded else None)
             store = prepare_for(source, settings, begun.store_size, exact=True, track=track)
         source = restored(source, store, begun.classes, run.folder, run.command)
         deadline = deadline_of(settings, time.monotonic())
@@ -257,7 +257,7 @@ def train(
     """Train a network and return its run folder.
 
     Args:
-        data: what ``open_source`` takes: a folder, a table, an archive or a name; ``digits`` where not given.
+        data: what ``open_source`` takes: a folder, a table, an archive or a name; ``set:digits`` where not given.
         out: where the run goes; ``runs/`` and the data's name where not given.
         settings: how to train.
         resume: a run folder to continue instead, with its own settings; ``data`` then says where its pictures are now.

@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from alexnet.data.choices import MAX_PIXELS, Crop, Resize
@@ -13,6 +12,7 @@ from alexnet.errors import SettingsError, nearest
 from alexnet.network.custom import Custom
 from alexnet.network.pixels import PixelKind
 from alexnet.network.variants import VARIANTS
+from alexnet.paths import expanded
 from alexnet.training.recipe import Recipe, RecipeName, change
 from alexnet.training.recipes import RECIPES
 
@@ -225,19 +225,24 @@ def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:
     """Read the ``settings.json`` of a run, or a file like it that holds some of the options by name.
 
     Returns:
-        The data it was trained on, where the file says, and the settings.
+        The data it was trained on, where the file says, as ``open_source`` takes it anywhere; and the settings.
 
     Raises:
         SettingsError: the file cannot be read, or holds what is no setting.
     """
     try:
-        saved = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        saved = json.loads(expanded(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"cannot read the settings in {os.fspath(path)!r}: {error}") from error
     if not isinstance(saved, dict):
         raise SettingsError(f"{os.fspath(path)!r} is not a JSON object of settings")
+    data = saved.get("data")
+    if "resolved" in saved:  # by a run
+        from alexnet.data.sources import as_recorded  # imports more than the command line may at its start
+
+        data = as_recorded(data)
     try:
-        return saved.get("data"), Settings.from_json(saved)
+        return data, Settings.from_json(saved)
     except TypeError as error:  # a number where text should be
         raise SettingsError(f"{os.fspath(path)!r} holds a setting of the wrong kind: {error}") from error
 

@@ -63,8 +63,8 @@ def too_short(history: Sequence[EpochReport], n_train: int) -> str | None:
     if n_seen >= n_train - 1:
         return None
     return (
-        f"the time limit ended training when {n_seen} of {n_train} pictures had been seen once: this network has hardly "
-        "learned anything; give more time (--time-limit). What was prepared is kept, so the next start is quicker"
+        f"the time limit ended training when {n_seen} of {n_train} pictures had been seen: this network has hardly "
+        "learned anything; give more time (--time-limit); prepared pictures are kept, so the next start is quicker"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from alexnet.data.image import fault
 from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, listed, natural_key
 from alexnet.errors import DataError, PictureError
+from alexnet.paths import expanded
 
 PREFIX = "hf:"
 # Of several columns that could be it, this is the label.
@@ -20,7 +21,7 @@ _LABELS = ("label", "labels")
 _SECONDS = 10
 
 
-def open_hub(text: str) -> Source:
+def open_hub(text: str, *, recorded: bool = False) -> Source:
     """Open a data set that has one column of pictures and one of labels.
 
     What has been downloaded once is taken from its cache where there is no network. No code of a repository is run.
@@ -28,12 +29,13 @@ def open_hub(text: str) -> Source:
     Args:
         text: ``hf:user/name``, or ``hf:user/name:config`` where a repository has several configurations, or
             ``hf:./folder`` for a folder of Parquet files or pictures.
+        recorded: whether a run wrote it down: of folders the whole path, so all else is of the hub.
 
     Raises:
         DataError: the extra is not installed, there is no such data set, or its columns cannot be told apart.
     """
     remarks: list[str] = []
-    name, loaded = _find(text, remarks)
+    name, loaded = _find(text, remarks, recorded=recorded)
     splits: dict[str, Any] = {}
     for given in loaded:
         if given in SPLIT_NAMES and SPLIT_NAMES[given] not in splits:
@@ -111,17 +113,20 @@ class _Reader:
         return self.shelves[split], int(number)
 
 
-def _find(text: str, remarks: list[str]) -> tuple[str, Mapping[str, Any]]:
+def _find(text: str, remarks: list[str], *, recorded: bool) -> tuple[str, Mapping[str, Any]]:
     """Return what to call a data set, and its splits."""
     try:
         import datasets  # noqa: F401 - before anything else is said
     except ImportError as error:
         raise DataError(f"{text!r} needs the package datasets ({error}); pip install 'alexnet[hub]'") from error
     where = text.removeprefix(PREFIX)
-    folder = Path(where).expanduser()
-    if where and folder.is_dir():
+    folder = expanded(where)
+    is_path = where.startswith((".", "~")) or folder.is_absolute()
+    if where and folder.is_dir() and (is_path or not recorded):
+        if not is_path:
+            remarks.append(f"{text} is the folder {str(folder)!r} here, and not a set of the hub")
         return f"{PREFIX}{folder.resolve()}", _load(text, str(folder.resolve()), None)
-    if where.startswith((".", "~")) or folder.is_absolute():
+    if is_path:
         raise DataError(f"there is no folder {where!r}; correct the path, or write hf:user/name for a set of the hub")
     repository, _, config = where.partition(":")
     offline = _offline(text, repository)

@@ -36,21 +36,26 @@ def open_named(name: str, data_dir: Path | None) -> Source:
     root = data_dir or platformdirs.user_data_path("alexnet", appauthor=False) / "datasets"
     shelves: dict[str, _Shelf] = {}
     pictures: list[Picture] = []
-    left_out = []
+    remarks = []
+    are_new = False
     for split in sorted(row.splits, key=str):  # in the natural order of paths: test, train, val
         try:
-            shelf = _shelf(row, obtain(name, row, root, split))
+            dataset, is_new = obtain(name, row, root, split)
         except MissingError:
-            left_out.append(f"{name} has no {split} pictures here: they are not in {str(root)!r}, or damaged")
+            remarks.append(f"{name} has no {split} pictures here: they are not in {str(root)!r}, or damaged")
             continue
+        are_new |= is_new
+        shelf = _shelf(row, dataset)
         shelves[split or ""] = shelf
         prefix, width = f"{split}/" if split else "", max(5, len(str(len(shelf.labels) - 1)))
         pictures += [Picture(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(shelf.labels)]
     if not pictures:
         raise DataError(f"there is no {name!r} in {str(root)!r}, and it cannot be downloaded; {row.by_hand}")
     classes = tuple(sorted({picture.label for picture in pictures}, key=natural_key))
+    if are_new:
+        remarks.append(f"{name} is new in {str(root)!r}: downloaded, or unpacked from an archive there")
     reader = _Reader(f"torchvision {row.kind} {root}", shelves)
-    return Source(name, tuple(pictures), classes, reader, row.mirror_safe, remarks=tuple(left_out))
+    return Source(name, tuple(pictures), classes, reader, row.mirror_safe, remarks=tuple(remarks))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ They lie as torchvision lays them out, so a folder of its downloads can be given
 """
 
 import contextlib
+import logging
 import re
 import shutil
 import socket
@@ -43,6 +44,7 @@ _ARCHIVES = (".tgz", ".tar", ".gz", ".zip", ".bz2", ".mat", ".bin")
 # A server that says nothing for so long says nothing more; torchvision would wait forever.
 _SECONDS = 60
 _DAY = 86400
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,10 @@ class MissingError(Exception):
     """A split that is not there and cannot be downloaded."""
 
 
-def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Any:
-    """Return torchvision's data set, downloaded where it is not there."""
+def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> tuple[Any, bool]:
+    """Return torchvision's data set, and whether it is new here: downloaded, or unpacked from an archive."""
     try:
-        return _construct(row, root, split, unpack=False)
+        return _construct(row, root, split, unpack=False), False
     except ImportError as error:
         raise DataError(f"{name!r} needs torchvision ({error}); pip install torchvision") from error
     except Exception as error:  # damaged data can raise nearly anything; a new copy replaces it
@@ -129,7 +131,7 @@ def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Any
         raise MissingError
     try:
         _fetch(name, row, root, split)
-        return _construct(row, root, split, unpack=False)
+        return _construct(row, root, split, unpack=False), True
     except Exception as error:
         if row.by_hand and isinstance(error, RuntimeError):
             raise MissingError from error
@@ -158,6 +160,9 @@ def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Non
 
     Most of torchvision's classes take a folder that exists for a set that is complete.
     """
+    if not row.by_hand:
+        # At a level that Python shows unasked: nobody should wonder what is being downloaded, and where to.
+        _log.warning("downloading what is missing of %s%s to %s", name, f" ({split})" if split else "", root)
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     patience = socket.getdefaulttimeout()
     try:
