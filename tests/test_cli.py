@@ -202,7 +202,7 @@ def test_train_evaluate_predict(photos, tmp_path, capsys) -> None:
         (["train", "--time-limit", "soon"], ["time_limit is 'soon'", "10m"]),
         (["train", "--device", "gpu"], ["unknown device 'gpu'", "cpu"]),
         (["train", "--resume", "nowhere"], ["no run at 'nowhere'"]),
-        (["train", "digits", "--resume", "x"], ["--resume", "leave out"]),
+        (["train", "digits", "--resume", "x"], ["no run at 'x'"]),
         (["train", "--resume", "x", "--epochs", "3"], ["--resume", "leave out"]),
         (["evaluate", "nowhere"], ["no model at 'nowhere'"]),
         (["predict", "nowhere", "x.jpg"], ["no model at 'nowhere'"]),
@@ -455,7 +455,8 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 
 def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:
-    process = start("train", photos, "--out", "run", "--epochs", 4, "--image-size", 67, "--batch-size", 8, cwd=tmp_path)
+    options = ("--epochs", 4, "--image-size", 67, "--batch-size", 8, "--checkpoint-minutes", 0.001)
+    process = start("train", photos, "--out", "run", *options, cwd=tmp_path)
     wait_for(tmp_path / "run" / "checkpoint" / "000001-00000000", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -472,9 +473,8 @@ def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_stops(photos, tmp_path, number, status) -> None:
-    process = start(
-        "train", photos, "--out", "run", "--epochs", 50, "--image-size", 67, "--batch-size", 8, cwd=tmp_path
-    )
+    options = ("--epochs", 50, "--image-size", 67, "--batch-size", 8, "--checkpoint-minutes", 0.001)
+    process = start("train", photos, "--out", "run", *options, cwd=tmp_path)
     wait_for(tmp_path / "run" / "checkpoint" / "000001-00000000", process)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)

@@ -1,4 +1,3 @@
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -84,6 +83,10 @@ def test_a_model_without_its_run_needs_data(trained_run, tmp_path) -> None:
 # Never judged, without a word, on what it learned from
 
 
+def splits_of(run: Path) -> dict[str, str]:
+    return {row.path: row.split for row in read_splits(run / "splits.csv")}
+
+
 @pytest.fixture
 def mine(tmp_path) -> Path:
     """Pictures like those of ``photos``, none of which any network has seen."""
@@ -123,7 +126,7 @@ def test_a_model_without_its_run_knows_what_it_learned_from(trained_run, photos,
 
 
 def test_what_it_has_seen_is_left_out_of_other_data(trained_run, photos, mine) -> None:
-    splits = {path: split for path, _, split, _ in csv.reader((trained_run / "splits.csv").open())}
+    splits = splits_of(trained_run)
     for split, n in (("train", 3), ("val", 2), ("test", 1)):
         for path in [path for path in splits if splits[path] == split][:n]:
             label, name = path.split("/")
@@ -136,7 +139,7 @@ def test_what_it_has_seen_is_left_out_of_other_data(trained_run, photos, mine) -
 def test_splits_that_data_bring_are_judged_without_what_was_learned_from(trained_run, photos, mine, tmp_path) -> None:
     for split in ("train", "test"):
         shutil.copytree(mine, tmp_path / "data" / split)
-    splits = {path: split for path, _, split, _ in csv.reader((trained_run / "splits.csv").open())}
+    splits = splits_of(trained_run)
     learned = next(path for path in splits if splits[path] == "train")
     shutil.copy(photos / learned, tmp_path / "data" / "test" / "red" / "leaked.jpg")
     judged = evaluate(trained_run, tmp_path / "data", split="test")
@@ -149,7 +152,7 @@ def test_splits_that_data_bring_are_judged_without_what_was_learned_from(trained
 
 
 def test_only_what_it_learned_from_is_nothing_to_judge_by(trained_run, photos, tmp_path) -> None:
-    splits = {path: split for path, _, split, _ in csv.reader((trained_run / "splits.csv").open())}
+    splits = splits_of(trained_run)
     for path in [path for path in splits if splits[path] == "train"][:40]:
         (tmp_path / "learned" / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photos / path, tmp_path / "learned" / path)
@@ -209,7 +212,7 @@ def test_data_that_have_moved_are_asked_for(own, tmp_path) -> None:
 
 def test_pictures_of_test_that_have_gone_or_changed_are_named(own) -> None:
     run, data = own
-    splits = {path: split for path, _, split, _ in csv.reader((run / "splits.csv").open())}
+    splits = splits_of(run)
     gone, changed = [path for path in splits if splits[path] == "test"][:2]
     (data / gone).unlink()
     with pytest.raises(DataError, match=r"1 of 12 pictures of the run .* are gone in .*put them back"):
@@ -222,7 +225,7 @@ def test_pictures_of_test_that_have_gone_or_changed_are_named(own) -> None:
 
 def test_a_picture_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
     run, data = own
-    splits = {path: split for path, _, split, _ in csv.reader((run / "splits.csv").open())}
+    splits = splits_of(run)
     broken = next(path for path in splits if splits[path] == "test")
     (data / broken).write_bytes(b"broken")
     judged = evaluate(run)
@@ -232,7 +235,7 @@ def test_a_picture_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
 
 def test_labels_that_were_corrected_since_are_said(own) -> None:
     run, data = own
-    splits = {path: split for path, _, split, _ in csv.reader((run / "splits.csv").open())}
+    splits = splits_of(run)
     wrong = next(path for path in splits if splits[path] == "test" and path.startswith("red/"))
     (data / wrong).rename(data / "blue" / "was red.jpg")
     judged = evaluate(run)

@@ -10,10 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from alexnet import Settings, load, train
+from alexnet import Settings, evaluate, load, train
 from alexnet.data.store import store_size
 from alexnet.errors import DataError, RunError, SettingsError
+from alexnet.network.variants import VARIANTS
 from alexnet.training import assembly
+from alexnet.training.recipes import RECIPES
 from alexnet.training.reports import EpochReport
 from alexnet.training.run import Run
 from alexnet.training.session import Session
@@ -102,6 +104,7 @@ def test_a_run_goes_on_in_its_own_precision(photos, tmp_path, monkeypatch) -> No
 def test_a_damaged_checkpoint_is_named(photos, tmp_path) -> None:
     session = Session.start(photos, tmp_path / "run", QUICK)
     next(report for report in session.reports() if isinstance(report, EpochReport))
+    session.save()
     (checkpoint,) = (tmp_path / "run" / "checkpoint").iterdir()
     (checkpoint / "model.safetensors").write_bytes(b"x")
     with pytest.raises(RunError, match=r"checkpoint .* is damaged"):
@@ -170,7 +173,9 @@ def test_a_run_that_has_ended_is_not_resumed(trained_run) -> None:
 
 def test_resuming_takes_no_other_settings(trained_run) -> None:
     with pytest.raises(SettingsError, match="leave out"):
-        train("digits", resume=trained_run)
+        train(resume=trained_run, settings=QUICK)
+    with pytest.raises(SettingsError, match="leave out"):
+        train(resume=trained_run, out="elsewhere")
 
 
 def test_resuming_from_python(photos, tmp_path) -> None:
@@ -264,8 +269,110 @@ def test_a_resumed_run_has_its_own_store_size_and_pictures(tmp_path) -> None:
     coloured_picture("red", 7, (90, 90)).save(root / "red" / "larger.png")
     assert Session.resume(tmp_path / "run").store.size == session.store.size == 69
     coloured_picture("red", 8).save(root / "red" / "photo 3.jpg")
-    with pytest.raises(DataError, match=r"1 pictures .* are not what they were .* 'red/photo 3\.jpg'"):
+    with pytest.raises(DataError, match=r"1 of 18 pictures .* have changed in .*'red/photo 3\.jpg'; put them back"):
         Session.resume(tmp_path / "run")
+
+
+# A run that goes on is the run that was begun, whatever has happened around it
+
+
+@pytest.fixture
+def begun(tmp_path) -> Session:
+    """A run with one epoch done, on pictures of its own that may be changed."""
+    session = Session.start(make_photos(tmp_path / "photos", n_each=8), tmp_path / "run", replace(QUICK, batch_size=8))
+    next(report for report in session.reports() if isinstance(report, EpochReport))
+    session.save()
+    return session
+
+
+def weights_of(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+def test_classes_come_from_the_run(begun, tmp_path) -> None:
+    """An empty class folder, made meanwhile, was said to be a damaged checkpoint."""
+    (tmp_path / "photos" / "amber").mkdir()
+    coloured_picture("red", 99).save(tmp_path / "photos" / "red" / "new.png")
+    resumed = Session.resume(tmp_path / "run")
+    assert resumed.training.classes == ("blue", "green", "red")
+    assert "left out 1 pictures that the run's splits.csv does not name: 'red/new.png'" in resumed.source.remarks
+    list(resumed.reports())
+    assert load(tmp_path / "run").classes == ("blue", "green", "red")
+
+
+def test_labels_that_were_swapped_meanwhile_are_refused(tmp_path) -> None:
+    root = make_photos(tmp_path / "photos", n_each=8)
+    rows = [f"{path},{path.parent.name}" for path in sorted(root.rglob("*.jpg"))]
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\n" + "\n".join(rows))
+    Session.start(table, tmp_path / "run", QUICK)
+    table.write_text("path,label\n" + "\n".join(rows).replace(",red", ",blue", 2))
+    with pytest.raises(DataError, match=r"2 pictures have other labels .*: 'red' then, 'blue' now; put"):
+        Session.resume(tmp_path / "run")
+
+
+def test_the_whole_recipe_comes_from_the_run(begun, tmp_path, monkeypatch) -> None:
+    """As with a newer version, whose recipe and network of that name are others."""
+    before = begun.training.plan
+    modern = RECIPES["modern"]
+    varied = replace(modern.augmentation, aspect=2)
+    other = replace(modern, epochs=3, momentum=0.5, ema=0.0, augmentation=varied)
+    monkeypatch.setitem(RECIPES, "modern", other)
+    monkeypatch.setitem(VARIANTS, "batchnorm", replace(VARIANTS["batchnorm"], hidden=(32,)))
+    after = Session.resume(tmp_path / "run").training
+    assert (after.plan.recipe, after.plan.architecture) == (before.recipe, before.architecture)
+    assert after.plan.n_epochs == before.n_epochs
+    assert after.average is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipe": {"momentums": 0.9}}, "unknown field 'momentums' in the recipe.*did you mean 'momentum'"),
+        ({"recipe": None}, "recipe is no object"),
+        ({"classes": ["a", "b"]}, "2 classes, but the network has 3"),
+        ({"classes": None}, "classes is no list"),
+        ({"device": "abacus"}, "unknown device 'abacus'"),
+        ({"precision": "int3"}, "precision"),
+        ({"architecture": {"hiden": [3]}}, "did you mean 'hidden'"),
+        ({"n_epochs": "many"}, "n_epochs"),
+    ],
+)
+def test_what_a_run_had_settled_on_is_checked(begun, tmp_path, change, words) -> None:
+    file = tmp_path / "run" / "settings.json"
+    saved = json.loads(file.read_text())
+    for name, value in change.items():
+        both = {**saved["resolved"][name], **value} if isinstance(value, dict) else value
+        saved["resolved"][name] = both
+    file.write_text(json.dumps(saved))
+    with pytest.raises(RunError, match=rf"settings\.json' is damaged, or of another version .*{words}"):
+        Session.resume(tmp_path / "run")
+
+
+def test_a_run_goes_on_where_its_pictures_are_now(photos, tmp_path) -> None:
+    whole = train(photos, out=tmp_path / "whole", settings=QUICK, verbose=False)
+    shutil.copytree(photos, tmp_path / "photos")
+    session = Session.start(tmp_path / "photos", tmp_path / "run", QUICK)
+    next(iter(session.reports()))
+    session.save()
+    (tmp_path / "photos").rename(tmp_path / "archive")
+    words = r"are not at .*photos' any more; say where they are: alexnet train DATA --resume "
+    with pytest.raises(DataError, match=words):
+        Session.resume(tmp_path / "run")
+    # In another order, too: names decide nothing.
+    for path in sorted((tmp_path / "archive").rglob("*.jpg")):
+        path.rename(path.with_name(path.name[::-1].replace("gpj.", "") + ".jpg"))
+    run = train(tmp_path / "archive", resume=tmp_path / "run", verbose=False)
+    weights, same = weights_of(whole.folder), weights_of(run.folder)
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+    assert run.settings()["data"] == str(tmp_path / "archive"), "the next time it knows"
+    assert evaluate(run.folder).split == "test"
+
+
+def test_a_run_does_not_go_on_with_other_pictures(begun, photos, tmp_path) -> None:
+    other = make_photos(tmp_path / "other", n_each=8, first=500)
+    with pytest.raises(DataError, match=r"24 of 24 pictures of the run .* are gone in .*other"):
+        Session.resume(tmp_path / "run", other)
 
 
 def test_the_folder_of_named_sets_is_kept_whole(tmp_path, monkeypatch) -> None:

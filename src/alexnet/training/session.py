@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from alexnet.data.fingerprint import Fingerprint
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
 from alexnet.data.record import open_recorded, restored
@@ -223,6 +224,9 @@ class Session:
             self._unsaved_best = None
         save_checkpoint(self.run.checkpoints, self.training, time.monotonic() - self.began)
 
+    def _fingerprint(self, split: str) -> Fingerprint:
+        return Fingerprint.of(self.store.content(picture.path) for picture in self.source.in_split(split))
+
     def _save_model(self) -> None:
         model = self.training.model
         assert isinstance(model, AlexNet)
@@ -242,6 +246,7 @@ class Session:
                 max_pixels=self.settings.max_pixels,
             ),
             provenance=provenance(self.source, self.settings, self.training, kept),
+            fingerprints={name: self._fingerprint(name) for name in ("train", "val")},
         )
         save_artifact(artifact, weights, model_card(artifact))
 
