@@ -40,8 +40,9 @@ class OwnRun:
     @classmethod
     def of(cls, artifact: Artifact) -> "OwnRun | None":
         """Return the run in which a model lies; None for a model that was taken out of its run."""
-        folder = artifact.folder.absolute().parent
-        if artifact.folder.absolute().name != "model" or not (folder / SPLITS_FILE).exists():
+        model = artifact.folder if artifact.folder.name else artifact.folder.absolute()  # "." has no name
+        folder = model.parent
+        if model.name != "model" or not (folder / SPLITS_FILE).exists():
             return None
         try:
             settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
