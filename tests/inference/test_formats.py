@@ -48,7 +48,7 @@ FILES = {
     "page.safetensors": (b"\xef\xbb\xbf\n<!DOCTYPE html><html lang=en>" + b"x" * 900, "is a web page"),
     "drive.pth": (b"<!-- Google Drive --> <!doctype html>", "is a web page"),
     "answer.pth": (b"Entry not found", "is text, and no weights; it begins with 'Entry not found'"),
-    "index.json": ('{"weight_map": "' .encode() + "ä".encode() * 400, "is text, and no weights"),
+    "index.json": (b'{"weight_map": "' + "ä".encode() * 400, "is text, and no weights"),
     "keras.h5": (b"\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08\0", "is an HDF5 file"),
     "net.keras": (zipped(config__json=b"{}", model__weights__h5=b"\x89HDF"), "is a Keras model"),
     "bvlc_alexnet.npy": (written(lambda file: np.save(file, OBJECTS)), "is a pickle in NumPy's format, which is never"),
@@ -82,6 +82,7 @@ def test_each_is_named_for_what_it_is(tmp_path: Path, name: str) -> None:
     assert "\n" not in message
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_programs_and_whole_networks_are_named(tmp_path: Path) -> None:
     net = nn.Sequential(nn.Conv2d(3, 2, 3))
     torch.jit.save(torch.jit.trace(net, torch.zeros(1, 3, 4, 4)), tmp_path / "script.pt")
@@ -90,8 +91,8 @@ def test_programs_and_whole_networks_are_named(tmp_path: Path) -> None:
     torch.save({"weights": net.state_dict(), "args": Path("x")}, tmp_path / "args.pth")
     for name, words in (
         ("script.pt", r"is a TorchScript program, which is never executed; save its state_dict\(\)"),
-        ("whole.pth", r"holds a whole network \(alexnet\.network\.model\.AlexNet\), which"),
-        ("layers.pth", r"holds a whole network \(torch\.nn\.modules\.\w+\.\w+\), which"),
+        ("whole.pth", "holds a whole network, which"),
+        ("layers.pth", "holds a whole network, which"),
         ("args.pth", r"holds more than tensors \(pathlib\.\w+\), which only running its code brings back"),
     ):
         with pytest.raises(ArtifactError, match=f"{name}' {words}"):

@@ -5,7 +5,6 @@ import os
 import pickle
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,7 +137,7 @@ def save_whole_model(path, mark) -> None:
     [
         (save_harmful, r"more than tensors \(posix\.mkdir\)"),
         (save_harmful_plainly, "more than tensors, or is damaged"),
-        (save_whole_model, r"a whole network \(alexnet\.network\.model\.AlexNet\)"),
+        (save_whole_model, "a whole network"),
     ],
 )
 def test_a_pickle_with_code_is_refused_and_never_executed(tmp_path, save, words) -> None:
@@ -193,11 +192,11 @@ def test_a_state_dict_in_memory_is_taken_over() -> None:
     theirs, model = network(1), network(2)
     assert not load_weights(model, theirs.state_dict()).new
     assert torch.equal(model.conv2.conv.weight, theirs.conv2.conv.weight)
-    model = network(2)
-    wrapped = {"epoch": 3, "net": dict(theirs.named_parameters())}
-    assert "new: conv1.norm" not in str(load_weights(model, wrapped)), "weights that still want gradients"
+    theirs, model = network(1, NARROW), network(2, NARROW)
+    wanting_gradients = {"epoch": 3, "net": dict(theirs.named_parameters())}
+    assert not load_weights(model, wanting_gradients).new
     assert torch.equal(model.conv2.conv.weight, theirs.conv2.conv.weight)
-    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(parameter.is_leaf and parameter.requires_grad for parameter in model.parameters())
     with pytest.raises(ArtifactError, match="the dictionary given' holds no tensors by name"):
         load_weights(model, {})
 
@@ -238,7 +237,7 @@ def test_of_several_dictionaries_a_key_says_which(tmp_path, trained_run) -> None
         load_weights(model, tmp_path / "theirs.pth")
     load_weights(model, tmp_path / "theirs.pth", key="model_ema")
     assert torch.equal(model.conv2.conv.weight, network(3).conv2.conv.weight)
-    with pytest.raises(SettingsError, match="key is 'model', but the model .* has one dictionary of weights"):
+    with pytest.raises(SettingsError, match=r"key is 'model', but the model .* has one dictionary of weights"):
         load_weights(model, trained_run, key="model")
 
 
@@ -268,9 +267,9 @@ def test_a_home_that_nobody_has_is_a_path_to_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["hf:someone/photos", "hf:someone/photos.pth"])
 def test_a_model_of_the_hub_is_taken_by_its_name(trained_run, monkeypatch, name) -> None:
+    model = AlexNet(load_artifact(trained_run).architecture)
     there = {name: trained_run / "model"}
     monkeypatch.setattr("alexnet.inference.hub.find_model", there.__getitem__)
-    model = AlexNet(load_artifact(trained_run).architecture)
     assert not load_weights(model, name, classes=CLASSES).new
 
 

@@ -93,10 +93,8 @@ def _more_than_tensors(path: Path) -> str | None:
         return None
     if not calls:
         return None
-    modules = [name for name in calls if name.startswith("torch.nn.modules.")]
-    # The network's own class says more than the layers in it.
-    named = next((name for name in calls if modules and not name.startswith("torch.")), calls[0])
-    what = f"a whole network ({named})" if modules else f"more than tensors ({named})"
+    is_network = any(name.startswith("torch.nn.modules.") for name in calls)
+    what = "a whole network" if is_network else f"more than tensors ({calls[0]})"
     return f"holds {what}, which only running its code brings back, and is not read; save model.state_dict() instead"
 
 

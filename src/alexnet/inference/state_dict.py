@@ -99,4 +99,4 @@ def _as_tensor(value: Tensor | np.ndarray) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach()
     # torch takes neither other machines' order of bytes nor arrays that run backwards.
-    return from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
+    return from_numpy(value.astype(value.dtype.newbyteorder("="), order="C", copy=False))

@@ -43,6 +43,7 @@ def _read(path: Path, head: bytes) -> object:
     if head.startswith(ZIP) and zip_kind(path) == "numpy":
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's, of what the errors say anyway
-        return torch.load(path, map_location="cpu", weights_only=True)
+    # Opened here, since torch goes by what a file is called.
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the errors say anyway
+        return torch.load(file, map_location="cpu", weights_only=True)
