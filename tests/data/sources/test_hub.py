@@ -207,11 +207,10 @@ def test_a_folder_that_may_be_meant_as_a_name_is_said_to_be_taken(tmp_path: Path
     assert open_hub(source.name, recorded=True).pictures == source.pictures
 
 
-@pytest.mark.usefixtures("no_network")
-def test_what_a_run_wrote_down_is_of_the_hub_whatever_lies_here(tmp_path: Path, monkeypatch) -> None:
+def test_what_a_run_wrote_down_is_of_the_hub_and_never_a_folder_here(tmp_path: Path, monkeypatch) -> None:
     make_photos(tmp_path / "anna" / "birds", n_each=2)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match="cannot download 'hf:anna/birds': no network"):
+    with pytest.raises(DataError, match="the folder 'anna/birds' here hides hf:anna/birds of the hub"):
         open_hub("hf:anna/birds", recorded=True)
 
 
