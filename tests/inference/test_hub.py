@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ pytest.importorskip("huggingface_hub")
 
 from huggingface_hub import ModelCard, constants
 
-from alexnet import AlexNet, Architecture, cli, load, push
+from alexnet import AlexNet, Architecture, cli, evaluate, load, load_weights, push
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.inference.artifact import Artifact, load_artifact, save_artifact
@@ -77,8 +78,8 @@ def test_what_was_pushed_answers_alike(hub: LocalHub, run: Path, photos: Path, c
 
     picture = photos / "red" / "photo 1.jpg"
     ours = load(run).predict(picture)
-    assert load("anna/birds").predict(picture) == load("hf:anna/birds").predict(picture) == ours
-    assert cli.run(["predict", "anna/birds", str(picture), "--format", "json"]) == 0
+    assert load("hf:anna/birds").predict(picture) == ours
+    assert cli.run(["predict", "hf:anna/birds", str(picture), "--format", "json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["predictions"][0]["label"] == ours[0].label
     assert err == ""
@@ -88,8 +89,8 @@ def test_what_was_pushed_answers_alike(hub: LocalHub, run: Path, photos: Path, c
 def test_its_readme_says_how_to_use_it_from_there(hub: LocalHub, run: Path) -> None:
     push(run, "anna/birds")
     text = hub.files("anna/birds")["README.md"].decode()
-    assert 'alexnet.load("anna/birds")' in text
-    assert "alexnet predict anna/birds photo.jpg" in text
+    assert 'alexnet.load("hf:anna/birds")' in text
+    assert "alexnet predict hf:anna/birds photo.jpg" in text
     assert "THIS_FOLDER" not in text
     card = ModelCard(text).data
     assert (card.to_dict()["library_name"], card.pipeline_tag) == ("alexnet", "image-classification")
@@ -103,7 +104,7 @@ def test_nobody_learns_where_the_pictures_lie(hub: LocalHub, run: Path) -> None:
     push(run, "anna/birds")
     for name in ("config.json", "README.md"):
         assert b"/home/anna" not in hub.files("anna/birds")[name]
-    made = load_artifact("anna/birds").provenance
+    made = load_artifact("hf:anna/birds").provenance
     assert made == {**PROVENANCE, "data": "birds of 2026", "init": "first"}
 
 
@@ -123,10 +124,10 @@ def test_an_older_one_can_be_had(hub: LocalHub, run: Path) -> None:
     config = run / "model" / "config.json"
     config.write_text(config.read_text().replace("green", "olive"))
     push(run, "anna/birds", message="Olive it is")
-    assert load_artifact("anna/birds").classes[1] == "olive"
-    assert load_artifact(f"anna/birds@{older}").classes[1] == "green"
+    assert load_artifact("hf:anna/birds").classes[1] == "olive"
+    assert load_artifact(f"hf:anna/birds@{older}").classes[1] == "green"
     with pytest.raises(ArtifactError, match="no such revision"):
-        load_artifact("anna/birds@v2")
+        load_artifact("hf:anna/birds@v2")
 
 
 @pytest.mark.usefixtures("logged_in")
@@ -170,20 +171,45 @@ def test_what_is_damaged_is_not_pushed(hub: LocalHub, run: Path, name: str) -> N
 @pytest.mark.usefixtures("logged_in")
 def test_what_was_downloaded_once_needs_no_network(hub: LocalHub, run: Path, tmp_path, monkeypatch) -> None:
     push(run, "anna/birds")
-    folder = find_model("anna/birds")
+    folder = find_model("hf:anna/birds")
     ask_at(nobody(), tmp_path / "home", monkeypatch)
-    assert find_model("anna/birds") == folder
+    assert find_model("hf:anna/birds") == folder
 
 
-def test_what_lies_here_goes_before_the_hub(hub: LocalHub, run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "missing", ["anna/birds", "runs/x", "anna/birds@v1", "./anna/birds", "birds", Path("hf:anna/birds")]
+)
+def test_the_hub_is_asked_for_its_own_names_only(hub: LocalHub, run: Path, missing: str | Path, capsys) -> None:
+    """From the wrong folder, 'predict runs/x' asked for the model x of a user called runs."""
+    hub.commit("anna/birds", {"config.json": b"{}"})
+    hub.commit("runs/x", {"config.json": b"{}"})
+    network = AlexNet(load_artifact(run).architecture)
+    for ask in (load, evaluate, push_somewhere, partial(load_weights, network), load_artifact):
+        with pytest.raises(ArtifactError, match=f"there is no model at '{missing}'"):
+            ask(missing)
+    with pytest.raises(SystemExit):
+        cli.main(["predict", f"{missing}".removeprefix("hf:"), "photo.jpg"])
+    assert "for one of the hub write hf:" in capsys.readouterr().err
+    assert not hub.asked
+
+
+def push_somewhere(model: str | Path) -> None:
+    push(model, "anna/mine")
+
+
+def test_the_name_that_was_meant_is_suggested() -> None:
+    with pytest.raises(ArtifactError, match=r"for one of the hub write hf:runs/x$"):
+        load_artifact("runs/x")
+    with pytest.raises(ArtifactError, match=r"for one of the hub write hf:user/name$"):
+        load_artifact("~nobody-of-this-name/x")
+
+
+def test_what_lies_here_and_the_hub_are_never_confused(hub: LocalHub, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run / "model", tmp_path / "anna" / "birds")
-    assert load_artifact("anna/birds").folder == Path("anna/birds")
-    for missing in ("anna/bids", "./anna/birds2", "birds", Path("bob/birds")):
-        with pytest.raises(ArtifactError, match="there is no model at"):
-            load_artifact(missing)
+    assert load_artifact("anna/birds").folder == load_artifact(Path("anna/birds")).folder == Path("anna/birds")
     assert not hub.asked
     with pytest.raises(ArtifactError, match="the hub has no such model"):
-        load_artifact("hf:anna/bids")
+        load_artifact("hf:anna/birds")
     assert hub.asked
 
 
@@ -191,25 +217,28 @@ def test_models_of_others_are_refused_before_they_are_downloaded(hub: LocalHub, 
     hub.commit("bob/bert", {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"much"})
     hub.commit("bob/notes", {"notes.txt": b"x"})
     with pytest.raises(ArtifactError, match="not of an alexnet model"):
-        load("bob/bert")
+        load("hf:bob/bert")
     with pytest.raises(ArtifactError, match=r"holds no alexnet model there, which would have a config\.json"):
-        load("bob/notes")
+        load("hf:bob/notes")
     assert not [each for each in hub.asked if "safetensors" in each or "notes.txt" in each]
     assert capfd.readouterr() == ("", "")
 
 
 def test_what_the_hub_answers(hub: LocalHub) -> None:
-    begins = "cannot load 'bob/nets', neither from a folder here nor from the hub: "
+    begins = "cannot load 'hf:bob/nets' from the hub: "
     with pytest.raises(ArtifactError, match=f"^{begins}the hub has no such model, or it is private; correct the name"):
-        load("bob/nets")
+        load("hf:bob/nets")
     hub.commit("bob/nets", {})
     hub.gated.add("bob/nets")
     with pytest.raises(ArtifactError, match=f"^{begins}it is given to those who asked for it"):
-        load("bob/nets")
-    with pytest.raises(ArtifactError, match="names no model of the hub; write hf:user/name"):
+        load("hf:bob/nets")
+    with pytest.raises(ArtifactError, match=r"names no model of the hub; write hf:user/name$"):
         load("hf:nets")
-    with pytest.raises(ArtifactError, match="cannot load 'bob--x/nets'"):
-        load("bob--x/nets")
+    Path("my nets").mkdir()
+    with pytest.raises(ArtifactError, match="a folder goes without hf:, as 'my nets'"):
+        load("hf:my nets")
+    with pytest.raises(ArtifactError, match="cannot load 'hf:bob--x/nets'"):
+        load("hf:bob--x/nets")
 
 
 def test_without_a_network_it_is_said_at_once(run: Path, tmp_path: Path, monkeypatch) -> None:
@@ -217,19 +246,19 @@ def test_without_a_network_it_is_said_at_once(run: Path, tmp_path: Path, monkeyp
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     begun = time.monotonic()
     with pytest.raises(ArtifactError, match=r"from the hub: no network \(Connection refused\)"):
-        load("anna/birds")
+        load("hf:anna/birds")
     with pytest.raises(ArtifactError, match=r"cannot push to 'anna/birds': no network \(Connection refused\)"):
         push(run, "anna/birds")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ArtifactError, match="HF_HUB_OFFLINE is set"):
-        load("anna/birds")
+        load("hf:anna/birds")
     assert time.monotonic() - begun < 10
 
 
 def test_without_the_extra_it_is_said_how_to_install_it(run: Path, monkeypatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
         monkeypatch.setitem(sys.modules, name, None)
-    for ask in (lambda: load("anna/birds"), lambda: push(run, "anna/birds")):
+    for ask in (lambda: load("hf:anna/birds"), lambda: push(run, "anna/birds")):
         with pytest.raises(ArtifactError, match=r"pip install 'alexnet\[hub\]'"):
             ask()
     assert load(run).classes == ("blue", "green", "red"), "what lies here needs no extra"

@@ -1,40 +1,34 @@
-"""Weights of any AlexNet into a network: from a model, a file, torchvision or the hub. Nothing is ever unpickled."""
+"""Weights of any AlexNet into a network: from a model, a file, memory, torchvision or the hub. Nothing is unpickled."""
 
-import hashlib
 import os
-import re
-import sys
-from collections.abc import Sequence
-from http.client import HTTPException
-from pathlib import Path
-from urllib.parse import urlparse
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from alexnet.errors import ArtifactError, SettingsError
-from alexnet.inference.artifact import CONFIG, load_artifact, load_model
+from alexnet.inference import published
+from alexnet.inference.artifact import CONFIG, Artifact, load_artifact, load_model
+from alexnet.inference.hub import is_of_hub
+from alexnet.inference.state_dict import find_tensors
+from alexnet.inference.weight_files import read_weights
 from alexnet.network.model import AlexNet
 from alexnet.network.pixels import PixelKind
 from alexnet.network.weights import Loaded, load_tensors
+from alexnet.paths import expanded
 
-# The name that stands for the weights torchvision publishes; a folder of that name is ./torchvision.
-TORCHVISION = "torchvision"
-
-_ENDINGS = (".pth", ".pt", ".safetensors")
-# alexnet-owt-7be5be79.pth: torch's way of publishing a file together with how its SHA-256 begins.
-_HASHED = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+_ENDINGS = (".pth", ".pt", ".safetensors", ".npz", ".bin", ".ckpt")
 
 
 def load_weights(
     model: AlexNet,
-    weights: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | Mapping[str, object],
     *,
     classes: Sequence[str] | None = None,
     pixels: PixelKind = "rgb",
     partial: bool = False,
+    key: str | None = None,
 ) -> Loaded:
     """Give a network the weights of another AlexNet, whatever it calls its layers, and say what became of them.
 
@@ -42,103 +36,77 @@ def load_weights(
 
     Args:
         model: the network; it is changed only where nothing is refused.
-        weights: a run folder, a model folder, a ``.safetensors`` or ``.pth`` file, ``torchvision`` for the weights that
-            it publishes, or the name of a model on the Hugging Face hub.
+        weights: a run folder, a model folder, a ``.safetensors``, ``.pth`` or ``.npz`` file, a ``state_dict()``,
+            ``torchvision`` for the weights that it publishes (``torchvision:IMAGENET1K_V1`` where something here is
+            called so too), or ``hf:user/name`` for a model on the Hugging Face hub. A ``Path`` is never a name. In a
+            file or a dictionary, the one dictionary of tensors is found wherever it lies.
         classes: what the network's logits stand for; the last layer of a model of other classes is not taken over.
             Where either is not known, as of files, as many classes are the same classes.
         pixels: what the weights were trained on: ``rgb`` as ours, ``bgr``, or ``caffe``.
         partial: take what fits, and leave the rest.
+        key: of several dictionaries of tensors, the keys that lead to the one to take, joined by dots: ``model_ema``.
 
     Raises:
         ArtifactError: there are no weights, they cannot be read or downloaded, or do not fit.
-        SettingsError: unknown pixels, or other than ``rgb`` for a model of ours.
+        SettingsError: unknown pixels; or pixels other than ``rgb``, or a key, for a model of ours.
+        TypeError: the weights are neither a path, a name nor a mapping.
     """
-    where = os.fspath(weights)
-    path = Path(where).expanduser()
-    theirs: Sequence[str] | None = None
-    way_out = ""
-    if where == TORCHVISION:
-        tensors, theirs = _download()
-    elif path.is_file():
-        tensors = _read(path)
-    elif path.suffix in _ENDINGS and not path.is_dir():
-        raise ArtifactError(f"there are no weights at {where!r}; give a run, a model folder or a file of weights")
-    else:
-        artifact = load_artifact(weights)
-        tensors, theirs = load_model(artifact).state_dict(), artifact.classes
-        way_out = f"; to train the network they are of, add --architecture {artifact.folder / CONFIG}"
-        if pixels != "rgb":
-            raise SettingsError(f"pixels are {pixels!r}, but the model {where!r} was trained on rgb; leave them out")
-    same_classes = classes is None or theirs is None or tuple(classes) == tuple(theirs)
+    there = _find(weights, key)
+    if there.artifact is not None and pixels != "rgb":
+        raise SettingsError(f"pixels are {pixels!r}, but the model {there.where!r} was trained on rgb; leave them out")
+    same_classes = classes is None or there.classes is None or tuple(classes) == tuple(there.classes)
     try:
-        return load_tensors(model, tensors, where=where, pixels=pixels, partial=partial, same_classes=same_classes)
+        return load_tensors(
+            model, there.tensors, where=there.where, pixels=pixels, partial=partial, same_classes=same_classes
+        )
     except ArtifactError as error:
-        raise ArtifactError(f"{error}{way_out}") from error
+        if there.artifact is None:
+            raise
+        config = shlex.quote(str(there.artifact.folder / CONFIG))
+        raise ArtifactError(f"{error}; to train the network they are of, add --architecture {config}") from error
 
 
 def absolute(weights: str) -> str:
-    """Return a path as it is from anywhere; a name, of torchvision or the hub, stays as it is."""
-    path = Path(weights).expanduser()
-    return str(path.absolute()) if weights != TORCHVISION and path.exists() else weights
-
-
-def _download() -> tuple[dict[str, Tensor], Sequence[str]]:
-    """Return torchvision's weights, kept where torchvision itself keeps them, and what their logits stand for."""
-    from torchvision.models import AlexNet_Weights
-
-    published = AlexNet_Weights.IMAGENET1K_V1
-    file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(published.url).path).name)
-    if not file.exists():
-        hashed = _HASHED.search(file.name)
-        assert hashed, "torchvision names its files by their hashes"
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            # To another name first: what is half there, or has another hash, never appears.
-            torch.hub.download_url_to_file(published.url, str(file), hashed[1], progress=sys.stderr.isatty())
-        except (OSError, HTTPException, RuntimeError) as error:
-            reason = str(getattr(error, "reason", error)).splitlines()[0]
-            raise ArtifactError(
-                f"cannot download torchvision's weights from {published.url}: {reason}; try again, or give the file"
-            ) from error
-    return _read(file), published.meta["categories"]
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by name.
+    """Return weights as they are called from anywhere: a path in full, torchvision's by the name that is only theirs.
 
     Raises:
-        ArtifactError: it cannot be read, is not what its name says, or holds other things than tensors.
+        ArtifactError: they may be torchvision's or what lies here.
     """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        _check_hash(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except ArtifactError:
-        raise
-    except (SafetensorError, OSError, RuntimeError, EOFError) as error:
-        reason = (str(error) or "it ends too early").splitlines()[0]
-        raise ArtifactError(f"cannot read the weights in {str(path)!r}: {reason}") from error
-    except Exception as error:  # pickle's own, of many kinds, which advise to execute what is not tensors: we never do
-        raise ArtifactError(
-            f"{str(path)!r} holds more than tensors, or is damaged, and is not read; save model.state_dict() instead"
-        ) from error
-    for wrapped in ("state_dict", "model"):
-        if isinstance(found, dict) and isinstance(found.get(wrapped), dict):
-            found = found[wrapped]
-    if not isinstance(found, dict) or not all(isinstance(each, Tensor) for each in found.values()):
-        raise ArtifactError(f"{str(path)!r} holds no tensors by name; save model.state_dict()")
-    return found
+    if published.is_published(weights):
+        return published.FULL_NAME
+    path = expanded(weights)
+    return str(path.absolute()) if not is_of_hub(weights) and path.exists() else weights
 
 
-def _check_hash(path: Path) -> None:
-    named = _HASHED.search(path.name)
-    if named is None:
-        return
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(named[1]):
-        raise ArtifactError(
-            f"{str(path)!r} is damaged: its SHA-256 begins with {digest[: len(named[1])]}, and not as its name says; "
-            "download it again, or rename it if the name means something else"
-        )
+@dataclass(frozen=True)
+class _Weights:
+    """Weights, what errors call them, and what is known of them: their classes, and the model of ours they are of."""
+
+    where: str
+    tensors: Mapping[str, Tensor]
+    classes: Sequence[str] | None = None
+    artifact: Artifact | None = None
+
+
+def _find(weights: str | os.PathLike[str] | Mapping[str, object], key: str | None) -> _Weights:
+    if isinstance(weights, Mapping):
+        where = "the dictionary given"
+        return _Weights(where, find_tensors(weights, where, key))
+    if not isinstance(weights, str | os.PathLike):
+        way_out = "give its state_dict()" if hasattr(weights, "state_dict") else "give a path, a name or a state_dict"
+        raise TypeError(f"weights are of the type {type(weights).__name__}; {way_out}")
+    where = os.fspath(weights)
+    if published.is_published(weights):
+        file, classes = published.download()
+        published.check_hash(file)
+        return _Weights(where, find_tensors(read_weights(file), where, key), classes)
+    path = expanded(where)
+    if path.is_file() and not is_of_hub(weights):
+        published.check_hash(path)
+        return _Weights(where, find_tensors(read_weights(path), where, key))
+    if path.suffix in _ENDINGS and not path.is_dir() and not is_of_hub(weights):
+        raise ArtifactError(f"there are no weights at {where!r}; give a run, a model folder or a file of weights")
+    artifact = load_artifact(weights)
+    if key is not None:
+        raise SettingsError(f"key is {key!r}, but the model {where!r} has one dictionary of weights; leave it out")
+    return _Weights(where, load_model(artifact).state_dict(), artifact.classes, artifact)

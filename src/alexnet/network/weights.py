@@ -79,7 +79,8 @@ def load_tensors(
         same_classes: whether the last layer stands for the classes of ``model``; if not, it is not taken over.
 
     Raises:
-        ArtifactError: not all of it fits, or with ``partial`` nothing; both layouts are named.
+        ArtifactError: not all of it fits, or with ``partial`` nothing; both layouts are named. Or a number that would
+            be taken is none, or infinite.
         SettingsError: unknown pixels.
     """
     if pixels not in get_args(PixelKind):
@@ -98,6 +99,7 @@ def load_tensors(
     used = {name for module in fits.values() for name in module.names.values()}
     left = tuple(name for name in tensors if name not in used)
     _refuse_unfit(found, ours, fits, where, last, left, partial=partial)
+    _refuse_not_finite(fits, where)
 
     taken = {ours[name].names[role]: each for name, module in fits.items() for role, each in module.tensors.items()}
     how = {ours[name].names[role]: words for name, module in fits.items() for role, words in module.how.items()}
@@ -157,6 +159,16 @@ def _refuse_unfit(
         f"no fit: {where!r} is of {in_words(their_shapes, apart)}, the network of {in_words(our_shapes, apart)}"
         f"{_way_out(their_shapes, our_shapes, some_fit=bool(fits))}"
     )
+
+
+def _refuse_not_finite(fits: Mapping[str, Module], where: str) -> None:
+    for module in fits.values():
+        for role, tensor in module.tensors.items():
+            if not tensor.float().isfinite().all():  # as a float, as which it would be taken
+                raise ArtifactError(
+                    f"{where!r} holds NaN or infinite numbers in {module.names[role]}; "
+                    "take weights that were saved before training went wrong"
+                )
 
 
 def _way_out(theirs: Shapes, ours: Shapes, *, some_fit: bool) -> str:

@@ -202,7 +202,14 @@ def _begin(model: AlexNet, settings: Settings, classes: tuple[str, ...], group: 
     assert settings.init is not None
     partial = settings.init_take == "fitting"
     with group.one_at_first():
-        return load_weights(model, settings.init, classes=classes, pixels=settings.init_pixels, partial=partial)
+        return load_weights(
+            model,
+            settings.init,
+            classes=classes,
+            pixels=settings.init_pixels,
+            partial=partial,
+            key=settings.init_key,
+        )
 
 
 def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtime, group: Group) -> Recipe:

@@ -72,12 +72,15 @@ class Settings(Custom):
     patience: int | None = None
     """Stop after so many epochs without a better loss on val, and keep the best epoch; auto: never."""
     init: str | None = None
-    """Weights to begin with: a run, a model, a .safetensors or .pth file, torchvision, or the name of a model on the
-    Hugging Face hub. They learn at a fifth of the rate."""
+    """Weights to begin with: a run, a model, a .safetensors, .pth or .npz file, torchvision (in full
+    torchvision:IMAGENET1K_V1), or hf:user/name for a model on the Hugging Face hub. They learn at a fifth of the
+    rate."""
     init_take: Literal["all", "fitting"] = "all"
     """Of --init: all of it, but for classes, channels and size, or else nothing; or whatever fits."""
     init_pixels: PixelKind = "rgb"
     """What --init was trained on: rgb, bgr, or caffe: bgr from 0 to 255 less the mean."""
+    init_key: str | None = None
+    """Which weights to take, where the file of --init holds several, as model_ema; none: the only ones."""
     freeze: str | None = None
     """Layers of --init to leave as they are: up to and with this one, as conv3, or conv for all convolutions."""
     flip: Switch = "auto"
@@ -138,7 +141,7 @@ class Settings(Custom):
         for name in ("accumulate", "patience"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise SettingsError(f"{name} is {value}; it must be at least 1")
-        for name in ("init_take", "init_pixels"):
+        for name in ("init_take", "init_pixels", "init_key"):
             if self.init is None and getattr(self, name) != getattr(Settings, name):
                 raise SettingsError(
                     f"{name} is {getattr(self, name)!r}, but there are no weights to take; give --init too"
@@ -237,7 +240,7 @@ def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:
     if not isinstance(saved, dict):
         raise SettingsError(f"{os.fspath(path)!r} is not a JSON object of settings")
     data = saved.get("data")
-    if "resolved" in saved:  # by a run
+    if isinstance(data, str) and "resolved" in saved:  # by a run
         from alexnet.data.sources import as_recorded  # imports more than the command line may at its start
 
         data = as_recorded(data)

@@ -197,6 +197,28 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_a_folder_that_may_be_meant_as_a_name_is_said_to_be_taken(tmp_path: Path, monkeypatch) -> None:
+    photos = make_photos(tmp_path / "anna" / "birds", n_each=2)
+    monkeypatch.chdir(tmp_path)
+    source = open_hub("hf:anna/birds")
+    assert source.name == f"hf:{photos}"
+    assert "hf:anna/birds is the folder 'anna/birds' here, and not a set of the hub" in source.remarks
+    assert not any("of the hub" in remark for remark in open_hub("hf:./anna/birds").remarks)
+    assert open_hub(source.name, recorded=True).pictures == source.pictures
+
+
+def test_what_a_run_wrote_down_is_of_the_hub_and_never_a_folder_here(tmp_path: Path, monkeypatch) -> None:
+    make_photos(tmp_path / "anna" / "birds", n_each=2)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="the folder 'anna/birds' here hides hf:anna/birds of the hub"):
+        open_hub("hf:anna/birds", recorded=True)
+
+
+def test_a_home_that_nobody_has() -> None:
+    with pytest.raises(DataError, match="there is no folder '~nobody-of-this-name/x'"):
+        open_hub("hf:~nobody-of-this-name/x")
+
+
 @pytest.mark.parametrize("text", ["hf:", "hf:mnist", "hf:a/b/c", "hf:some one/mnist", "hf:csv"])
 def test_names_that_are_none(text: str) -> None:
     with pytest.raises(DataError, match="names no data set of the hub"):

@@ -361,14 +361,23 @@ def serve_mnist(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, folde
     monkeypatch.setattr(torchvision.datasets.MNIST, "resources", resources)
 
 
-def test_a_download(server, monkeypatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_download(
+    server, monkeypatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     serve_mnist(server, monkeypatch, tmp_path / "original")
     source = open_named("mnist", tmp_path / "data")
     assert [picture.label for picture in source.pictures] == ["7", "0", "7", "0", "9"]
     assert [entry.name for entry in (tmp_path / "data").iterdir()] == ["MNIST"]
     assert capsys.readouterr().out == ""
+    folder = tmp_path / "data"
+    assert caplog.messages[0] == f"downloading what is missing of mnist (test) to {folder}"
+    assert source.remarks == (f"mnist is new in {str(folder)!r}: downloaded, or unpacked from an archive there",)
+    caplog.clear()
     shutil.rmtree(server[1])  # and the second time, nothing is downloaded
-    assert open_named("mnist", tmp_path / "data").pictures == source.pictures
+    again = open_named("mnist", folder)
+    assert again.pictures == source.pictures
+    assert not again.remarks
+    assert not caplog.messages
 
 
 def test_a_wrong_checksum_leaves_nothing(server, monkeypatch, tmp_path: Path) -> None:

@@ -122,7 +122,9 @@ def _find(text: str, remarks: list[str], *, recorded: bool) -> tuple[str, Mappin
     where = text.removeprefix(PREFIX)
     folder = expanded(where)
     is_path = where.startswith((".", "~")) or folder.is_absolute()
-    if where and folder.is_dir() and (is_path or not recorded):
+    if where and folder.is_dir():
+        if recorded and not is_path:  # the datasets package itself would take the folder
+            raise DataError(f"the folder {str(folder)!r} here hides {text} of the hub; go on from another folder")
         if not is_path:
             remarks.append(f"{text} is the folder {str(folder)!r} here, and not a set of the hub")
         return f"{PREFIX}{folder.resolve()}", _load(text, str(folder.resolve()), None)
