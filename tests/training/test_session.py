@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from alexnet import Settings, evaluate, load, train
+from alexnet.data.record import read_splits
 from alexnet.data.store import store_size
+from alexnet.display import introduce
 from alexnet.errors import DataError, RunError, SettingsError
 from alexnet.network.variants import VARIANTS
 from alexnet.training import assembly
@@ -448,6 +450,20 @@ def test_weights_to_begin_with_are_asked_for_once(trained_run, photos, tmp_path)
     assert torch.equal(weights["conv2.conv.weight"], begun["conv2.conv.weight"])
     assert not torch.equal(weights["conv3.conv.weight"], begun["conv3.conv.weight"])
     assert whole.settings()["resolved"]["loaded"]
+
+
+def test_what_the_weights_to_begin_with_had_seen_is_not_forgotten(trained_run, photos, tmp_path, capsys) -> None:
+    """With another seed the pictures are split otherwise: what the first network learned from is in test now."""
+    settings = replace(QUICK, init=str(trained_run), seed=1, init_take="fitting")
+    session = Session.start(photos, tmp_path / "run", settings)
+    introduce(session)
+    assert f"{session.n_known} pictures of val and test are among those that --init learned" in capsys.readouterr().err
+    seen = {row.content for row in read_splits(trained_run / "splits.csv") if row.split != "test"}
+    test = [row for row in read_splits(tmp_path / "run" / "splits.csv") if row.split == "test"]
+    n_new = sum(row.content not in seen for row in test)
+    assert 0 < n_new < len(test) == 12
+    list(Session.resume(tmp_path / "run").reports())
+    assert evaluate(tmp_path / "run").evaluation.n_images == n_new
 
 
 def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(photos, tmp_path, monkeypatch) -> None:

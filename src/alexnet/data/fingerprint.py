@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 # Of two million pictures, the chance that any two share 48 bits is below one in a hundred.
@@ -48,3 +48,23 @@ class Fingerprint:
         if len(digits) % (2 * N_BYTES):
             raise ValueError(f"not a fingerprint: {len(digits) // 2} bytes cannot be divided by {N_BYTES}")
         return cls(frozenset(digits[at : at + 2 * N_BYTES] for at in range(0, len(digits), 2 * N_BYTES)))
+
+
+Fingerprints = Mapping[str, Fingerprint]
+"""What a network learned from (``train``) and was chosen by (``val``); empty where nobody has written it down."""
+
+
+def fingerprints_to_json(fingerprints: Fingerprints) -> dict[str, str]:
+    """Return a JSON-ready dictionary that ``fingerprints_from_json`` reads."""
+    return {split: each.to_text() for split, each in fingerprints.items()}
+
+
+def fingerprints_from_json(saved: object) -> Fingerprints:
+    """Read what ``fingerprints_to_json`` returned.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(saved, dict) or set(saved) not in (set(), {"train", "val"}):
+        raise ValueError("not the fingerprints of train and val")
+    return {split: Fingerprint.from_text(text) for split, text in saved.items()}

@@ -2,12 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from alexnet.data.fingerprint import Fingerprint
+from alexnet.data.fingerprint import Fingerprint, Fingerprints
 from alexnet.data.record import (
     SPLITS_FILE,
     Row,
@@ -150,7 +149,7 @@ def _unreadable(row: Row, source: Source, store: Store) -> Picture | None:
     return next((each for each in source.pictures if each.path == row.path), None)
 
 
-def _unseen(chosen: Selection, store: Store, seen: Mapping[str, Fingerprint], wanted: str) -> Selection:
+def _unseen(chosen: Selection, store: Store, seen: Fingerprints, wanted: str) -> Selection:
     """Leave out what the network learned from and, unless ``val`` is wanted, what it was chosen by."""
     source, remarks = chosen.source, chosen.remarks
     if not seen:
@@ -175,7 +174,7 @@ def _unseen(chosen: Selection, store: Store, seen: Mapping[str, Fingerprint], wa
     return replace(chosen, source=unseen, remarks=(*remarks, remark))
 
 
-def _fingerprints(artifact: Artifact, run: OwnRun | None) -> Mapping[str, Fingerprint]:
+def _fingerprints(artifact: Artifact, run: OwnRun | None) -> Fingerprints:
     if artifact.fingerprints or run is None:
         return artifact.fingerprints
     return {name: Fingerprint.of(row.content for row in run.rows if row.split == name) for name in ("train", "val")}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from safetensors import SafetensorError
 
 from alexnet.data.choices import Resize
-from alexnet.data.fingerprint import Fingerprint
+from alexnet.data.fingerprint import Fingerprints, fingerprints_from_json, fingerprints_to_json
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.network.architecture import Architecture
@@ -52,7 +52,7 @@ class Artifact:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Mapping[str, Any]
-    fingerprints: Mapping[str, Fingerprint] = field(default_factory=dict)
+    fingerprints: Fingerprints = field(default_factory=dict)
 
 
 def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str) -> None:
@@ -64,7 +64,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         "classes": list(artifact.classes),
         "preprocessing": asdict(artifact.preprocessing),
         "provenance": dict(artifact.provenance),
-        "fingerprints": {split: each.to_text() for split, each in artifact.fingerprints.items()},
+        "fingerprints": fingerprints_to_json(artifact.fingerprints),
     }
     with whole_folder(folder) as unfinished:
         save_tensors(weights, unfinished / WEIGHTS)
@@ -115,7 +115,7 @@ def load_artifact(path: str | os.PathLike[str]) -> Artifact:
             classes=tuple(config["classes"]),
             preprocessing=_preprocessing(config["preprocessing"]),
             provenance=config.get("provenance", {}),
-            fingerprints={split: Fingerprint.from_text(text) for split, text in config.get("fingerprints", {}).items()},
+            fingerprints=fingerprints_from_json(config.get("fingerprints", {})),
         )
     except (SettingsError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{str(file)!r} is damaged: {error}") from error

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from alexnet.data.fingerprint import Fingerprints
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.inference import published
-from alexnet.inference.artifact import CONFIG, Artifact, load_artifact, load_model
+from alexnet.inference.artifact import CONFIG, WEIGHTS, Artifact, load_artifact, load_model
 from alexnet.inference.hub import is_of_hub
 from alexnet.inference.state_dict import find_tensors
 from alexnet.inference.weight_files import read_weights
@@ -64,6 +65,21 @@ def load_weights(
             raise
         config = shlex.quote(str(there.artifact.folder / CONFIG))
         raise ArtifactError(f"{error}; to train the network they are of, add --architecture {config}") from error
+
+
+def fingerprints_of(weights: str | os.PathLike[str]) -> Fingerprints:
+    """Return which pictures a model learned from and was chosen by; nothing of weights that do not say.
+
+    Raises:
+        ArtifactError: there is no such model, or it is damaged.
+    """
+    if published.is_published(weights):
+        return {}
+    path = expanded(weights)
+    if is_of_hub(weights) or path.is_dir():
+        return load_artifact(weights).fingerprints
+    is_ours = path.name == WEIGHTS and (path.parent / CONFIG).is_file()
+    return load_artifact(path.parent).fingerprints if is_ours else {}
 
 
 def absolute(weights: str) -> str:

@@ -1,6 +1,7 @@
 """The run folder: settings, splits, metrics, checkpoints and the model, each written whole or not at all.
 
 RUN/settings.json     what was chosen and what followed from it
+    init.json         what the weights had learned from with which it began, if they came from another model
     splits.csv        which picture is in which split
     metrics.jsonl     a line an epoch
     checkpoint/       the newest checkpoints and the best epoch, tensors and JSON only
@@ -17,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from alexnet.data.fingerprint import Fingerprints, fingerprints_from_json, fingerprints_to_json
 from alexnet.data.record import SPLITS_FILE, write_splits
 from alexnet.data.source import Source
 from alexnet.data.split import Identities
@@ -26,6 +28,8 @@ from alexnet.training.reports import EpochReport
 from alexnet.training.resolved import Resolved
 from alexnet.training.settings import Settings
 from alexnet.whole import delete_unfinished, lock, whole_folder, write_whole
+
+_INIT = "init.json"
 
 T = TypeVar("T")
 
@@ -53,8 +57,22 @@ class Run:
             )
 
     @classmethod
-    def create(cls, folder: Path, settings: dict[str, Any], source: Source, identities: Identities) -> "Run":
+    def create(
+        cls,
+        folder: Path,
+        settings: dict[str, Any],
+        source: Source,
+        identities: Identities,
+        inherited: Fingerprints | None = None,
+    ) -> "Run":
         """Make a new run folder.
+
+        Args:
+            folder: where.
+            settings: what was chosen, and what followed from it.
+            source: the pictures, split.
+            identities: what tells them apart.
+            inherited: what the weights had learned from with which it begins.
 
         Raises:
             FileExistsError: something is there already. It is left as it is.
@@ -63,6 +81,9 @@ class Run:
         with whole_folder(folder) as unfinished:
             write_splits(unfinished / SPLITS_FILE, source, identities)
             (unfinished / "checkpoint").mkdir()
+            if inherited:
+                text = json.dumps({"fingerprints": fingerprints_to_json(inherited)})
+                (unfinished / _INIT).write_text(text + "\n", encoding="utf-8")
             (unfinished / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         return cls(folder)
 
@@ -125,6 +146,20 @@ class Run:
                 f"{str(self.folder / 'settings.json')!r} is damaged, or of another version of alexnet ({error}); "
                 "put back the one that training wrote, or train anew"
             ) from error
+
+    def inherited(self) -> Fingerprints:
+        """Return what the weights had learned from with which it began.
+
+        Raises:
+            RunError: ``init.json`` is damaged.
+        """
+        file = self.folder / _INIT
+        if not file.exists():
+            return {}
+        try:
+            return fingerprints_from_json(read_json(file).get("fingerprints"))
+        except ValueError as error:
+            raise RunError(f"{str(file)!r} is damaged ({error}); put back the one that training wrote") from error
 
     @property
     def command(self) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from alexnet.data.fingerprint import Fingerprint
+from alexnet.data.fingerprint import Fingerprint, Fingerprints
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
 from alexnet.data.record import open_recorded, restored
@@ -19,7 +19,7 @@ from alexnet.data.sources import open_source, set_name
 from alexnet.data.store import Store
 from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
-from alexnet.inference.pretrained import absolute
+from alexnet.inference.pretrained import absolute, fingerprints_of
 from alexnet.network.model import AlexNet
 from alexnet.network.variants import load_architecture
 from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
@@ -46,6 +46,7 @@ class Session:
         store: the same, prepared.
         settings: what the user chose.
         began: when the run began, on ``time.monotonic``'s clock, as if it had never been interrupted.
+        inherited: what the weights had learned from with which it began.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class Session:
     store: Store
     settings: Settings
     began: float
+    inherited: Fingerprints = field(default_factory=dict)
     _unsaved_best: tuple[int, dict[str, Tensor]] | None = field(default=None, repr=False)
 
     @classmethod
@@ -110,15 +112,15 @@ class Session:
             refuse_existing(Path(out))
         check_trackers(settings.track)
         source, store, training = get_ready(data, settings, began=began, track=track)
-        group = training.group
-        folder = None
+        inherited = {} if settings.init is None else fingerprints_of(settings.init)
+        group, folder = training.group, None
         if group.leads:
             saved = settings_json(source, store, settings, training)
-            folder = claim(out, source, lambda free: Run.create(free, saved, source, store).folder)
+            folder = claim(out, source, lambda free: Run.create(free, saved, source, store, inherited).folder)
         folder = group.led(folder)
         assert folder is not None
         run = Run(folder, here=group.leads)
-        session = cls(run, training, source, store, settings, began)
+        session = cls(run, training, source, store, settings, began, inherited)
         if settings.init is not None:
             session.save()  # a resumed run does not ask for these weights again
         return session
@@ -161,7 +163,7 @@ class Session:
         began = time.monotonic() - load_checkpoint(run.checkpoints, training)
         training.plan.deadline = deadline_of(settings, began)
         training.history = run.history(training.position.epoch)
-        return cls(run, training, source, store, settings, began)
+        return cls(run, training, source, store, settings, began, run.inherited())
 
     def reports(self) -> Iterator[Report]:
         """Train to the end, saving on the way and the model at the end.
@@ -225,7 +227,15 @@ class Session:
         save_checkpoint(self.run.checkpoints, self.training, time.monotonic() - self.began)
 
     def _fingerprint(self, split: str) -> Fingerprint:
-        return Fingerprint.of(self.store.content(picture.path) for picture in self.source.in_split(split))
+        own = Fingerprint.of(self.store.content(picture.path) for picture in self.source.in_split(split))
+        return own | self.inherited.get(split, Fingerprint())
+
+    @property
+    def n_known(self) -> int:
+        """Pictures of ``val`` and ``test`` that the weights with which it began had learned from."""
+        seen = self.inherited.get("train", Fingerprint())
+        judged = (*self.source.in_split("val"), *self.source.in_split("test"))
+        return sum(self.store.content(picture.path) in seen for picture in judged)
 
     def _save_model(self) -> None:
         model = self.training.model
