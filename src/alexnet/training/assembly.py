@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import time
 from dataclasses import replace
 from typing import cast
 
@@ -17,7 +16,7 @@ from alexnet.data.reading import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source
 from alexnet.data.split import refuse_unlearnable, split
-from alexnet.data.store import Store, prepare, store_size, with_room
+from alexnet.data.store import Store, prepare, store_size
 from alexnet.errors import DataError, SettingsError
 from alexnet.inference.pretrained import load_weights
 from alexnet.network.initialisation import initialise
@@ -32,17 +31,12 @@ from alexnet.training.recipe import Recipe
 from alexnet.training.resolved import Resolved
 from alexnet.training.runtime import Runtime, detect, keep_memory
 from alexnet.training.settings import Settings
+from alexnet.training.sizing import with_size
 from alexnet.training.state import Training
 from alexnet.training.step import Step
 
 # Kept back of a time limit for validating, saving and a machine that slows down in the last epoch.
 RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
-# Picture sizes to fall back to where time is short, and how many epochs must fit for one to be chosen: fewer passes
-# over larger pictures learn less. docs/experiments.md has what that is worth.
-SMALLER_SIZES = (192, 160, 128, 96, 80)
-ENOUGH_EPOCHS = 40
-# Smaller pictures gain nothing from being blown up further than this.
-BLOWN_UP = 128
 
 
 def get_ready(
@@ -147,7 +141,7 @@ def assemble(
     _refuse_small_parts(plan.recipe, settings, group)
     plan.deadline = deadline
     size = plan.architecture.image_size if begun else settings.image_size or plan.recipe.image_size
-    plan = group.led(_with_size(plan, size, store.size, runtime, group, settings.accumulate))
+    plan = group.led(with_size(plan, size, store.size, runtime, group, settings.accumulate))
     recipe = plan.recipe
     colours = train.colours() if recipe.augmentation.colour_shift else None
     if runtime.has_room_for(train.n_bytes):
@@ -265,44 +259,3 @@ def _class_weights(train: Examples) -> Tensor:
     """Return how much a picture of each class counts, so that classes count alike; 1 on average over the pictures."""
     counts = np.bincount(train.labels)
     return torch.from_numpy(len(train) / (np.count_nonzero(counts) * np.maximum(counts, 1))).float()
-
-
-def _with_size(
-    plan: Plan, image_size: int | None, store_size: int, runtime: Runtime, group: Group, n_parts: int
-) -> Plan:
-    """Settle the picture size, and measure the machine where the plan must know its pace."""
-    native = plan.architecture
-    sizes = [native.image_size]
-    if image_size is None:
-        sizes += [size for size in SMALLER_SIZES if native.smallest_image_size <= size < native.image_size]
-    if image_size is None and store_size < with_room(BLOWN_UP):
-        sizes = [size for size in sizes if size <= BLOWN_UP] or sizes[-1:]
-    # They share one pace: what is measured for one in the middle is an estimate for the others.
-    plans = [replace(plan, architecture=replace(native, image_size=size)) for size in sizes]
-    if plan.deadline is None:
-        return plans[0]
-    _probe(plans[len(plans) // 2], runtime, group, n_parts)
-    seconds = plan.deadline - time.monotonic()
-    return next((each for each in plans if each.epochs_that_fit(seconds) >= ENOUGH_EPOCHS), plans[-1])
-
-
-def _probe(plan: Plan, runtime: Runtime, group: Group, n_parts: int) -> None:
-    """Time a process's part of steps at the size that training begins with, on a network that is then thrown away.
-
-    The first step is left out: it also chooses algorithms and fetches memory.
-    """
-    recipe, size = plan.recipe, plan.size_at(0.0)
-    n_all = min(recipe.batch_size, plan.n_examples)
-    n = max(2, len(group.shard.part(n_all)))
-    model = AlexNet(plan.architecture)
-    runtime.place(model)
-    step = Step(network=model, optimizer=make_optimizer(model, recipe, runtime), runtime=runtime, n_parts=n_parts)
-    pictures = torch.zeros(n, model.architecture.in_channels, size, size)
-    pictures = runtime.move(pictures.contiguous(memory_format=torch.channels_last))
-    labels = runtime.move(torch.zeros(n, dtype=torch.int64))
-    seconds = []
-    for _ in range(4):
-        began = time.perf_counter()
-        step.take(pictures, labels, seed=0).item()
-        seconds.append(time.perf_counter() - began)
-    plan.pace.seconds[size] = min(seconds[1:]) / n_all
