@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from alexnet.data.reading import uncollected
 from alexnet.data.source import SPLITS, Picture, Source, listed
 from alexnet.errors import DataError
 
@@ -62,7 +61,6 @@ def refuse_unlearnable(source: Source) -> None:
         )
 
 
-@uncollected()
 def split(source: Source, identities: Identities, seed: int) -> Source:
     """Give every readable picture a split; those that cannot be read are left out.
 
