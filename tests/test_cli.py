@@ -454,6 +454,24 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+def test_a_phones_folder_names_what_it_leaves_out(trained_run, photos, tmp_path, capsys) -> None:
+    shutil.copyfile(photos / "red" / "photo 1.jpg", tmp_path / "IMG_1.JPG")
+    shutil.copyfile(photos / "red" / "photo 2.jpg", tmp_path / "IMG_2.HEIC")
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert alexnet("predict", trained_run, tmp_path, "--format", "json") == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["path"] for line in out.splitlines()] == [
+        str(tmp_path / name) for name in ("IMG_1.JPG", "IMG_2.HEIC")
+    ]
+    assert err == f"warning: left out what is no picture: {str(tmp_path / 'notes.txt')!r}\n"
+
+    (tmp_path / "IMG_3.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    for given in (tmp_path, tmp_path / "IMG_3.HEIC"):
+        assert alexnet("predict", trained_run, given, "--format", "json") == 1
+        last = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert last == {"path": str(tmp_path / "IMG_3.HEIC"), "error": "HEIC cannot be read here; convert it to JPEG"}
+
+
 def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:
     process = start("train", photos, "--out", "run", "--epochs", 4, "--image-size", 67, "--batch-size", 8, cwd=tmp_path)
     wait_for(tmp_path / "run" / "checkpoint" / "000001-00000000", process)

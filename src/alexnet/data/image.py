@@ -10,7 +10,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,9 @@ UNREADABLE_EXTENSIONS = frozenset(
     {".heic", ".heif", ".hif", ".jxl", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
     | {".psd", ".svg", ".eps"}
 )
+# How HEIC begins, whatever a file is called: "ftyp" at byte 4, then one of these.
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+N_BEGINNING = 12
 # Pictures of more pixels are decoded one at a time, whatever the number of threads: each may take ten bytes a pixel.
 LARGE = 30_000_000
 _ONE_AT_A_TIME = threading.Lock()
@@ -122,6 +125,19 @@ def measure(source: Path | str | bytes | Image.Image, max_pixels: int | None = N
         return picture.size
 
 
+def unreadable_kind(path: str, beginning: bytes) -> str:
+    """Return the format of a picture that cannot be read here, such as HEIC; empty where there is no sign of one.
+
+    Args:
+        path: of the file; the ending tells.
+        beginning: its first ``N_BEGINNING`` bytes, which tell a HEIC of any name.
+    """
+    if beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIC_BRANDS:
+        return "HEIC"
+    ending = PurePath(path).suffix.lower()
+    return ending[1:].upper() if ending in UNREADABLE_EXTENSIONS else ""
+
+
 class _RefusedError(Exception):
     """A picture refused by our own checks; the message is the reason."""
 
@@ -143,7 +159,7 @@ def _opened(
     except MemoryError:
         raise  # says nothing about the picture
     except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
-        raise PictureError(where, _reason(source, error)) from error
+        raise PictureError(where, _reason(source, where, error)) from error
 
 
 @contextlib.contextmanager
@@ -223,19 +239,27 @@ def _is_empty(source: Path | str | bytes | Image.Image) -> bool:
         return False
 
 
-def _reason(source: Path | str | bytes | Image.Image, error: Exception) -> str:
+def _reason(source: Path | str | bytes | Image.Image, where: str, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return fault(error)
     if _is_empty(source):
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture in a known format"
+        kind = unreadable_kind(where, _beginning(source))
+        return f"{kind} cannot be read here; convert it to JPEG" if kind else "not a picture in a known format"
     words = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Image.DecompressionBombError):
         return f"Pillow refuses it ({words}); raise PIL.Image.MAX_IMAGE_PIXELS if it is to be trusted"
     # Of what was opened elsewhere, only a file can be damaged.
     is_file = not isinstance(source, Image.Image) or isinstance(error, OSError | SyntaxError)
     return f"damaged ({words})" if is_file else f"it cannot be read any more ({words})"
+
+
+def _beginning(source: Path | str | bytes | Image.Image) -> bytes:
+    if isinstance(source, Path | str):
+        with Path(source).open("rb") as file:
+            return file.read(N_BEGINNING)
+    return source[:N_BEGINNING] if isinstance(source, bytes) else b""
 
 
 def fault(error: OSError) -> str:
