@@ -12,11 +12,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from alexnet import cli
+from alexnet.inference.classifier import Answer, Prediction
 from alexnet.network.diagram import mermaid
 from alexnet.network.variants import resolve
+from alexnet.tables import answer_lines
 
 from .conftest import coloured_picture, make_photos
 
@@ -452,6 +456,23 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_network_of_nan_scores_and_answers_nothing(trained_run, photos, tmp_path, capsys) -> None:
+    model = shutil.copytree(trained_run / "model", tmp_path / "model")
+    weights = load_file(model / "model.safetensors")
+    save_file(
+        {name: torch.full_like(each, float("nan")) for name, each in weights.items()}, model / "model.safetensors"
+    )
+    for arguments in (("evaluate", model, photos, "--json"), ("predict", model, photos / "red", "--format", "json")):
+        assert alexnet(*arguments) == 1
+        assert "holds NaN or infinity" in one_error(capsys)
+
+
+def test_json_never_holds_nan() -> None:
+    answer = Answer("a.jpg", (Prediction("cat", float("nan")),))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        answer_lines("json", 1)(answer)
 
 
 def test_a_phones_folder_names_what_it_leaves_out(trained_run, photos, tmp_path, capsys) -> None:

@@ -79,7 +79,7 @@ def load_tensors(
         same_classes: whether the last layer stands for the classes of ``model``; if not, it is not taken over.
 
     Raises:
-        ArtifactError: not all of it fits, or with ``partial`` nothing; both layouts are named.
+        ArtifactError: not all of it fits, or with ``partial`` nothing; both layouts are named. Or what fits holds NaN.
         SettingsError: unknown pixels.
     """
     if pixels not in get_args(PixelKind):
@@ -101,6 +101,8 @@ def load_tensors(
 
     taken = {ours[name].names[role]: each for name, module in fits.items() for role, each in module.tensors.items()}
     how = {ours[name].names[role]: words for name, module in fits.items() for role, words in module.how.items()}
+    if name := not_finite(taken):
+        raise ArtifactError(f"{where!r} is of no use: its {name} holds NaN or infinity; give other weights")
     model.load_state_dict(taken, strict=False)
     return Loaded(
         kept=tuple(name for name in own if name in taken and name not in how),
@@ -108,6 +110,11 @@ def load_tensors(
         new=tuple(name for name in own if name not in taken),
         left=left,
     )
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor that holds NaN or infinity; None where all is finite."""
+    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
 
 
 def as_torchvision(model: AlexNet) -> dict[str, Tensor]:

@@ -57,7 +57,9 @@ class Run:
         with whole_folder(folder) as unfinished:
             write_splits(unfinished / "splits.csv", source, identities)
             (unfinished / "checkpoint").mkdir()
-            (unfinished / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+            (unfinished / "settings.json").write_text(
+                json.dumps(settings, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+            )
         return cls(folder)
 
     @property
@@ -104,7 +106,7 @@ class Run:
     def append(self, report: EpochReport) -> None:
         """Add an epoch to ``metrics.jsonl``."""
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(report)) + "\n")
+            file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
 
     def history(self, n_epochs: int) -> list[EpochReport]:
         """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again."""
@@ -127,7 +129,9 @@ class Run:
         delete_unfinished(self.checkpoints)
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
         if (self.folder / "metrics.jsonl").exists():
-            write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            write_whole(
+                self.folder / "metrics.jsonl", "".join(json.dumps(line, allow_nan=False) + "\n" for line in kept)
+            )
 
     @property
     def checkpoints(self) -> Path:
