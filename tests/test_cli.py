@@ -12,11 +12,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from alexnet import cli
+from alexnet.inference.classifier import Answer, Prediction
 from alexnet.network.diagram import mermaid
 from alexnet.network.variants import resolve
+from alexnet.tables import answer_lines
 
 from .conftest import coloured_picture, make_photos
 
@@ -456,6 +460,41 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_network_of_nan_scores_and_answers_nothing(trained_run, photos, tmp_path, capsys) -> None:
+    model = shutil.copytree(trained_run / "model", tmp_path / "model")
+    weights = load_file(model / "model.safetensors")
+    save_file(
+        {name: torch.full_like(each, float("nan")) for name, each in weights.items()}, model / "model.safetensors"
+    )
+    for arguments in (("evaluate", model, photos, "--json"), ("predict", model, photos / "red", "--format", "json")):
+        assert alexnet(*arguments) == 1
+        assert "holds NaN or infinity" in one_error(capsys)
+
+
+def test_json_never_holds_nan() -> None:
+    answer = Answer("a.jpg", (Prediction("cat", float("nan")),))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        answer_lines("json", 1)(answer)
+
+
+def test_a_phones_folder_names_what_it_leaves_out(trained_run, photos, tmp_path, capsys) -> None:
+    shutil.copyfile(photos / "red" / "photo 1.jpg", tmp_path / "IMG_1.JPG")
+    shutil.copyfile(photos / "red" / "photo 2.jpg", tmp_path / "IMG_2.HEIC")
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert alexnet("predict", trained_run, tmp_path, "--format", "json") == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["path"] for line in out.splitlines()] == [
+        str(tmp_path / name) for name in ("IMG_1.JPG", "IMG_2.HEIC")
+    ]
+    assert err == f"warning: left out what is no picture: {str(tmp_path / 'notes.txt')!r}\n"
+
+    (tmp_path / "IMG_3.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    for given in (tmp_path, tmp_path / "IMG_3.HEIC"):
+        assert alexnet("predict", trained_run, given, "--format", "json") == 1
+        last = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert last == {"path": str(tmp_path / "IMG_3.HEIC"), "error": "HEIC cannot be read here; convert it to JPEG"}
 
 
 def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:

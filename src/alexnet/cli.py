@@ -5,9 +5,12 @@ import contextlib
 import functools
 import inspect
 import io
+import logging
 import os
 import re
+import socket
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
@@ -26,12 +29,16 @@ DESCRIPTION = """Build, train, judge and use AlexNet image classifiers.
   alexnet evaluate runs/photos
   alexnet predict runs/photos new.jpg"""
 
+# A server that says nothing for so long says nothing more.
+SERVER_SECONDS = 60
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit.
 
     0: done. 1: the data or the settings are at fault. 2: wrong usage. 130 and 143: stopped by Ctrl-C or SIGTERM.
     """
+    _settle_process()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     try:
@@ -57,6 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # A full disk, a folder that may not be written: the system's own words say what and where.
         status = _fail(f"{error}; check the disk and the permissions", 1)
     sys.exit(status)
+
+
+def _settle_process() -> None:
+    """Set what holds for a whole process, and so is no business of the package where others import it."""
+    # Pillow remarks on odd metadata without saying in which file; the picture is fine, or is refused by name.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    # NumPy 2.4 warns of CIFAR's pickles (pytorch/vision #9340).
+    warnings.filterwarnings("ignore", module=r"torchvision\.datasets")
+    # torchvision waits forever for a server that says nothing.
+    socket.setdefaulttimeout(SERVER_SECONDS)
 
 
 def run(arguments: Sequence[str]) -> int:

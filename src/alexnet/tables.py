@@ -47,7 +47,7 @@ def check_report(report: Report) -> str:
 
 def check_json(report: Report) -> str:
     """Return a report as one JSON object."""
-    return json.dumps(report.to_json())
+    return json.dumps(report.to_json(), allow_nan=False)
 
 
 def check_csv(report: Report) -> str:
@@ -115,7 +115,7 @@ def evaluation(judged: "Judged") -> str:
 
 def evaluation_json(judged: "Judged") -> str:
     """Return the scores as one JSON object."""
-    return json.dumps(judged.evaluation.to_json())
+    return json.dumps(judged.evaluation.to_json(), allow_nan=False)
 
 
 AnswerFormat = Literal["table", "json", "csv"]
@@ -142,7 +142,7 @@ def _answer_words(answer: "Answer") -> str:
 
 
 def _answer_json(answer: "Answer") -> str:
-    return json.dumps(answer.to_json(), ensure_ascii=False)
+    return json.dumps(answer.to_json(), ensure_ascii=False, allow_nan=False)
 
 
 def _answer_csv(top: int) -> Callable[["Answer"], str]:

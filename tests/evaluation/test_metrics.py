@@ -11,6 +11,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from alexnet.errors import ArtifactError
 from alexnet.evaluation.metrics import calibration_error, judge
 from alexnet.inference.probability import log_softmax
 
@@ -73,3 +74,12 @@ def test_json_has_the_promised_keys(case) -> None:
 def test_huge_logits_overflow_nothing() -> None:
     scores = judge(np.array([[1e4, -1e4]], dtype=np.float32), np.array([0]), ("a", "b"))
     assert scores.loss == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_has_no_score(value, case) -> None:
+    """Nothing is above NaN: every class ranked first, and top-1 was 1."""
+    logits, labels = case
+    logits[7, 2] = value
+    with pytest.raises(ArtifactError, match="NaN or infinity"):
+        judge(logits, labels, tuple("abcdefgh"))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from alexnet import AlexNet, evaluate, load, load_weights
 from alexnet.errors import ArtifactError
 from alexnet.inference.artifact import load_artifact, load_model
 
@@ -98,3 +99,48 @@ def test_a_config_that_is_no_model(model_folder, text) -> None:
     (model_folder / "config.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"config\.json"):
         load_artifact(model_folder)
+
+
+def spoil(model_folder: Path, name: str, value: float) -> Path:
+    """Put one number into all places of a tensor."""
+    weights = load_file(model_folder / "model.safetensors")
+    weights[name] = torch.full_like(weights[name], value)
+    save_file(weights, model_folder / "model.safetensors")
+    return model_folder
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(model_folder, value) -> None:
+    """A network of NaN scored 1.0000."""
+    spoil(model_folder, "fc7.linear.bias", value)
+    with pytest.raises(ArtifactError, match=r"model\.safetensors' is of no use: fc7\.linear\.bias holds NaN"):
+        load_model(load_artifact(model_folder))
+    with pytest.raises(ArtifactError, match=r"fc7\.linear\.bias holds NaN or infinity"):
+        load_weights(AlexNet(n_classes=3), model_folder)
+
+
+def test_weights_of_others_that_are_no_numbers_change_nothing(tmp_path) -> None:
+    model = AlexNet(n_classes=3)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    weights["conv2.conv.weight"][0, 0, 0, 0] = float("nan")
+    torch.save(weights, tmp_path / "spoilt.pth")
+    other = AlexNet(n_classes=3)
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    with pytest.raises(ArtifactError, match=r"spoilt\.pth' is of no use: its conv2\.conv\.weight holds NaN"):
+        load_weights(other, tmp_path / "spoilt.pth")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
+
+
+def test_finite_weights_that_overflow_give_no_answer(model_folder, photos) -> None:
+    spoil(model_folder, "fc8.linear.weight", 3e38)
+    classifier = load(model_folder)
+    picture = photos / "red" / "photo 1.jpg"
+    with pytest.raises(ArtifactError, match="answers with NaN or infinity") as caught:
+        classifier.predict(picture)
+    assert str(model_folder) in str(caught.value)
+    assert classifier.embed(picture).shape == (1, 4096)
+    with pytest.raises(ArtifactError, match="answers with NaN or infinity"):
+        evaluate(model_folder, photos)
+    spoil(model_folder, "fc7.linear.weight", 3e38)
+    with pytest.raises(ArtifactError, match="answers with NaN or infinity"):
+        load(model_folder).embed(picture)

@@ -51,6 +51,9 @@ def predict(
 ) -> int:
     """Say what is in pictures; one that cannot be read never stops the others.
 
+    Exits with 1 where any cannot be read, those included that a folder holds in formats such as HEIC. What is no
+    picture in a folder is left out.
+
     Args:
         model: A run folder, the model folder in it, or hf:user/name for one of the Hugging Face hub.
         picture: Pictures, or folders of them.
@@ -58,8 +61,10 @@ def predict(
         max_pixels: Pictures that claim more are refused; auto: as in training.
         format_: A line of words, a JSON object, or a line of CSV for each picture.
     """
-    from alexnet import tables
+    from alexnet import display, tables
+    from alexnet.data.source import listed
     from alexnet.inference.classifier import load
+    from alexnet.inference.inputs import expand
 
     if not picture:
         raise UsageError("predict needs at least one picture or folder")
@@ -71,9 +76,13 @@ def predict(
     line = tables.answer_lines(format_, top)
     if header := tables.answer_header(format_, top):
         print(header)
-    for answer in classifier.answers(picture, top):
+    left_out: list[str] = []
+    pictures = (each for given in picture for each in expand(given, left_out))
+    for answer in classifier.answers(pictures, top):
         n_failed += answer.error is not None
         print(line(answer), flush=True)
+    if left_out:
+        display.warn_of([f"left out what is no picture: {listed(left_out)}"])
     return 1 if n_failed else 0
 
 

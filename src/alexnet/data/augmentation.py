@@ -39,6 +39,8 @@ class Augmentation:
     def __post_init__(self) -> None:
         if not 0 < self.area[0] <= self.area[1] <= 1:
             raise SettingsError(f"crop area is {self.area}; it must rise from above 0 to at most 1")
+        if not 0 < self.aspect < float("inf"):
+            raise SettingsError(f"crop aspect is {self.aspect}; it must be a number above 0")
         if not 0 <= self.erasing <= 1:
             raise SettingsError(f"erasing is {self.erasing}; it is a share of the pictures, from 0 to 1")
         for name in ("colour_shift", "mixup", "cutmix"):

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import platformdirs
 
-from alexnet.data.reading import uncollected
 from alexnet.data.source import Content, Source
 from alexnet.errors import PictureError
 from alexnet.whole import write_whole
@@ -84,7 +83,6 @@ class Catalogue:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self._file, json.dumps(columns))
 
-    @uncollected()
     def _load(self) -> dict[str, Entry]:
         try:
             saved = json.loads(self._file.read_text(encoding="utf-8"))

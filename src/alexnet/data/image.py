@@ -6,24 +6,22 @@ sees what the trained one saw. No torch here: a served model may run without it.
 
 import contextlib
 import io
-import logging
 import stat
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from alexnet.data.choices import MAX_PIXELS
+from alexnet.data.opening import open_file
 from alexnet.errors import PictureError
 
 Pixels = npt.NDArray[np.uint8]
 
-Image.init()
 # The formats that are tried, whatever a file is called. Pillow knows more, but some of those run other programs.
 _WANTED = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
 FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)  # a Pillow may have been built without one
@@ -37,17 +35,14 @@ UNREADABLE_EXTENSIONS = frozenset(
     {".heic", ".heif", ".hif", ".jxl", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
     | {".psd", ".svg", ".eps"}
 )
+# How HEIC begins, whatever a file is called: "ftyp" at byte 4, then one of these.
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+N_BEGINNING = 12
 # Pictures of more pixels are decoded one at a time, whatever the number of threads: each may take ten bytes a pixel.
 LARGE = 30_000_000
 _ONE_AT_A_TIME = threading.Lock()
 # Transparent pixels are laid on white, as a page or a catalogue would show them.
 BACKGROUND = (255, 255, 255)
-
-# Ours is the limit on pixels, and it can be changed for one call; Pillow's is one for the whole process.
-Image.MAX_IMAGE_PIXELS = None
-# Pillow remarks on odd metadata without saying in which file; the picture itself is fine, or decode refuses it by name.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -130,6 +125,19 @@ def measure(source: Path | str | bytes | Image.Image, max_pixels: int | None = N
         return picture.size
 
 
+def unreadable_kind(path: str, beginning: bytes) -> str:
+    """Return the format of a picture that cannot be read here, such as HEIC; empty where there is no sign of one.
+
+    Args:
+        path: of the file; the ending tells.
+        beginning: its first ``N_BEGINNING`` bytes, which tell a HEIC of any name.
+    """
+    if beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIC_BRANDS:
+        return "HEIC"
+    ending = PurePath(path).suffix.lower()
+    return ending[1:].upper() if ending in UNREADABLE_EXTENSIONS else ""
+
+
 class _RefusedError(Exception):
     """A picture refused by our own checks; the message is the reason."""
 
@@ -144,22 +152,29 @@ def _opened(
         with _open(source) as picture:
             if max_pixels is not None:
                 _check_size(picture, max_pixels)
-            yield picture
+            # Decoding turns pictures in place, and those that were opened already are somebody else's.
+            yield picture.copy() if picture is source else picture
     except _RefusedError as refused:
         raise PictureError(where, str(refused)) from None
     except MemoryError:
         raise  # says nothing about the picture
     except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
-        raise PictureError(where, _reason(source, error)) from error
+        raise PictureError(where, _reason(source, where, error)) from error
 
 
-def _open(source: Path | str | bytes | Image.Image) -> Image.Image:
+@contextlib.contextmanager
+def _open(source: Path | str | bytes | Image.Image) -> Iterator[Image.Image]:
     if isinstance(source, Image.Image):
-        return source.copy()  # closing it is its owner's business
-    kind = Path(source).stat().st_mode if isinstance(source, Path | str) else stat.S_IFREG
+        yield source
+        return
+    if isinstance(source, bytes):
+        yield open_file(io.BytesIO(source), "", FORMATS)
+        return
+    kind = Path(source).stat().st_mode
     if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         raise _RefusedError("it is a device or a pipe, not a file")
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    with Path(source).open("rb") as file:
+        yield open_file(file, str(source), FORMATS)
 
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:
@@ -224,15 +239,27 @@ def _is_empty(source: Path | str | bytes | Image.Image) -> bool:
         return False
 
 
-def _reason(source: Path | str | bytes | Image.Image, error: Exception) -> str:
+def _reason(source: Path | str | bytes | Image.Image, where: str, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return fault(error)
     if _is_empty(source):
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture in a known format"
+        kind = unreadable_kind(where, _beginning(source))
+        return f"{kind} cannot be read here; convert it to JPEG" if kind else "not a picture in a known format"
     words = " ".join(str(error).split()) or type(error).__name__
-    return f"damaged ({words})"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"Pillow refuses it ({words}); raise PIL.Image.MAX_IMAGE_PIXELS if it is to be trusted"
+    # Of what was opened elsewhere, only a file can be damaged.
+    is_file = not isinstance(source, Image.Image) or isinstance(error, OSError | SyntaxError)
+    return f"damaged ({words})" if is_file else f"it cannot be read any more ({words})"
+
+
+def _beginning(source: Path | str | bytes | Image.Image) -> bytes:
+    if isinstance(source, Path | str):
+        with Path(source).open("rb") as file:
+            return file.read(N_BEGINNING)
+    return source[:N_BEGINNING] if isinstance(source, bytes) else b""
 
 
 def fault(error: OSError) -> str:

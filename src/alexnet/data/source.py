@@ -12,6 +12,8 @@ SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "va
 SPLITS = ("train", "val", "test")
 
 _NUMBERS = re.compile(r"(\d+)")
+# No photo is as large as this; a file that is would fill the memory.
+MAX_BYTES = 1 << 30
 # A picture's file, or the picture itself where a source has no files.
 Content = bytes | Image.Image
 
@@ -30,6 +32,10 @@ class Reader(Protocol):
 
     def stamp(self, path: str) -> str:
         """Return a word that changes when the picture does, without reading it."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Return how many bytes its file has, or claims to have; 0 where that is not known, or little."""
         ...
 
     def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
-from alexnet.data.reading import uncollected
 from alexnet.data.source import SPLITS, Picture, Source, listed
 from alexnet.errors import DataError
 
@@ -59,7 +58,6 @@ def refuse_unlearnable(source: Source) -> None:
         )
 
 
-@uncollected()
 def split(source: Source, identities: Identities, seed: int) -> Source:
     """Give every readable picture a split; those that cannot be read are left out.
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alexnet.errors import ArtifactError
 from alexnet.inference.probability import Floats, log_softmax
 
 Integers = npt.NDArray[np.int64]
@@ -68,7 +69,13 @@ class Evaluation:
 
 
 def judge(logits: Floats, labels: Integers, classes: tuple[str, ...]) -> Evaluation:
-    """Score logits ``(N, n_classes)`` against class numbers ``(N,)``; ``N`` is at least 1."""
+    """Score logits ``(N, n_classes)`` against class numbers ``(N,)``; ``N`` is at least 1.
+
+    Raises:
+        ArtifactError: some are NaN or infinite. Nothing is above NaN, so whatever is right would rank first.
+    """
+    if not np.isfinite(logits).all():
+        raise ArtifactError("the network answers with NaN or infinity, which no score can be told from; train it again")
     log_probabilities = log_softmax(logits)
     answers = logits.argmax(axis=1)
     # A class ranks behind those with larger logits; on a tie, behind those before it, as argmax has it.

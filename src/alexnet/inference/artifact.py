@@ -68,7 +68,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
     }
     with whole_folder(folder) as unfinished:
         save_tensors(weights, unfinished / WEIGHTS)
-        (unfinished / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        (unfinished / CONFIG).write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         # Names of folders may hold bytes that are no text.
         (unfinished / README).write_text(readme, encoding="utf-8", errors="backslashreplace")
 
@@ -131,11 +131,12 @@ def load_model(artifact: Artifact) -> "AlexNet":
     """Build the network and give it the saved weights, ready to answer.
 
     Raises:
-        ArtifactError: ``model.safetensors`` is missing, damaged, or of another network.
+        ArtifactError: ``model.safetensors`` is missing, damaged, of another network, or holds what is no number.
     """
     from safetensors.torch import load_file
 
     from alexnet.network.model import without_weights
+    from alexnet.network.weights import not_finite
 
     file = artifact.folder / WEIGHTS
     try:
@@ -150,6 +151,8 @@ def load_model(artifact: Artifact) -> "AlexNet":
     if mismatch:
         raise ArtifactError(f"{str(file)!r} does not fit its {CONFIG}: {mismatch}; they are of different models")
     model.load_state_dict({name: weights[name].to(expected[name].dtype) for name in expected}, assign=True)
+    if name := not_finite(model.state_dict()):
+        raise ArtifactError(f"{str(file)!r} is of no use: {name} holds NaN or infinity; train the model again")
     return model.eval()
 
 

@@ -1,27 +1,22 @@
 """Pictures in, ranked labels out."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from alexnet.data.image import Pixels, decode
-from alexnet.data.source import natural_key
-from alexnet.data.sources.folder import Folder
-from alexnet.data.sources.layout import is_picture_name
 from alexnet.errors import PictureError, SettingsError
 from alexnet.inference.artifact import Artifact, load_artifact
 from alexnet.inference.engine import Numbers, TorchEngine
+from alexnet.inference.inputs import PictureLike, content, expand, name_of, several
 from alexnet.inference.probability import log_softmax
 
 BATCH = 32
-
-PictureLike = str | os.PathLike[str] | bytes | Image.Image
 
 
 @dataclass(frozen=True)
@@ -83,67 +78,86 @@ class Classifier:
         """Class names, in the order of the logits."""
         return self.artifact.classes
 
-    def predict(self, pictures: PictureLike | Sequence[PictureLike], top: int = 5) -> list[Answer]:
+    def predict(self, pictures: PictureLike | Iterable[PictureLike], top: int = 5) -> list[Answer]:
         """Return an answer for each picture.
 
         Args:
-            pictures: paths, files' bytes or Pillow images, or one of them; a folder stands for the pictures in it.
+            pictures: one or several, as for ``answers``.
             top: how many classes to name; never more than there are.
 
         Raises:
             PictureError: a picture cannot be read; ``answers`` goes on instead.
+            TypeError: something is no picture.
         """
-        answers = list(self.answers(_several(pictures), top))
+        answers = list(self.answers(pictures, top))
         for answer in answers:
             if answer.error is not None:
                 raise PictureError(answer.path, answer.error)
         return answers
 
-    def answers(self, pictures: Iterable[PictureLike], top: int = 5) -> Iterator[Answer]:
+    def answers(self, pictures: PictureLike | Iterable[PictureLike], top: int = 5) -> Iterator[Answer]:
         """Yield an answer for each picture, in order; one that cannot be read gets an answer that says why.
+
+        Pictures are asked for as they are needed, ``BATCH`` at a time, so they may be more than fit into memory, or
+        never end; each may be closed or overwritten when the next one is asked for.
+
+        Args:
+            pictures: one or several of these: a path; a folder, for the pictures in it; a file's bytes; a file that is
+                open in binary mode, which is read from its beginning and left open; a Pillow image; an array of uint8
+                ``(H, W)``, ``(H, W, C)`` with ``C`` 1, 3 (RGB) or 4 (RGB and opacity), or a stack ``(N, H, W, C)``; a
+                tensor of uint8 ``(H, W)``, ``(C, H, W)``, or a stack ``(N, C, H, W)``.
+            top: how many classes to name; never more than there are.
 
         Raises:
             SettingsError: ``top`` is below 1.
+            TypeError: something is no picture.
         """
         if top < 1:
             raise SettingsError(f"top is {top}; it must be at least 1")
         for batch in self._batches(pictures):
             yield from self._answer(batch, top)
 
-    def embed(self, pictures: PictureLike | Sequence[PictureLike]) -> Numbers:
+    def embed(self, pictures: PictureLike | Iterable[PictureLike]) -> Numbers:
         """Return what the last hidden layer says of each picture, ``(N, n)`` float32, for most variants fc7's 4,096.
 
         Pictures that are alike lie close to each other there: compare with the distance between two rows.
 
         Args:
-            pictures: as for ``predict``.
+            pictures: as for ``answers``.
 
         Raises:
             PictureError: a picture cannot be read.
+            TypeError: something is no picture.
 
         Source: the paper, section 6.1.
         """
-        rows = []
-        for batch in self._batches(_several(pictures)):
+        rows = [np.empty((0, self.artifact.architecture.n_features), np.float32)]
+        for batch in self._batches(pictures):
             for where, pixels in batch:
                 if isinstance(pixels, str):
                     raise PictureError(where, pixels)
             rows.append(self.engine.embeddings(np.stack([pixels for _, pixels in batch])))
         return np.concatenate(rows)
 
-    def _batches(self, pictures: Iterable[PictureLike]) -> Iterator[list[tuple[str, Pixels | str]]]:
+    def _batches(self, pictures: PictureLike | Iterable[PictureLike]) -> Iterator[list[tuple[str, Pixels | str]]]:
         """Yield the pictures by batches, each with where it is and its pixels, or why it cannot be read."""
-        queue = [each for picture in pictures for each in expand(picture)]
+        each = (one for picture in several(pictures) for one in expand(picture))
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            for start in range(0, len(queue), BATCH):
-                yield list(threads.map(self._read, queue[start : start + BATCH]))
+            while batch := [self._begin(threads, picture) for picture in islice(each, BATCH)]:
+                yield [begun.result() for begun in batch]
+
+    def _begin(self, threads: ThreadPoolExecutor, picture: PictureLike) -> "Future[tuple[str, Pixels | str]]":
+        """Begin to read a picture, and wait for what whoever gives it may change or close before the next one."""
+        begun = threads.submit(self._read, picture)
+        if not isinstance(picture, str | os.PathLike | bytes):
+            wait([begun])
+        return begun
 
     def _read(self, picture: PictureLike) -> tuple[str, Pixels | str]:
         how = self.artifact.preprocessing
-        where = str(picture) if isinstance(picture, str | os.PathLike) else f"<{type(picture).__name__}>"
+        where = name_of(picture)
         try:
-            source = Path(picture) if isinstance(picture, str | os.PathLike) else picture
-            pixels = decode(source, min_side=how.store_size, max_pixels=self.max_pixels, where=where)
+            pixels = decode(content(picture), min_side=how.store_size, max_pixels=self.max_pixels, where=where)
             return where, how.apply(pixels, self.engine.resized)
         except PictureError as error:
             return where, error.reason
@@ -161,10 +175,6 @@ class Classifier:
             yield Answer(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
 
 
-def _several(pictures: PictureLike | Sequence[PictureLike]) -> Sequence[PictureLike]:
-    return [pictures] if isinstance(pictures, str | os.PathLike | bytes | Image.Image) else pictures
-
-
 def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Classifier:
     """Load a trained network from a run folder, a model folder or the Hugging Face hub.
 
@@ -176,12 +186,3 @@ def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Clas
         ArtifactError: there is no model, it is damaged, or it cannot be downloaded.
     """
     return Classifier(load_artifact(path), max_pixels)
-
-
-def expand(picture: PictureLike) -> Iterator[PictureLike]:
-    """Yield the picture; for a folder, the pictures below it in natural order, or itself where there are none."""
-    if not isinstance(picture, str | os.PathLike) or not os.path.isdir(picture):  # noqa: PTH112 - never raises
-        yield picture
-        return
-    inside = sorted(filter(is_picture_name, Folder(Path(picture)).names().files), key=natural_key)
-    yield from (Path(picture, path) for path in inside) if inside else (picture,)

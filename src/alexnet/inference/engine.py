@@ -9,6 +9,7 @@ from torch import Tensor
 
 from alexnet.data import tensors
 from alexnet.data.image import Pixels
+from alexnet.errors import ArtifactError
 from alexnet.inference.artifact import Artifact, load_model
 
 Numbers = npt.NDArray[np.float32]
@@ -21,13 +22,14 @@ class TorchEngine:
     to be in its batch. (A recent GPU's own float32 is a little coarser than a CPU's.)
 
     Raises:
-        ArtifactError: the weights are missing, damaged, or of another network.
+        ArtifactError: the weights are missing, damaged, or of another network; or, of any answer, it is not finite.
     """
 
     def __init__(self, artifact: Artifact) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = load_model(artifact).to(self._device)
         self._preprocessing = artifact.preprocessing
+        self._folder = artifact.folder
 
     # As training did it: faster than Pillow, and the same to the bit as what the network has learned from.
     resized = staticmethod(tensors.resized)
@@ -44,4 +46,10 @@ class TorchEngine:
         how = self._preprocessing
         with torch.inference_mode():
             pictures = tensors.normalise(tensors.to_tensor(pixels).to(self._device), how.mean, how.std)
-            return np.asarray(function(pictures.contiguous()).cpu().numpy())
+            numbers = np.asarray(function(pictures.contiguous()).cpu().numpy())
+        if not np.isfinite(numbers).all():
+            raise ArtifactError(
+                f"the model in {str(self._folder)!r} answers with NaN or infinity: its weights are too large; "
+                "train it again at a lower learning rate"
+            )
+        return numbers

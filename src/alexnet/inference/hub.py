@@ -135,7 +135,10 @@ def _config(artifact: Artifact) -> str:
         name: public_name(value) if name in ("data", "init") and isinstance(value, str) else value
         for name, value in made.items()
     }
-    return json.dumps(config, indent=2) + "\n"
+    try:
+        return json.dumps(config, indent=2, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise ArtifactError(f"{str(artifact.folder / CONFIG)!r} holds NaN or infinity; correct it") from error
 
 
 def _readme(artifact: Artifact, repo: str) -> str:

@@ -134,6 +134,11 @@ class Architecture:
         return sum(op.n_parameters for op in trace(self))
 
     @property
+    def n_features(self) -> int:
+        """Numbers that the last hidden layer gives for a picture; without hidden layers, those of the maps."""
+        return self.hidden[-1] if self.hidden else self.layers[-1].channels * self.grid**2
+
+    @property
     def n_mult_adds(self) -> int:
         """Multiply-adds for one picture of ``image_size``."""
         return sum(op.n_mult_adds for op in trace(self))

@@ -73,7 +73,7 @@ def as_json(architecture: Architecture) -> str:
         "smallest_image_size": architecture.smallest_image_size,
         "operations": ops,
     }
-    return json.dumps(whole, indent=2)
+    return json.dumps(whole, indent=2, allow_nan=False)
 
 
 def _box_words(net: Architecture, op: Op) -> str | None:

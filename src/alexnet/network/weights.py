@@ -112,6 +112,12 @@ def load_tensors(
     )
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor that holds NaN or infinity; None where all is finite."""
+    # As a float, as which it would be taken.
+    return next((name for name, tensor in tensors.items() if not tensor.float().isfinite().all()), None)
+
+
 def as_torchvision(model: AlexNet) -> dict[str, Tensor]:
     """Return the weights under torchvision's names, for ``torchvision.models.alexnet(num_classes=...)``.
 
@@ -162,13 +168,11 @@ def _refuse_unfit(
 
 
 def _refuse_not_finite(fits: Mapping[str, Module], where: str) -> None:
-    for module in fits.values():
-        for role, tensor in module.tensors.items():
-            if not tensor.float().isfinite().all():  # as a float, as which it would be taken
-                raise ArtifactError(
-                    f"{where!r} holds NaN or infinite numbers in {module.names[role]}; "
-                    "take weights that were saved before training went wrong"
-                )
+    taken = {module.names[role]: tensor for module in fits.values() for role, tensor in module.tensors.items()}
+    if name := not_finite(taken):
+        raise ArtifactError(
+            f"{where!r} holds NaN or infinite numbers in {name}; such weights answer nothing, give others"
+        )
 
 
 def _way_out(theirs: Shapes, ours: Shapes, *, some_fit: bool) -> str:

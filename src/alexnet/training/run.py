@@ -84,7 +84,8 @@ class Run:
             if inherited:
                 text = json.dumps({"fingerprints": fingerprints_to_json(inherited)})
                 (unfinished / _INIT).write_text(text + "\n", encoding="utf-8")
-            (unfinished / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+            text = json.dumps(settings, indent=2, allow_nan=False)
+            (unfinished / "settings.json").write_text(text + "\n", encoding="utf-8")
         return cls(folder)
 
     @property
@@ -176,7 +177,7 @@ class Run:
     def append(self, report: EpochReport) -> None:
         """Add an epoch to ``metrics.jsonl``."""
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(report)) + "\n")
+            file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
 
     def history(self, n_epochs: int) -> list[EpochReport]:
         """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again."""
@@ -200,7 +201,9 @@ class Run:
         forget_best_after(self.checkpoints, epoch)
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
         if (self.folder / "metrics.jsonl").exists():
-            write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            write_whole(
+                self.folder / "metrics.jsonl", "".join(json.dumps(line, allow_nan=False) + "\n" for line in kept)
+            )
 
     @property
     def checkpoints(self) -> Path:

@@ -148,8 +148,8 @@ class Settings(Custom):
                 )
         if self.freeze is not None and self.init is None:
             raise SettingsError(f"freeze is {self.freeze!r}, but untrained layers would never learn; give --init too")
-        if not self.checkpoint_minutes > 0:
-            raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
+        if not 0 < self.checkpoint_minutes < float("inf"):
+            raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be a number above 0")
         self.seconds()
         self.resolved_recipe()
         # Refuses what cannot be built, or a size that it cannot take, before any picture is read.
@@ -261,6 +261,6 @@ def parse_duration(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(text).strip())
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    if not seconds:
-        raise SettingsError(f"time_limit is {text!r}; give a time such as 90s, 10m or 1.5h")
+    if not 0 < seconds < float("inf"):
+        raise SettingsError(f"time_limit is {str(text)[:40]!r}; give a time such as 90s, 10m or 1.5h")
     return seconds

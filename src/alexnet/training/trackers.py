@@ -111,7 +111,7 @@ class _TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(run / "tensorboard", purge_step=n_epochs + 1 if n_epochs else None)
-        text = json.dumps(dict(settings), indent=2)
+        text = json.dumps(dict(settings), indent=2, allow_nan=False)
         self._writer.add_text("settings", f"```\n{text}\n```")
 
     def note(self, report: Report) -> None:

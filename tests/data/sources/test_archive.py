@@ -1,6 +1,7 @@
 import io
 import shutil
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from alexnet.data import store
 from alexnet.data.image import decode
 from alexnet.data.sources import open_source
-from alexnet.errors import DataError
+from alexnet.data.sources.archive import Zip
+from alexnet.errors import DataError, PictureError
 
 from ...conftest import coloured_picture, make_photos, shared_data
 
@@ -216,3 +218,34 @@ def test_real_archive() -> None:
     assert len(source.pictures) == 60_000
     assert len(source.classes) == 10
     assert [len(source.in_split(name)) for name in ("train", "test")] == [50_000, 10_000]
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_is_longer_than_it_claims_is_not_unpacked_whole(kind, tmp_path) -> None:
+    """The header says 100 bytes, and 240 MB would come out."""
+    path = tmp_path / "lies.zip"
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        with archive.open("cats/a.png", "w") as member:
+            for _ in range(60):
+                member.write(bytes(4_000_000))
+        archive.getinfo("cats/a.png").file_size = 100
+    zipped = Zip(path)
+    tracemalloc.start()
+    with pytest.raises(PictureError, match="damaged in the archive"):
+        zipped.content("cats/a.png")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200_000_000, "what bzip2 makes of its smallest piece"
+    assert zipped.size("cats/a.png") == 100
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_come_out_as_they_went_in(kind, tmp_path) -> None:
+    content = np.random.default_rng(0).bytes(100_000) + bytes(3_000_000)
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w", kind) as archive:
+        archive.writestr("cats/a.png", content)
+        archive.writestr("cats/empty.png", b"")
+    zipped = Zip(tmp_path / "whole.zip")
+    assert zipped.content("cats/a.png") == content
+    assert zipped.content("cats/a.png", 500) == content[:500]
+    assert zipped.content("cats/empty.png") == b""

@@ -228,7 +228,6 @@ def any_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let torchvision take our small copies for the real ones."""
 
     def is_there(path: str, md5: str | None = None) -> bool:
-        print("Files already downloaded and verified")  # as torchvision did until lately
         return Path(path).is_file()
 
     for module in ("cifar", "stl10", "svhn", "flowers102"):

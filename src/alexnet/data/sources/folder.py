@@ -8,12 +8,9 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from alexnet.data.image import fault
-from alexnet.data.source import Content
+from alexnet.data.source import MAX_BYTES, Content
 from alexnet.data.sources.layout import Names, is_hidden
 from alexnet.errors import PictureError
-
-# No photo is as large as this; a file that is would fill the memory.
-MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,12 @@ class Folder:
         except OSError:
             return "missing"  # such as a link that leads nowhere; reading it will say so by name
         return f"{status.st_size}-{status.st_mtime_ns}"
+
+    def size(self, path: str) -> int:
+        try:
+            return os.stat(os.path.join(self.root, path)).st_size  # noqa: PTH116, PTH118 - called for each of many
+        except OSError:
+            return 0
 
     def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         for path in paths:

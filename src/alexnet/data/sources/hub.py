@@ -1,8 +1,6 @@
 """Data sets of the Hugging Face hub, and folders in its formats, through the ``datasets`` package (an extra)."""
 
-import contextlib
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -92,6 +90,9 @@ class _Reader:
     def stamp(self, path: str) -> str:
         return self._locate(path)[0].fingerprint
 
+    def size(self, path: str) -> int:
+        return 0
+
     def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         for path in paths:
             yield path, partial(self._content, path)
@@ -169,9 +170,8 @@ def _load(text: str, path: str, config: str | None, offline: str = "") -> Mappin
     before = datasets.config.HF_HUB_OFFLINE
     try:
         datasets.config.HF_HUB_OFFLINE = before or bool(offline)
-        with contextlib.redirect_stdout(sys.stderr):  # what goes to stdout is for our own results
-            loaded: Mapping[str, Any] = datasets.load_dataset(path, config)
-            return loaded
+        loaded: Mapping[str, Any] = datasets.load_dataset(path, config)
+        return loaded
     except Exception as error:  # a repository may hold anything
         if offline:
             raise DataError(

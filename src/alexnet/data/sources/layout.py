@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from alexnet.data.image import EXTENSIONS
-from alexnet.data.reading import uncollected
 from alexnet.data.source import SPLIT_NAMES, Picture, Reader, Source, describe, listed, natural_key
 from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest
 from alexnet.errors import DataError
@@ -48,7 +47,6 @@ class Container(Reader, Protocol):
         ...
 
 
-@uncollected()
 def open_container(container: Container) -> Source:
     """Find the labelled pictures in a folder or an archive.
 

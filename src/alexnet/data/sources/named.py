@@ -83,6 +83,9 @@ class _Reader:
         except OSError:
             return "missing"
 
+    def size(self, path: str) -> int:
+        return 0
+
     def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         for path in paths:
             yield path, partial(self._content, path)

@@ -7,12 +7,9 @@ import contextlib
 import logging
 import re
 import shutil
-import socket
-import sys
 import tarfile
 import tempfile
 import urllib.error
-import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -41,8 +38,6 @@ _IMAGENET = (
 
 # An archive that the user put there is unpacked instead of downloaded; torchvision looks at its checksum.
 _ARCHIVES = (".tgz", ".tar", ".gz", ".zip", ".bz2", ".mat", ".bin")
-# A server that says nothing for so long says nothing more; torchvision would wait forever.
-_SECONDS = 60
 _DAY = 86400
 _log = logging.getLogger(__name__)
 
@@ -149,10 +144,7 @@ def _construct(row: TorchvisionSet, root: Path, split: str | None, *, unpack: bo
         raise RuntimeError("not unpacked")
     splits: Mapping[Any, Arguments] = row.splits
     options = {} if row.by_hand else {"download": unpack}
-    # NumPy 2.4 warns of CIFAR's pickles (pytorch/vision #9340); and what goes to stdout is for our own results.
-    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return getattr(torchvision.datasets, row.kind)(root, **splits[split], **options)
+    return getattr(torchvision.datasets, row.kind)(root, **splits[split], **options)
 
 
 def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> None:
@@ -164,20 +156,17 @@ def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Non
         # At a level that Python shows unasked: nobody should wonder what is being downloaded, and where to.
         _log.warning("downloading what is missing of %s%s to %s", name, f" ({split})" if split else "", root)
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
-    patience = socket.getdefaulttimeout()
     try:
         root.mkdir(parents=True, exist_ok=True)
         delete_unfinished(root, older_than=_DAY)
         beside = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}-", dir=root))
         try:
             _lend_archives(root, beside)
-            socket.setdefaulttimeout(_SECONDS)
             _construct(row, beside, split, unpack=True)
             _move_into(beside, root)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     finally:
-        socket.setdefaulttimeout(patience)
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if nothing came

@@ -1,0 +1,180 @@
+"""What people have in hand, as one picture after another: files and folders of them, bytes, arrays, tensors."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from alexnet.data.image import N_BEGINNING, fault, identify, unreadable_kind
+from alexnet.data.source import MAX_BYTES, natural_key
+from alexnet.data.sources.folder import Folder
+from alexnet.data.sources.layout import is_picture_name
+from alexnet.errors import PictureError
+
+Array = npt.NDArray[np.uint8]
+PictureLike = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array | torch.Tensor
+)  # fmt: skip
+
+TAKEN = (
+    "give a path, a file's bytes, an open file, a Pillow image, a uint8 array (H, W, 3) or (N, H, W, 3), or a uint8 "
+    "tensor (3, H, W) or (N, 3, H, W)"
+)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# Channels of an array that is a picture: grey, RGB, and RGB with transparency.
+_CHANNELS = (1, 3, 4)
+
+
+def several(pictures: Any) -> Iterable[PictureLike]:
+    """Return what was given as pictures to go through one by one, also where it is a single one.
+
+    Raises:
+        TypeError: it is neither a picture nor several.
+    """
+    if _is_one(pictures):
+        return [pictures]
+    if hasattr(pictures, "columns"):
+        raise TypeError(f"a {type(pictures).__name__} is a table, not pictures; give its column of paths")
+    if isinstance(pictures, Mapping) or not isinstance(pictures, Iterable):
+        raise _not_a_picture(pictures)
+    found: Iterable[PictureLike] = pictures
+    return found
+
+
+def expand(picture: PictureLike, left_out: list[str] | None = None) -> Iterator[PictureLike]:
+    """Yield the picture; for a folder those in it, for a stack of arrays or tensors each.
+
+    Args:
+        picture: one of what people have in hand. Of a folder, the files below it are yielded, in natural order: those
+            that end or begin like pictures, be it in formats that cannot be read; the folder itself where none do.
+        left_out: the paths of a folder's other files are added to it.
+    """
+    if isinstance(picture, str | os.PathLike) and os.path.isdir(picture):  # noqa: PTH112 - never raises
+        yield from _in_folder(Path(picture), [] if left_out is None else left_out)
+    elif isinstance(picture, np.ndarray | torch.Tensor) and picture.ndim == 4:
+        yield from picture
+    else:
+        yield picture
+
+
+def content(picture: PictureLike) -> Path | bytes | Image.Image:
+    """Return a picture as something that ``decode`` reads.
+
+    A file that is open is read from its beginning, if it can be wound back to it, and left open. An array of two
+    dimensions is grey; of three, ``(H, W, C)``: grey, RGB or RGB with transparency; a tensor of three, ``(C, H, W)``.
+    Both are of uint8: of other numbers nobody could say which is white.
+
+    Raises:
+        PictureError: it is an address, cannot be read, or is empty.
+        TypeError: it is no picture, or an array of another shape or kind.
+    """
+    if isinstance(picture, str) and _ADDRESS.match(picture) and not Path(picture).exists():
+        raise PictureError(picture, "it is an address, and nothing is downloaded here; download it and give the file")
+    if isinstance(picture, str | os.PathLike):
+        return Path(picture)
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return bytes(picture)
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, torch.Tensor):
+        return _from_tensor(picture)
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture)
+    if hasattr(picture, "read"):
+        return _from_file(picture)
+    raise _not_a_picture(picture)
+
+
+def name_of(picture: object) -> str:
+    """Return what answers call a picture: its path, or in angle brackets the kind of what has none."""
+    return str(picture) if isinstance(picture, str | os.PathLike) else f"<{type(picture).__name__}>"
+
+
+def _is_one(given: object) -> bool:
+    if isinstance(given, np.ndarray):
+        return given.dtype.kind not in "OU"  # an array of paths is several
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, torch.Tensor)
+    return isinstance(given, kinds) or hasattr(given, "read")
+
+
+def _in_folder(folder: Path, left_out: list[str]) -> Iterator[Path]:
+    found = False
+    files = Folder(folder)
+    for name in sorted(files.names().files, key=natural_key):
+        path = folder / name
+        if is_picture_name(name) or _begins_like_one(files, name):
+            found = True
+            yield path
+        else:
+            left_out.append(str(path))
+    if not found:
+        yield folder
+
+
+def _begins_like_one(files: Folder, name: str) -> bool:
+    try:
+        if unreadable_kind(name, files.content(name, N_BEGINNING)):
+            return True
+        return identify(files.root / name) != "TGA"  # which has no signature, so anything may pass for it
+    except PictureError:
+        return unreadable_kind(name, b"") != ""
+
+
+def _from_file(file: Any) -> bytes:
+    where = name_of(file)
+    try:
+        if hasattr(file, "seek") and (not hasattr(file, "seekable") or file.seekable()):
+            file.seek(0)
+        read = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PictureError(where, fault(error)) from error
+    except ValueError as error:  # such as a file that was closed
+        raise PictureError(where, f"it cannot be read any more ({error})") from error
+    if not isinstance(read, bytes):
+        raise TypeError(
+            f"a {type(file).__name__} that gives {type(read).__name__} is no picture; open it with mode 'rb'"
+        )
+    if len(read) > MAX_BYTES:
+        raise PictureError(where, f"the file is larger than {MAX_BYTES >> 30} GB")
+    return read
+
+
+def _from_tensor(tensor: torch.Tensor) -> Image.Image:
+    _check_kind(tensor, tensor.dtype == torch.uint8, "(tensor * 255).round().to(torch.uint8) where 1 is white")
+    if tensor.ndim == 3 and tensor.shape[0] not in _CHANNELS and tensor.shape[2] in _CHANNELS:
+        raise TypeError(f"a tensor {tuple(tensor.shape)} has its channels last; give tensor.permute(2, 0, 1)")
+    _check_shape(tensor, tensor.ndim == 2 or (tensor.ndim == 3 and tensor.shape[0] in _CHANNELS))
+    return _from_array(np.asarray((tensor if tensor.ndim == 2 else tensor.permute(1, 2, 0)).cpu()))
+
+
+def _from_array(array: npt.NDArray[Any]) -> Image.Image:
+    _check_kind(array, array.dtype == np.uint8, "(array * 255).round().astype('uint8') where 1 is white")
+    if array.ndim == 3 and array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
+        raise TypeError(f"an array {array.shape} has its channels first; give array.transpose(1, 2, 0)")
+    _check_shape(array, array.ndim == 2 or (array.ndim == 3 and array.shape[2] in _CHANNELS))
+    if not array.size:
+        raise PictureError(name_of(array), f"it is an array {array.shape}, without any pixels")
+    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _check_kind(given: npt.NDArray[Any] | torch.Tensor, is_uint8: bool, way_out: str) -> None:
+    if not is_uint8:
+        raise TypeError(
+            f"a picture cannot be of {str(given.dtype).removeprefix('torch.')}, which does not say what is white; "
+            f"give uint8, from 0 to 255, as by {way_out}"
+        )
+
+
+def _check_shape(given: npt.NDArray[Any] | torch.Tensor, fits: bool) -> None:
+    if not fits:
+        raise TypeError(f"a picture cannot be {type(given).__name__} {tuple(given.shape)}; {TAKEN}")
+
+
+def _not_a_picture(given: object) -> TypeError:
+    return TypeError(f"a picture cannot be {type(given).__name__}; {TAKEN}")

@@ -1,0 +1,247 @@
+"""What people have in hand, given to a classifier."""
+
+import io
+import os
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from alexnet import Classifier, load
+from alexnet.errors import PictureError
+from alexnet.inference.classifier import BATCH
+from alexnet.inference.inputs import content, expand
+
+from ..conftest import coloured_picture
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+
+
+@pytest.fixture(scope="module")
+def classifier(trained_run) -> Classifier:
+    return load(trained_run)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    coloured_picture("blue", 3).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+def test_whatever_holds_a_picture_answers_like_its_file(classifier, path) -> None:
+    file = path.read_bytes()
+    array = np.asarray(Image.open(io.BytesIO(file)))
+    tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    written = io.BytesIO()
+    written.write(file)  # and left at its end, as by Image.save
+    with path.open("rb") as opened:
+        given = [
+            *(path, str(path), file, bytearray(file), memoryview(file), opened, io.BytesIO(file), written),
+            *(array, array[:, ::-1][:, ::-1], np.dstack([array, np.full(array.shape[:2], 255, np.uint8)])),
+            *(tensor, tensor.contiguous(), Image.fromarray(array)),
+        ]
+        answers = classifier.predict(given)
+        assert not opened.closed
+    assert len(answers) == len(given)
+    for one, answer in zip(given, answers, strict=True):
+        assert answer.predictions == answers[0].predictions, type(one)
+    assert [answer.path for answer in answers[7:9]] == ["<BytesIO>", "<ndarray>"]
+
+
+def test_each_of_them_may_be_given_alone(classifier, path) -> None:
+    array = np.asarray(Image.open(path))
+    for one in (
+        str(path),
+        path.read_bytes(),
+        io.BytesIO(path.read_bytes()),
+        array,
+        torch.tensor(array).permute(2, 0, 1),
+    ):
+        assert len(classifier.predict(one)) == 1
+        assert len(list(classifier.answers(one))) == 1
+        assert classifier.embed(one).shape == (1, 4096)
+
+
+def test_grey_is_grey_whatever_its_shape(classifier, tmp_path) -> None:
+    grey = np.asarray(coloured_picture("red", 1).convert("L"))
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    tensor = torch.tensor(grey)
+    answers = classifier.predict([tmp_path / "grey.png", grey, grey[..., None], tensor, tensor[None]])
+    assert len({answer.predictions for answer in answers}) == 1
+
+
+def test_a_stack_is_as_many_pictures(classifier) -> None:
+    arrays = np.stack([np.asarray(coloured_picture(label, 5)) for label in ("blue", "green", "red")])
+    expected = [answer.predictions for answer in classifier.predict(list(arrays))]
+    assert len(set(expected)) == 3
+    assert [answer.predictions for answer in classifier.predict(arrays)] == expected
+    tensors = torch.tensor(arrays).permute(0, 3, 1, 2)
+    assert [answer.predictions for answer in classifier.predict(tensors)] == expected
+    assert [answer.predictions for answer in classifier.predict([arrays[:1], tensors[1:]])] == expected
+
+
+def test_arrays_of_paths_are_several(classifier, path) -> None:
+    for kind in (str, object):
+        assert [answer.path for answer in classifier.predict(np.array([str(path)] * 2, dtype=kind))] == [str(path)] * 2
+
+
+class Table:
+    columns = ("path",)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+
+SQUARE = np.zeros((8, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "cannot be NoneType; give a path"),
+        (7, "cannot be int"),
+        ([3.5], "cannot be float"),
+        (["a.jpg", ["b.jpg"]], "cannot be list"),
+        ({"image": "a.jpg"}, "cannot be dict"),
+        (Table(), "a Table is a table, not pictures; give its column of paths"),
+        (SQUARE.astype(np.float32), "cannot be of float32, which does not say what is white"),
+        (SQUARE.astype(bool), "cannot be of bool"),
+        (torch.zeros(3, 8, 8), "cannot be of float32"),
+        (SQUARE.transpose(2, 0, 1), r"has its channels first; give array\.transpose\(1, 2, 0\)"),
+        (torch.tensor(SQUARE), r"has its channels last; give tensor\.permute\(2, 0, 1\)"),
+        (np.zeros(9, np.uint8), r"cannot be ndarray \(9,\)"),
+        (np.zeros((8, 8, 2), np.uint8), r"cannot be ndarray \(8, 8, 2\)"),
+        (np.zeros((1, 2, 8, 8, 3), np.uint8), r"cannot be ndarray \(1, 2, 8, 8, 3\)"),
+        (torch.zeros(5, 8, 8, dtype=torch.uint8), r"cannot be Tensor \(5, 8, 8\)"),
+        (io.StringIO("text"), "open it with mode 'rb'"),
+    ],
+)
+def test_what_is_no_picture_is_a_type_error_in_words(classifier, given, message) -> None:
+    for ask in (classifier.predict, lambda given: list(classifier.answers(given)), classifier.embed):
+        with pytest.raises(TypeError, match=message) as caught:
+            ask(given)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+        assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("https://example.org/cat.jpg", "it is an address, and nothing is downloaded here; download it"),
+        (np.zeros((0, 8, 3), np.uint8), r"without any pixels"),
+        (io.BytesIO(b""), "the file is empty"),
+        (bytearray(b"no picture"), "not a picture in a known format"),
+        (HEIC, "HEIC cannot be read here; convert it to JPEG"),
+    ],
+)
+def test_what_cannot_be_read_stops_nobody(classifier, path, given, reason) -> None:
+    bad, good = classifier.answers([given, path])
+    assert reason in bad.error
+    assert good.error is None
+
+
+def test_a_file_that_was_closed_is_not_damaged(classifier, path) -> None:
+    with path.open("rb") as file:
+        pass
+    (answer,) = classifier.answers([file])
+    assert answer.error == "it cannot be read any more (I/O operation on closed file)"
+
+
+def test_nothing_gives_nothing(classifier) -> None:
+    assert classifier.predict([]) == []
+    assert list(classifier.answers(iter(()))) == []
+    assert classifier.embed([]).shape == (0, 4096)
+    assert classifier.predict(np.zeros((0, 8, 8, 3), np.uint8)) == []
+
+
+def test_an_endless_generator_is_answered_after_its_first_batch(classifier) -> None:
+    given = 0
+
+    def frames() -> Iterator[Image.Image]:
+        nonlocal given
+        while True:
+            given += 1
+            yield coloured_picture("red", 1, (8, 8))
+
+    answers = classifier.answers(frames())
+    first = next(answers)
+    assert first.error is None
+    assert given == BATCH
+    assert next(answers).predictions == first.predictions
+    answers.close()
+
+
+def test_memory_stays_flat_however_many_there_are(classifier) -> None:
+    """10,000 opened pictures were all held before the first answer."""
+
+    def frames(n: int) -> Iterator[np.ndarray]:
+        for _ in range(n):
+            yield np.zeros((300, 400, 3), np.uint8)
+
+    for answer in classifier.answers(frames(BATCH)):
+        assert answer.error is None
+    tracemalloc.start()
+    for answer in classifier.answers(frames(4 * BATCH)):
+        assert answer.error is None
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < BATCH * 300 * 400 * 3, "that of one batch of them, though none needs to stay"
+
+
+def test_a_generator_may_use_its_memory_again_and_close_its_files(classifier, photos) -> None:
+    paths = [photos / label / f"photo {number}.jpg" for number in (1, 2) for label in ("blue", "green", "red")]
+    expected = [answer.predictions for answer in classifier.predict(paths)]
+
+    def opened() -> Iterator[Image.Image]:
+        for path in paths:
+            with Image.open(path) as picture:
+                yield picture
+
+    def one_buffer() -> Iterator[np.ndarray]:
+        buffer = np.empty((40, 60, 3), np.uint8)
+        for picture in opened():
+            buffer[:] = np.asarray(picture)
+            yield buffer
+
+    for frames in (opened, one_buffer):
+        assert [answer.predictions for answer in classifier.answers(frames())] == expected
+
+
+def test_a_folder_gives_what_begins_like_a_picture_and_names_the_rest(tmp_path) -> None:
+    picture = io.BytesIO()
+    coloured_picture("red", 1).save(picture, "JPEG")
+    files = {
+        "a.jpg": picture.getvalue(),
+        "b.HEIC": picture.getvalue(),
+        "c.heic": HEIC,
+        "d": picture.getvalue(),
+        "e": HEIC,
+        "f.nef": b"raw",
+        "notes.txt": b"BMW, and other words",
+        "table.csv": b"path,label",
+        "README": b"words",
+        ".hidden": picture.getvalue(),
+        "Thumbs.db": picture.getvalue(),
+    }
+    for name, file in files.items():
+        (tmp_path / name).write_bytes(file)
+    os.mkfifo(tmp_path / "pipe")
+    left_out: list[str] = []
+    found = list(expand(tmp_path, left_out))
+    assert [each.name for each in found] == ["a.jpg", "b.HEIC", "c.heic", "d", "e", "f.nef"]
+    assert sorted(Path(each).name for each in left_out) == ["README", "notes.txt", "pipe", "table.csv"]
+    assert list(expand(str(tmp_path / "a.jpg"))) == [str(tmp_path / "a.jpg")]
+
+
+def test_an_address_that_is_a_file_is_read(monkeypatch, tmp_path, path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PictureError, match="it is an address"):
+        content("s3://picture.png")
+    (tmp_path / "s3:").mkdir()
+    path.rename(tmp_path / "s3:" / "picture.png")
+    assert content("s3://picture.png") == Path("s3:/picture.png")
