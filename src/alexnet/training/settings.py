@@ -73,8 +73,7 @@ class Settings(Custom):
     """Stop after so many epochs without a better loss on val, and keep the best epoch; auto: never."""
     init: str | None = None
     """Weights to begin with: a run, a model, a .safetensors, .pth or .npz file, torchvision (in full
-    torchvision:IMAGENET1K_V1), or hf:user/name for a model on the Hugging Face hub. They learn at a fifth of the
-    rate."""
+    torchvision:IMAGENET1K_V1), or hf:user/name of the Hugging Face hub. They learn at a fifth of the rate."""
     init_take: Literal["all", "fitting"] = "all"
     """Of --init: all of it, but for classes, channels and size, or else nothing; or whatever fits."""
     init_pixels: PixelKind = "rgb"
