@@ -200,7 +200,7 @@ def test_a_file_of_no_known_kind(tmp_path) -> None:
 
 
 def test_a_misspelt_name_is_recognised() -> None:
-    with pytest.raises(DataError, match="did you mean 'cifar10'"):
+    with pytest.raises(DataError, match="did you mean the set 'cifar10'"):
         open_source("cifar-10")
 
 

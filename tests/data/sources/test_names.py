@@ -91,7 +91,7 @@ def test_a_path_that_is_called_as_a_set_says_how_to_ask_for_that() -> None:
 
 
 def test_a_set_that_is_none_is_recognised() -> None:
-    with pytest.raises(DataError, match="there is no folder 'set:cifar-10'; did you mean 'cifar10'"):
+    with pytest.raises(DataError, match="there is no folder 'set:cifar-10'; did you mean the set 'cifar10'"):
         open_source("set:cifar-10")
 
 
@@ -107,3 +107,10 @@ def test_telling_names_needs_no_torch() -> None:
     code = "import sys; from alexnet.data.sources import set_name; set_name('pets'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_folder_that_is_missing_is_not_taken_for_a_set_of_some_likeness(tmp_path, monkeypatch) -> None:
+    """Whoever typed what was suggested would have begun a download."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="there is no folder 'photos'; give a folder of class folders"):
+        open_source("photos")

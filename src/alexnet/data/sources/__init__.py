@@ -1,5 +1,6 @@
 """Where pictures come from: folders, manifests, archives and named sets, each as one ``Source``."""
 
+import difflib
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from alexnet.data.sources.archive import ARCHIVE_ENDINGS, open_archive
 from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.layout import open_container
 from alexnet.data.sources.manifest import MANIFEST_ENDINGS, open_manifest
-from alexnet.errors import DataError, SettingsError, nearest
+from alexnet.errors import DataError, SettingsError
 from alexnet.paths import expanded, is_taken
 
 # What says that a name is that of a set, whatever lies here: set:pets.
@@ -100,6 +101,7 @@ def _nothing_there(data: str | os.PathLike[str]) -> str:
     kind = "file" if Path(text).suffix else "folder"
     if text in NAMES:
         return f"there is no {kind} {text!r}, and a Path is never the name of a set; for that give the text {text!r}"
-    close = nearest(text.removeprefix(SET), NAMES)
-    advice = close if "did you mean" in close else "; give a folder of class folders, or the name of a set"
-    return f"there is no {kind} {text!r}{advice}"
+    # Only a slip of the finger: who has no folder photos here does not mean the set pets.
+    close = difflib.get_close_matches(text.removeprefix(SET), NAMES, n=1, cutoff=0.75)
+    advice = f"did you mean the set {close[0]!r}?" if close else "give a folder of class folders, or the name of a set"
+    return f"there is no {kind} {text!r}; {advice}"
