@@ -13,7 +13,7 @@ from alexnet.data.source import SPLITS, Source
 from alexnet.data.sources import open_source
 from alexnet.data.split import apply_splits, refuse_changed
 from alexnet.data.store import prepare
-from alexnet.errors import ArtifactError, DataError, SettingsError
+from alexnet.errors import ArtifactError, DataError, SettingsError, listed, shown
 from alexnet.evaluation.metrics import Evaluation, judge
 from alexnet.evaluation.views import N_VIEWS, average_of_views
 from alexnet.inference.artifact import load_artifact
@@ -149,6 +149,6 @@ def _check_labels(source: Source, classes: tuple[str, ...]) -> None:
     unknown = sorted({picture.label for picture in source.pictures} - set(classes))
     if unknown:
         raise DataError(
-            f"the model does not know the class {unknown[0]!r} of {source.name!r}; it knows {', '.join(classes)}; "
+            f"the model does not know the class {shown(unknown[0])} of {source.name!r}; it knows {listed(classes)}; "
             "rename the folder or leave it out"
         )

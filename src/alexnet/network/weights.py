@@ -6,7 +6,7 @@ from typing import get_args
 
 from torch import Tensor
 
-from alexnet.errors import ArtifactError, SettingsError, nearest
+from alexnet.errors import ArtifactError, SettingsError, nearest, words
 from alexnet.network.adaptation import adapted
 from alexnet.network.layout import Module, Shapes, in_words, recognise, shapes_of, variants_like
 from alexnet.network.model import AlexNet
@@ -53,7 +53,7 @@ class Loaded:
             "new": [_module(name) if _layer(name) in taken else _layer(name) for name in self.new] or ["nothing"],
             "left": [_module(name) or name for name in self.left],
         }
-        return "; ".join(f"{what}: {', '.join(dict.fromkeys(names))}" for what, names in lists.items() if names)
+        return "; ".join(f"{what}: {words(dict.fromkeys(names))}" for what, names in lists.items() if names)
 
 
 def load_tensors(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from alexnet.data.choices import MAX_PIXELS, Crop, Resize
-from alexnet.errors import SettingsError, nearest
+from alexnet.errors import SettingsError, nearest, shown
 from alexnet.network.custom import Custom
 from alexnet.network.pixels import PixelKind
 from alexnet.network.variants import VARIANTS
@@ -127,7 +127,7 @@ class Settings(Custom):
         )
         for name, choice, known in choices:
             if choice not in known:
-                raise SettingsError(f"unknown {name} {choice!r}{nearest(str(choice), filter(None, known))}")
+                raise SettingsError(f"unknown {name} {shown(choice)}{nearest(str(choice), filter(None, known))}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"seed is {self.seed}; it must be 0 or more, and below 2^63")
         if self.max_pixels < 1:
@@ -211,7 +211,7 @@ class Settings(Custom):
         saved = {name: value for name, value in saved.items() if name not in BESIDE}
         for key in saved:
             if key not in known:
-                raise SettingsError(f"unknown setting {key!r}{nearest(key, known)}")
+                raise SettingsError(f"unknown setting {shown(key)}{nearest(key, known)}")
         track, architecture = saved.get("track", ()), saved.get("architecture")
         saved["track"] = (track,) if isinstance(track, str) else tuple(track)
         if isinstance(saved.get("hidden"), list):
