@@ -12,6 +12,7 @@ from alexnet.network.layers import (
     Pool,
     check_choice,
     check_count,
+    check_object,
     check_sizes,
     conv_from_json,
     divisors,
@@ -149,7 +150,7 @@ class Architecture:
         Raises:
             SettingsError: unknown fields (the nearest known one is named) or values of the wrong kind.
         """
-        found = dict(saved)
+        found = dict(check_object(saved, "architecture", '{"n_classes": 3}'))
         if "layers" in found:
             if not isinstance(found["layers"], list | tuple):
                 raise SettingsError(f"layers are {shown(found['layers'])}; they must be a list of objects")

@@ -15,12 +15,16 @@ Place = Literal["before", "after", "pooled"]
 PoolKind = Literal["max", "average"]
 
 T = TypeVar("T")
+# Of channels, classes, pixels: no computer holds so many, and their products still fit into torch's 64 bits.
+MOST = 1_000_000
 
 
 def check_count(name: str, value: object, least: int) -> None:
     """Refuse what is no whole number of at least ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise SettingsError(f"{name} is {shown(value)}; it must be a whole number, at least {least}")
+    if value > MOST:
+        raise SettingsError(f"{name} is {shown(value)}; it must be at most {MOST}")
 
 
 def check_choice(name: str, value: object, known: Iterable[str]) -> None:
@@ -187,11 +191,12 @@ def conv_from_json(saved: dict[str, Any]) -> Conv:
     Raises:
         SettingsError: unknown fields, the nearest known one is named, or values of the wrong kind.
     """
-    layer = dict(_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
+    layer = dict(check_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
     if (pool := layer.get("pool")) is not None:
-        layer["pool"] = from_fields(Pool, _object(pool, "pool", '{"kind": "max", "kernel": 3, "stride": 2}'), "pool")
+        saved_pool = check_object(pool, "pool", '{"kind": "max", "kernel": 3, "stride": 2}')
+        layer["pool"] = from_fields(Pool, saved_pool, "pool")
     if (norm := layer.get("norm")) is not None:
-        kind = str(_object(norm, "norm", '{"kind": "batch"}').get("kind"))
+        kind = str(check_object(norm, "norm", '{"kind": "batch"}').get("kind"))
         check_choice("norm", kind, NORMS)
         layer["norm"] = from_fields(NORMS[kind], norm, f"{kind} norm")
     return from_fields(Conv, layer, "layer")
@@ -213,7 +218,8 @@ def from_fields(kind: type[T], saved: dict[str, Any], where: str) -> T:
     return kind(**saved)
 
 
-def _object(saved: Any, where: str, example: str) -> dict[str, Any]:
+def check_object(saved: Any, where: str, example: str) -> dict[str, Any]:
+    """Refuse what is no object of JSON."""
     if not isinstance(saved, dict):
         raise SettingsError(f"the {where} is {shown(saved)}; write it as an object, such as {example}")
     return saved

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from alexnet.data.batches import Shard
 from alexnet.errors import SettingsError
@@ -131,7 +132,7 @@ def join(device: torch.device) -> Group:
 def _found(backend: str) -> None:
     """Make the process group; who meets must be there soon, and may be kept waiting for long afterwards."""
     try:
-        store, rank, n_ranks = next(dist.rendezvous("env://", timeout=MEETING))
+        store, rank, n_ranks = next(rendezvous("env://", timeout=MEETING))
         store.set_timeout(MEETING)
         dist.init_process_group(backend, store=store, rank=rank, world_size=n_ranks, timeout=MEETING)
     except (RuntimeError, ValueError) as error:  # the latter, of what torchrun says and nobody has said

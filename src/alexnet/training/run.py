@@ -17,7 +17,8 @@ from typing import Any
 
 from alexnet.data.source import Source
 from alexnet.data.split import Identities, write_splits
-from alexnet.errors import RunError
+from alexnet.errors import RunError, shown
+from alexnet.saved import checked
 from alexnet.training.checkpoint import list_checkpoints, read_json
 from alexnet.training.reports import EpochReport
 from alexnet.whole import delete_unfinished, lock, whole_folder, write_whole
@@ -97,9 +98,18 @@ class Run:
         """Return what was chosen.
 
         Raises:
-            RunError: ``settings.json`` cannot be read.
+            RunError: ``settings.json`` cannot be read, or says two things.
         """
-        return read_json(self.folder / "settings.json")
+        file = self.folder / "settings.json"
+        saved = read_json(file)
+        chosen, resolved = saved.get("image_size"), saved.get("resolved")
+        followed = resolved.get("image_size") if isinstance(resolved, dict) else chosen
+        if chosen is not None and chosen != followed:
+            raise RunError(
+                f"{str(file)!r} is damaged: image_size is {shown(chosen)} and, under resolved, {shown(followed)}; "
+                "put back the one that training wrote"
+            )
+        return saved
 
     def append(self, report: EpochReport) -> None:
         """Add an epoch to ``metrics.jsonl``."""
@@ -107,22 +117,43 @@ class Run:
             file.write(json.dumps(asdict(report)) + "\n")
 
     def history(self, n_epochs: int) -> list[EpochReport]:
-        """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again."""
+        """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again.
+
+        Raises:
+            RunError: see ``metrics``.
+        """
         return [EpochReport(**line) for line in self.metrics() if line["epoch"] <= n_epochs]
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of ``metrics.jsonl``; one cut short by a kill is left out."""
+        """Return the lines of ``metrics.jsonl``; a last one cut short by a kill is left out.
+
+        Raises:
+            RunError: another line is none that ``append`` has written.
+        """
         file = self.folder / "metrics.jsonl"
-        lines = []
-        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        lines = file.read_bytes().splitlines() if file.exists() else []
+        reports: list[EpochReport] = []
+        for number, line in enumerate(lines, start=1):
             try:
-                lines.append(json.loads(line))
-            except ValueError:
-                break
-        return lines
+                report = _report(line, is_last=number == len(lines))
+                if report is None:
+                    break
+                if report.epoch <= (reports[-1].epoch if reports else 0):
+                    raise ValueError(f"epoch {report.epoch} is out of order")
+            except ValueError as error:
+                raise RunError(
+                    f"{str(file)!r} line {number} is damaged ({error}); put back what training wrote, or delete the "
+                    "line and those after it"
+                ) from error
+            reports.append(report)
+        return [asdict(report) for report in reports]
 
     def tidy(self, epoch: int) -> None:
-        """Remove what a kill left half-written, and the metrics of epochs after ``epoch``, which will be done again."""
+        """Remove what a kill left half-written, and the metrics of epochs after ``epoch``, which will be done again.
+
+        Raises:
+            RunError: see ``metrics``.
+        """
         delete_unfinished(self.folder)
         delete_unfinished(self.checkpoints)
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
@@ -133,6 +164,17 @@ class Run:
     def checkpoints(self) -> Path:
         """Where checkpoints are."""
         return self.folder / "checkpoint"
+
+
+def _report(line: bytes, *, is_last: bool) -> EpochReport | None:
+    """Return a line of ``metrics.jsonl``; nothing for a last one that is cut short."""
+    try:
+        saved = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if is_last:
+            return None
+        raise ValueError("it is not JSON") from error
+    return checked(EpochReport, saved)
 
 
 def refuse_existing(folder: Path) -> None:
