@@ -2,12 +2,12 @@
 
 import signal
 import time
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from alexnet.errors import SettingsError
+from alexnet.paths import expanded
 from alexnet.training.settings import Settings
 
 
@@ -79,7 +79,7 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     if is_launched():
         raise SettingsError("--find-lr measures in one process; start it without torchrun")
     if out is not None:
-        refuse_existing(Path(out))
+        refuse_existing(expanded(out))
     source, store, training = get_ready(data, settings, began=time.monotonic(), track=display.track)
     display.warn_of(source.remarks)
     display.warn_of_skipped(store.skipped)
@@ -87,7 +87,7 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     display.say(f"up to {N_STEPS} steps with batches of {batch_size} at {size} px on {training.runtime.device}")
     trials = display.track(find_lr(training), N_STEPS, "learning rates tried")
     finding = Finding.of(trials, len(training.classes))
-    folder = Path(out) if out else free_folder(source, "-lr")
+    folder = expanded(out) if out else free_folder(source, "-lr")
     plot = save_plot(finding, folder)
     display.say(f"see {plot or folder / 'lr.csv'}")
     if plot is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.inference.artifact import CONFIG, README, WEIGHTS, Artifact, load_artifact, load_model
+from alexnet.paths import expanded
 
 PREFIX = "hf:"
 # What a model card calls the place of its model, until it has one.
@@ -37,7 +38,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     Raises:
         ArtifactError: the hub has no such model, cannot be asked, or it is none of ours.
     """
-    path = Path(model).expanduser()
+    path = expanded(model)
     if path.exists() or not isinstance(model, str):
         return path
     found = _ID.fullmatch(model.removeprefix(PREFIX))

@@ -19,6 +19,7 @@ from alexnet.inference.artifact import CONFIG, load_artifact, load_model
 from alexnet.network.model import AlexNet
 from alexnet.network.pixels import PixelKind
 from alexnet.network.weights import Loaded, load_tensors
+from alexnet.paths import expanded
 
 # The name that stands for the weights torchvision publishes; a folder of that name is ./torchvision.
 TORCHVISION = "torchvision"
@@ -54,7 +55,7 @@ def load_weights(
         SettingsError: unknown pixels, or other than ``rgb`` for a model of ours.
     """
     where = os.fspath(weights)
-    path = Path(where).expanduser()
+    path = expanded(where)
     theirs: Sequence[str] | None = None
     way_out = ""
     if where == TORCHVISION:
@@ -78,7 +79,7 @@ def load_weights(
 
 def absolute(weights: str) -> str:
     """Return a path as it is from anywhere; a name, of torchvision or the hub, stays as it is."""
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     return str(path.absolute()) if weights != TORCHVISION and path.exists() else weights
 
 

@@ -22,6 +22,7 @@ from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.inference.pretrained import absolute
 from alexnet.network.model import AlexNet
 from alexnet.network.variants import load_architecture
+from alexnet.paths import expanded
 from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
 from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
@@ -104,11 +105,11 @@ class Session:
             net = load_architecture(settings.architecture)
             settings = replace(settings, architecture=json.dumps(net.to_json()))
         if out is not None:
-            refuse_existing(Path(out))
+            refuse_existing(expanded(out))
         check_trackers(settings.track)
         source, store, training = get_ready(data, settings, began=began, track=track)
         group = training.group
-        folder = group.led(Path(out) if out else free_folder(source))
+        folder = group.led(expanded(out) if out else free_folder(source))
         if group.leads:
             run = Run.create(folder, settings_json(source, store, settings, training), source, store)
         else:
@@ -126,7 +127,7 @@ class Session:
             RunError: the folder is no run, has ended, or is damaged.
             DataError: its data has gone.
         """
-        run = Run(Path(folder))
+        run = Run(expanded(folder))
         if run.is_finished:
             raise RunError(f"the run {str(folder)!r} has ended; its model is in {str(run.model_folder)!r}")
         saved = run.settings()
@@ -266,7 +267,7 @@ def train(
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(expanded(path).absolute())
 
 
 def free_folder(source: Source, ending: str = "") -> Path:

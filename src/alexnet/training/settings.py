@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from alexnet.data.choices import MAX_PIXELS, Crop, Resize
@@ -13,6 +12,8 @@ from alexnet.errors import SettingsError, nearest, shown
 from alexnet.network.custom import Custom
 from alexnet.network.pixels import PixelKind
 from alexnet.network.variants import VARIANTS
+from alexnet.paths import expanded
+from alexnet.saved import as_kind, parse_object
 from alexnet.training.recipe import Recipe, RecipeName, change
 from alexnet.training.recipes import RECIPES
 
@@ -135,6 +136,9 @@ class Settings(Custom):
         for name in ("epochs", "batch_size", "image_size", "accumulate", "patience", "seed", "max_pixels"):
             if not isinstance(value := getattr(self, name), int | None):
                 raise SettingsError(f"{name} is {value!r}; it must be a whole number")
+        for name in ("data_dir", "init", "freeze", "device", "architecture"):
+            if not isinstance(value := getattr(self, name), str | os.PathLike | None):
+                raise SettingsError(f"{name} is {shown(value)}; it must be text")
         for name in ("accumulate", "patience"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise SettingsError(f"{name} is {value}; it must be at least 1")
@@ -231,13 +235,12 @@ def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:
         SettingsError: the file cannot be read, or holds what is no setting.
     """
     try:
-        saved = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        saved = parse_object(expanded(path).read_text(encoding="utf-8"))
+        data = as_kind(str | None, saved.get("data"), "data")
     except (OSError, ValueError) as error:
         raise SettingsError(f"cannot read the settings in {os.fspath(path)!r}: {error}") from error
-    if not isinstance(saved, dict):
-        raise SettingsError(f"{os.fspath(path)!r} is not a JSON object of settings")
     try:
-        return saved.get("data"), Settings.from_json(saved)
+        return data, Settings.from_json(saved)
     except TypeError as error:  # a number where text should be
         raise SettingsError(f"{os.fspath(path)!r} holds a setting of the wrong kind: {error}") from error
 

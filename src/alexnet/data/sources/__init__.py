@@ -10,6 +10,7 @@ from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.layout import open_container
 from alexnet.data.sources.manifest import MANIFEST_ENDINGS, open_manifest
 from alexnet.errors import DataError, SettingsError, nearest
+from alexnet.paths import expanded
 
 
 def open_source(data: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> Source:
@@ -35,7 +36,7 @@ def open_source(data: str | os.PathLike[str], data_dir: str | os.PathLike[str] |
     if data_dir is not None and text not in named.NAMES:
         raise SettingsError(f"data_dir is where named sets are, and {text!r} is none; leave it out")
     if text in named.NAMES:
-        return named.open_named(text, None if data_dir is None else Path(data_dir).expanduser())
+        return named.open_named(text, None if data_dir is None else expanded(data_dir))
     if text.startswith(hub.PREFIX):
         return hub.open_hub(text)
     path = Path(data)

@@ -12,6 +12,7 @@ from typing import Any
 from alexnet.data.image import fault
 from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, listed, natural_key
 from alexnet.errors import DataError, PictureError, words
+from alexnet.paths import expanded
 
 PREFIX = "hf:"
 # Of several columns that could be it, this is the label.
@@ -118,7 +119,7 @@ def _find(text: str, remarks: list[str]) -> tuple[str, Mapping[str, Any]]:
     except ImportError as error:
         raise DataError(f"{text!r} needs the package datasets ({error}); pip install 'alexnet[hub]'") from error
     where = text.removeprefix(PREFIX)
-    folder = Path(where).expanduser()
+    folder = expanded(where)
     if where and folder.is_dir():
         return f"{PREFIX}{folder.resolve()}", _load(text, str(folder.resolve()), None)
     if where.startswith((".", "~")) or folder.is_absolute():
