@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
@@ -72,6 +73,9 @@ def run(arguments: Sequence[str]) -> int:
     if name in ("-h", "--help"):
         print(_help())
         return 0
+    if name == "--version":
+        print(f"alexnet {version('alexnet')}")
+        return 0
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}; see alexnet --help")
 
@@ -95,7 +99,8 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {(inspect.getdoc(each) or '').splitlines()[0]}" for name, each in COMMANDS.items()]
     commands = "\n".join(lines)
-    return f"usage: alexnet COMMAND ...\n\n{DESCRIPTION}\n\ncommands:\n{commands}\n\nalexnet COMMAND --help says more."
+    more = "alexnet COMMAND --help says more, and alexnet --version which version this is."
+    return f"usage: alexnet COMMAND ...\n\n{DESCRIPTION}\n\ncommands:\n{commands}\n\n{more}"
 
 
 def _saved_defaults(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
@@ -197,5 +202,6 @@ def _auto_tuple(kind: Any) -> PrimitiveConstructorSpec[Any]:
 
 
 def _fail(error: object, status: int) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    # Of one line, in which the spaces of paths stay as they are.
+    print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     return status

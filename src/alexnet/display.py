@@ -4,6 +4,7 @@ All of it goes to stderr; stdout is for results.
 """
 
 import os
+import shlex
 import signal
 import time
 from collections.abc import Iterable, Iterator
@@ -57,7 +58,7 @@ def introduce(session: Session) -> None:
     findings = quick(source, session.store)
     warn_of(finding.message for finding in findings[:MOST_NAMED])
     if len(findings) > MOST_NAMED:
-        say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {source.name}")
+        say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {shlex.quote(source.name)}")
     counts = np.bincount(training.train.labels, minlength=len(training.classes)).tolist()
     warn_of(filter(None, [few_pictures(counts, training.classes)]))
     plan, runtime, group = training.plan, training.runtime, training.group

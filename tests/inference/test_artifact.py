@@ -1,7 +1,11 @@
 import copy
 import json
+import os
 import re
 import shutil
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -180,3 +184,23 @@ def test_any_value_at_any_place_is_refused_by_name_or_answers(tiny_folder) -> No
                 refused.append(str(error))
     assert len(refused) > 100
     assert max(map(len, refused)) < 300 + len(str(file))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of files")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_a_saved_model_follows_the_umask(tmp_path, umask, mode) -> None:
+    """A container reads it as another user."""
+    script = f"""
+import os, torch
+os.umask({umask})
+from pathlib import Path
+from alexnet.inference.artifact import save_tensors
+from alexnet.whole import whole_folder
+with whole_folder(Path("model")) as folder:
+    for _ in range(2):
+        save_tensors({{"x": torch.zeros(3)}}, folder / "model.safetensors")
+    (folder / "config.json").write_text("x")
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {"model": mode | (mode & 0o444) >> 2, "model.safetensors": mode, "config.json": mode}

@@ -1,5 +1,6 @@
 """The command that trains a network, and measures a learning rate for it."""
 
+import shlex
 import signal
 import time
 from typing import Annotated
@@ -53,7 +54,7 @@ def train(
         for _ in display.show(session.reports()):
             pass
     if training.stop.agreed:
-        display.say(f"saved; go on with: alexnet train --resume {folder}")
+        display.say(f"saved; go on with: alexnet train --resume {shlex.quote(str(folder))}")
         return 128 + (training.stop.signal or signal.SIGTERM)
     if training.group.leads:
         print(f"trained {folder}: val top-1 {session.kept_epoch.val_top1:.3f}")

@@ -6,6 +6,8 @@ of the logits, the preprocessing; and the provenance, for people.
 
 import json
 import os
+import shlex
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,7 +74,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
 
 
 def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
-    """Write tensors of any device and memory format as safetensors.
+    """Write tensors of any device and memory format as safetensors, to be read by whom the umask lets.
 
     Raises:
         OSError: the disk is full, or may not be written to.
@@ -80,7 +82,11 @@ def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
     from safetensors.torch import save_file
 
     try:
+        path.touch()
+        mode = path.stat().st_mode
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, path)
+        # It has replaced the file by one that nobody else may read, neither another user nor a container.
+        path.chmod(stat.S_IMODE(mode))
     except SafetensorError as error:
         raise OSError(f"cannot write {str(path)!r}: {error}") from error
 
@@ -200,6 +206,7 @@ def _find(path: Path) -> Path:
         return path
     if (path / "checkpoint").is_dir():
         raise ArtifactError(
-            f"the run {str(path)!r} has not ended and has no model yet; finish it with: alexnet train --resume {path}"
+            f"the run {str(path)!r} has not ended and has no model yet; finish it with: "
+            f"alexnet train --resume {shlex.quote(str(path))}"
         )
     raise ArtifactError(f"{str(path)!r} holds no model: there is no {CONFIG}; give the folder of a run or of a model")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from http.client import HTTPException
@@ -67,7 +68,7 @@ def load_weights(
     else:
         artifact = load_artifact(weights)
         tensors, theirs = load_model(artifact).state_dict(), artifact.classes
-        way_out = f"; to train the network they are of, add --architecture {artifact.folder / CONFIG}"
+        way_out = f"; to train the network they are of, add --architecture {shlex.quote(str(artifact.folder / CONFIG))}"
         if pixels != "rgb":
             raise SettingsError(f"pixels are {pixels!r}, but the model {where!r} was trained on rgb; leave them out")
     same_classes = classes is None or theirs is None or tuple(classes) == tuple(theirs)

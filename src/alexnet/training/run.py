@@ -9,6 +9,7 @@ RUN/settings.json     what was chosen and what followed from it
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -186,7 +187,7 @@ def refuse_existing(folder: Path) -> None:
     if (folder / "settings.json").exists():
         raise RunError(
             f"{str(folder)!r} holds another run, which is never overwritten; "
-            f"choose another --out, or continue it with --resume {folder}"
+            f"choose another --out, or continue it with --resume {shlex.quote(str(folder))}"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{str(folder)!r} exists and is not an empty folder; choose another --out")
