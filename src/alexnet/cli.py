@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
@@ -74,6 +73,8 @@ def run(arguments: Sequence[str]) -> int:
         print(_help())
         return 0
     if name == "--version":
+        from importlib.metadata import version  # a hundredth of a second, which --help has no use for
+
         print(f"alexnet {version('alexnet')}")
         return 0
     if name not in COMMANDS:

@@ -127,7 +127,7 @@ class Settings(Custom):
             ("precision", self.precision, get_args(Precision)),
         )
         for name, choice, known in choices:
-            if choice not in known:
+            if choice not in (known := tuple(known)):
                 raise SettingsError(f"unknown {name} {shown(choice)}{nearest(str(choice), filter(None, known))}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"seed is {self.seed}; it must be 0 or more, and below 2^63")
