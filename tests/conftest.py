@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .processes import none_left
+
 SHARED = Path(__file__).parents[2] / "shared"
 CLASSES = ("blue", "green", "red")
 
@@ -22,6 +24,13 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["ALEXNET_CACHE"]
     else:
         os.environ["ALEXNET_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """End what a test that fails, times out or is interrupted has started."""
+    with none_left():
+        yield
 
 
 def shared_data(name: str) -> Path:

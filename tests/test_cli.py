@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,13 @@ def test_help_says_what_everything_does(capsys, monkeypatch, command) -> None:
     assert len(re.findall(r"\(default:", out)) >= len(options), "an option without words"
     for name in cli.COMMANDS if not command else ():
         assert name in out
+
+
+def test_the_version_is_one_line(capsys) -> None:
+    assert alexnet("--version") == 0
+    assert capsys.readouterr().out == f"alexnet {version('alexnet')}\n"
+    assert alexnet("--help") == 0
+    assert "--version" in capsys.readouterr().out
 
 
 def test_the_options_of_train_are_these(capsys) -> None:
@@ -290,6 +299,18 @@ def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
 def test_another_run_is_never_overwritten(capsys, trained_run, photos) -> None:
     assert alexnet("train", photos, "--out", trained_run, *QUICK) == 1
     assert "never overwritten" in one_error(capsys)
+
+
+def test_a_suggested_command_can_be_pasted_into_a_shell(capsys, tmp_path) -> None:
+    run = tmp_path / "the cat's  run; $HOME"
+    (run / "checkpoint").mkdir(parents=True)
+    assert alexnet("predict", run, "a.jpg") == 1
+    command = one_error(capsys).partition("finish it with: ")[2]
+    assert shlex.split(command) == ["alexnet", "train", "--resume", str(run)]
+
+    (run / "settings.json").write_text("{}")
+    assert alexnet("train", "digits", "--out", run) == 1
+    assert shlex.split(one_error(capsys).partition("continue it with ")[2]) == ["--resume", str(run)]
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(capsys, photos, tmp_path, monkeypatch) -> None:

@@ -90,6 +90,11 @@ def run(arguments: Sequence[str]) -> int:
     if name in ("-h", "--help"):
         print(_help())
         return 0
+    if name == "--version":
+        from importlib.metadata import version  # a hundredth of a second, which --help has no use for
+
+        print(f"alexnet {version('alexnet')}")
+        return 0
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}; see alexnet --help")
 
@@ -113,7 +118,8 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {(inspect.getdoc(each) or '').splitlines()[0]}" for name, each in COMMANDS.items()]
     commands = "\n".join(lines)
-    return f"usage: alexnet COMMAND ...\n\n{DESCRIPTION}\n\ncommands:\n{commands}\n\nalexnet COMMAND --help says more."
+    more = "alexnet COMMAND --help says more, and alexnet --version which version this is."
+    return f"usage: alexnet COMMAND ...\n\n{DESCRIPTION}\n\ncommands:\n{commands}\n\n{more}"
 
 
 def _saved_defaults(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
@@ -215,5 +221,6 @@ def _auto_tuple(kind: Any) -> PrimitiveConstructorSpec[Any]:
 
 
 def _fail(error: object, status: int) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    # Of one line, in which the spaces of paths stay as they are.
+    print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     return status

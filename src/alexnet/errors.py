@@ -12,7 +12,12 @@ Each message is one line: what is wrong, where, and what to do. The command line
 """
 
 import difflib
+import reprlib
+import textwrap
 from collections.abc import Iterable
+
+# Of the names in a message, however many and long they are: few people read a line of more than 300 characters.
+MOST_CHARACTERS = 120
 
 
 class AlexNetError(Exception):
@@ -50,9 +55,35 @@ class RunError(AlexNetError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the known word closest to ``word``, or all known words."""
+    """Return ``"; did you mean 'x'?"`` for the known word closest to ``word``, or the known words, as many as fit."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}"
+    return f"; known: {words(known)}"
+
+
+def words(names: Iterable[str]) -> str:
+    """Return names for a sentence, as many as fit."""
+    return textwrap.shorten(", ".join(names), MOST_CHARACTERS, placeholder=" ...")
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Return names for a sentence: the first few in quotes, as many as fit, and the rest counted."""
+    names = list(names)
+    quoted = [shown(name) for name in names[:most]]
+    while len(quoted) > 1 and len(", ".join(quoted)) > MOST_CHARACTERS:
+        quoted.pop()
+    n_more = len(names) - len(quoted)
+    return ", ".join(quoted) + (f" and {n_more} more" if n_more else "")
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it, without the middle of what is long."""
+    return _REPR.repr(value)
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 60
+_REPR.maxlevel = 2
+_REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = 3

@@ -1,5 +1,7 @@
+import copy
 import errno
 import io
+import json
 import os
 import shutil
 import signal
@@ -24,6 +26,7 @@ from alexnet.data.sources import open_source
 from alexnet.data.sources.folder import Folder
 from alexnet.errors import DataError
 
+from ..anything import ANYTHING, replace_at
 from ..conftest import coloured_picture, make_photos
 
 
@@ -172,6 +175,19 @@ def test_a_damaged_catalogue_is_made_again(own_photos) -> None:
     for damage in ("", "[]", "{", '{"paths": ["a"], "stamps": [], "digests": [], "longest_sides": [], "reasons": {}}'):
         file.write_text(damage)
         assert len(store.prepare(open_source(own_photos)).rows) == 9
+
+
+def test_any_value_in_a_catalogue_is_understood_or_made_again(own_photos) -> None:
+    store.prepare(open_source(own_photos))
+    (file,) = (cache_folder() / "catalogues").iterdir()
+    whole = json.loads(file.read_text())
+    columns = ("paths", "stamps", "digests", "longest_sides")
+    for where in (*((name,) for name in whole), *((name, 0) for name in columns)):
+        for value in ANYTHING:
+            damaged = copy.deepcopy(whole)
+            replace_at(damaged, where, value)
+            file.write_text(json.dumps(damaged))
+            assert len(store.prepare(open_source(own_photos)).rows) == 9, (where, value)
 
 
 def test_clearing_deletes_what_was_prepared_and_nothing_else(own_photos) -> None:

@@ -124,7 +124,7 @@ def test_what_json_does_not_say_is_as_in_the_default_network() -> None:
         ({"layers": [{"channels": 8, "kernel": 3, "norm": {"kind": "bacth"}}]}, "did you mean 'batch'"),
         ({"layers": [{"channels": 8, "kernel": 3, "norm": {"kind": "batch", "size": 5}}]}, "'size' in the batch norm"),
         ({"layers": [{"channels": 8, "kernel": 3, "pool": {"kernl": 2}}]}, "did you mean 'kernel'"),
-        ({"layers": [{"channels": "8", "kernel": 3}]}, "channels is 8; it must be a whole number"),
+        ({"layers": [{"channels": "8", "kernel": 3}]}, "channels is '8'; it must be a whole number"),
         ({"layers": "conv"}, "must be a list"),
         ({"layers": 3}, "must be a list"),
         ({"hidden": 3}, "hidden is 3; it must be a list of sizes"),

@@ -298,7 +298,7 @@ def test_layers_without_bias_have_one_of_zeros() -> None:
 def test_what_is_of_no_layer_is_named() -> None:
     model = network(narrow("batchnorm"))
     tensors = {"mean": torch.zeros(3), **model.state_dict()}
-    with pytest.raises(ArtifactError, match=r"'theirs\.pth' also holds mean, which is of no layer; take what fits"):
+    with pytest.raises(ArtifactError, match=r"'theirs\.pth' also holds 'mean', which is of no layer; take what fits"):
         load_tensors(model, tensors, where="theirs.pth")
     assert load_tensors(model, tensors, where="theirs.pth", partial=True).left == ("mean",)
 
@@ -308,9 +308,12 @@ def test_what_is_of_no_layer_is_named() -> None:
     ("tensors", "message"),
     [
         ({}, "layers, nothing at all"),
-        ({"a": torch.zeros(3), "b.weight": torch.zeros(3), "c": torch.zeros(1)}, r"layers, only a, b\.weight, \.\.\.$"),
+        (
+            {"a": torch.zeros(3), "b.weight": torch.zeros(3), "c": torch.zeros(1)},
+            r"layers, only 'a', 'b\.weight' and 1 more$",
+        ),
         ({"embedding.weight": torch.zeros(50, 20)}, r"a layout of its own \(fc1 50x20\), the network of the reference"),
-        ({"conv1.conv.bias": torch.zeros(96)}, r"layers, only conv1\.conv\.bias"),
+        ({"conv1.conv.bias": torch.zeros(96)}, r"layers, only 'conv1\.conv\.bias'"),
         ({"conv1.conv.weight": torch.zeros(96)}, "layers, only"),
         ({"conv1.conv.weight": torch.zeros(0, 3, 11, 11)}, "conv1 0x3x11x11"),
         ({"fc6.linear.weight": torch.zeros(16, 0)}, "fc6 16x0"),

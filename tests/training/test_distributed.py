@@ -104,6 +104,61 @@ group.leave()
     subprocess.run(command, check=True, capture_output=True)
 
 
+# With time-outs short enough for a test.
+MEETING = """
+import time, torch
+from datetime import timedelta
+from alexnet.errors import SettingsError
+from alexnet.training import distributed
+distributed.MEETING = timedelta(seconds=2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("rank", "place", "reason"),
+    [
+        ("0", ("127.0.0.1", "29531"), "1/2 clients joined"),
+        ("1", ("127.0.0.1", "29532"), "timed out"),
+        ("1", (), "environment variable MASTER_ADDR expected, but not set"),
+    ],
+)
+def test_whoever_meets_nobody_says_so_and_ends(tmp_path, rank, place, reason) -> None:
+    """Its launcher may have died, which would have ended it: as an orphan it would wait for twelve hours."""
+    script = tmp_path / "meet.py"
+    script.write_text(f"""{MEETING}
+try:
+    distributed.join(torch.device("cpu"))
+except SettingsError as error:
+    print(error)
+""")
+    environment = {
+        **os.environ,
+        "WORLD_SIZE": "2",
+        "RANK": rank,
+        **dict(zip(("MASTER_ADDR", "MASTER_PORT"), place, strict=False)),
+    }
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"process {rank} of 2 has not met the others at {':'.join(place or '??')}: ")
+    assert reason in line
+    assert "check that all were started" in line
+    assert len(line) < 300
+
+
+def test_who_has_met_waits_longer_than_for_the_meeting(tmp_path) -> None:
+    script = tmp_path / "wait.py"
+    script.write_text(f"""{MEETING}
+group = distributed.join(torch.device("cpu"))
+for wait in (group.gathered, lambda _: group.leave()):
+    if group.rank == 0:
+        time.sleep(4)
+    wait(0)
+""")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_last_batch_with_fewer_pictures_than_processes(odd_photos, tmp_path) -> None:
     """57 pictures in batches of 11 leave 2 for 3 processes: one of them has none."""
     options = (odd_photos, "--image-size", "67", "--batch-size", "11", "--precision", "fp32", "--epochs", "1")

@@ -1,6 +1,8 @@
 """yolov5 #11034: options that are accepted and do nothing. Here each one changes something, or is refused."""
 
 import json
+import math
+import shutil
 from dataclasses import fields, replace
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from alexnet import AlexNet, Settings, train
+from alexnet import AlexNet, Settings, load, train
 from alexnet.network.variants import VARIANTS
 
 NET = VARIANTS["batchnorm"]
@@ -131,6 +133,19 @@ def test_every_option_changes_what_is_learned(name, weights_after) -> None:
 def test_both_ways_to_balance_are_ways_of_their_own(balance, weights_after) -> None:
     other = {"loss": "sampler", "sampler": "none"}[balance]
     assert differ(weights_after(balance=balance), weights_after(balance=other))
+
+
+@pytest.mark.parametrize("balance", ["loss", "sampler"])
+@pytest.mark.parametrize("empty", ["0", "z"])
+def test_a_class_without_pictures_has_no_weight(balance, empty, unequal_photos, tmp_path, monkeypatch) -> None:
+    """The first one, or the last one, of which counts by class know nothing."""
+    monkeypatch.setitem(VARIANTS, "batchnorm", TINY)
+    shutil.copytree(unequal_photos, tmp_path / "photos")
+    (tmp_path / "photos" / empty).mkdir()
+    settings = Settings(**BASE, balance=balance)
+    run = train(tmp_path / "photos", out=tmp_path / "run", settings=settings, verbose=False)
+    assert all(math.isfinite(line["train_loss"]) for line in run.metrics())
+    assert load(run.folder).classes == tuple(sorted(["a", "b", "c", empty]))
 
 
 def test_checkpoints_are_as_frequent_as_asked_for(unequal_photos, tmp_path, monkeypatch) -> None:

@@ -12,11 +12,14 @@ import platformdirs
 
 from alexnet.data.source import Content, Source
 from alexnet.errors import PictureError
+from alexnet.saved import as_kind, parse_object
 from alexnet.whole import write_whole
 
 # Raise it when the same content would be prepared to other pixels, or refused for other reasons.
 VERSION = 3
 
+# Of a digest, in hexadecimal.
+N_DIGITS = 32
 NO_MEMORY = "there is not enough memory to decode it"
 
 T = TypeVar("T")
@@ -85,24 +88,29 @@ class Catalogue:
 
     def _load(self) -> dict[str, Entry]:
         try:
-            saved = json.loads(self._file.read_text(encoding="utf-8"))
-            reasons = saved["reasons"]
-            columns = (saved[name] for name in ("paths", "stamps", "digests", "longest_sides"))
+            saved = parse_object(self._file.read_text(encoding="utf-8"))
+            reasons = as_kind(dict[str, str], saved["reasons"], "reasons")
+            columns = [saved[name] for name in ("paths", "stamps", "digests", "longest_sides")]
+            # All at once: of a hundred thousand, each by itself would take longer than reading them.
+            kinds = [set(map(type, column)) for column in columns]
+            # What could not be read for want of memory has an empty digest.
+            if columns[0] and (kinds != [{str}, {str}, {str}, {int}] or {*map(len, columns[2])} - {0, N_DIGITS}):
+                return {}
             return {
                 path: Entry(stamp, digest, longest_side, reasons.get(path))
                 for path, stamp, digest, longest_side in zip(*columns, strict=True)
             }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not made yet, or damaged: it is made anew
+        except (OSError, ValueError, KeyError, TypeError):  # not made yet, or damaged: it is made anew
             return {}
 
 
 def digest(content: Content) -> str:
     """Return what tells one picture's content from all others, in hexadecimal."""
     if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()[:32]
+        return hashlib.sha256(content).hexdigest()[:N_DIGITS]
     state = hashlib.sha256(f"{content.mode} {content.size}".encode())
     state.update(content.tobytes())
-    return state.hexdigest()[:32]
+    return state.hexdigest()[:N_DIGITS]
 
 
 def or_reason(read: Callable[[], T]) -> T | str:

@@ -14,6 +14,7 @@ from alexnet.data.image import FORMATS, UNREADABLE_EXTENSIONS, identify, read
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import SPLITS, Content, Picture, Source, listed, natural_key
 from alexnet.data.split import Identities
+from alexnet.errors import shown
 
 # Of two classes of ten to one, always answering the larger is right 91% of the time: top-1 no longer says much.
 IMBALANCE = 10
@@ -212,7 +213,7 @@ def _imbalance(pictures: Iterable[Picture]) -> Iterator[Finding]:
     counts = Counter(picture.label for picture in pictures if picture.split in ("train", None)).most_common()
     if counts and counts[0][1] > IMBALANCE * counts[-1][1]:
         (large, n_large), (small, n_small) = counts[0], counts[-1]
-        what = f"{n_large} pictures of {large!r} to learn from, but {n_small} of {small!r}"
+        what = f"{n_large} pictures of {shown(large)} to learn from, but {n_small} of {shown(small)}"
         yield Finding("imbalance", what, labels=(large, small))
 
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from PIL import Image
 
+from alexnet.errors import listed as listed
+
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 SPLITS = ("train", "val", "test")
 
@@ -88,24 +90,19 @@ def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
     return parts, text
 
 
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """Return names for a sentence: the first few in quotes, the rest counted."""
-    names = list(names)
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
 def describe(pictures: Iterable[Picture], classes: tuple[str, ...]) -> list[str]:
     """Return what is remarkable about which classes have pictures in which splits, a line each."""
     labels_of: dict[str | None, set[str]] = defaultdict(set)
     for picture in pictures:
         labels_of[picture.split].add(picture.label)
     present = set().union(*labels_of.values())
-    remarks = [
-        f"class {label!r} has no pictures; it is kept, but nothing can be learned about it"
-        for label in classes
-        if label not in present
-    ]
+    absent = [label for label in classes if label not in present]
+    remarks = []
+    if len(absent) == 1:
+        remarks.append(f"class {listed(absent)} has no pictures; it is kept, but nothing can be learned about it")
+    elif absent:
+        what = f"classes {listed(absent)} have no pictures"
+        remarks.append(f"{what}; they are kept, but nothing can be learned about them")
     for split in SPLITS:
         missing = [label for label in classes if label in present and label not in labels_of[split]]
         if labels_of[split] and missing:

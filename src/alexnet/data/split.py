@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from alexnet.data.source import SPLITS, Picture, Source, listed
-from alexnet.errors import DataError
+from alexnet.errors import DataError, shown
 
 VAL_SHARE = 0.1
 TEST_SHARE = 0.1
@@ -53,8 +53,8 @@ def refuse_unlearnable(source: Source) -> None:
         first = unlearned[0]
         where = " and ".join(sorted({str(each.split) for each in unlearned if each.label == first.label}))
         raise DataError(
-            f"{source.name!r} has the class {first.label!r} in {where} only, so it cannot be learned; "
-            f"add pictures of it to train, or take {first.path!r} and the like away"
+            f"{source.name!r} has the class {shown(first.label)} in {where} only, so it cannot be learned; "
+            f"add pictures of it to train, or take {shown(first.path)} and the like away"
         )
 
 

@@ -11,7 +11,7 @@ from alexnet.data.record import open_recorded
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source, set_name
 from alexnet.data.store import prepare
-from alexnet.errors import ArtifactError, DataError, SettingsError
+from alexnet.errors import ArtifactError, DataError, SettingsError, listed, shown
 from alexnet.evaluation.metrics import Evaluation, judge
 from alexnet.evaluation.selection import OwnRun, candidates, select
 from alexnet.evaluation.views import N_VIEWS, average_of_views
@@ -122,6 +122,6 @@ def _check_labels(source: Source, classes: tuple[str, ...]) -> None:
     unknown = sorted({picture.label for picture in source.pictures} - set(classes))
     if unknown:
         raise DataError(
-            f"the model does not know the class {unknown[0]!r} of {source.name!r}; it knows {', '.join(classes)}; "
+            f"the model does not know the class {shown(unknown[0])} of {source.name!r}; it knows {listed(classes)}; "
             "rename the folder or leave it out"
         )

@@ -7,18 +7,19 @@ of the logits, the preprocessing; and the provenance, for people.
 import json
 import os
 import shlex
+import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from alexnet.data.choices import Resize
 from alexnet.data.fingerprint import Fingerprints, fingerprints_from_json, fingerprints_to_json
 from alexnet.data.preprocessing import Preprocessing
-from alexnet.errors import ArtifactError, SettingsError
+from alexnet.errors import ArtifactError, shown
 from alexnet.network.architecture import Architecture
+from alexnet.saved import as_kind, parse_object
 from alexnet.whole import whole_folder
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ WEIGHTS = "model.safetensors"
 README = "README.md"
 # 2: every layer has its own norm, where the architecture had one for all.
 FORMAT = 2
+# No JPEG is larger; pictures are prepared at a few hundred pixels.
+LARGEST_SIDE = 65_535
+# Dividing by less would leave nothing of a picture but its noise.
+MIN_STD = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
 
 
 def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
-    """Write tensors of any device and memory format as safetensors.
+    """Write tensors of any device and memory format as safetensors, to be read by whom the umask lets.
 
     Raises:
         OSError: the disk is full, or may not be written to.
@@ -82,7 +87,11 @@ def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
     from safetensors.torch import save_file
 
     try:
+        path.touch()
+        mode = path.stat().st_mode
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, path)
+        # It has replaced the file by one that nobody else may read, neither another user nor a container.
+        path.chmod(stat.S_IMODE(mode))
     except SafetensorError as error:
         raise OSError(f"cannot write {str(path)!r}: {error}") from error
 
@@ -98,33 +107,71 @@ def load_artifact(path: str | os.PathLike[str]) -> Artifact:
     folder = _find(find_model(path))
     file = folder / CONFIG
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = parse_object(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot read {str(file)!r}: {error}") from error
-    if not isinstance(config, dict) or "architecture" not in config or "classes" not in config:
+    if "architecture" not in config or "classes" not in config:
         raise ArtifactError(f"{str(file)!r} is not of an alexnet model: it names no architecture and classes")
     if config.get("format") != FORMAT:
         raise ArtifactError(
-            f"{str(file)!r} has format {config.get('format')!r}, this version reads format {FORMAT}; use the "
+            f"{str(file)!r} has format {shown(config.get('format'))}, this version reads format {FORMAT}; use the "
             "version of alexnet that made it, or train it again"
         )
     try:
-        artifact = Artifact(
-            folder=folder,
-            architecture=Architecture.from_json(config["architecture"]),
-            classes=tuple(config["classes"]),
-            preprocessing=_preprocessing(config["preprocessing"]),
-            provenance=config.get("provenance", {}),
-            fingerprints=fingerprints_from_json(config.get("fingerprints", {})),
-        )
-    except (SettingsError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{str(file)!r} is damaged: {error}") from error
-    if len(artifact.classes) != artifact.architecture.n_classes:
-        raise ArtifactError(
-            f"{str(file)!r} is damaged: {len(artifact.classes)} class names for "
-            f"{artifact.architecture.n_classes} classes"
-        )
-    return artifact
+        return _artifact(folder, config)
+    except ValueError as error:
+        raise ArtifactError(f"{str(file)!r} is damaged: {error}; copy the model folder again") from error
+
+
+def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
+    """Return the model that a ``config.json`` describes.
+
+    Raises:
+        ValueError: a value is missing, of the wrong kind, impossible, or does not fit another one.
+    """
+    net = Architecture.from_json(config["architecture"])
+    classes = as_kind(tuple[str, ...], config["classes"], "classes")
+    if len(classes) != net.n_classes:
+        raise ValueError(f"{len(classes)} class names for {net.n_classes} classes")
+    if len(set(classes)) < len(classes):
+        twice = next(label for place, label in enumerate(classes) if label in classes[:place])
+        raise ValueError(f"the class {shown(twice)} is there twice")
+    if "preprocessing" not in config:
+        raise ValueError("it lacks 'preprocessing'")
+    how = as_kind(Preprocessing, config["preprocessing"], "preprocessing")
+    _refuse_impossible(how, net)
+    provenance = as_kind(dict[str, Any], config.get("provenance", {}), "provenance")
+    if (top1 := as_kind(float | None, provenance.get("val_top1"), "val_top1")) is not None and not 0 <= top1 <= 1:
+        raise ValueError(f"val_top1 is {top1}; it is a share, from 0 to 1")
+    fingerprints = fingerprints_from_json(config.get("fingerprints", {}))
+    return Artifact(
+        folder=folder,
+        architecture=net,
+        classes=classes,
+        preprocessing=how,
+        provenance=provenance,
+        fingerprints=fingerprints,
+    )
+
+
+def _refuse_impossible(how: Preprocessing, net: Architecture) -> None:
+    """Refuse a preprocessing that is not of the network, or that cannot be done.
+
+    Raises:
+        ValueError: it is so.
+    """
+    if how.image_size != net.image_size:
+        raise ValueError(f"image_size is {net.image_size} in architecture and {how.image_size} in preprocessing")
+    for name in ("mean", "std"):
+        values, least = getattr(how, name), 0 if name == "mean" else MIN_STD
+        if len(values) != net.in_channels:
+            raise ValueError(f"{name} has {len(values)} values for {net.in_channels} channels")
+        if not all(least <= value <= 1 for value in values):
+            raise ValueError(f"{name} is {shown(values)}; pixels are from 0 to 1")
+    if not 1 <= how.store_size <= LARGEST_SIDE:
+        raise ValueError(f"store_size is {how.store_size}; it must be from 1 to {LARGEST_SIDE}")
+    if how.max_pixels < 1:
+        raise ValueError(f"max_pixels is {how.max_pixels}; it must be at least 1")
 
 
 def load_model(artifact: Artifact) -> "AlexNet":
@@ -177,12 +224,3 @@ def _find(path: Path) -> Path:
             f"alexnet train --resume {shlex.quote(str(path))}"
         )
     raise ArtifactError(f"{str(path)!r} holds no model: there is no {CONFIG}; give the folder of a run or of a model")
-
-
-def _preprocessing(saved: dict[str, Any]) -> Preprocessing:
-    known = {field.name for field in fields(Preprocessing)}
-    unknown = sorted(set(saved) - known)
-    if unknown or saved["resize"] not in get_args(Resize):
-        what = f"{unknown[0]!r}" if unknown else f"resize {saved['resize']!r}"
-        raise SettingsError(f"this version does not know the preprocessing {what}")
-    return Preprocessing(**{**saved, "mean": tuple(saved["mean"]), "std": tuple(saved["std"])})

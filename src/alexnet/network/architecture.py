@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from alexnet.errors import SettingsError
+from alexnet.errors import SettingsError, shown
 from alexnet.network.layers import (
     Activation,
     BatchNorm,
@@ -12,6 +12,7 @@ from alexnet.network.layers import (
     Pool,
     check_choice,
     check_count,
+    check_object,
     check_sizes,
     conv_from_json,
     divisors,
@@ -73,14 +74,14 @@ class Architecture:
         for name in ("n_classes", "in_channels", "grid", "image_size"):
             check_count(name, getattr(self, name), least=1)
         if not isinstance(self.variant, str):
-            raise SettingsError(f"variant is {self.variant!r}; it must be a name")
+            raise SettingsError(f"variant is {shown(self.variant)}; it must be a name")
         if not isinstance(self.layers, tuple | list) or not all(isinstance(layer, Conv) for layer in self.layers):
-            raise SettingsError(f"layers are {self.layers!r}; they must be a tuple of Conv")
+            raise SettingsError(f"layers are {shown(self.layers)}; they must be a tuple of Conv")
         # Tuples, so that a network that was saved and read again equals the one before.
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "hidden", check_sizes("hidden", self.hidden))
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise SettingsError(f"dropout is {self.dropout}; it is a share, from 0 to below 1")
+            raise SettingsError(f"dropout is {shown(self.dropout)}; it is a share, from 0 to below 1")
         check_choice("activation", self.activation, get_args(Activation))
         check_choice("initialisation", self.initialisation, get_args(Initialisation))
         if not self.layers:
@@ -109,7 +110,7 @@ class Architecture:
                     what, has, kernel = ("'s pool", mapped, layer.pool.kernel)
                 smallest = self.smallest_image_size
                 raise SettingsError(
-                    f"image_size is {self.image_size}, but the smallest picture {self.variant!r} can take is "
+                    f"image_size is {self.image_size}, but the smallest picture {shown(self.variant)} can take is "
                     f"{smallest} px: {name}{what} of {kernel}x{kernel} would see {has}x{has}; use {smallest} or more"
                 )
             side = pooled
@@ -154,10 +155,10 @@ class Architecture:
         Raises:
             SettingsError: unknown fields (the nearest known one is named) or values of the wrong kind.
         """
-        found = dict(saved)
+        found = dict(check_object(saved, "architecture", '{"n_classes": 3}'))
         if "layers" in found:
             if not isinstance(found["layers"], list | tuple):
-                raise SettingsError(f"layers are {found['layers']!r}; they must be a list of objects")
+                raise SettingsError(f"layers are {shown(found['layers'])}; they must be a list of objects")
             found["layers"] = tuple(
                 _named(f"conv{number}", layer) for number, layer in enumerate(found["layers"], start=1)
             )

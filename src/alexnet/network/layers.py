@@ -8,31 +8,35 @@ from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, TypeVar, get_args
 
-from alexnet.errors import SettingsError, nearest
+from alexnet.errors import SettingsError, nearest, shown
 
 Activation = Literal["relu", "tanh", "gelu", "silu"]
 Place = Literal["before", "after", "pooled"]
 PoolKind = Literal["max", "average"]
 
 T = TypeVar("T")
+# Of channels, classes, pixels: no computer holds so many, and their products still fit into torch's 64 bits.
+MOST = 1_000_000
 
 
 def check_count(name: str, value: object, least: int) -> None:
     """Refuse what is no whole number of at least ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SettingsError(f"{name} is {value}; it must be a whole number, at least {least}")
+        raise SettingsError(f"{name} is {shown(value)}; it must be a whole number, at least {least}")
+    if value > MOST:
+        raise SettingsError(f"{name} is {shown(value)}; it must be at most {MOST}")
 
 
 def check_choice(name: str, value: object, known: Iterable[str]) -> None:
     """Refuse what is not among the words known."""
     if value not in (known := tuple(known)):
-        raise SettingsError(f"unknown {name} {value!r}{nearest(str(value), known)}")
+        raise SettingsError(f"unknown {name} {shown(value)}{nearest(str(value), known)}")
 
 
 def check_sizes(name: str, values: object) -> tuple[int, ...]:
     """Return whole numbers of at least 1 as a tuple; refuse anything else."""
     if not isinstance(values, tuple | list):
-        raise SettingsError(f"{name} is {values!r}; it must be a list of sizes, such as (512, 256)")
+        raise SettingsError(f"{name} is {shown(values)}; it must be a list of sizes, such as (512, 256)")
     for value in values:
         check_count(f"a size in {name}", value, least=1)
     return tuple(values)
@@ -41,7 +45,7 @@ def check_sizes(name: str, values: object) -> tuple[int, ...]:
 def _check_number(name: str, value: object, *, above: bool = False) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 <= value < float("inf") or (above and value == 0):  # type: ignore[operator]
-        raise SettingsError(f"{name} is {value}; it must be a number{' above 0' if above else ', 0 or more'}")
+        raise SettingsError(f"{name} is {shown(value)}; it must be a number{' above 0' if above else ', 0 or more'}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +145,9 @@ class Conv:
             check_count(f"a layer's {name}", getattr(self, name), least=1)
         check_count("a layer's padding", self.padding, least=0)
         if not isinstance(self.norm, Norm | None):
-            raise SettingsError(f"a layer's norm is {self.norm!r}; it must be a BatchNorm, GroupNorm or LocalNorm")
+            raise SettingsError(f"a layer's norm is {shown(self.norm)}; it must be a BatchNorm, GroupNorm or LocalNorm")
         if not isinstance(self.pool, Pool | None):
-            raise SettingsError(f"a layer's pool is {self.pool!r}; it must be a Pool")
+            raise SettingsError(f"a layer's pool is {shown(self.pool)}; it must be a Pool")
         # Not one channel a group: on a map of one pixel it would see a single number, which torch refuses.
         if isinstance(self.norm, GroupNorm) and self.norm.n_groups not in divisors(self.channels)[:-1]:
             fitting = either(divisors(self.channels)[:-1]) or "no group norm"
@@ -187,11 +191,12 @@ def conv_from_json(saved: dict[str, Any]) -> Conv:
     Raises:
         SettingsError: unknown fields, the nearest known one is named, or values of the wrong kind.
     """
-    layer = dict(_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
+    layer = dict(check_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
     if (pool := layer.get("pool")) is not None:
-        layer["pool"] = from_fields(Pool, _object(pool, "pool", '{"kind": "max", "kernel": 3, "stride": 2}'), "pool")
+        saved_pool = check_object(pool, "pool", '{"kind": "max", "kernel": 3, "stride": 2}')
+        layer["pool"] = from_fields(Pool, saved_pool, "pool")
     if (norm := layer.get("norm")) is not None:
-        kind = str(_object(norm, "norm", '{"kind": "batch"}').get("kind"))
+        kind = str(check_object(norm, "norm", '{"kind": "batch"}').get("kind"))
         check_choice("norm", kind, NORMS)
         layer["norm"] = from_fields(NORMS[kind], norm, f"{kind} norm")
     return from_fields(Conv, layer, "layer")
@@ -206,14 +211,15 @@ def from_fields(kind: type[T], saved: dict[str, Any], where: str) -> T:
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key in saved:
         if key not in known:
-            raise SettingsError(f"unknown field {key!r} in the {where}{nearest(key, known)}")
+            raise SettingsError(f"unknown field {shown(key)} in the {where}{nearest(key, known)}")
     for name, field in known.items():
         if field.default is MISSING and name not in saved:
             raise SettingsError(f"the {where} lacks {name!r}")
     return kind(**saved)
 
 
-def _object(saved: Any, where: str, example: str) -> dict[str, Any]:
+def check_object(saved: Any, where: str, example: str) -> dict[str, Any]:
+    """Refuse what is no object of JSON."""
     if not isinstance(saved, dict):
-        raise SettingsError(f"the {where} is {saved!r}; write it as an object, such as {example}")
+        raise SettingsError(f"the {where} is {shown(saved)}; write it as an object, such as {example}")
     return saved

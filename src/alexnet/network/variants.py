@@ -23,6 +23,7 @@ from alexnet.network.layers import (
     check_choice,
     check_count,
 )
+from alexnet.paths import expanded
 
 Variant = Literal["batchnorm", "paper", "caffenet", "torchvision", "small"]
 NormName = Literal["batch", "local", "group", "none"]
@@ -212,8 +213,8 @@ def load_architecture(path: str | os.PathLike[str]) -> Architecture:
     is_file = not os.fspath(path).lstrip().startswith("{")
     where, name = (os.fspath(path), Path(path).stem) if is_file else ("the JSON given", "custom")
     try:
-        saved = json.loads(Path(path).expanduser().read_text(encoding="utf-8") if is_file else os.fspath(path))
-    except (OSError, ValueError, RuntimeError) as error:  # the last, of a home folder that nobody has
+        saved = json.loads(expanded(path).read_text(encoding="utf-8") if is_file else os.fspath(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"cannot read the architecture in {where!r}: {error}") from error
     if isinstance(saved, dict):
         saved = saved.get("architecture", saved)

@@ -6,7 +6,7 @@ from typing import get_args
 
 from torch import Tensor
 
-from alexnet.errors import ArtifactError, SettingsError, nearest
+from alexnet.errors import ArtifactError, SettingsError, listed, nearest, shown, words
 from alexnet.network.adaptation import adapted
 from alexnet.network.layout import Module, Shapes, in_words, recognise, shapes_of, variants_like
 from alexnet.network.model import AlexNet
@@ -53,7 +53,7 @@ class Loaded:
             "new": [_module(name) if _layer(name) in taken else _layer(name) for name in self.new] or ["nothing"],
             "left": [_module(name) or name for name in self.left],
         }
-        return "; ".join(f"{what}: {', '.join(dict.fromkeys(names))}" for what, names in lists.items() if names)
+        return "; ".join(f"{what}: {words(dict.fromkeys(names))}" for what, names in lists.items() if names)
 
 
 def load_tensors(
@@ -153,11 +153,11 @@ def _refuse_unfit(
         return
     their_shapes, our_shapes = shapes_of(theirs), shapes_of(ours)
     if not any(len(shape) > 1 for shape in their_shapes.values()):
-        names = f"only {', '.join(left[:2])}{', ...' if len(left) > 2 else ''}" if left else "nothing at all"
+        names = f"only {listed(left, 2)}" if left else "nothing at all"
         raise ArtifactError(f"{where!r} holds no weights of convolutional or fully-connected layers, {names}")
     if fits and not missing and not unused:
         raise ArtifactError(
-            f"no fit: {where!r} also holds {strays[0]}, which is of no layer; "
+            f"no fit: {where!r} also holds {shown(strays[0])}, which is of no layer; "
             "take what fits with --init-take fitting (partial=True)"
         )
     apart = [name for name in {**ours, **theirs} if name in missing or name in unused]

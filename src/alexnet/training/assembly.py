@@ -227,7 +227,7 @@ def _refuse_small_parts(recipe: Recipe, settings: Settings, group: Group) -> Non
 
 
 def _step(
-    model: nn.Module,
+    model: AlexNet,
     network: nn.Module,
     train: Examples,
     settings: Settings,
@@ -242,7 +242,7 @@ def _step(
             raise SettingsError("--compile needs a C++ compiler on a CPU; install g++, or leave it out")
         # A batch's place in the whole one is a number that changes; as a constant, all is compiled anew for each.
         torch._dynamo.config.allow_unspec_int_on_nn_module = True
-    weights = _class_weights(train) if settings.balance == "loss" else None
+    weights = _class_weights(train, model.architecture.n_classes) if settings.balance == "loss" else None
     return Step(
         network=cast(nn.Module, torch.compile(network)) if compiles else network,
         optimizer=make_optimizer(model, recipe, runtime, loaded),
@@ -255,7 +255,7 @@ def _step(
     )
 
 
-def _class_weights(train: Examples) -> Tensor:
+def _class_weights(train: Examples, n_classes: int) -> Tensor:
     """Return how much a picture of each class counts, so that classes count alike; 1 on average over the pictures."""
-    counts = np.bincount(train.labels)
+    counts = np.bincount(train.labels, minlength=n_classes)  # the last ones may have no pictures
     return torch.from_numpy(len(train) / (np.count_nonzero(counts) * np.maximum(counts, 1))).float()

@@ -1,8 +1,10 @@
 """Checkpoints: where training stands, as tensors and JSON, each written whole or not at all."""
 
 import json
+import math
 import shutil
-from dataclasses import asdict
+import textwrap
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from alexnet.errors import RunError
+from alexnet.errors import MOST_CHARACTERS, RunError
 from alexnet.inference.artifact import save_tensors
-from alexnet.training.plan import Leg
+from alexnet.saved import checked, parse_object
+from alexnet.training.plan import Pace, Plan
 from alexnet.training.state import Position, Training
 from alexnet.whole import whole_folder
 
 # The one before the newest is kept, in case the newest was written to a failing disk.
 N_KEPT = 2
 _BEST = "best-"
+
+
+@dataclass(frozen=True)
+class _State:
+    """What ``state.json`` holds."""
+
+    position: Position
+    seconds: float
+    pace: Pace
 
 
 def save_checkpoint(parent: Path, training: Training, seconds: float) -> None:
@@ -36,7 +48,7 @@ def save_checkpoint(parent: Path, training: Training, seconds: float) -> None:
     folder = parent / f"{position.epoch:06d}-{position.step:08d}"
     if folder.exists():
         return
-    state = {"position": asdict(position), "seconds": seconds, "pace": asdict(training.plan.pace)}
+    state = asdict(_State(position, seconds, training.plan.pace))
     with whole_folder(folder) as unfinished:
         save_tensors(training.model.state_dict(), unfinished / "model.safetensors")
         if training.average is not None:
@@ -60,20 +72,49 @@ def load_checkpoint(parent: Path, training: Training) -> float:
         return 0.0
     newest = checkpoints[-1]
     try:
-        state = read_json(newest / "state.json")
+        state = checked(_State, read_json(newest / "state.json"))
+        _refuse_impossible(state, training.plan)
         training.model.load_state_dict(load_file(newest / "model.safetensors"))
         if training.average is not None:
             training.average.model.load_state_dict(load_file(newest / "average.safetensors"))
         _set_momentum(training.model, training.step.optimizer, load_file(newest / "optimizer.safetensors"))
-        leg = state["position"]["leg"]
-        training.position = Position(**{**state["position"], "leg": leg and Leg(**leg)})
-        training.plan.pace.seconds = {int(size): each for size, each in state["pace"]["seconds"].items()}
-        training.plan.pace.overhead = state["pace"]["overhead"]
-        return float(state["seconds"])
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        training.position, training.plan.pace = state.position, state.pace
+        return state.seconds
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, RunError) as error:
+        why = textwrap.shorten(str(error), MOST_CHARACTERS, placeholder=" ...")
         raise RunError(
-            f"the checkpoint {str(newest)!r} is damaged ({error}); delete it to go on from the one before"
+            f"the checkpoint {str(newest)!r} is damaged ({why}); delete it to go on from the one before"
         ) from error
+
+
+def _refuse_impossible(state: _State, plan: Plan) -> None:
+    """Refuse numbers of the right kind that no training comes to.
+
+    Raises:
+        ValueError: there is one.
+    """
+    position, leg = state.position, state.position.leg
+    amounts = {
+        "seconds": (state.seconds, position.seconds, *state.pace.seconds.values(), state.pace.overhead),
+        "lr": (position.lr,),
+        "loss_sum": (position.loss_sum,),
+    }
+    possible = {name: all(math.isfinite(each) and each >= 0 for each in values) for name, values in amounts.items()}
+    possible["pace"] = all(size >= 1 and seconds > 0 for size, seconds in state.pace.seconds.items())
+    possible["pace"] &= plan.deadline is None or bool(state.pace.seconds)
+    possible["epoch"] = 0 <= position.epoch <= plan.n_epochs
+    # Sums of shares are a hair above what they come to.
+    possible["progress"] = 0 <= position.averaged <= position.progress + 1e-9 <= 1 + 2e-9
+    possible["step"] = 0 <= position.step <= (leg.n_steps if leg else 0)
+    # Of the epoch that has begun, means are taken over what was seen.
+    possible["n_seen"] = (position.n_seen > 0) == (position.seconds > 0) == (position.step > 0)
+    if leg is not None:
+        smallest, largest = plan.architecture.smallest_image_size, plan.architecture.image_size
+        is_leg = smallest <= leg.size <= largest and 1 <= leg.n_steps <= plan.n_steps
+        possible["leg"] = is_leg and 0 <= leg.start <= leg.stop <= 1
+    for name, is_possible in possible.items():
+        if not is_possible:
+            raise ValueError(f"no training comes to its {name}")
 
 
 def save_best(parent: Path, epoch: int, weights: dict[str, Tensor]) -> None:
@@ -119,12 +160,9 @@ def read_json(path: Path) -> dict[str, Any]:
         RunError: it cannot be read, or is none.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return parse_object(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read {str(path)!r}: {error}") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{str(path)!r} is not a JSON object")
-    return content
 
 
 def list_checkpoints(parent: Path) -> list[Path]:

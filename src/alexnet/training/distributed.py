@@ -7,6 +7,7 @@ one process all of this costs nothing.
 
 import inspect
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +17,16 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from alexnet.data.batches import Shard
 from alexnet.errors import SettingsError
 
 T = TypeVar("T")
-# Others wait while one prepares the pictures, which may take hours; torchrun ends them all if one dies meanwhile.
+# To find one another takes seconds, however slow the machines: whoever does not come within this has died, and
+# torchrun, which would end the others, may have died with it.
+MEETING = timedelta(minutes=10)
+# Later, others wait while one prepares the pictures, which may take hours.
 PATIENCE = timedelta(hours=12)
 # Gloo's thread lets go of a tensor a little after its sum is there. Were it the last to do so, it would need Python's
 # lock for it, and end the process with SIGABRT if the interpreter is leaving (pytorch/pytorch #179291). So we hold the
@@ -108,7 +113,7 @@ def join(device: torch.device) -> Group:
     """Meet the other processes that ``torchrun`` has started; alone, return at once.
 
     Raises:
-        SettingsError: they cannot work together on this device.
+        SettingsError: they cannot work together on this device, or do not find one another within ``MEETING``.
     """
     if not is_launched():
         return Group()
@@ -120,9 +125,28 @@ def join(device: torch.device) -> Group:
     founded = not dist.is_initialized()
     if founded:
         # What is said about clocks and signals stays off the GPU.
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
+        _found("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     return Group(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")), founded)
+
+
+def _found(backend: str) -> None:
+    """Make the process group; who meets must be there soon, and may be kept waiting for long afterwards."""
+    try:
+        store, rank, n_ranks = next(rendezvous("env://", timeout=MEETING))
+        store.set_timeout(MEETING)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=n_ranks, timeout=MEETING)
+    except (RuntimeError, ValueError) as error:  # the latter, of what torchrun says and nobody has said
+        names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+        number, of, address, port = (os.environ.get(name, "?") for name in names)
+        reason = textwrap.shorten(str(error).partition("\n")[0].rstrip("."), 120, placeholder=" ...")
+        raise SettingsError(
+            f"process {number} of {of} has not met the others at {address}:{port}: {reason}; "
+            "check that all were started, and that this address can be reached from each machine"
+        ) from error
+    store.set_timeout(PATIENCE)  # by which NCCL's parts meet, when they are first needed
+    # Before torch 2.15 it had no name of its own.
+    lengthen = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout
+    lengthen(PATIENCE)
 
 
 def share(model: nn.Module, group: Group, device: torch.device) -> nn.Module:

@@ -22,7 +22,9 @@ from alexnet.data.fingerprint import Fingerprints, fingerprints_from_json, finge
 from alexnet.data.record import SPLITS_FILE, write_splits
 from alexnet.data.source import Source
 from alexnet.data.split import Identities
-from alexnet.errors import RunError, SettingsError
+from alexnet.errors import RunError, SettingsError, shown
+from alexnet.paths import expanded
+from alexnet.saved import checked
 from alexnet.training.checkpoint import forget_best_after, list_checkpoints, read_json
 from alexnet.training.reports import EpochReport
 from alexnet.training.resolved import Resolved
@@ -126,9 +128,18 @@ class Run:
         """Return what was chosen.
 
         Raises:
-            RunError: ``settings.json`` cannot be read.
+            RunError: ``settings.json`` cannot be read, or says two things.
         """
-        return read_json(self.folder / "settings.json")
+        file = self.folder / "settings.json"
+        saved = read_json(file)
+        chosen, resolved = saved.get("image_size"), saved.get("resolved")
+        followed = resolved.get("image_size") if isinstance(resolved, dict) else chosen
+        if chosen is not None and chosen != followed:
+            raise RunError(
+                f"{str(file)!r} is damaged: image_size is {shown(chosen)} and, under resolved, {shown(followed)}; "
+                "put back the one that training wrote"
+            )
+        return saved
 
     def chosen(self) -> tuple[Settings, Resolved, str]:
         """Return what the user chose, what followed from it, and the name of the data.
@@ -180,22 +191,43 @@ class Run:
             file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
 
     def history(self, n_epochs: int) -> list[EpochReport]:
-        """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again."""
+        """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again.
+
+        Raises:
+            RunError: see ``metrics``.
+        """
         return [EpochReport(**line) for line in self.metrics() if line["epoch"] <= n_epochs]
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of ``metrics.jsonl``; one cut short by a kill is left out."""
+        """Return the lines of ``metrics.jsonl``; a last one cut short by a kill is left out.
+
+        Raises:
+            RunError: another line is none that ``append`` has written.
+        """
         file = self.folder / "metrics.jsonl"
-        lines = []
-        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        lines = file.read_bytes().splitlines() if file.exists() else []
+        reports: list[EpochReport] = []
+        for number, line in enumerate(lines, start=1):
             try:
-                lines.append(json.loads(line))
-            except ValueError:
-                break
-        return lines
+                report = _report(line, is_last=number == len(lines))
+                if report is None:
+                    break
+                if report.epoch <= (reports[-1].epoch if reports else 0):
+                    raise ValueError(f"epoch {report.epoch} is out of order")
+            except ValueError as error:
+                raise RunError(
+                    f"{str(file)!r} line {number} is damaged ({error}); put back what training wrote, or delete the "
+                    "line and those after it"
+                ) from error
+            reports.append(report)
+        return [asdict(report) for report in reports]
 
     def tidy(self, epoch: int) -> None:
-        """Remove what a kill left half-written, and what is of epochs after ``epoch``, which will be done again."""
+        """Remove what a kill left half-written, and what is of epochs after ``epoch``, which will be done again.
+
+        Raises:
+            RunError: see ``metrics``.
+        """
         delete_unfinished(self.folder)
         delete_unfinished(self.checkpoints)
         forget_best_after(self.checkpoints, epoch)
@@ -211,6 +243,17 @@ class Run:
         return self.folder / "checkpoint"
 
 
+def _report(line: bytes, *, is_last: bool) -> EpochReport | None:
+    """Return a line of ``metrics.jsonl``; nothing for a last one that is cut short."""
+    try:
+        saved = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if is_last:
+            return None
+        raise ValueError("it is not JSON") from error
+    return checked(EpochReport, saved)
+
+
 def refuse_existing(folder: Path) -> None:
     """Refuse to train into a folder that holds anything.
 
@@ -220,7 +263,7 @@ def refuse_existing(folder: Path) -> None:
     if (folder / "settings.json").exists():
         raise RunError(
             f"{str(folder)!r} holds another run, which is never overwritten; "
-            f"choose another --out, or continue it with --resume {folder}"
+            f"choose another --out, or continue it with --resume {shlex.quote(str(folder))}"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{str(folder)!r} exists and is not an empty folder; choose another --out")
@@ -244,7 +287,7 @@ def claim(out: str | os.PathLike[str] | None, source: Source, make: Callable[[Pa
         RunError: something is at ``out``.
     """
     while True:
-        folder = Path(out) if out else _free_folder(source, ending)
+        folder = expanded(out) if out else _free_folder(source, ending)
         try:
             return make(folder)
         except FileExistsError as error:

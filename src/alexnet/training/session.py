@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from alexnet.inference.artifact import Artifact, save_artifact
 from alexnet.inference.pretrained import absolute, fingerprints_of
 from alexnet.network.model import AlexNet
 from alexnet.network.variants import load_architecture
+from alexnet.paths import expanded
 from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
 from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
@@ -109,7 +109,7 @@ class Session:
             net = load_architecture(settings.architecture)
             settings = replace(settings, architecture=json.dumps(net.to_json()))
         if out is not None:
-            refuse_existing(Path(out))
+            refuse_existing(expanded(out))
         check_trackers(settings.track)
         source, store, training = get_ready(data, settings, began=began, track=track)
         inherited = {} if settings.init is None else fingerprints_of(settings.init)
@@ -144,7 +144,7 @@ class Session:
             RunError: the folder is no run, has ended, or is damaged.
             DataError: its pictures are not all there, or have other labels.
         """
-        run = Run(Path(folder))
+        run = Run(expanded(folder))
         if run.is_finished:
             raise RunError(f"the run {str(folder)!r} has ended; its model is in {str(run.model_folder)!r}")
         settings, begun, recorded = run.chosen()
@@ -289,4 +289,4 @@ def train(
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(expanded(path).absolute())

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from alexnet.data.choices import MAX_PIXELS, Crop, Resize
-from alexnet.errors import SettingsError, nearest
+from alexnet.errors import SettingsError, nearest, shown
 from alexnet.network.custom import Custom
 from alexnet.network.pixels import PixelKind
 from alexnet.network.variants import VARIANTS
 from alexnet.paths import expanded
+from alexnet.saved import as_kind, parse_object
 from alexnet.training.recipe import Recipe, RecipeName, change
 from alexnet.training.recipes import RECIPES
 
@@ -128,8 +129,8 @@ class Settings(Custom):
             ("precision", self.precision, get_args(Precision)),
         )
         for name, choice, known in choices:
-            if choice not in known:
-                raise SettingsError(f"unknown {name} {choice!r}{nearest(str(choice), filter(None, known))}")
+            if choice not in (known := tuple(known)):
+                raise SettingsError(f"unknown {name} {shown(choice)}{nearest(str(choice), filter(None, known))}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"seed is {self.seed}; it must be 0 or more, and below 2^63")
         if self.max_pixels < 1:
@@ -137,6 +138,9 @@ class Settings(Custom):
         for name in ("epochs", "batch_size", "image_size", "accumulate", "patience", "seed", "max_pixels"):
             if not isinstance(value := getattr(self, name), int | None):
                 raise SettingsError(f"{name} is {value!r}; it must be a whole number")
+        for name in ("data_dir", "init", "freeze", "device", "architecture"):
+            if not isinstance(value := getattr(self, name), str | os.PathLike | None):
+                raise SettingsError(f"{name} is {shown(value)}; it must be text")
         for name in ("accumulate", "patience"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise SettingsError(f"{name} is {value}; it must be at least 1")
@@ -213,7 +217,7 @@ class Settings(Custom):
         saved = {name: value for name, value in saved.items() if name not in BESIDE}
         for key in saved:
             if key not in known:
-                raise SettingsError(f"unknown setting {key!r}{nearest(key, known)}")
+                raise SettingsError(f"unknown setting {shown(key)}{nearest(key, known)}")
         track, architecture = saved.get("track", ()), saved.get("architecture")
         saved["track"] = (track,) if isinstance(track, str) else tuple(track)
         if isinstance(saved.get("hidden"), list):
@@ -233,13 +237,11 @@ def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:
         SettingsError: the file cannot be read, or holds what is no setting.
     """
     try:
-        saved = json.loads(expanded(path).read_text(encoding="utf-8"))
+        saved = parse_object(expanded(path).read_text(encoding="utf-8"))
+        data = as_kind(str | None, saved.get("data"), "data")
     except (OSError, ValueError) as error:
         raise SettingsError(f"cannot read the settings in {os.fspath(path)!r}: {error}") from error
-    if not isinstance(saved, dict):
-        raise SettingsError(f"{os.fspath(path)!r} is not a JSON object of settings")
-    data = saved.get("data")
-    if isinstance(data, str) and "resolved" in saved:  # by a run
+    if data is not None and "resolved" in saved:  # by a run
         from alexnet.data.sources import as_recorded  # imports more than the command line may at its start
 
         data = as_recorded(data)

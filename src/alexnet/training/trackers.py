@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from alexnet.errors import RunError, SettingsError
+from alexnet.saved import as_kind, parse_object
 from alexnet.training.reports import EpochReport, Remark, Report
 from alexnet.training.settings import TrackerName
 from alexnet.whole import write_whole
@@ -64,6 +65,8 @@ def open_trackers(
         for name in names:
             try:
                 trackers[name] = _OPEN[name](run, settings, n_epochs)
+            except RunError:
+                raise
             except Exception as error:  # of many kinds, a server's and a network's among them
                 raise RunError(f"--track {name} cannot be opened: {_first_line(error)}") from error
             opened.callback(_close, trackers[name])
@@ -173,12 +176,20 @@ class _MLflow:
 _OPEN: dict[TrackerName, Any] = {"tensorboard": _TensorBoard, "wandb": _Wandb, "mlflow": _MLflow}
 
 
-def _identity(run: Path, name: str) -> str | None:
+def _identities(run: Path) -> dict[str, str]:
     file = run / _IDENTITIES
-    return json.loads(file.read_text(encoding="utf-8")).get(name) if file.exists() else None
+    if not file.exists():
+        return {}
+    try:
+        found = parse_object(file.read_text(encoding="utf-8"))
+        return {name: as_kind(str, identity, name) for name, identity in found.items()}
+    except (OSError, ValueError) as error:
+        raise RunError(f"{str(file)!r} is damaged ({error}); delete it to report to a new place") from error
+
+
+def _identity(run: Path, name: str) -> str | None:
+    return _identities(run).get(name)
 
 
 def _keep_identity(run: Path, name: str, identity: str) -> None:
-    file = run / _IDENTITIES
-    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    write_whole(file, json.dumps({**known, name: identity}) + "\n")
+    write_whole(run / _IDENTITIES, json.dumps({**_identities(run), name: identity}) + "\n")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from alexnet.errors import shown
 from alexnet.training.reports import EpochReport
 
 # An untrained network guesses: its loss is ln(number of classes). One that has not come below 98% of that after this
@@ -96,7 +97,8 @@ def few_pictures(counts: Sequence[int], classes: Sequence[str]) -> str | None:
     if not few:
         return None
     n, label = min(few)
-    which = f"class {label!r} has" if len(few) == 1 else f"{len(few)} classes have fewer than {FEW_PICTURES}, {label!r}"
+    name = shown(label)
+    which = f"class {name} has" if len(few) == 1 else f"{len(few)} classes have fewer than {FEW_PICTURES}, {name}"
     pictures = "picture" if n == 1 else "pictures"
     return (
         f"{which} {n} training {pictures}: too few to learn from scratch; add pictures, or start from a network that "

@@ -9,7 +9,7 @@ from typing import Any
 
 from alexnet.data.image import fault
 from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, listed, natural_key
-from alexnet.errors import DataError, PictureError
+from alexnet.errors import DataError, PictureError, words
 from alexnet.paths import expanded
 
 PREFIX = "hf:"
@@ -187,7 +187,7 @@ def _columns(text: str, features: Mapping[str, Any]) -> tuple[str, str]:
     """Return the names of the columns with pictures and labels."""
     import datasets
 
-    found = ", ".join(f"{name} ({_kind(feature)})" for name, feature in features.items())
+    found = words(f"{name} ({_kind(feature)})" for name, feature in features.items())
     pictures = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
     if len(pictures) != 1:
         raise DataError(f"{text!r} needs one column of pictures, but has {len(pictures) or 'none'}; it has {found}")

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from alexnet.data.source import SPLIT_NAMES, Picture, Source, describe, natural_key
-from alexnet.errors import DataError, nearest
+from alexnet.errors import DataError, nearest, words
 
 if TYPE_CHECKING:
     from alexnet.data.sources.layout import Container
@@ -102,7 +102,7 @@ def _check_columns(found: list[str], where: str) -> None:
     missing = [name for name in NEEDED if name not in found]
     if missing:
         raise DataError(
-            f"{where!r} has no column {' and no column '.join(missing)}; it has {', '.join(found) or 'none'}; "
+            f"{where!r} has no column {' and no column '.join(missing)}; it has {words(found) or 'none'}; "
             "a manifest needs path and label, and may have split"
         )
 

@@ -1,0 +1,104 @@
+"""What was saved is read back as JSON objects, each value checked for its kind before anything is done with it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from alexnet.errors import nearest, shown, words
+
+T = TypeVar("T")
+_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", tuple: "a list", dict: "an object"}
+# Larger ones fit neither into a tensor nor into NumPy.
+_ABOVE_ALL = 2**63
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Return the JSON object that a text is.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{shown(content)} is not a JSON object")
+    return content
+
+
+def checked(kind: type[T], saved: object) -> T:
+    """Build a dataclass from a JSON object of its fields, such as ``asdict`` makes; lists become tuples.
+
+    Raises:
+        ValueError: a field is unknown, missing, or of the wrong kind.
+    """
+    if not isinstance(saved, dict):
+        raise ValueError(f"{shown(saved)} is not a JSON object")
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    for name in saved:
+        if name not in known:
+            raise ValueError(f"unknown field {shown(name)}{nearest(name, known)}")
+    for name, field in known.items():
+        if name not in saved and field.default is MISSING and field.default_factory is MISSING:
+            raise ValueError(f"it lacks {name!r}")
+    hints = get_type_hints(kind)
+    return kind(**{name: as_kind(hints[name], value, name) for name, value in saved.items()})
+
+
+def as_kind(kind: Any, value: Any, name: str) -> Any:
+    """Return a value of JSON as what a type says.
+
+    Args:
+        kind: a number, text, a ``Literal``, ``Any``, a dataclass, a tuple or a dictionary of one kind; or one of these
+            or None.
+        value: the value.
+        name: what errors call it.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        (only,) = (each for each in inner if each is not NoneType)
+        return None if value is None else as_kind(only, value, name)
+    if origin is Literal:
+        if value not in inner:
+            raise ValueError(f"unknown {name} {shown(value)}; known: {words(map(str, inner))}")
+        return value
+    if kind is Any:
+        return value
+    if is_dataclass(kind):
+        try:
+            return checked(kind, value)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    if not _IS[origin or kind](value):
+        raise ValueError(f"{name} is {shown(value)}; it must be {_WORDS[origin or kind]}")
+    if origin is tuple:
+        return tuple(as_kind(inner[0], each, f"a value in {name}") for each in value)
+    if origin is dict:
+        return {_key(inner[0], key, name): as_kind(inner[1], each, f"{name}[{key}]") for key, each in value.items()}
+    return float(value) if kind is float else value
+
+
+def _key(kind: Any, key: str, name: str) -> Any:
+    try:
+        return kind(key)
+    except ValueError:
+        raise ValueError(f"{name} has the key {shown(key)}; it must be {_WORDS[kind]}") from None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _ABOVE_ALL
+
+
+_IS: dict[Any, Callable[[object], bool]] = {
+    int: _is_whole,
+    float: lambda value: isinstance(value, float) or _is_whole(value),
+    str: lambda value: isinstance(value, str),
+    tuple: lambda value: isinstance(value, list | tuple),
+    dict: lambda value: isinstance(value, dict),
+}

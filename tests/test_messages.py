@@ -1,0 +1,89 @@
+"""Messages are lines that people read, however many classes there are and however long their names."""
+
+import re
+
+import pytest
+import torch
+
+from alexnet import AlexNet
+from alexnet.data.source import Picture, Source, describe
+from alexnet.data.split import refuse_unlearnable
+from alexnet.errors import ArtifactError, DataError, SettingsError
+from alexnet.evaluation.scoring import _check_labels
+from alexnet.network.architecture import Architecture
+from alexnet.network.layers import Conv
+from alexnet.network.weights import load_tensors
+from alexnet.training.settings import Settings
+from alexnet.training.watch import few_pictures
+
+MOST = 300
+CLASSES = tuple(f"{number:04d} {'x' * 240}" for number in range(1000))
+
+
+class Nothing:
+    """Of pictures nothing is known, and none is read."""
+
+    def stamp(self, path: str) -> str:
+        return ""
+
+    def each(self, paths, n_bytes=-1):
+        return iter(())
+
+
+def source_of(*pictures: Picture) -> Source:
+    return Source("photos", pictures, CLASSES, Nothing())
+
+
+def test_of_classes_without_pictures() -> None:
+    some = [Picture(f"{label}/a.jpg", label, "train") for label in CLASSES[:500]]
+    lines = describe([*some, Picture("b.jpg", CLASSES[0], "val")], CLASSES)
+    assert len(lines) == 2
+    assert "and 499 more have no pictures; they are kept" in lines[0]
+    assert max(map(len, lines)) < MOST
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        [Picture(f"{CLASSES[0]}/a.jpg", CLASSES[0])],
+        [Picture(f"{label}/a.jpg", label, "train" if label < "0500" else "test") for label in CLASSES],
+    ],
+)
+def test_of_data_that_cannot_be_learned(pictures) -> None:
+    with pytest.raises(DataError) as caught:
+        refuse_unlearnable(source_of(*pictures))
+    assert len(str(caught.value)) < MOST
+
+
+def test_of_classes_that_a_model_does_not_know() -> None:
+    with pytest.raises(DataError, match="and 999 more; rename the folder") as caught:
+        _check_labels(source_of(Picture("a.jpg", "y" * 240)), CLASSES)
+    assert len(str(caught.value)) < MOST
+
+
+def test_of_classes_with_few_pictures() -> None:
+    text = few_pictures([1] * 1000, CLASSES)
+    assert text is not None
+    assert len(text) < MOST
+
+
+def test_of_weights_with_a_thousand_names() -> None:
+    net = Architecture(layers=(Conv(channels=4, kernel=3),), hidden=(8,), grid=1, n_classes=3, image_size=67)
+    model = AlexNet(net)
+    strays = {f"{name}.alpha": torch.zeros(1) for name in CLASSES}
+    with pytest.raises(ArtifactError) as caught:
+        load_tensors(model, strays, where="x.pth")
+    assert len(str(caught.value)) < MOST
+    with pytest.raises(ArtifactError) as caught:
+        load_tensors(model, {**model.state_dict(), **strays}, where="x.pth")
+    assert len(str(caught.value)) < MOST
+    loaded = load_tensors(model, {**model.state_dict(), **strays}, where="x.pth", partial=True)
+    assert re.search(r"kept: .*; left: ", str(loaded))
+    assert len(str(loaded)) < 2 * MOST
+
+
+@pytest.mark.parametrize("name", ["variant", "recipe", "device", "track"])
+def test_of_options_that_are_no_words(name) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_json({name: list(CLASSES)})
+    assert len(str(caught.value)) < MOST
