@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -483,12 +482,26 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+def test_a_server_that_says_nothing_is_given_up(monkeypatch, tmp_path, capsys) -> None:
+    """torchvision would wait forever; how long to wait can only be set for a whole process, and this one is ours."""
+    monkeypatch.setattr(cli, "SERVER_SECONDS", 0.2)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/cifar.tar.gz"
+        monkeypatch.setattr("torchvision.datasets.CIFAR10.url", address)
+        try:
+            assert alexnet("check", "cifar10", "--data-dir", tmp_path / "sets") == 1
+        finally:
+            socket.setdefaulttimeout(None)
+    assert "cannot download 'cifar10'" in one_error(capsys)
+    assert not (tmp_path / "sets").exists()
+
+
 def test_a_network_of_nan_scores_and_answers_nothing(trained_run, photos, tmp_path, capsys) -> None:
     model = shutil.copytree(trained_run / "model", tmp_path / "model")
     weights = load_file(model / "model.safetensors")
-    save_file(
-        {name: torch.full_like(each, float("nan")) for name, each in weights.items()}, model / "model.safetensors"
-    )
+    spoilt = {name: each * float("nan") if each.is_floating_point() else each for name, each in weights.items()}
+    save_file(spoilt, model / "model.safetensors")
     for arguments in (("evaluate", model, photos, "--json"), ("predict", model, photos / "red", "--format", "json")):
         assert alexnet(*arguments) == 1
         assert "holds NaN or infinity" in one_error(capsys)

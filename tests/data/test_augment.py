@@ -245,7 +245,8 @@ def test_neighbours_in_a_batch_are_changed_by_other_random_numbers() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"aspect": float("inf")}, {"aspect": float("nan")}, {"area": (0.0, 1.0)}, {"area": (0.5, 0.2)}, {"area": (0.5, 1.5)}, {"erasing": 1.5}, {"mixup": -1.0},
+    [{"aspect": float("inf")}, {"aspect": float("nan")},
+     {"area": (0.0, 1.0)}, {"area": (0.5, 0.2)}, {"area": (0.5, 1.5)}, {"erasing": 1.5}, {"mixup": -1.0},
      {"cutmix": float("nan")}, {"colour_shift": -0.1}],
 )  # fmt: skip
 def test_numbers_out_of_range_are_refused(wrong) -> None:

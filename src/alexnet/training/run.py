@@ -233,9 +233,7 @@ class Run:
         forget_best_after(self.checkpoints, epoch)
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
         if (self.folder / "metrics.jsonl").exists():
-            write_whole(
-                self.folder / "metrics.jsonl", "".join(json.dumps(line, allow_nan=False) + "\n" for line in kept)
-            )
+            write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
     @property
     def checkpoints(self) -> Path:
