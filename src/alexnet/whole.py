@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all, whenever a process is killed, and locks on them."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -8,10 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 # What begins with this beside its place was being written when a process was killed.
 UNFINISHED = ".unfinished-"
+# What file systems answer that do not know a call.
+UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 @contextmanager
@@ -33,11 +36,14 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file in one piece, replacing what was there."""
+    """Write a text file in one piece, replacing what was there; it is on the disk before it has its name."""
     unfinished = _beside(path)
     try:
-        unfinished.write_text(text, encoding="utf-8")
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            sync_file(file)
         unfinished.replace(path)
+        sync_folder(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -56,6 +62,34 @@ def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def sync_file(file: IO[Any]) -> None:
+    """Wait until what was written to a file is on the disk, where its file system can say so."""
+    file.flush()
+    _sync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where its file system can say so."""
+    if sys.platform == "win32":  # which opens no folders
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder may be written to by who may not list it
+        return
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
 
 
 def lock(file: BinaryIO, *, alone: bool) -> None:

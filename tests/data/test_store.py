@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data import image, store, tensors
-from alexnet.data.catalogue import VERSION, Catalogue, cache_folder
+from alexnet.data import cache, image, store, tensors
+from alexnet.data.cache import cache_folder
+from alexnet.data.catalogue import VERSION, Catalogue
 from alexnet.data.image import decode
-from alexnet.data.pool import Pool, Prepared
+from alexnet.data.pool import RECORD, Pool, Prepared
 from alexnet.data.preprocessing import Preprocessing, fit
 from alexnet.data.sources import open_source
 from alexnet.data.sources.folder import Folder
@@ -182,11 +183,11 @@ def test_clearing_deletes_what_was_prepared_and_nothing_else(own_photos) -> None
     for file in mine:
         file.parent.mkdir(exist_ok=True)
         file.write_text("kept")
-    size = store.cache_size()
+    size = cache.cache_size()
     assert size > 9 * 60 * 60 * 3
-    assert store.clear() == size
+    assert cache.clear() == size
     assert {path for path in cache_folder().rglob("*") if path.is_file()} == set(mine)
-    assert store.cache_size() == 0
+    assert cache.cache_size() == 0
 
 
 def test_the_users_folder_is_left_as_it_was(own_photos) -> None:
@@ -256,7 +257,7 @@ def test_killed_half_way_it_goes_on_from_there(tmp_path, monkeypatch, decoded) -
             Image.new("RGB", (300, 300), colour).save(tmp_path / "photos" / label / f"{number}.png", compress_level=0)
     process = subprocess.Popen([sys.executable, "-m", "alexnet", "prepare", str(tmp_path / "photos")])
     records = tmp_path / "cache" / "stores" / f"256-squash-{VERSION}" / "records"
-    while not records.exists() or records.stat().st_size < 64 * 32:
+    while not records.exists() or records.stat().st_size < 64 * RECORD.itemsize:
         assert process.poll() is None, "it was done before it could be killed"
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
@@ -343,7 +344,7 @@ def test_a_pool_may_be_larger_than_memory(tmp_path) -> None:
     with (tmp_path / "pixels").open("wb") as file:
         file.truncate(n * pool.n_bytes_each)  # 197 GB, of which the disk holds none
     with (tmp_path / "records").open("wb") as file:
-        file.truncate(n * 32)
+        file.truncate(n * RECORD.itemsize)
     assert pool.open().pixels[-1].sum() == 0
 
 
@@ -354,7 +355,7 @@ def test_clearing_while_another_prepares_is_one_line(own_photos) -> None:
     def cleared(items, n_items, what):
         yield from items
         if what == "preparing":
-            store.clear()
+            cache.clear()
 
     with pytest.raises(DataError, match=r"deleted .* at the same time; start again"):
         store.prepare(open_source(own_photos), track=cleared)

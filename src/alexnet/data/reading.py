@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,13 @@ class Track(Protocol):
 def untracked(items: Iterable[T], n_items: int, what: str) -> Iterable[T]:
     """Show nothing."""
     return items
+
+
+def n_cores() -> int:
+    """Return how many cores this process may use, which in a container or a job are fewer than the machine has."""
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -47,7 +55,7 @@ def in_threads(
     That function reads the first ``n_bytes`` only, where given.
     """
     # Pillow and torch let other threads run while they decode and resize, so threads are enough to use every core.
-    n_threads = os.cpu_count() or 1
+    n_threads = n_cores()
     threads = ThreadPoolExecutor(n_threads)
     under_way: deque[tuple[str, Future[T]]] = deque()
     try:

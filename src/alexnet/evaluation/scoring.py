@@ -109,7 +109,7 @@ def evaluate(
         picture.path: store.skipped[picture.path] for picture in chosen.pictures if picture.path in store.skipped
     }
     scores = judge(logits, data_examples.labels, artifact.classes)
-    return Judged(scores, source.name, split, skipped, source.remarks, views)
+    return Judged(scores, source.name, split, skipped, source.remarks + store.remarks, views)
 
 
 def _answers(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from alexnet.data.image import Pixels, decode
+from alexnet.data.reading import n_cores
 from alexnet.data.source import natural_key
 from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.layout import is_picture_name
@@ -134,7 +135,7 @@ class Classifier:
     def _batches(self, pictures: Iterable[PictureLike]) -> Iterator[list[tuple[str, Pixels | str]]]:
         """Yield the pictures by batches, each with where it is and its pixels, or why it cannot be read."""
         queue = [each for picture in pictures for each in expand(picture)]
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(n_cores()) as threads:
             for start in range(0, len(queue), BATCH):
                 yield list(threads.map(self._read, queue[start : start + BATCH]))
 
