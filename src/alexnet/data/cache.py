@@ -90,6 +90,8 @@ def naming(folder: Path) -> Iterator[None]:
     """
     try:
         yield
+    except FileNotFoundError as error:
+        raise DataError(f"prepared pictures were deleted from {str(folder)!r} at the same time; start again") from error
     except OSError as error:
         why = error.strerror or error
         raise DataError(

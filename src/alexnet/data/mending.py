@@ -33,27 +33,18 @@ def mend(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untrack
         entry = catalogue.current(picture.path)
         if entry is not None and not entry.reason:
             paths[entry.digest] = picture.path
-    return sum(_mend_pool(pool, resize, source, catalogue, paths, max_pixels, track) for pool, resize in _pools())
+    return sum(
+        _mend(Preparation(source, catalogue, pool, resize, max_pixels, {}), paths, track) for pool, resize in _pools()
+    )
 
 
-def _mend_pool(
-    pool: Pool,
-    resize: Resize,
-    source: Source,
-    catalogue: Catalogue,
-    paths: dict[str, str],
-    max_pixels: int,
-    track: Track,
-) -> int:
-    mapped = pool.open()
-    stored = rows_by_content(mapped.records)
-    content_of = {row: content for content, row in stored.items() if content in paths}
-    damaged = {content_of[row] for row in _damaged(mapped, sorted(content_of), track)}
-    if not damaged:
-        return 0
-    whole = {content: row for content, row in stored.items() if content not in damaged}
-    Preparation(source, catalogue, pool, resize, max_pixels, whole).run([paths[each] for each in damaged], track)
-    return len(damaged & whole.keys())
+def _mend(work: Preparation, paths: dict[str, str], track: Track) -> int:
+    mapped = work.pool.open()
+    content_of = {row: content for content, row in rows_by_content(mapped.records).items() if content in paths}
+    damaged = [content_of[row] for row in _damaged(mapped, sorted(content_of), track)]
+    if damaged:
+        work.run([paths[content] for content in damaged], track)
+    return sum(content in work.stored for content in damaged)
 
 
 def _damaged(mapped: Mapped, rows: list[int], track: Track) -> Iterable[int]:

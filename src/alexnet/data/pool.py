@@ -56,7 +56,7 @@ class Prepared:
     def record(self) -> bytes:
         """Return what stands for it in ``records``."""
         digests = bytes.fromhex(self.content + self.look)
-        checksum = zlib.crc32(np.ascontiguousarray(self.pixels), zlib.crc32(digests))
+        checksum = zlib.crc32(np.ascontiguousarray(self.pixels).data, zlib.crc32(digests))
         return digests + checksum.to_bytes(4, "little")
 
 
@@ -78,7 +78,7 @@ class Mapped:
         return [row for row in rows if self._checksum(row) != self.records["checksum"][row]]
 
     def _checksum(self, row: int) -> int:
-        return zlib.crc32(self.pixels[row], zlib.crc32(self.records[row].tobytes()[:-4]))
+        return zlib.crc32(self.pixels[row].data, zlib.crc32(self.records[row].tobytes()[:-4]))
 
     def forget(self) -> None:
         """Let go of the memory in which pictures have been looked at; the disk still has them."""

@@ -45,7 +45,7 @@ class Verified:
             self._verify(np.atleast_1d(np.arange(len(self))[rows]))
         return self._mapped.pixels[rows]
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[np.generic]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[np.generic]:
         """Return all of them, for numpy's functions."""
         return np.array(self[:], dtype=dtype, copy=copy)
 
