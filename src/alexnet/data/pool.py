@@ -82,9 +82,8 @@ class Mapped:
 
     def forget(self) -> None:
         """Let go of the memory in which pictures have been looked at; the disk still has them."""
-        if self._mapped is not None and hasattr(
-            mmap, "MADV_DONTNEED"
-        ):  # not on Windows, which takes such memory back by itself
+        # Windows takes such memory back by itself.
+        if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
