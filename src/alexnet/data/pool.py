@@ -15,6 +15,7 @@ import shutil
 import sys
 import zlib
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -174,6 +175,50 @@ class Pool:
         for path, size in ((self._records, RECORD.itemsize), (self._pixels, self.n_bytes_each)):
             if path.exists():
                 os.truncate(path, kept * size)
+
+
+class Writer:
+    """Appends to a pool by chunks, in a thread of its own: the disk is waited for while others prepare.
+
+    Args:
+        pool: where pictures go.
+        n_chunk: how many at a time.
+    """
+
+    def __init__(self, pool: Pool, n_chunk: int) -> None:
+        self._pool = pool
+        self._n_chunk = n_chunk
+        self._waiting: list[Prepared] = []
+        self._thread = ThreadPoolExecutor(1, "alexnet-pool")
+        self._under_way: Future[None] | None = None
+
+    def add(self, picture: Prepared) -> None:
+        """Add a picture; it is on the disk after ``finish``, if not before.
+
+        Raises:
+            DataError: a chunk before it could not be written.
+        """
+        self._waiting.append(picture)
+        if len(self._waiting) == self._n_chunk:
+            self._append()
+
+    def finish(self) -> None:
+        """Wait until all are on the disk.
+
+        Raises:
+            DataError: some could not be written.
+        """
+        if self._waiting:
+            self._append()
+        if self._under_way is not None:
+            self._under_way.result()
+        self._thread.shutdown()
+
+    def _append(self) -> None:
+        if self._under_way is not None:  # one at a time, so that memory stays flat
+            self._under_way.result()
+        self._under_way = self._thread.submit(self._pool.append, self._waiting)
+        self._waiting = []
 
 
 def words(records: npt.NDArray[np.void], what: Literal["content", "look"]) -> list[str]:

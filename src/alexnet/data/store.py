@@ -20,7 +20,7 @@ from alexnet.data.catalogue import NO_MEMORY, VERSION, Catalogue, Entry, digest,
 from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.data.duplicates import look
 from alexnet.data.image import measure, read
-from alexnet.data.pool import Mapped, Pool, Prepared, words
+from alexnet.data.pool import Mapped, Pool, Prepared, Writer, words
 from alexnet.data.preprocessing import fit
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import Content, Source
@@ -202,7 +202,7 @@ class Preparation:
     def run(self, paths: list[str], track: Track) -> dict[str, str]:
         """Prepare pictures; return why some could not be had at all, by path. Those are tried again next time."""
         faults: dict[str, str] = {}
-        waiting: list[Prepared] = []
+        writer = Writer(self.pool, CHUNK)
         saved = time.monotonic()
         prepared = in_threads(self.source.reader, paths, self._prepare)
         try:
@@ -211,28 +211,21 @@ class Preparation:
                     faults[path] = entry.reason or "not read"
                     continue
                 if picture is not None and entry.digest not in self.stored:
-                    waiting.append(picture)
+                    writer.add(picture)
                     self.stored[entry.digest] = -1  # the same picture again needs no second row
                 self.catalogue.entries[path] = entry
-                if len(waiting) == CHUNK:
-                    self._append(waiting)
                 if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                     self.catalogue.save()
                     saved = time.monotonic()
         except DataError:
             raise  # the disk is full or the source damaged; what is in the pool is found again by its digest
         except BaseException:
-            self._append(waiting)
+            writer.finish()
             self.catalogue.save()
             raise
-        self._append(waiting)
+        writer.finish()
         self.catalogue.save()
         return faults
-
-    def _append(self, waiting: list[Prepared]) -> None:
-        if waiting:
-            self.pool.append(waiting)
-        waiting.clear()
 
     def _prepare(self, path: str, fetch: Callable[[], Content]) -> tuple[Entry, Prepared | None]:
         """Return what is known of a picture and, where it is not stored yet, how it is to be."""
