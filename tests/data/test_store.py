@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
-from PIL import Image
+from PIL import Image, features
 
-from alexnet.data import cache, image, store, tensors
+from alexnet.data import cache, catalogue, image, store, tensors
 from alexnet.data.cache import cache_folder
 from alexnet.data.catalogue import VERSION, Catalogue
 from alexnet.data.image import decode
@@ -209,6 +210,22 @@ def test_unreadable_pictures_are_named_left_out_and_not_tried_again(own_photos, 
         prepared = store.prepare(open_source(own_photos))
         assert "damaged" in prepared.skipped["red/photo 1.jpg"]
     assert decoded.count("red/photo 1.jpg") == 1
+
+
+@pytest.mark.parametrize("what", ["version", "formats", "codecs"])
+def test_another_decoder_may_read_what_one_refused(own_photos, decoded, monkeypatch, what) -> None:
+    (own_photos / "red" / "photo 1.jpg").write_bytes((own_photos / "red" / "photo 2.jpg").read_bytes()[:-300])
+    assert len(store.prepare(open_source(own_photos)).skipped) == 1
+    decoded.clear()
+    if what == "version":
+        monkeypatch.setattr(PIL, "__version__", "99.0")
+    elif what == "formats":
+        monkeypatch.setattr(catalogue, "FORMATS", (*image.FORMATS, "HEIF"))
+    else:
+        monkeypatch.setattr(features, "check_codec", lambda name: name == "jpg")
+    for _ in range(2):
+        assert len(store.prepare(open_source(own_photos)).skipped) == 1
+        assert decoded == ["red/photo 1.jpg"], "once, and what could be read is known"
 
 
 def test_what_could_not_be_had_is_tried_again(own_photos, monkeypatch) -> None:
