@@ -27,6 +27,6 @@ def test_a_run_that_met_damage_goes_on_after_mending(tmp_path, monkeypatch) -> N
         list(Session.resume(tmp_path / "run").reports())
     assert mend(open_source(photos)) == 1
     session = Session.resume(tmp_path / "run")
-    assert session.training.position.step == 1
+    assert session.training.position.progress == 0.5, "it goes on, and does not begin again"
     list(session.reports())
     assert session.run.is_finished
