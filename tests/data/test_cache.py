@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -35,6 +36,14 @@ def own_photos(tmp_path, monkeypatch) -> Path:
     return make_photos(tmp_path / "photos", n_each=3)
 
 
+def unknown_user(*_: object, **__: object) -> str:
+    raise RuntimeError("could not determine the home directory")
+
+
+def user_cache(folder: str | Path) -> Callable[..., str]:
+    return lambda *_, **__: str(folder)
+
+
 def refuse_writing(monkeypatch, *folders: Path) -> None:
     """Let folders, and all in them, look as if this user could not write to them; root may write to any."""
     may = os.access
@@ -47,15 +56,15 @@ def refuse_writing(monkeypatch, *folders: Path) -> None:
 
 
 def test_the_platforms_folder_where_it_can_be_made(no_cache_named, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "home" / ".cache" / "alexnet"))
+    monkeypatch.setattr(platformdirs, "user_cache_dir", user_cache(tmp_path / "home" / ".cache" / "alexnet"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "alexnet"
     assert not remarks()
 
 
-@pytest.mark.parametrize("usual", ["/.cache/alexnet", "~/.cache/alexnet"])
+@pytest.mark.parametrize("usual", [user_cache("/.cache/alexnet"), user_cache("~/.cache/alexnet"), unknown_user])
 def test_without_a_home_it_is_in_the_temporary_folder_and_that_is_said(no_cache_named, monkeypatch, usual) -> None:
-    """wasserth/TotalSegmentator #21: docker run --user; without a name for the user, a folder called ~ was made."""
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: usual)
+    """wasserth/TotalSegmentator #21: docker run --user, whose user has neither a home nor a name."""
+    monkeypatch.setattr(platformdirs, "user_cache_dir", usual)
     refuse_writing(monkeypatch, Path("/.cache"))
     real = os.path.exists
     monkeypatch.setattr(os.path, "exists", lambda path: str(path) == "/.cache" or real(path))
@@ -70,7 +79,7 @@ def test_without_a_home_it_is_in_the_temporary_folder_and_that_is_said(no_cache_
 def test_the_command_says_once_where_the_cache_is(no_cache_named, tmp_path, monkeypatch, capfd) -> None:
     from alexnet.cli import main
 
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: "~/.cache/alexnet")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", unknown_user)
     make_photos(tmp_path / "photos", n_each=3)
     with pytest.raises(SystemExit, match="0"):
         main(["prepare", str(tmp_path / "photos")])
@@ -80,7 +89,7 @@ def test_the_command_says_once_where_the_cache_is(no_cache_named, tmp_path, monk
 
 
 def test_nowhere_to_write_is_one_line(no_cache_named, monkeypatch) -> None:
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: "~/.cache/alexnet")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", unknown_user)
     refuse_writing(monkeypatch, no_cache_named)
     with pytest.raises(DataError, match="ALEXNET_CACHE") as error:
         cache_folder()
@@ -92,7 +101,7 @@ def test_nowhere_to_write_is_one_line(no_cache_named, monkeypatch) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links")
 def test_a_temporary_folder_of_another_user_is_not_taken(no_cache_named, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: "~/.cache/alexnet")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", unknown_user)
     (tmp_path / "theirs").mkdir()
     (no_cache_named / f"alexnet-{os.getuid()}").symlink_to(tmp_path / "theirs")
     with pytest.raises(DataError, match="ALEXNET_CACHE"):

@@ -139,11 +139,15 @@ def _knows_locks(file: BinaryIO) -> bool:
 
 
 def _usual() -> Path:
-    return Path(platformdirs.user_cache_dir("alexnet", appauthor=False))
+    """Return the platform's cache folder; it begins with a tilde for a user who has no home and is not known."""
+    try:
+        return Path(platformdirs.user_cache_dir("alexnet", appauthor=False))
+    except RuntimeError:
+        return Path("~", ".cache", "alexnet")
 
 
 def _can_be_written(folder: Path) -> bool:
-    """Return whether a folder can be written to, or made. Without a home its path begins with a tilde."""
+    """Return whether a folder can be written to, or made."""
     there = next((each for each in (folder, *folder.parents) if os.path.exists(each)), folder)  # noqa: PTH110 - never raises
     return folder.is_absolute() and os.access(there, os.W_OK | os.X_OK)
 
