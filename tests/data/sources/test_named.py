@@ -506,5 +506,5 @@ def test_without_a_home_it_says_how_to_name_a_folder(monkeypatch, answers) -> No
         raise RuntimeError("could not determine the home directory")
 
     monkeypatch.setattr(platformdirs, "user_data_path", user_data_path)
-    with pytest.raises(DataError, match="no home folder .* --data-dir"):
+    with pytest.raises(DataError, match=r"no home folder .* --data-dir"):
         open_named("cifar10", None)
