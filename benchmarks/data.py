@@ -32,12 +32,15 @@ from PIL import Image
 
 from alexnet.data.augmentation import Augmentation
 from alexnet.data.batches import Examples, examples, training_batches
+from alexnet.data.cache import clear
 from alexnet.data.image import decode
 from alexnet.data.pool import Pool, Prepared
 from alexnet.data.preprocessing import MEAN, STD
 from alexnet.data.sources import open_source
-from alexnet.data.store import clear, prepare
+from alexnet.data.store import prepare
 from alexnet.data.tensors import normalise
+from alexnet.data.verified import Verified
+from alexnet.errors import DataError
 from alexnet.training.runtime import detect, keep_memory
 
 N_WORKERS = os.cpu_count() or 1
@@ -115,9 +118,10 @@ def _resident(folder: Path, side: int, n_epochs: int) -> float:
     """Return the resident megabytes of this process after some epochs over a pool."""
     keep_memory()
     mapped = Pool(folder, side).open()
-    rows = np.arange(len(mapped.pixels))
+    pixels = Verified(mapped, lambda row: DataError(f"row {row} is damaged"))
+    rows = np.arange(len(pixels))
     for _ in range(n_epochs):
-        _epoch(Examples(mapped.pixels, rows, rows, forget=mapped.forget))
+        _epoch(Examples(pixels, rows, rows, forget=mapped.forget))
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 

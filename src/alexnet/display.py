@@ -52,7 +52,7 @@ def warn_of_skipped(skipped: dict[str, str]) -> None:
 def introduce(session: Session) -> None:
     """Say what is about to be trained, on what, and where it goes."""
     source, training = session.source, session.training
-    warn_of(source.remarks)
+    warn_of(source.remarks + session.store.remarks)
     warn_of_skipped(session.store.skipped)
     # The cheap part of alexnet check: what preparing has found out anyway.
     findings = quick(source, session.store)

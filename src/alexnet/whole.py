@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 # What begins with this beside its place was being written when a process was killed.
 UNFINISHED = ".unfinished-"
+# What file systems answer that do not know a call.
+UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 @contextmanager
@@ -28,7 +30,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     try:
         yield unfinished
         for path in (*unfinished.rglob("*"), unfinished):
-            sync(path)
+            _sync_path(path)
         try:
             unfinished.rename(folder)
         except OSError as error:
@@ -36,34 +38,22 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             if os.path.lexists(folder):
                 raise FileExistsError(errno.EEXIST, "something is there already", str(folder)) from error
             raise
-        sync(folder.parent)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file in one piece, replacing what was there."""
+    """Write a text file in one piece, replacing what was there; it is on the disk before it has its name."""
     unfinished = _beside(path)
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        sync(unfinished)
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            sync_file(file)
         unfinished.replace(path)
+        sync_folder(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of names, is on the disk: else a power cut may leave zeros."""
-    if path.is_dir() and sys.platform == "win32":  # which has no such thing for folders
-        return
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows syncs only what may be written
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # a file system that knows no such thing
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:
@@ -80,6 +70,42 @@ def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def sync_file(file: IO[Any]) -> None:
+    """Wait until what was written to a file is on the disk, where its file system can say so."""
+    file.flush()
+    _sync(file.fileno())
+
+
+def _sync_path(path: Path) -> None:
+    if path.is_dir():
+        sync_folder(path)
+        return
+    with path.open("r+b") as file:  # Windows waits for what may be written only
+        sync_file(file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where its file system can say so."""
+    if sys.platform == "win32":  # which opens no folders
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder may be written to by who may not list it
+        return
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
 
 
 def lock(file: BinaryIO, *, alone: bool) -> None:

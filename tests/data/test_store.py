@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
-from PIL import Image
+from PIL import Image, features
 
-from alexnet.data import image, store, tensors
-from alexnet.data.catalogue import VERSION, Catalogue, cache_folder
+from alexnet.data import cache, catalogue, image, store, tensors
+from alexnet.data.cache import cache_folder
+from alexnet.data.catalogue import VERSION, Catalogue
 from alexnet.data.image import decode
-from alexnet.data.pool import Pool, Prepared
+from alexnet.data.pool import RECORD, Pool, Prepared
 from alexnet.data.preprocessing import Preprocessing, fit
 from alexnet.data.sources import open_source
 from alexnet.data.sources.folder import Folder
@@ -198,11 +200,11 @@ def test_clearing_deletes_what_was_prepared_and_nothing_else(own_photos) -> None
     for file in mine:
         file.parent.mkdir(exist_ok=True)
         file.write_text("kept")
-    size = store.cache_size()
+    size = cache.cache_size()
     assert size > 9 * 60 * 60 * 3
-    assert store.clear() == size
+    assert cache.clear() == size
     assert {path for path in cache_folder().rglob("*") if path.is_file()} == set(mine)
-    assert store.cache_size() == 0
+    assert cache.cache_size() == 0
 
 
 def test_the_users_folder_is_left_as_it_was(own_photos) -> None:
@@ -224,6 +226,22 @@ def test_unreadable_pictures_are_named_left_out_and_not_tried_again(own_photos, 
         prepared = store.prepare(open_source(own_photos))
         assert "damaged" in prepared.skipped["red/photo 1.jpg"]
     assert decoded.count("red/photo 1.jpg") == 1
+
+
+@pytest.mark.parametrize("what", ["version", "formats", "codecs"])
+def test_another_decoder_may_read_what_one_refused(own_photos, decoded, monkeypatch, what) -> None:
+    (own_photos / "red" / "photo 1.jpg").write_bytes((own_photos / "red" / "photo 2.jpg").read_bytes()[:-300])
+    assert len(store.prepare(open_source(own_photos)).skipped) == 1
+    decoded.clear()
+    if what == "version":
+        monkeypatch.setattr(PIL, "__version__", "99.0")
+    elif what == "formats":
+        monkeypatch.setattr(catalogue, "FORMATS", (*image.FORMATS, "HEIF"))
+    else:
+        monkeypatch.setattr(features, "check_codec", lambda name: name == "jpg")
+    for _ in range(2):
+        assert len(store.prepare(open_source(own_photos)).skipped) == 1
+        assert decoded == ["red/photo 1.jpg"], "once, and what could be read is known"
 
 
 def test_what_could_not_be_had_is_tried_again(own_photos, monkeypatch) -> None:
@@ -272,7 +290,7 @@ def test_killed_half_way_it_goes_on_from_there(tmp_path, monkeypatch, decoded) -
             Image.new("RGB", (300, 300), colour).save(tmp_path / "photos" / label / f"{number}.png", compress_level=0)
     process = subprocess.Popen([sys.executable, "-m", "alexnet", "prepare", str(tmp_path / "photos")])
     records = tmp_path / "cache" / "stores" / f"256-squash-{VERSION}" / "records"
-    while not records.exists() or records.stat().st_size < 64 * 32:
+    while not records.exists() or records.stat().st_size < 64 * RECORD.itemsize:
         assert process.poll() is None, "it was done before it could be killed"
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
@@ -359,7 +377,7 @@ def test_a_pool_may_be_larger_than_memory(tmp_path) -> None:
     with (tmp_path / "pixels").open("wb") as file:
         file.truncate(n * pool.n_bytes_each)  # 197 GB, of which the disk holds none
     with (tmp_path / "records").open("wb") as file:
-        file.truncate(n * 32)
+        file.truncate(n * RECORD.itemsize)
     assert pool.open().pixels[-1].sum() == 0
 
 
@@ -370,7 +388,7 @@ def test_clearing_while_another_prepares_is_one_line(own_photos) -> None:
     def cleared(items, n_items, what):
         yield from items
         if what == "preparing":
-            store.clear()
+            cache.clear()
 
     with pytest.raises(DataError, match=r"deleted .* at the same time; start again"):
         store.prepare(open_source(own_photos), track=cleared)

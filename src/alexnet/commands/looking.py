@@ -85,7 +85,7 @@ def prepare(
 
     The prepared pictures go to the cache folder of your system, or to the folder that ALEXNET_CACHE names, never into
     your own. Training and evaluating find them there, and make them where they are missing. A preparation that was
-    stopped goes on from there.
+    stopped goes on from there. What was prepared before is verified; what the disk has damaged is prepared anew.
 
     Args:
         data: Pictures, as for training.
@@ -98,17 +98,17 @@ def prepare(
         clear: Delete all prepared pictures; nothing of yours.
     """
     from alexnet import display
-    from alexnet.data import store
-    from alexnet.data.catalogue import cache_folder
+    from alexnet.data import cache, store
+    from alexnet.data.mending import mend
     from alexnet.data.sources import open_source
 
     if [data is not None, where, clear].count(True) != 1:
         raise UsageError("prepare needs DATA, or --where, or --clear")
     if where:
-        print(f"{cache_folder()}  {store.cache_size() / 1e6:.0f} MB")
+        print(f"{cache.cache_folder()}  {cache.cache_size() / 1e6:.0f} MB")
         return 0
     if clear:
-        print(f"deleted {store.clear() / 1e6:.0f} MB of prepared pictures from {cache_folder()}")
+        print(f"deleted {cache.clear() / 1e6:.0f} MB of prepared pictures from {cache.cache_folder()}")
         return 0
     assert data is not None
     at_least_1("size", size)
@@ -116,7 +116,10 @@ def prepare(
     source = open_source(data, data_dir)
     display.warn_of(source.remarks)
     prepared = store.prepare(source, size, resize=resize, max_pixels=max_pixels, track=display.track)
+    display.warn_of(prepared.remarks)
     display.warn_of_skipped(prepared.skipped)
+    if n_mended := mend(source, max_pixels=max_pixels, track=display.track):
+        print(f"{n_mended} damaged on the disk, prepared anew")
     megabytes = len(prepared.rows) * prepared.size**2 * 3 / 1e6
     print(f"{len(prepared.rows)} pictures of {len(source.classes)} classes, {prepared.size} px, {megabytes:.0f} MB")
     print(f"prepared in {prepared.folder}")

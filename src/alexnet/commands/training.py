@@ -82,7 +82,7 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     if out is not None:
         refuse_existing(expanded(out))
     source, store, training = get_ready(data, settings, began=time.monotonic(), track=display.track)
-    display.warn_of(source.remarks)
+    display.warn_of(source.remarks + store.remarks)
     display.warn_of_skipped(store.skipped)
     batch_size, size = training.plan.recipe.batch_size, training.plan.size_at(0.0)
     display.say(f"up to {N_STEPS} steps with batches of {batch_size} at {size} px on {training.runtime.device}")

@@ -1,6 +1,5 @@
 """From the store to what a network takes: cropped batches for training, plain ones for evaluation."""
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -25,9 +24,11 @@ from alexnet.data.augment import (
 from alexnet.data.augmentation import Augmentation
 from alexnet.data.image import Pixels
 from alexnet.data.preprocessing import to_channels
+from alexnet.data.reading import n_cores
 from alexnet.data.source import Source
 from alexnet.data.store import Store
 from alexnet.data.tensors import resized, to_tensor
+from alexnet.data.verified import Verified
 
 # Streams of random numbers that have nothing to do with one another.
 _ORDER, _CROPS = 1, 2
@@ -55,7 +56,7 @@ class Examples:
         resident: the pictures themselves, ``(N, C, S, S)`` uint8, where the device has room to keep them.
     """
 
-    pixels: Pixels
+    pixels: Pixels | Verified
     rows: Integers
     labels: Integers
     n_channels: int = 3
@@ -159,7 +160,7 @@ def training_batches(
     n_steps = count_steps(len(data), batch_size)
 
     def make() -> Iterator[Batch]:
-        with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), "alexnet-crops") as threads:
+        with ThreadPoolExecutor(min(MOST_THREADS, n_cores()), "alexnet-crops") as threads:
             for step in range(start, n_steps if stop is None else min(stop, n_steps)):
                 chosen = order[step * batch_size : (step + 1) * batch_size]
                 randomness = np.random.default_rng((seed, epoch, step, _CROPS))
@@ -225,7 +226,8 @@ def _crop(data: Examples, rows: Integers, windows: Windows, size: int, threads: 
         for i in some:
             row, top, left = rows[i], windows.tops[i], windows.lefts[i]
             # A slice of one row, since torch takes a picture with an axis added for planes, and is five times slower.
-            window = pixels[row : row + 1, top : top + windows.heights[i], left : left + windows.widths[i]]
+            picture = pixels[row : row + 1]
+            window = picture[:, top : top + windows.heights[i], left : left + windows.widths[i]]
             cropped = F.interpolate(to_tensor(window), (size, size), mode="bilinear", antialias=True)
             # torch mirrors whole lines at once; numpy, pixel by pixel, takes ten times as long.
             upright = cropped.flip(-1) if windows.mirrored[i] else cropped

@@ -2,37 +2,28 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
-import platformdirs
+import PIL
+from PIL import features
 
+from alexnet.data.cache import catalogues_folder, naming
+from alexnet.data.image import FORMATS
 from alexnet.data.source import Content, Source
 from alexnet.errors import PictureError
 from alexnet.saved import as_kind, parse_object
 from alexnet.whole import write_whole
 
 # Raise it when the same content would be prepared to other pixels, or refused for other reasons.
-VERSION = 3
+VERSION = 4
 
 # Of a digest, in hexadecimal.
 N_DIGITS = 32
 NO_MEMORY = "there is not enough memory to decode it"
 
 T = TypeVar("T")
-
-
-def cache_folder() -> Path:
-    """Return where prepared pictures are kept: the platform's cache folder, or what ``ALEXNET_CACHE`` says."""
-    return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet", appauthor=False))
-
-
-def catalogues_folder() -> Path:
-    """Return where catalogues are kept."""
-    return cache_folder() / "catalogues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +68,22 @@ class Catalogue:
         entries = self.entries.values()
         columns = {
             "source": self._source.name,
+            "decoder": _decoder(),
             "paths": list(self.entries),
             "stamps": [entry.stamp for entry in entries],
             "digests": [entry.digest for entry in entries],
             "longest_sides": [entry.longest_side for entry in entries],
             "reasons": {path: entry.reason for path, entry in self.entries.items() if entry.reason is not None},
         }
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self._file, json.dumps(columns))
+        with naming(self._file.parent):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._file, json.dumps(columns))
 
     def _load(self) -> dict[str, Entry]:
         try:
             saved = parse_object(self._file.read_text(encoding="utf-8"))
             reasons = as_kind(dict[str, str], saved["reasons"], "reasons")
+            is_same_decoder = saved["decoder"] == _decoder()
             columns = [saved[name] for name in ("paths", "stamps", "digests", "longest_sides")]
             # All at once: of a hundred thousand, each by itself would take longer than reading them.
             kinds = [set(map(type, column)) for column in columns]
@@ -99,9 +93,17 @@ class Catalogue:
             return {
                 path: Entry(stamp, digest, longest_side, reasons.get(path))
                 for path, stamp, digest, longest_side in zip(*columns, strict=True)
+                if is_same_decoder or path not in reasons  # another one may read what this one refused
             }
         except (OSError, ValueError, KeyError, TypeError):  # not made yet, or damaged: it is made anew
             return {}
+
+
+def _decoder() -> str:
+    """Return what reads pictures here: Pillow's version, our formats, and what Pillow was built with to read them."""
+    modules = (name for name in ("webp", "avif") if name in features.modules and features.check_module(name))
+    codecs = filter(features.check_codec, features.codecs)
+    return " ".join((PIL.__version__, *FORMATS, *modules, *codecs))
 
 
 def digest(content: Content) -> str:

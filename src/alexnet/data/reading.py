@@ -1,6 +1,7 @@
 """Many pictures at a time: on every core, in flat memory, with a word on how far it has come."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,13 @@ def untracked(items: Iterable[T], n_items: int, what: str) -> Iterable[T]:
     return items
 
 
+def n_cores() -> int:
+    """Return how many cores this process may use, which in a container or a job are fewer than the machine has."""
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_threads(
     reader: Reader, paths: Iterable[str], work: Callable[[str, Callable[[], Content]], T], n_bytes: int = -1
 ) -> Iterator[tuple[str, T]]:
@@ -31,7 +39,7 @@ def in_threads(
     together at most; a large one waits for those before it.
     """
     # Pillow and torch let other threads run while they decode and resize, so threads are enough to use every core.
-    n_threads = os.cpu_count() or 1
+    n_threads = n_cores()
     threads = ThreadPoolExecutor(n_threads)
     under_way: deque[tuple[str, int, Future[T]]] = deque()
     n_bytes_held = 0

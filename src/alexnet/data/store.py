@@ -1,39 +1,30 @@
 """The prepared store: every picture decoded once to a fixed size, memory-mapped, cached outside the user's folder.
 
 Departure: the paper (section 2) stores 256x256 centre crops; ``preprocessing.fit`` says why ours are squashed instead.
-
-CACHE/catalogues/   what is known of each source's pictures: a picture that has not changed is never read again
-      stores/       pools of prepared pictures, by size and by how they were made square
 """
 
-import contextlib
 import hashlib
 import math
-import re
+import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-from alexnet.data import tensors
-from alexnet.data.catalogue import (
-    NO_MEMORY,
-    VERSION,
-    Catalogue,
-    Entry,
-    cache_folder,
-    catalogues_folder,
-    digest,
-    or_reason,
-)
+import numpy as np
+import numpy.typing as npt
+
+from alexnet.data import cache, tensors
+from alexnet.data.catalogue import NO_MEMORY, VERSION, Catalogue, Entry, digest, or_reason
 from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.data.duplicates import look
-from alexnet.data.image import Pixels, measure, read
-from alexnet.data.pool import FILES, Mapped, Pool, Prepared, words
+from alexnet.data.image import measure, read
+from alexnet.data.pool import Mapped, Pool, Prepared, Writer, words
 from alexnet.data.preprocessing import fit
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import Content, Source
+from alexnet.data.verified import Verified
 from alexnet.errors import DataError, PictureError
 
 DEFAULT_SIZE = 256
@@ -50,18 +41,22 @@ class Store:
         rows: the row of each readable picture, by path.
         skipped: why each of the others could not be read, by path.
         resize: how pictures were made square.
+        data: the source's name.
+        remarks: what a user should know about where they lie, a line each.
     """
 
     folder: Path
     rows: dict[str, int]
     skipped: dict[str, str]
     resize: Resize
+    data: str
+    remarks: tuple[str, ...]
     _mapped: Mapped = field(repr=False)
 
-    @property
-    def pixels(self) -> Pixels:
+    @cached_property
+    def pixels(self) -> Verified:
         """All of them, ``(N, size, size, 3)`` uint8, mapped from disk, not read into memory."""
-        return self._mapped.pixels
+        return Verified(self._mapped, self._fault)
 
     @property
     def size(self) -> int:
@@ -95,6 +90,13 @@ class Store:
         """Let go of the memory in which pictures have been looked at; the disk still has them."""
         self._mapped.forget()
 
+    def _fault(self, row: int) -> DataError:
+        path = next((path for path, its in self.rows.items() if its == row), f"number {row}")
+        return DataError(
+            f"the prepared picture {path!r} in {str(self.folder)!r} is damaged; check all of them and "
+            f"prepare damaged ones anew with: alexnet prepare {shlex.quote(self.data)}"
+        )
+
 
 def store_size(image_size: int | None) -> int:
     """Return the size in pixels at which to store pictures that a network takes at ``image_size``.
@@ -107,39 +109,6 @@ def store_size(image_size: int | None) -> int:
 def with_room(side: int) -> int:
     """Return ``side`` with room for crops of it, in pixels: 256 for 224 (the paper, section 4.1)."""
     return math.ceil(side * 8 / 7)
-
-
-def stores_folder() -> Path:
-    """Return where prepared pictures are kept."""
-    return cache_folder() / "stores"
-
-
-def clear() -> int:
-    """Delete everything that has been prepared, and nothing else; return how many bytes that frees."""
-    freed = 0
-    files = list(_cached_files())
-    for file in files:
-        freed += file.stat().st_size
-        file.unlink()
-    for folder in (*{file.parent for file in files}, stores_folder(), catalogues_folder()):
-        with contextlib.suppress(OSError):  # it is a link, or holds something of somebody else's
-            folder.rmdir()
-    return freed
-
-
-def cache_size() -> int:
-    """Return the bytes of everything that has been prepared."""
-    return sum(file.stat().st_size for file in _cached_files())
-
-
-def _cached_files() -> Iterator[Path]:
-    """Yield the files that this package has put into the cache, going by their names."""
-    for file in stores_folder().glob("*/*"):
-        if re.fullmatch(r"\d+-[a-z]+-\d+", file.parent.name) and file.name in FILES:
-            yield file
-    for file in catalogues_folder().glob("*.json"):
-        if re.fullmatch(r"[0-9a-f]{32}\.json", file.name):
-            yield file
 
 
 def prepare(
@@ -173,19 +142,21 @@ def prepare(
         # Room for crops here too: else crops would be blown up and whole pictures not, and a network that learned
         # from soft crops is some three points worse at sharp pictures (docs/experiments.md).
         size = min(size, with_room(_longest_side(source, known, size, track)))
-    pool = Pool(stores_folder() / f"{size}-{resize}-{VERSION}", size)
-    rows_by_content = _rows_by_content(pool)
+    pool = Pool(cache.stores_folder() / f"{size}-{resize}-{VERSION}", size)
+    stored = rows_by_content(pool.records())
     missing = [
         picture.path
         for picture in source.pictures
-        if (entry := known.get(picture.path)) is None or (not entry.reason and entry.digest not in rows_by_content)
+        if (entry := known.get(picture.path)) is None or (not entry.reason and entry.digest not in stored)
     ]
     faults: dict[str, str] = {}
     if missing:
         pool.check_room(len(missing))
-        faults = _Preparation(source, catalogue, pool, resize, max_pixels, rows_by_content).run(missing, track)
-        rows_by_content = _rows_by_content(pool)
+        faults = Preparation(source, catalogue, pool, resize, max_pixels, stored).run(missing, track)
 
+    mapped = pool.open()
+    # Of the very file that is mapped: another process may have cleared the cache meanwhile, and filled it again.
+    stored = rows_by_content(mapped.records)
     rows: dict[str, int] = {}
     skipped: dict[str, str] = {}
     for picture in source.pictures:
@@ -193,19 +164,33 @@ def prepare(
         entry = known.get(path) or catalogue.entries.get(path)
         if path in faults or entry is None or entry.reason:
             skipped[path] = faults.get(path) or (entry and entry.reason) or "not read"
-        elif entry.digest in rows_by_content:
-            rows[path] = rows_by_content[entry.digest]
+        elif entry.digest in stored:
+            rows[path] = stored[entry.digest]
         else:
             raise DataError(f"prepared pictures were deleted from {str(pool.folder)!r} at the same time; start again")
     if not rows:
         first, reason = next(iter(skipped.items()))
         raise DataError(f"none of the {len(skipped)} pictures can be read; the first, {first!r}: {reason}")
-    return Store(pool.folder, rows, skipped, resize, pool.open())
+    return Store(pool.folder, rows, skipped, resize, source.name, cache.remarks(), mapped)
+
+
+def rows_by_content(records: npt.NDArray[np.void]) -> dict[str, int]:
+    """Return the row of each content's digest: the last one, as one before it may have been damaged."""
+    return {content: row for row, content in enumerate(words(records, "content"))}
 
 
 @dataclass
-class _Preparation:
-    """The work of reading, decoding, shrinking and storing pictures, in all cores."""
+class Preparation:
+    """The work of reading, decoding, shrinking and storing pictures, in all cores.
+
+    Attributes:
+        source: the pictures.
+        catalogue: what is known of them; what becomes known is added.
+        pool: where they go.
+        resize: how a picture is made square.
+        max_pixels: larger pictures are refused.
+        stored: contents that need no preparing, by digest; those that are prepared are added.
+    """
 
     source: Source
     catalogue: Catalogue
@@ -217,7 +202,7 @@ class _Preparation:
     def run(self, paths: list[str], track: Track) -> dict[str, str]:
         """Prepare pictures; return why some could not be had at all, by path. Those are tried again next time."""
         faults: dict[str, str] = {}
-        waiting: list[Prepared] = []
+        writer = Writer(self.pool, CHUNK)
         saved = time.monotonic()
         prepared = in_threads(self.source.reader, paths, self._prepare)
         try:
@@ -226,28 +211,21 @@ class _Preparation:
                     faults[path] = entry.reason or "not read"
                     continue
                 if picture is not None and entry.digest not in self.stored:
-                    waiting.append(picture)
+                    writer.add(picture)
                     self.stored[entry.digest] = -1  # the same picture again needs no second row
                 self.catalogue.entries[path] = entry
-                if len(waiting) == CHUNK:
-                    self._append(waiting)
                 if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                     self.catalogue.save()
                     saved = time.monotonic()
         except DataError:
             raise  # the disk is full or the source damaged; what is in the pool is found again by its digest
         except BaseException:
-            self._append(waiting)
+            writer.finish()
             self.catalogue.save()
             raise
-        self._append(waiting)
+        writer.finish()
         self.catalogue.save()
         return faults
-
-    def _append(self, waiting: list[Prepared]) -> None:
-        if waiting:
-            self.pool.append(waiting)
-        waiting.clear()
 
     def _prepare(self, path: str, fetch: Callable[[], Content]) -> tuple[Entry, Prepared | None]:
         """Return what is known of a picture and, where it is not stored yet, how it is to be."""
@@ -269,10 +247,6 @@ class _Preparation:
         # What cropping cuts off belongs to what a picture shows.
         shown = decoded.pixels if self.resize == "crop" else pixels
         return Entry(stamp, name, longest), Prepared(pixels, name, look(shown).hex())
-
-
-def _rows_by_content(pool: Pool) -> dict[str, int]:
-    return {content: row for row, content in enumerate(words(pool.records(), "content"))}
 
 
 def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: Track) -> int:

@@ -89,7 +89,8 @@ def evaluate(
     logits = _answers(TorchEngine(artifact), data_examples, how.image_size, views, track)
     skipped = {each.path: store.skipped[each.path] for each in source.pictures if each.path in store.skipped}
     scores = judge(logits, data_examples.labels, artifact.classes)
-    return Judged(scores, source.name, chosen.split, skipped, (*source.remarks, *chosen.remarks), views)
+    remarks = (*source.remarks, *store.remarks, *chosen.remarks)
+    return Judged(scores, source.name, chosen.split, skipped, remarks, views)
 
 
 def _open(

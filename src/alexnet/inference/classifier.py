@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.image import Pixels, decode
+from alexnet.data.reading import n_cores
 from alexnet.errors import PictureError, SettingsError
 from alexnet.inference.artifact import Artifact, load_artifact
 from alexnet.inference.engine import Numbers, TorchEngine
@@ -142,7 +143,7 @@ class Classifier:
     def _batches(self, pictures: PictureLike | Iterable[PictureLike]) -> Iterator[list[tuple[str, Pixels | str]]]:
         """Yield the pictures by batches, each with where it is and its pixels, or why it cannot be read."""
         each = (one for picture in several(pictures) for one in expand(picture))
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(n_cores()) as threads:
             while batch := [self._begin(threads, picture) for picture in islice(each, BATCH)]:
                 yield [begun.result() for begun in batch]
 

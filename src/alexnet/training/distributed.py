@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
 from alexnet.data.batches import Shard
+from alexnet.data.reading import n_cores
 from alexnet.errors import SettingsError
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ def join(device: torch.device) -> Group:
         raise SettingsError(f"several processes cannot train on {device.type}; use --device cpu or cuda")
     if device.type == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1":
         # torchrun's own choice, where nobody has made one.
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+        torch.set_num_threads(max(1, n_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     founded = not dist.is_initialized()
     if founded:
         # What is said about clocks and signals stays off the GPU.

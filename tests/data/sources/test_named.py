@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import pytest
 import torch
 import torchvision
@@ -501,3 +502,17 @@ def test_without_torchvision(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(DataError, match=r"'cifar10' needs torchvision .*; pip install torchvision"):
         open_named("cifar10", tmp_path)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_without_a_home_it_says_how_to_name_a_folder(monkeypatch, answers) -> None:
+    """An older platformdirs answers with a tilde, a newer one not at all."""
+
+    def user_data_path(*_: object, **__: object) -> Path:
+        if answers:
+            return Path("~/.local/share/alexnet")
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_data_path", user_data_path)
+    with pytest.raises(DataError, match=r"no home folder .* --data-dir"):
+        open_named("cifar10", None)

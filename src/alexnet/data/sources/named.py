@@ -1,5 +1,6 @@
 """Named sets: the digits of scikit-learn, and those of torchvision."""
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,7 +34,7 @@ def open_named(name: str, data_dir: Path | None) -> Source:
     if name == "digits":
         return _digits()
     row = SETS[name]
-    root = data_dir or platformdirs.user_data_path("alexnet", appauthor=False) / "datasets"
+    root = data_dir or _usual_folder()
     shelves: dict[str, _Shelf] = {}
     pictures: list[Picture] = []
     remarks = []
@@ -56,6 +57,14 @@ def open_named(name: str, data_dir: Path | None) -> Source:
         remarks.append(f"{name} is new in {str(root)!r}: downloaded, or unpacked from an archive there")
     reader = _Reader(f"torchvision {row.kind} {root}", shelves)
     return Source(name, tuple(pictures), classes, reader, row.mirror_safe, remarks=tuple(remarks))
+
+
+def _usual_folder() -> Path:
+    with contextlib.suppress(RuntimeError):  # for a user who has no home and is not known
+        folder = platformdirs.user_data_path("alexnet", appauthor=False) / "datasets"
+        if folder.is_absolute():
+            return folder
+    raise DataError("this user has no home folder in which to keep named sets; say where they are with --data-dir")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,174 @@
+"""What a disk does to prepared pictures: it is noticed by whoever reads them, and mended."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet.data.augmentation import Augmentation
+from alexnet.data.batches import evaluation_batches, examples, training_batches
+from alexnet.data.cache import stores_folder
+from alexnet.data.catalogue import VERSION
+from alexnet.data.mending import mend
+from alexnet.data.pool import RECORD
+from alexnet.data.sources import open_source
+from alexnet.data.store import Store, prepare
+from alexnet.errors import DataError
+
+from ..conftest import coloured_picture, make_photos
+
+SIDE = 32
+HOW = {"batch_size": 9, "size": 24, "augmentation": Augmentation(), "seed": 0, "epoch": 0}
+
+
+@pytest.fixture
+def own_photos(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    return make_photos(tmp_path / "photos", n_each=3)
+
+
+def zero(prepared: Store, *paths: str) -> None:
+    """Write zeros where the pixels of pictures lie."""
+    n_bytes = prepared.size**2 * 3
+    with (prepared.folder / "pixels").open("r+b") as file:
+        for path in paths:
+            file.seek(prepared.rows[path] * n_bytes)
+            file.write(bytes(n_bytes))
+
+
+def prepared_anew(photos: Path) -> Store:
+    return prepare(open_source(photos), SIDE)
+
+
+READERS = {
+    "cropping": lambda data: list(training_batches(data, **HOW)),
+    "gathering": lambda data: list(training_batches(data, **HOW, on_device=True)),
+    "evaluating": lambda data: list(evaluation_batches(data, batch_size=4, size=24)),
+    "colours": lambda data: data.colours(),
+    "a device": lambda data: data.on(torch.device("cpu")),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_notices_damage(own_photos, reader) -> None:
+    source = open_source(own_photos)
+
+    def read() -> None:
+        READERS[reader](examples(prepared_anew(own_photos), source, None, source.classes))
+
+    read()
+    zero(prepared_anew(own_photos), "red/photo 1.jpg")
+    with pytest.raises(DataError, match=r"'red/photo 1\.jpg' in .*32-squash-\d+' is damaged.*alexnet prepare .*photos"):
+        read()
+
+
+@pytest.mark.parametrize("where", [0, 17, SIDE * SIDE * 3 - 1])
+def test_one_changed_bit_is_damage(own_photos, where) -> None:
+    prepared = prepared_anew(own_photos)
+    content = bytearray((prepared.folder / "pixels").read_bytes())
+    content[where] ^= 1
+    (prepared.folder / "pixels").write_bytes(content)
+    with pytest.raises(DataError, match="is damaged"):
+        np.asarray(prepared_anew(own_photos).pixels)
+
+
+def test_a_record_that_says_something_else_is_damage(own_photos) -> None:
+    prepared = prepared_anew(own_photos)
+    with (prepared.folder / "records").open("r+b") as file:
+        file.seek(20)  # in the digest of what the first picture shows
+        file.write(b"\1")
+    with pytest.raises(DataError, match="is damaged"):
+        np.asarray(prepared_anew(own_photos).pixels)
+
+
+def test_a_picture_is_verified_once_and_only_if_read(own_photos) -> None:
+    prepared = prepared_anew(own_photos)
+    zero(prepared, "red/photo 1.jpg")
+    seen = prepared_anew(own_photos)
+    whole = seen.rows["red/photo 0.jpg"]
+    assert np.array_equal(seen.pixels[whole], prepared.pixels[whole])
+    with pytest.raises(DataError, match="is damaged"):
+        seen.pixels[seen.rows["red/photo 1.jpg"]]
+    with pytest.raises(DataError, match="is damaged"):
+        seen.pixels[np.array(list(seen.rows.values()))]
+    zero(prepared, "red/photo 0.jpg")
+    seen.pixels[whole]  # not again: verifying takes longer than cropping
+
+
+def test_preparing_again_mends_what_is_damaged_in_every_size(own_photos, capfd) -> None:
+    from alexnet.cli import main
+
+    source = open_source(own_photos)
+    sizes = [prepare(source, SIDE), prepare(source, 80, exact=True, resize="pad")]
+    before = [np.array(each.pixels[[each.rows[path] for path in sorted(each.rows)]]) for each in sizes]
+    zero(sizes[0], "red/photo 1.jpg", "blue/photo 0.jpg")
+    zero(sizes[1], "green/photo 2.jpg")
+    with pytest.raises(SystemExit, match="0"):
+        main(["prepare", str(own_photos), "--size", str(SIDE)])
+    assert "3 damaged on the disk, prepared anew" in capfd.readouterr().out
+    mended = [prepare(source, SIDE), prepare(source, 80, exact=True, resize="pad")]
+    for old, new in zip(before, mended, strict=True):
+        assert np.array_equal(old, new.pixels[np.array([new.rows[path] for path in sorted(new.rows)])])
+    assert mend(source) == 0
+
+
+def test_others_pictures_are_not_looked_at(own_photos, tmp_path) -> None:
+    other = tmp_path / "other"
+    (other / "a").mkdir(parents=True)
+    coloured_picture("red", 99).save(other / "a" / "x.png")
+    zero(prepare(open_source(other), SIDE), "a/x.png")
+    prepared_anew(own_photos)
+    assert mend(open_source(own_photos)) == 0
+    assert mend(open_source(other)) == 1
+
+
+def test_what_is_gone_and_damaged_is_not_called_mended(own_photos) -> None:
+    zero(prepared_anew(own_photos), "red/photo 1.jpg")
+    source = open_source(own_photos)
+    content = (own_photos / "red" / "photo 1.jpg").read_bytes()
+    status = (own_photos / "red" / "photo 1.jpg").stat()
+    (own_photos / "red" / "photo 1.jpg").write_bytes(bytes(len(content)))
+    os.utime(own_photos / "red" / "photo 1.jpg", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert mend(source) == 0
+
+
+@pytest.mark.parametrize("n_bytes", [-1, -SIDE * SIDE * 3 - 5, 0])
+def test_pixels_cut_short_are_prepared_anew(own_photos, n_bytes) -> None:
+    prepared = prepared_anew(own_photos)
+    expected = np.array(prepared.pixels)
+    del prepared
+    file = stores_folder() / f"{SIDE}-squash-{VERSION}" / "pixels"
+    os.truncate(file, file.stat().st_size + n_bytes if n_bytes else 0)
+    again = prepared_anew(own_photos)
+    assert len(again.rows) == 9
+    assert np.array_equal(np.sort(again.pixels, axis=0), np.sort(expected, axis=0))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pixels_are_on_the_disk_before_their_records_are_written(own_photos, monkeypatch) -> None:
+    """A record that a power cut keeps without its pixels would be a black picture."""
+    synced: list[tuple[str, int]] = []
+    folder = stores_folder() / f"{SIDE}-squash-{VERSION}"
+
+    def fsync(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        records = folder / "records"
+        synced.append((name, records.stat().st_size if records.exists() else 0))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    prepared_anew(own_photos)
+    of_files = [each for each in synced if each[0] in ("pixels", "records")]
+    assert of_files == [("pixels", 0), ("records", 9 * RECORD.itemsize)]
+    assert any(name.startswith(".unfinished-") for name, _ in synced), "the catalogue"
+
+
+def test_a_file_system_that_cannot_sync_serves_as_well(own_photos, monkeypatch) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert len(prepared_anew(own_photos).rows) == 9
