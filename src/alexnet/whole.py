@@ -78,14 +78,6 @@ def sync_file(file: IO[Any]) -> None:
     _sync(file.fileno())
 
 
-def _sync_path(path: Path) -> None:
-    if path.is_dir():
-        sync_folder(path)
-        return
-    with path.open("r+b") as file:  # Windows waits for what may be written only
-        sync_file(file)
-
-
 def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk, where its file system can say so."""
     if sys.platform == "win32":  # which opens no folders
@@ -98,6 +90,14 @@ def sync_folder(folder: Path) -> None:
         _sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_path(path: Path) -> None:
+    if path.is_dir():
+        sync_folder(path)
+        return
+    with path.open("r+b") as file:  # Windows waits for what may be written only
+        sync_file(file)
 
 
 def _sync(descriptor: int) -> None:

@@ -251,3 +251,11 @@ def test_the_same_picture_in_train_and_test_is_left_out(tmp_path) -> None:
     judged = evaluate(run.folder)
     assert judged.evaluation.n_images == 18
     assert any(remark.startswith("left out 1 of 19 pictures") for remark in judged.remarks)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"data": 3}', '{"data": "digits", "data_dir": 5}'])
+def test_damaged_settings_of_its_run_are_named(own, text) -> None:
+    run, data = own
+    (run / "settings.json").write_text(text)
+    with pytest.raises(DataError, match=r"settings\.json' is damaged"):
+        evaluate(run, data)

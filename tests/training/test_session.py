@@ -330,14 +330,15 @@ def test_the_whole_recipe_comes_from_the_run(begun, tmp_path, monkeypatch) -> No
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"recipe": {"momentums": 0.9}}, "unknown field 'momentums' in the recipe.*did you mean 'momentum'"),
-        ({"recipe": None}, "recipe is no object"),
+        ({"recipe": {"momentums": 0.9}}, "recipe: unknown field 'momentums'; did you mean 'momentum'"),
+        ({"recipe": None}, "recipe: None is not a JSON object"),
+        ({"recipe": {"lr": "much"}}, "recipe: lr is 'much'; it must be a number"),
         ({"classes": ["a", "b"]}, "2 classes, but the network has 3"),
-        ({"classes": None}, "classes is no list"),
+        ({"classes": None}, "classes is None; it must be a list"),
         ({"device": "abacus"}, "unknown device 'abacus'"),
-        ({"precision": "int3"}, "precision"),
+        ({"precision": "int3"}, "unknown precision 'int3'"),
         ({"architecture": {"hiden": [3]}}, "did you mean 'hidden'"),
-        ({"n_epochs": "many"}, "n_epochs"),
+        ({"n_epochs": "many"}, "n_epochs is 'many'; it must be a whole number"),
     ],
 )
 def test_what_a_run_had_settled_on_is_checked(begun, tmp_path, change, words) -> None:

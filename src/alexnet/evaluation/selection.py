@@ -1,6 +1,5 @@
 """Which pictures a network is judged on: never, without a word, those that it learned from."""
 
-import json
 import shlex
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ from alexnet.data.source import SPLITS, Picture, Source
 from alexnet.data.store import Store
 from alexnet.errors import DataError
 from alexnet.inference.artifact import Artifact
+from alexnet.saved import as_kind, parse_object
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,21 @@ class OwnRun:
 
     @classmethod
     def of(cls, artifact: Artifact) -> "OwnRun | None":
-        """Return the run in which a model lies; None for a model that was taken out of its run."""
+        """Return the run in which a model lies; None for a model that was taken out of its run.
+
+        Raises:
+            DataError: the run's ``settings.json`` is damaged.
+        """
         model = artifact.folder if artifact.folder.name else artifact.folder.absolute()  # "." has no name
-        folder = model.parent
-        if model.name != "model" or not (folder / SPLITS_FILE).exists():
+        folder, file = model.parent, model.parent / "settings.json"
+        if model.name != "model" or not (folder / SPLITS_FILE).exists() or not file.exists():
             return None
         try:
-            settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-            return cls(folder, str(settings["data"]), settings.get("data_dir"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+            settings = parse_object(file.read_text(encoding="utf-8"))
+            data = as_kind(str, settings.get("data"), "data")
+            return cls(folder, data, as_kind(str | None, settings.get("data_dir"), "data_dir"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{str(file)!r} is damaged ({error}); put back the one that training wrote") from error
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:

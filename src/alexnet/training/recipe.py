@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from alexnet.data.augmentation import Augmentation
 from alexnet.errors import SettingsError
 from alexnet.network.architecture import Initialisation
-from alexnet.network.layers import check_choice, from_fields
+from alexnet.network.layers import check_choice
 
 RecipeName = Literal["modern", "paper", "article"]
 Schedule = Literal["linear", "steps", "constant"]
@@ -87,23 +87,6 @@ class Recipe:
         if (self.milestones and self.schedule != "steps") or (self.warm_up and self.schedule != "linear"):
             raise SettingsError(f"a {self.schedule} schedule has no use for milestones of steps, or for a warm-up")
 
-    @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> "Recipe":
-        """Rebuild a value from its ``dataclasses.asdict``, as JSON has kept it.
-
-        Raises:
-            SettingsError: fields that are unknown or missing, the nearest known one is named; or values that cannot be.
-        """
-        found = {name: _tuples(value) for name, value in saved.items()}
-        augmentation = found.get("augmentation")
-        try:
-            if isinstance(augmentation, dict):
-                varied = {name: _tuples(value) for name, value in augmentation.items()}
-                found["augmentation"] = from_fields(Augmentation, varied, "augmentation")
-            return from_fields(cls, found, "recipe")
-        except (TypeError, AttributeError, IndexError) as error:  # text where a number should be, and the like
-            raise SettingsError(f"the recipe has a value of the wrong kind: {error}") from error
-
     def size_at(self, progress: float, final_size: int) -> int:
         """Return the picture size in pixels for a share of training done, in [0, 1]: a multiple of 4, or the final."""
         share = next((share for until, share in self.sizes if progress < until), 1.0)
@@ -138,11 +121,6 @@ class Recipe:
         while n > SMALLEST_AUTO_BATCH and n * STEPS_AN_EPOCH > n_examples:
             n = max(SMALLEST_AUTO_BATCH, n // 2)
         return self.for_batches_of(n)
-
-
-def _tuples(value: Any) -> Any:
-    """Return lists as tuples, which JSON does not know."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def change(

@@ -2,13 +2,13 @@
 
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
-from alexnet.errors import SettingsError
 from alexnet.network.architecture import Architecture
-from alexnet.network.layers import check_choice, check_count
+from alexnet.network.layers import check_count
+from alexnet.saved import as_kind
 from alexnet.training.recipe import Recipe
 from alexnet.training.runtime import Arithmetic, Runtime
 from alexnet.training.state import Training
@@ -41,30 +41,32 @@ class Resolved:
         """Read what ``resolved_json`` returned.
 
         Raises:
-            SettingsError: something is missing, or of a kind that it cannot be; it is named.
+            ValueError: something is missing, or of a kind that it cannot be; it is named.
         """
-        for name in ("recipe", "architecture", "classes", "n_epochs", "store_size", "device", "precision", "loaded"):
+
+        def read(name: str, kind: Any) -> Any:
             if name not in saved:
-                raise SettingsError(f"{name!r} is missing")
-        check_count("n_epochs", saved["n_epochs"], least=1)
-        check_count("store_size", saved["store_size"], least=1)
-        check_choice("precision", saved["precision"], get_args(Arithmetic))
-        classes = _words("classes", saved["classes"])
-        architecture = Architecture.from_json(_object("architecture", saved["architecture"]))
+                raise ValueError(f"it lacks {name!r}")
+            return as_kind(kind, saved[name], name)
+
+        classes = read("classes", tuple[str, ...])
+        architecture = Architecture.from_json(read("architecture", dict[str, Any]))
         if architecture.n_classes != len(classes):
-            raise SettingsError(f"there are {len(classes)} classes, but the network has {architecture.n_classes}")
+            raise ValueError(f"there are {len(classes)} classes, but the network has {architecture.n_classes}")
+        for name in ("n_epochs", "store_size"):
+            check_count(name, read(name, int), least=1)
         try:
-            device = torch.device(saved["device"])
-        except (RuntimeError, TypeError):
-            raise SettingsError(f"unknown device {saved['device']!r}") from None
+            device = torch.device(read("device", str))
+        except RuntimeError:
+            raise ValueError(f"unknown device {saved['device']!r}") from None
         return cls(
-            recipe=Recipe.from_json(_object("recipe", saved["recipe"])),
+            recipe=read("recipe", Recipe),
             n_epochs=saved["n_epochs"],
             architecture=architecture,
             classes=classes,
             store_size=saved["store_size"],
-            runtime=Runtime(device, saved["precision"]),
-            loaded=frozenset(_words("loaded", saved["loaded"])),
+            runtime=Runtime(device, read("precision", Arithmetic)),
+            loaded=frozenset(read("loaded", tuple[str, ...])),
         )
 
 
@@ -87,15 +89,3 @@ def resolved_json(training: Training, store_size: int) -> dict[str, Any]:
         "alexnet": version("alexnet"),
         "torch": torch.__version__,
     }
-
-
-def _object(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise SettingsError(f"{name} is no object")
-    return value
-
-
-def _words(name: str, values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-        raise SettingsError(f"{name} is no list of names")
-    return tuple(values)

@@ -22,9 +22,9 @@ from alexnet.data.fingerprint import Fingerprints, fingerprints_from_json, finge
 from alexnet.data.record import SPLITS_FILE, write_splits
 from alexnet.data.source import Source
 from alexnet.data.split import Identities
-from alexnet.errors import RunError, SettingsError, shown
+from alexnet.errors import RunError, shown
 from alexnet.paths import expanded
-from alexnet.saved import checked
+from alexnet.saved import as_kind, checked
 from alexnet.training.checkpoint import forget_best_after, list_checkpoints, read_json
 from alexnet.training.reports import EpochReport
 from alexnet.training.resolved import Resolved
@@ -149,11 +149,10 @@ class Run:
         """
         saved = self.settings()
         try:
-            for name, kind in (("data", str), ("resolved", dict)):
-                if not isinstance(saved.get(name), kind):
-                    raise SettingsError(f"{name!r} is missing, or of the wrong kind")
-            return Settings.from_json(saved), Resolved.from_json(saved["resolved"]), saved["data"]
-        except (SettingsError, TypeError) as error:
+            data = as_kind(str, saved.get("data"), "data")
+            resolved = as_kind(dict[str, Any], saved.get("resolved"), "resolved")
+            return Settings.from_json(saved), Resolved.from_json(resolved), data
+        except (ValueError, TypeError) as error:
             raise RunError(
                 f"{str(self.folder / 'settings.json')!r} is damaged, or of another version of alexnet ({error}); "
                 "put back the one that training wrote, or train anew"
