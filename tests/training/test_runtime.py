@@ -1,3 +1,5 @@
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -5,7 +7,7 @@ import torch
 
 from alexnet.errors import SettingsError
 from alexnet.training import runtime
-from alexnet.training.runtime import Runtime, detect, keep_memory
+from alexnet.training.runtime import Runtime, detect, keep_memory, name_compiler_cache
 
 
 def test_what_is_asked_for_is_given() -> None:
@@ -100,3 +102,21 @@ def test_each_of_several_processes_has_a_gpu_of_its_own(two_gpus, monkeypatch) -
     assert detect("auto").device == torch.device("cuda", 1)
     with pytest.raises(SettingsError, match="need a device each"):
         detect("cuda:0")
+
+
+@pytest.mark.parametrize("lacking", ["getpass.getuser", "tempfile.gettempdir"])
+def test_the_compiler_has_a_cache_where_it_would_find_none(monkeypatch, tmp_path, lacking) -> None:
+    """facebookresearch/detectron2 #381: getpwuid(): uid not found, in plain training too."""
+
+    def fail() -> None:
+        raise KeyError("getpwuid(): uid not found: 12345") if "user" in lacking else FileNotFoundError("no folder")
+
+    # That torch may have set one already, and sets one, is none of this test's business.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
+    name_compiler_cache()
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ, "where it finds one by itself"
+    monkeypatch.setattr(lacking, fail)
+    name_compiler_cache()
+    assert Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).is_relative_to(tmp_path)

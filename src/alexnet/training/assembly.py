@@ -29,7 +29,7 @@ from alexnet.training.optimizer import make_optimizer
 from alexnet.training.plan import Plan
 from alexnet.training.recipe import Recipe
 from alexnet.training.resolved import Resolved
-from alexnet.training.runtime import Runtime, detect, keep_memory
+from alexnet.training.runtime import Runtime, detect, keep_memory, name_compiler_cache
 from alexnet.training.settings import Settings
 from alexnet.training.sizing import with_size
 from alexnet.training.state import Training
@@ -72,6 +72,7 @@ def meet(settings: Settings, begun: Runtime | None = None) -> tuple[Runtime, Gro
     Raises:
         SettingsError: the device is not here, or several processes cannot use it.
     """
+    name_compiler_cache()
     runtime = detect(settings.device, settings.precision, begun=begun)
     group = join(runtime.device)
     if len(set(group.gathered(runtime.precision))) > 1:

@@ -1,9 +1,11 @@
 """What the machine can do: device, precision, memory."""
 
 import ctypes
+import getpass
 import math
 import os
 import sys
+import tempfile
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.data.augment import Batch
+from alexnet.data.cache import cache_folder
 from alexnet.errors import SettingsError
 from alexnet.training.distributed import is_launched
 from alexnet.training.settings import Precision
@@ -141,6 +144,22 @@ def _cpu_prefers_bf16() -> bool:
             torch.mm(matrix, matrix)
             seconds[dtype] = min(seconds[dtype], time.perf_counter() - began)
     return seconds[torch.bfloat16] < seconds[torch.float32]
+
+
+def name_compiler_cache() -> None:
+    """Give torch's compiler a folder where it finds none by itself.
+
+    Its optimizers ask for one even where nothing is compiled, and fail for a user whom the system does not know, or
+    without a temporary folder.
+
+    Raises:
+        DataError: there is no folder to write to.
+    """
+    try:
+        getpass.getuser()
+        tempfile.gettempdir()
+    except (KeyError, OSError):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torchinductor"))
 
 
 def keep_memory() -> None:
