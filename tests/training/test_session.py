@@ -156,7 +156,7 @@ def test_of_two_runs_made_at_once_none_vanishes(photos, tmp_path, monkeypatch) -
     first.save()
     # The second one has looked for a name before the first one was there.
     names = iter([Path("runs/photos"), Path("runs/photos-2")])
-    monkeypatch.setattr("alexnet.training.run._free_folder", lambda *_: next(names))
+    monkeypatch.setattr("alexnet.training.place._free_folder", lambda *_: next(names))
     second = Session.start(photos, None, QUICK)
     assert second.run.folder == Path("runs/photos-2")
     assert checkpoints(first.run.folder) == ["000000-00000000"]

@@ -72,7 +72,7 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     from alexnet.training.assembly import get_ready
     from alexnet.training.distributed import is_launched
     from alexnet.training.finder import N_STEPS, Finding, find_lr, save_plot
-    from alexnet.training.run import claim, refuse_existing
+    from alexnet.training.place import claim, refuse_existing
 
     unused = [name for name in UNUSED_BY_FIND_LR if getattr(settings, name) != getattr(Settings(), name)]
     if unused:

@@ -26,9 +26,10 @@ from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, pr
 from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
 from alexnet.training.loop import fit_steps
+from alexnet.training.place import claim, refuse_existing
 from alexnet.training.provenance import provenance, settings_json
 from alexnet.training.reports import EpochReport, Remark, Report
-from alexnet.training.run import Run, claim, refuse_existing
+from alexnet.training.run import Run
 from alexnet.training.settings import Settings
 from alexnet.training.state import Training
 from alexnet.training.trackers import Trackers, check_trackers, open_trackers
