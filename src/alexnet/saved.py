@@ -9,7 +9,14 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from alexnet.errors import nearest, shown, words
 
 T = TypeVar("T")
-_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", tuple: "a list", dict: "an object"}
+_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a list",
+    dict: "an object",
+}
 # Larger ones fit neither into a tensor nor into NumPy.
 _ABOVE_ALL = 2**63
 
@@ -52,8 +59,8 @@ def as_kind(kind: Any, value: Any, name: str) -> Any:
     """Return a value of JSON as what a type says.
 
     Args:
-        kind: a number, text, a ``Literal``, ``Any``, a dataclass, a tuple or a dictionary of one kind; or one of these
-            or None.
+        kind: a bool, a number, text, a ``Literal``, ``Any``, a dataclass, a tuple or a dictionary of one kind; or one
+            of these or None.
         value: the value.
         name: what errors call it.
 
@@ -96,6 +103,7 @@ def _is_whole(value: object) -> bool:
 
 
 _IS: dict[Any, Callable[[object], bool]] = {
+    bool: lambda value: isinstance(value, bool),
     int: _is_whole,
     float: lambda value: isinstance(value, float) or _is_whole(value),
     str: lambda value: isinstance(value, str),

@@ -67,11 +67,6 @@ def test_any_other_line_that_is_damaged_is_named(run, line, reason) -> None:
             read()
 
 
-def test_a_loss_that_was_no_number_is_read_back(run) -> None:
-    run.append(replace(FIRST, epoch=4, val_loss=float("inf")))
-    assert run.history(4)[-1].val_loss == float("inf")
-
-
 def test_two_sizes_that_disagree_are_refused(run) -> None:
     file = run.folder / "settings.json"
     file.write_text(json.dumps({"image_size": 67, "resolved": {"image_size": 99}}))

@@ -70,10 +70,10 @@ def open_file(file: IO[bytes], name: str, formats: Iterable[str]) -> ImageFile.I
     beginning = file.read(_BEGINNING)
     for each in formats:
         factory, accepts = Image.OPEN[each]
-        if accepts is not None and accepts(beginning) is not True:
-            continue
-        file.seek(0)
-        try:
+        try:  # some expect more bytes than there are to know their format by
+            if accepts is not None and accepts(beginning) is not True:
+                continue
+            file.seek(0)
             return _OURS.get(each, factory)(file, name)
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue

@@ -171,11 +171,12 @@ def _refuse_unfit(
 
 
 def _refuse_not_finite(fits: Mapping[str, Module], where: str) -> None:
-    taken = {module.names[role]: tensor for module in fits.values() for role, tensor in module.tensors.items()}
-    if name := not_finite(taken):
-        raise ArtifactError(
-            f"{where!r} holds NaN or infinite numbers in {name}; such weights answer nothing, give others"
-        )
+    for module in fits.values():
+        if role := not_finite(module.tensors):
+            name = module.names.get(role, role)  # some are made up where a file has none
+            raise ArtifactError(
+                f"{where!r} holds NaN or infinity in {name}; take weights that were saved before training went wrong"
+            )
 
 
 def _way_out(theirs: Shapes, ours: Shapes, *, some_fit: bool) -> str:
