@@ -1,6 +1,7 @@
 """What was saved is read back as JSON objects, each value checked for its kind before anything is done with it."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
@@ -85,6 +86,8 @@ def as_kind(kind: Any, value: Any, name: str) -> Any:
     if not _IS[origin or kind](value):
         raise ValueError(f"{name} is {shown(value)}; it must be {_WORDS[origin or kind]}")
     if origin is tuple:
+        if inner[-1] is not Ellipsis and len(value) != len(inner):
+            raise ValueError(f"{name} is {shown(value)}; it must have {len(inner)} values")
         return tuple(as_kind(inner[0], each, f"a value in {name}") for each in value)
     if origin is dict:
         return {_key(inner[0], key, name): as_kind(inner[1], each, f"{name}[{key}]") for key, each in value.items()}
@@ -105,7 +108,7 @@ def _is_whole(value: object) -> bool:
 _IS: dict[Any, Callable[[object], bool]] = {
     bool: lambda value: isinstance(value, bool),
     int: _is_whole,
-    float: lambda value: isinstance(value, float) or _is_whole(value),
+    float: lambda value: (isinstance(value, float) and math.isfinite(value)) or _is_whole(value),
     str: lambda value: isinstance(value, str),
     tuple: lambda value: isinstance(value, list | tuple),
     dict: lambda value: isinstance(value, dict),

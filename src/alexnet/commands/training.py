@@ -8,7 +8,6 @@ from typing import Annotated
 import tyro
 
 from alexnet.errors import SettingsError
-from alexnet.paths import expanded
 from alexnet.training.settings import Settings
 
 
@@ -80,7 +79,7 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     if is_launched():
         raise SettingsError("--find-lr measures in one process; start it without torchrun")
     if out is not None:
-        refuse_existing(expanded(out))
+        refuse_existing(out)
     source, store, training = get_ready(data, settings, began=time.monotonic(), track=display.track)
     display.warn_of(source.remarks + store.remarks)
     display.warn_of_skipped(store.skipped)

@@ -11,7 +11,7 @@ from pathlib import Path
 from alexnet.data.source import SPLITS, Picture, Source, listed
 from alexnet.data.sources import open_source
 from alexnet.data.split import Identities
-from alexnet.errors import DataError
+from alexnet.errors import DataError, shown
 
 SPLITS_FILE = "splits.csv"
 
@@ -170,8 +170,8 @@ def what_is_relabelled(relabelled: Sequence[tuple[Row, Picture]]) -> str:
     """Return the words for pictures whose labels are not those of the run any more."""
     row, picture = relabelled[0]
     return (
-        f"{len(relabelled)} pictures have other labels than when the run began, the first is {picture.path!r}: "
-        f"{row.label!r} then, {picture.label!r} now"
+        f"{len(relabelled)} pictures have other labels than when the run began, the first is {shown(picture.path)}: "
+        f"{shown(row.label)} then, {shown(picture.label)} now"
     )
 
 

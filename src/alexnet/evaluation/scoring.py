@@ -7,13 +7,13 @@ import numpy as np
 
 from alexnet.data.batches import Examples, evaluation_batches, examples
 from alexnet.data.reading import Track, untracked
-from alexnet.data.record import open_recorded
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source, set_name
 from alexnet.data.store import prepare
 from alexnet.errors import ArtifactError, DataError, SettingsError, listed, shown
 from alexnet.evaluation.metrics import Evaluation, judge
-from alexnet.evaluation.selection import OwnRun, candidates, select
+from alexnet.evaluation.own import OwnRun
+from alexnet.evaluation.selection import candidates, select
 from alexnet.evaluation.views import N_VIEWS, average_of_views
 from alexnet.inference.artifact import load_artifact
 from alexnet.inference.engine import TorchEngine
@@ -75,11 +75,12 @@ def evaluate(
         raise SettingsError(f"views is {views}; it must be 1 or {N_VIEWS}")
     artifact = load_artifact(model)
     run = OwnRun.of(artifact)
-    source = candidates(_open(model, run, data, data_dir), run, split)
+    source, is_own = _open(model, run, data, data_dir)
+    source = candidates(source, split, is_own=is_own)
     how = artifact.preprocessing
     max_pixels = how.max_pixels if max_pixels is None else max_pixels
     store = prepare(source, how.store_size, resize=how.resize, exact=True, max_pixels=max_pixels, track=track)
-    chosen = select(source, store, artifact, run=run, split=split)
+    chosen = select(source, store, artifact, run=run, is_own=is_own, split=split)
     source = chosen.source
     _check_labels(source, artifact.classes)
 
@@ -98,15 +99,20 @@ def _open(
     run: OwnRun | None,
     data: str | os.PathLike[str] | None,
     data_dir: str | os.PathLike[str] | None,
-) -> Source:
-    if data is None and run is None:
-        raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
-    if run is not None and data_dir is None and (data is None or set_name(data) == run.data):
-        data_dir = run.data_dir
-    if run is not None and data is None:
-        return open_recorded(run.data, data_dir, run.folder, run.command)
-    assert data is not None, "refused above"
-    return open_source(data, data_dir)
+) -> tuple[Source, bool]:
+    """Return the data to judge on, and whether they are what the run says that it was trained on."""
+    if data is None:
+        if run is None:
+            raise ArtifactError(f"{str(model)!r} is a model without a run, so it has no data of its own; give DATA")
+        return run.open(data_dir), True
+    try:
+        own, own_dir = run.data() if run is not None else (None, None)
+    except DataError:  # its settings are damaged, but other data need none
+        own, own_dir = None, None
+    if data_dir is None and own is not None and set_name(data) == own:
+        data_dir = own_dir
+    source = open_source(data, data_dir)
+    return source, source.name == own
 
 
 def _answers(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:

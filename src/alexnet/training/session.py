@@ -110,7 +110,7 @@ class Session:
             net = load_architecture(settings.architecture)
             settings = replace(settings, architecture=json.dumps(net.to_json()))
         if out is not None:
-            refuse_existing(expanded(out))
+            refuse_existing(out)
         check_trackers(settings.track)
         source, store, training = get_ready(data, settings, began=began, track=track)
         inherited = {} if settings.init is None else fingerprints_of(settings.init)

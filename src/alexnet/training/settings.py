@@ -108,7 +108,7 @@ class Settings(Custom):
     compile: Switch = "off"
     """Compile the network first, which takes a minute; needs a C++ compiler on a CPU; auto: on CUDA."""
     checkpoint_minutes: float = 5.0
-    """Minutes between the checkpoints saved within an epoch; one is saved after each epoch in any case."""
+    """Minutes between checkpoints; one is saved at the end in any case."""
     track: tuple[TrackerName, ...] = ()
     """Where to report epochs to, beside metrics.jsonl: tensorboard, wandb, mlflow; each is an extra to install."""
 
