@@ -22,9 +22,11 @@ class Outer:
     name: str | None = None
     inner: Inner | None = None
     pace: dict[int, float] = field(default_factory=dict)
+    is_quick: bool = False
+    range: tuple[float, float] = (0.0, 1.0)
 
 
-WHOLE = Outer(0.5, (1, 2), "b", "x", Inner(3), {64: 0.25})
+WHOLE = Outer(0.5, (1, 2), "b", "x", Inner(3), {64: 0.25}, True, (0.5, 0.75))
 
 
 def test_what_was_saved_is_read_back() -> None:
@@ -37,6 +39,9 @@ def test_what_was_saved_is_read_back() -> None:
     [
         ({"share": "much"}, "share is 'much'; it must be a number"),
         ({"share": True}, "share is True; it must be a number"),
+        ({"share": float("nan")}, "share is nan; it must be a number"),
+        ({"is_quick": 1}, "is_quick is 1; it must be true or false"),
+        ({"range": [0.5]}, r"range is \[0\.5\]; it must have 2 values"),
         ({"share": 10**400}, "share is 1000"),
         ({"sides": 3}, "sides is 3; it must be a list"),
         ({"sides": [1, 2.5]}, "a value in sides is 2.5; it must be a whole number"),

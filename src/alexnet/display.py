@@ -77,9 +77,6 @@ def introduce(session: Session) -> None:
     )
     if training.loaded:
         say(f"weights of {session.settings.init}: {training.loaded}")
-    if session.n_known:
-        words = "pictures of val and test are among those that --init learned from: val flatters"
-        warn_of([f"{session.n_known} {words}, and evaluate leaves them out"])
     if training.frozen:
         say(f"frozen: {', '.join(training.frozen)}")
     position = training.position

@@ -71,7 +71,7 @@ def words(names: Iterable[str]) -> str:
 def listed(names: Iterable[str], most: int = 5) -> str:
     """Return names for a sentence: the first few in quotes, as many as fit, and the rest counted."""
     names = list(names)
-    quoted = [shown(name) for name in names[:most]]
+    quoted = [_NAMES.repr(name) for name in names[:most]]
     while len(quoted) > 1 and len(", ".join(quoted)) > MOST_CHARACTERS:
         quoted.pop()
     n_more = len(names) - len(quoted)
@@ -83,7 +83,14 @@ def shown(value: object) -> str:
     return _REPR.repr(value)
 
 
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = 100  # most paths are shorter
-_REPR.maxlevel = 2
-_REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = 3
+def _short(most: int) -> reprlib.Repr:
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = most
+    short.maxlevel = 2
+    short.maxdict = short.maxlist = short.maxtuple = 3
+    return short
+
+
+_REPR = _short(60)
+# Names are often paths, of which most are whole at this length.
+_NAMES = _short(100)

@@ -134,6 +134,7 @@ def test_what_it_has_seen_is_left_out_of_other_data(trained_run, photos, mine) -
     judged = evaluate(trained_run, mine)
     assert judged.evaluation.n_images == 10, "9 new ones, and one of test"
     assert "left out 5 of 15 pictures that the network learned from or was chosen by (val)" in judged.remarks
+    assert any("only 1 of the 12 test pictures of the run" in remark for remark in judged.remarks)
 
 
 def test_splits_that_data_bring_are_judged_without_what_was_learned_from(trained_run, photos, mine, tmp_path) -> None:
@@ -156,7 +157,7 @@ def test_only_what_it_learned_from_is_nothing_to_judge_by(trained_run, photos, t
     for path in [path for path in splits if splits[path] == "train"][:40]:
         (tmp_path / "learned" / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photos / path, tmp_path / "learned" / path)
-    with pytest.raises(DataError, match=r"all 40 pictures .* are among those that the network learned from"):
+    with pytest.raises(DataError, match=r"the network learned from all 40 pictures to be judged in .*--split train"):
         evaluate(trained_run, tmp_path / "learned")
 
 
@@ -247,15 +248,74 @@ def test_the_same_picture_in_train_and_test_is_left_out(tmp_path) -> None:
     for split, first in (("train", 0), ("val", 50), ("test", 60)):
         make_photos(tmp_path / "data" / split, n_each=6, first=first)
     shutil.copy(tmp_path / "data" / "train" / "red" / "photo 0.jpg", tmp_path / "data" / "test" / "red" / "leaked.jpg")
-    run = train(tmp_path / "data", out=tmp_path / "run", settings=Settings(epochs=1, image_size=67), verbose=False)
+    run = train(
+        tmp_path / "data",
+        out=tmp_path / "run",
+        settings=Settings(epochs=1, image_size=67, width=0.25, hidden=(32,)),
+        verbose=False,
+    )
     judged = evaluate(run.folder)
     assert judged.evaluation.n_images == 18
     assert any(remark.startswith("left out 1 of 19 pictures") for remark in judged.remarks)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"data": 3}', '{"data": "digits", "data_dir": 5}'])
-def test_damaged_settings_of_its_run_are_named(own, text) -> None:
+def test_damaged_settings_of_its_run_are_named_where_they_are_needed(own, text) -> None:
     run, data = own
+    whole = evaluate(run)
     (run / "settings.json").write_text(text)
     with pytest.raises(DataError, match=r"settings\.json' is damaged"):
-        evaluate(run, data)
+        evaluate(run)
+    assert evaluate(run, data).evaluation == whole.evaluation
+
+
+def copied(photos: Path, run: Path, split: str, to: Path) -> Path:
+    """Copy the pictures that a run has in one split."""
+    for path in [path for path, its_split in splits_of(run).items() if its_split == split]:
+        (to / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / path, to / path)
+    return to
+
+
+def test_val_alone_is_judged_with_a_word(trained_run, photos, tmp_path) -> None:
+    val = copied(photos, trained_run, "val", tmp_path / "val")
+    judged = evaluate(trained_run, val)
+    assert judged.evaluation == evaluate(trained_run, split="val").evaluation
+    assert any("these pictures are of val" in remark for remark in judged.remarks)
+
+
+def test_of_a_model_alone_each_split_can_be_judged(trained_run, photos, tmp_path) -> None:
+    model = shutil.copytree(trained_run / "model", tmp_path / "model")
+    for split in ("train", "val", "test"):
+        assert evaluate(model, photos, split=split).evaluation == evaluate(trained_run, split=split).evaluation
+    with pytest.raises(DataError, match=r"no picture in .* is of the network's val"):
+        evaluate(model, copied(photos, trained_run, "train", tmp_path / "train"), split="val")
+
+
+def test_its_own_data_behind_a_link_are_its_own(own, tmp_path) -> None:
+    """Else, with one picture gone, what is left would be judged together with what was added."""
+    run, data = own
+    data.rename(tmp_path / "moved")
+    data.symlink_to(tmp_path / "moved")
+    assert evaluate(run).split == "test"
+    gone = next(path for path, split in splits_of(run).items() if split == "test")
+    (data / gone).unlink()
+    with pytest.raises(DataError, match=r"1 of 12 pictures of the run .* are gone"):
+        evaluate(run)
+
+
+@pytest.mark.parametrize("place", ["model", ".", "..", "../model"])
+def test_a_run_is_found_from_inside(own, monkeypatch, place) -> None:
+    run, _ = own
+    (run / "model" / "inside").mkdir()
+    monkeypatch.chdir(run / {"model": ".", ".": "model", "..": "model/inside", "../model": "model"}[place])
+    assert evaluate(place).split == "test"
+
+
+def test_splits_that_a_run_lacks_are_named(tmp_path) -> None:
+    for split, first in (("train", 0), ("val", 50)):
+        make_photos(tmp_path / "data" / split, n_each=6, first=first)
+    settings = Settings(epochs=1, image_size=67, width=0.25, hidden=(32,))
+    run = train(tmp_path / "data", out=tmp_path / "run", settings=settings, verbose=False)
+    with pytest.raises(DataError, match=r"the run .* has no test pictures, only train and val; choose with --split"):
+        evaluate(run.folder)

@@ -10,7 +10,7 @@ from alexnet.training.card import model_card
 PROVENANCE = {
     "alexnet": "0.1.0", "torch": "2.15.0", "data": "digits", "n_train": 1437, "n_val": 180,
     "recipe": {"name": "modern"}, "seed": 0, "precision": "bf16", "init": None, "epochs": 40, "passes": 40.0,
-    "val_top1": 0.98765, "val_loss": 0.1, "finished": "2026-05-04T12:00:00+00:00",
+    "val_top1": 0.98765, "val_loss": 0.1, "n_val_seen_before": 0, "finished": "2026-05-04T12:00:00+00:00",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def opened(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
 
     monkeypatch.setattr("alexnet.data.sources.named.open_named", small)
     monkeypatch.chdir(tmp_path)
-    make_photos(tmp_path / "digits", n_each=1)
+    make_photos(tmp_path / "digits", n_each=1, first=1000)
     return sets
 
 

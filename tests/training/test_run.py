@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_any_value_in_a_checkpoint_is_refused_by_name_or_goes_on(begun) -> None:
     assert load_checkpoint(begun.run.checkpoints, begun.training) == whole["seconds"]
     assert begun.training.position == position
     assert refused.keys() == set(places(whole)), "each value is looked at"
-    assert all(re.search(r"is damaged \(.*\); delete it to go on", line) for line in refused.values())
+    assert all(re.search(r"is damaged \(.*\); delete it to begin anew", line) for line in refused.values())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000])
@@ -139,3 +140,22 @@ def test_any_value_in_settings_is_refused_by_name_or_understood(begun, tmp_path)
                 refused.append((name, str(error)))
     assert {name for name, _ in refused} == set(whole) - {"resolved"}
     assert all(len(line) < 300 + len(str(file)) for _, line in refused)
+
+
+def test_any_value_in_what_followed_is_refused_by_name_or_understood(begun, tmp_path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(begun.run.folder, folder, ignore=shutil.ignore_patterns("checkpoint"))
+    run, file = Run(folder), folder / "settings.json"
+    whole = json.loads(file.read_text())
+    refused = []
+    for where in places(whole["resolved"]):
+        for value in ANYTHING:
+            changed = copy.deepcopy(whole)
+            replace_at(changed["resolved"], where, value)
+            file.write_text(json.dumps(changed))
+            try:
+                run.chosen()
+            except RunError as error:
+                refused.append(str(error))
+    assert len(refused) > 100
+    assert max(map(len, refused)) < 300 + len(str(file))

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -13,7 +14,6 @@ from safetensors.torch import load_file
 from alexnet import Settings, evaluate, load, train
 from alexnet.data.record import read_splits
 from alexnet.data.store import store_size
-from alexnet.display import introduce
 from alexnet.errors import DataError, RunError, SettingsError
 from alexnet.network.variants import VARIANTS
 from alexnet.training import assembly
@@ -453,18 +453,101 @@ def test_weights_to_begin_with_are_asked_for_once(trained_run, photos, tmp_path)
     assert whole.settings()["resolved"]["loaded"]
 
 
-def test_what_the_weights_to_begin_with_had_seen_is_not_forgotten(trained_run, photos, tmp_path, capsys) -> None:
+def test_what_the_weights_to_begin_with_had_seen_is_not_forgotten(trained_run, photos, tmp_path) -> None:
     """With another seed the pictures are split otherwise: what the first network learned from is in test now."""
     settings = replace(QUICK, init=str(trained_run), seed=1, init_take="fitting")
     session = Session.start(photos, tmp_path / "run", settings)
-    introduce(session)
-    assert f"{session.n_known} pictures of val and test are among those that --init learned" in capsys.readouterr().err
+    remark = next(session.reports())
+    assert re.match("warning: [0-9]+ pictures of val and test are among those that --init learned from", str(remark))
     seen = {row.content for row in read_splits(trained_run / "splits.csv") if row.split != "test"}
     test = [row for row in read_splits(tmp_path / "run" / "splits.csv") if row.split == "test"]
     n_new = sum(row.content not in seen for row in test)
     assert 0 < n_new < len(test) == 12
     list(Session.resume(tmp_path / "run").reports())
     assert evaluate(tmp_path / "run").evaluation.n_images == n_new
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "copy"])
+def test_files_of_weights_say_what_they_have_seen_or_that_they_do_not(begun, tmp_path, kind) -> None:
+    weights = tmp_path / "run" / "checkpoint" / begun.run.newest_checkpoint / "model.safetensors"
+    if kind == "copy":
+        weights = shutil.copy(weights, tmp_path / "weights.safetensors")
+    settings = replace(QUICK, epochs=1, init=str(weights), seed=3)
+    session = Session.start(tmp_path / "photos", tmp_path / "second", settings)
+    first = str(next(session.reports()))
+    list(Session.resume(tmp_path / "second").reports())
+    judged = evaluate(tmp_path / "second")
+    if kind == "copy":
+        assert "weights.safetensors does not say what it learned from" in first
+        assert any("began with (--init) does not say what it learned from" in remark for remark in judged.remarks)
+    else:
+        assert "pictures of val and test are among those that --init learned from" in first
+        assert any(remark.startswith("left out") for remark in judged.remarks)
+
+
+def test_a_record_that_has_lost_lines_is_refused(begun, tmp_path) -> None:
+    file = tmp_path / "run" / "splits.csv"
+    rows = file.read_text().splitlines(keepends=True)
+    lost = next(row for row in rows if ",train," in row)
+    file.write_text("".join(row for row in rows if row != lost))
+    with pytest.raises(RunError, match=r"splits\.csv' has 17 train pictures, but the run began with 18; put back"):
+        Session.resume(tmp_path / "run")
+
+
+def test_epochs_that_metrics_have_lost_are_named(begun, tmp_path) -> None:
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    with pytest.raises(RunError, match=r"metrics\.jsonl' lacks 1 of the 1 epochs that are done; put back"):
+        Session.resume(tmp_path / "run")
+
+
+def test_the_only_checkpoint_is_not_deleted_to_go_on_from_the_one_before(begun, tmp_path) -> None:
+    (tmp_path / "run" / "checkpoint" / begun.run.newest_checkpoint / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(RunError, match="delete it to begin anew: it is the only one"):
+        Session.resume(tmp_path / "run")
+
+
+def test_who_comes_late_does_not_train_again_what_another_has_ended(begun, tmp_path) -> None:
+    late = Session.resume(tmp_path / "run")
+    list(Session.resume(tmp_path / "run").reports())
+    metrics = (tmp_path / "run" / "metrics.jsonl").read_text()
+    with pytest.raises(RunError, match=r"another process has gone on with the run .* meanwhile"):
+        next(late.reports())
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == metrics
+
+
+def test_what_stands_where_the_model_will_be_is_said_before(begun, tmp_path) -> None:
+    (tmp_path / "run" / "model").mkdir()
+    (tmp_path / "run" / "model" / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="stands where one will be; move it away"):
+        Session.resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize("runs", ["a file", "a link to nowhere"])
+def test_runs_that_is_no_folder_is_said_and_waited_for_by_nobody(photos, tmp_path, monkeypatch, runs) -> None:
+    monkeypatch.chdir(tmp_path)
+    if runs == "a file":
+        (tmp_path / "runs").write_text("mine")
+    else:
+        (tmp_path / "runs").symlink_to("nowhere")
+    with pytest.raises(RunError, match=r"'runs/photos' cannot be made, because .*runs' cannot be written to"):
+        Session.start(photos, None, QUICK)
+
+
+def test_links_are_followed_where_they_lead_somewhere(photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    (tmp_path / "lost").symlink_to("nowhere")
+    for out, words in (("lost", "exists and is not an empty folder"), ("lost/run", "cannot be made")):
+        with pytest.raises(RunError, match=words):
+            Session.start(photos, out, QUICK)
+    assert Session.start(photos, "link", QUICK).run.folder == tmp_path / "disk"
+
+
+def test_the_folder_one_stands_in_is_no_place_for_a_run(photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="name a new one"):
+        Session.start(photos, ".", QUICK)
 
 
 def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(photos, tmp_path, monkeypatch) -> None:

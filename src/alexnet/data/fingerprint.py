@@ -2,8 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 # Of two million pictures, the chance that any two share 48 bits is below one in a hundred.
 N_BYTES = 6
@@ -50,21 +51,39 @@ class Fingerprint:
         return cls(frozenset(digits[at : at + 2 * N_BYTES] for at in range(0, len(digits), 2 * N_BYTES)))
 
 
-Fingerprints = Mapping[str, Fingerprint]
-"""What a network learned from (``train``) and was chosen by (``val``); empty where nobody has written it down."""
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a network has seen.
 
-
-def fingerprints_to_json(fingerprints: Fingerprints) -> dict[str, str]:
-    """Return a JSON-ready dictionary that ``fingerprints_from_json`` reads."""
-    return {split: each.to_text() for split, each in fingerprints.items()}
-
-
-def fingerprints_from_json(saved: object) -> Fingerprints:
-    """Read what ``fingerprints_to_json`` returned.
-
-    Raises:
-        ValueError: it is something else.
+    Attributes:
+        train: what it learned from.
+        val: what it was chosen by.
+        is_all: whether that is all; not where it began with weights that do not say what they had learned from.
     """
-    if not isinstance(saved, dict) or set(saved) not in (set(), {"train", "val"}):
-        raise ValueError("not the fingerprints of train and val")
-    return {split: Fingerprint.from_text(text) for split, text in saved.items()}
+
+    train: Fingerprint = Fingerprint()
+    val: Fingerprint = Fingerprint()
+    is_all: bool = True
+
+    def __or__(self, other: "Seen") -> "Seen":
+        return Seen(train=self.train | other.train, val=self.val | other.val, is_all=self.is_all and other.is_all)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""
+        return {"train": self.train.to_text(), "val": self.val.to_text(), "is_all": self.is_all}
+
+    @classmethod
+    def from_json(cls, saved: object) -> "Seen":
+        """Read what ``to_json`` returned.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        if (
+            not isinstance(saved, dict)
+            or set(saved) != {"train", "val", "is_all"}
+            or saved["is_all"] not in (True, False)
+        ):
+            raise ValueError("not the fingerprints of train and val")
+        train, val = (Fingerprint.from_text(saved[name]) for name in ("train", "val"))
+        return cls(train=train, val=val, is_all=bool(saved["is_all"]))

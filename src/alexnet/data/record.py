@@ -1,6 +1,7 @@
 """The record of a run's pictures, ``splits.csv``: found again by their content, wherever they lie by then."""
 
 import csv
+import json
 import os
 import re
 from collections import defaultdict
@@ -8,12 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from alexnet.data.fingerprint import Fingerprint, Seen
 from alexnet.data.source import SPLITS, Picture, Source, listed
 from alexnet.data.sources import open_source
 from alexnet.data.split import Identities
 from alexnet.errors import DataError, shown
 
 SPLITS_FILE = "splits.csv"
+# Beside it, where the weights to begin with came from elsewhere.
+INHERITED_FILE = "init.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,38 @@ def _row(path: Path, number: int, cells: list[str]) -> Row:
     if len(cells) != len(COLUMNS) or cells[2] not in SPLITS or not re.fullmatch("[0-9a-f]{32}", cells[3]):
         raise DataError(f"{str(path)!r} is damaged at line {number}; put back the file that training wrote")
     return Row(*cells)
+
+
+def write_inherited(run: Path, inherited: Seen) -> None:
+    """Write down what the weights had seen with which a run begins."""
+    text = json.dumps(inherited.to_json())
+    (run / INHERITED_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_inherited(run: Path) -> Seen:
+    """Return what the weights had seen with which a run began; nothing where they were random.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    file = run / INHERITED_FILE
+    if not file.exists():
+        return Seen()
+    try:
+        return Seen.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{str(file)!r} is damaged ({error}); put back the one that training wrote") from error
+
+
+def seen_by(run: Path) -> Seen:
+    """Return what the network of a run sees in training, and what the weights had seen with which it began.
+
+    Raises:
+        DataError: ``splits.csv`` or ``init.json`` is missing or damaged.
+    """
+    rows = read_splits(run / SPLITS_FILE)
+    train, val = (Fingerprint.of(row.content for row in rows if row.split == split) for split in ("train", "val"))
+    return Seen(train=train, val=val) | read_inherited(run)
 
 
 def find(rows: Sequence[Row], source: Source, identities: Identities) -> Found:

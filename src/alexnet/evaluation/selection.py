@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from alexnet.data.fingerprint import Fingerprint, Fingerprints
+from alexnet.data.fingerprint import Seen
+from alexnet.data.record import seen_by
 from alexnet.data.source import SPLITS, Source
 from alexnet.data.store import Store
 from alexnet.errors import DataError
@@ -71,14 +72,16 @@ def select(
     Raises:
         DataError: there is no such split, or nothing is left, or pictures of the run have gone or changed.
     """
-    seen = _fingerprints(artifact, run)
+    seen = artifact.seen or (None if run is None else seen_by(run.folder))
     chosen = None if run is None else _own(source, store, run, split or "test", is_own=is_own)
     if chosen is None or chosen.split is None:
         remarks = chosen.remarks if chosen else ()
-        chosen = Selection(source, _present(source, split, is_known=bool(seen)), remarks)
-    if not artifact.provenance.get("init_known", True):
+        chosen = Selection(source, _present(source, split, is_known=seen is not None), remarks)
+    if seen is None:
+        return chosen.noting(f"this model {_UNKNOWN}")
+    if not seen.is_all:
         chosen = chosen.noting(f"what this network began with (--init) {_UNKNOWN}")
-    return _unseen(chosen, store, seen) if seen else chosen.noting(f"this model {_UNKNOWN}")
+    return _unseen(chosen, store, seen)
 
 
 def _own(source: Source, store: Store, run: OwnRun, wanted: str, *, is_own: bool) -> Selection | None:
@@ -100,12 +103,13 @@ def _own(source: Source, store: Store, run: OwnRun, wanted: str, *, is_own: bool
     return None
 
 
-def _unseen(chosen: Selection, store: Store, seen: Fingerprints) -> Selection:
+def _unseen(chosen: Selection, store: Store, seen: Seen) -> Selection:
     """Leave out what the network learned from and, unless ``val`` is wanted, what it was chosen by."""
     contents = {each.path: store.content(each.path) for each in chosen.source.pictures if each.path in store.rows}
-    learned = {path for path, content in contents.items() if content in seen["train"]}
-    validated = {path for path, content in contents.items() if content in seen["val"]} - learned
-    if chosen.split in ("train", "val") and not any(each.split for each in chosen.source.pictures):
+    learned = {path for path, content in contents.items() if content in seen.train}
+    validated = {path for path, content in contents.items() if content in seen.val} - learned
+    is_split = any(each.split for each in chosen.source.pictures)
+    if chosen.split in ("train", "val") and not is_split:
         own = learned if chosen.split == "train" else validated
         if not own:
             raise DataError(f"no picture in {chosen.source.name!r} is of the network's {chosen.split}")
@@ -119,6 +123,8 @@ def _unseen(chosen: Selection, store: Store, seen: Fingerprints) -> Selection:
     if len(left_out) == n and validated and chosen.split != "val":
         left_out = learned
         chosen = chosen.noting("these pictures are of val: the network did not learn from them, but was chosen by them")
+    if not left_out and chosen.split == "test" and not is_split:
+        raise DataError(f"{chosen.source.name!r} is not split; leave out --split to judge all of it")
     if not left_out:
         return chosen
     if len(left_out) == n:
@@ -128,12 +134,6 @@ def _unseen(chosen: Selection, store: Store, seen: Fingerprints) -> Selection:
         )
     what = "learned from" if left_out == learned else "learned from or was chosen by (val)"
     return chosen.without(left_out).noting(f"left out {len(left_out)} of {n} pictures that the network {what}")
-
-
-def _fingerprints(artifact: Artifact, run: OwnRun | None) -> Fingerprints:
-    if artifact.fingerprints or run is None:
-        return artifact.fingerprints
-    return {name: Fingerprint.of(row.content for row in run.rows if row.split == name) for name in ("train", "val")}
 
 
 def _present(source: Source, split: str | None, *, is_known: bool) -> str | None:

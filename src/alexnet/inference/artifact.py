@@ -9,13 +9,13 @@ import os
 import shlex
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from alexnet.data.fingerprint import Fingerprints, fingerprints_from_json, fingerprints_to_json
+from alexnet.data.fingerprint import Seen
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.errors import ArtifactError, shown
 from alexnet.network.architecture import Architecture
@@ -48,8 +48,8 @@ class Artifact:
         classes: class names, in the order of the logits.
         preprocessing: what happens to a picture before the network sees it.
         provenance: how it came to be.
-        fingerprints: which pictures it learned from (``train``) and was chosen by (``val``), so that it is not judged
-            on those. Empty where that is not known.
+        seen: which pictures it learned from and was chosen by, so that it is not judged on those; None where that is
+            not known.
     """
 
     folder: Path
@@ -57,11 +57,16 @@ class Artifact:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Mapping[str, Any]
-    fingerprints: Fingerprints = field(default_factory=dict)
+    seen: Seen | None = None
 
 
 def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str) -> None:
-    """Write a model to ``artifact.folder``, whole or not at all; a model already there is replaced."""
+    """Write a model to ``artifact.folder``, whole or not at all.
+
+    Raises:
+        FileExistsError: something is there already. It is left as it is.
+        OSError: the disk is full, or may not be written to.
+    """
     folder = artifact.folder
     config = {
         "format": FORMAT,
@@ -69,7 +74,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         "classes": list(artifact.classes),
         "preprocessing": asdict(artifact.preprocessing),
         "provenance": dict(artifact.provenance),
-        "fingerprints": fingerprints_to_json(artifact.fingerprints),
+        "fingerprints": None if artifact.seen is None else artifact.seen.to_json(),
     }
     with whole_folder(folder) as unfinished:
         save_tensors(weights, unfinished / WEIGHTS)
@@ -143,14 +148,14 @@ def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
     provenance = as_kind(dict[str, Any], config.get("provenance", {}), "provenance")
     if (top1 := as_kind(float | None, provenance.get("val_top1"), "val_top1")) is not None and not 0 <= top1 <= 1:
         raise ValueError(f"val_top1 is {top1}; it is a share, from 0 to 1")
-    fingerprints = fingerprints_from_json(config.get("fingerprints", {}))
+    fingerprints = config.get("fingerprints")
     return Artifact(
         folder=folder,
         architecture=net,
         classes=classes,
         preprocessing=how,
         provenance=provenance,
-        fingerprints=fingerprints,
+        seen=None if fingerprints is None else Seen.from_json(fingerprints),
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from alexnet.data.fingerprint import Fingerprints
+from alexnet.data.fingerprint import Seen
+from alexnet.data.record import SPLITS_FILE, seen_by
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.inference import published
 from alexnet.inference.artifact import CONFIG, WEIGHTS, Artifact, load_artifact, load_model
@@ -67,19 +68,26 @@ def load_weights(
         raise ArtifactError(f"{error}; to train the network they are of, add --architecture {config}") from error
 
 
-def fingerprints_of(weights: str | os.PathLike[str]) -> Fingerprints:
-    """Return which pictures a model learned from and was chosen by; nothing of weights that do not say.
+def seen_before(weights: str | os.PathLike[str]) -> Seen:
+    """Return which pictures weights learned from and were chosen by, as far as they say.
+
+    Models and runs say so, and a file in one of those. Torchvision's have seen ImageNet, which is not asked after.
 
     Raises:
         ArtifactError: there is no such model, or it is damaged.
+        DataError: a run's record is damaged.
     """
     if published.is_published(weights):
-        return {}
+        return Seen()
     path = expanded(weights)
     if is_of_hub(weights) or path.is_dir():
-        return load_artifact(weights).fingerprints
-    is_ours = path.name == WEIGHTS and (path.parent / CONFIG).is_file()
-    return load_artifact(path.parent).fingerprints if is_ours else {}
+        return load_artifact(weights).seen or Seen(is_all=False)
+    if path.name == WEIGHTS and (path.parent / CONFIG).is_file():
+        return load_artifact(path.parent).seen or Seen(is_all=False)
+    # RUN/checkpoint/000003-00000000/model.safetensors
+    run = path.absolute().parents[2] if len(path.absolute().parents) > 2 else path.parent
+    is_checkpoint = path.absolute().parents[1].name == "checkpoint" and (run / SPLITS_FILE).is_file()
+    return seen_by(run) if is_checkpoint else Seen(is_all=False)
 
 
 def absolute(weights: str) -> str:

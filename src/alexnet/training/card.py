@@ -30,7 +30,7 @@ An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) that tells
 |---|---|
 | trained on | {public_name(made["data"])}: {made["n_train"]:,} pictures, {made["n_val"]:,} more to validate |
 | recipe | `{made["recipe"]["name"]}`, {_length(made)}, seed {made["seed"]}, {made["precision"]} |
-| top-1 on the validation pictures | {made["val_top1"]:.3f} |
+| top-1 on the validation pictures | {made["val_top1"]:.3f}{_flattered(made)} |
 | pictures | {_SHAPED[how.resize]} {how.store_size} px, then {net.image_size} px{colours} |
 | made with | alexnet {made["alexnet"]}, torch {made["torch"]}, {made["finished"]} |
 
@@ -57,3 +57,8 @@ def _length(made: Mapping[str, Any]) -> str:
     epochs, passes = made["epochs"], made["passes"]
     whole = abs(passes - epochs) < 0.01 * epochs
     return f"{epochs} epochs" if whole else f"{epochs} epochs ({passes:g} passes over the pictures)"
+
+
+def _flattered(made: Mapping[str, Any]) -> str:
+    n = made["n_val_seen_before"]
+    return f" (flattered: what it began with had learned from {n} of them)" if n else ""

@@ -82,9 +82,8 @@ def load_checkpoint(parent: Path, training: Training) -> float:
         return state.seconds
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, RunError) as error:
         why = textwrap.shorten(str(error), MOST_CHARACTERS, placeholder=" ...")
-        raise RunError(
-            f"the checkpoint {str(newest)!r} is damaged ({why}); delete it to go on from the one before"
-        ) from error
+        then = "to go on from the one before" if len(checkpoints) > 1 else "to begin anew: it is the only one"
+        raise RunError(f"the checkpoint {str(newest)!r} is damaged ({why}); delete it {then}") from error
 
 
 def _refuse_impossible(state: _State, plan: Plan) -> None:

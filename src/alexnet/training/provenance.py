@@ -21,8 +21,18 @@ def settings_json(source: Source, store: Store, settings: Settings, training: Tr
     return {"data": source.name, **settings.to_json(), "resolved": resolved_json(training, store.size)}
 
 
-def provenance(source: Source, settings: Settings, training: Training, kept: EpochReport) -> dict[str, Any]:
-    """Return what a model says of its training; ``kept`` is the epoch whose weights it has."""
+def provenance(
+    source: Source, settings: Settings, training: Training, kept: EpochReport, *, n_val_seen_before: int
+) -> dict[str, Any]:
+    """Return what a model says of its training.
+
+    Args:
+        source: the pictures.
+        settings: what was chosen.
+        training: as it ended.
+        kept: the epoch whose weights the model has.
+        n_val_seen_before: pictures of ``val`` that the weights had learned from with which it began.
+    """
     return {
         "alexnet": version("alexnet"),
         "torch": torch.__version__,
@@ -36,6 +46,7 @@ def provenance(source: Source, settings: Settings, training: Training, kept: Epo
         "epochs": kept.epoch,
         "passes": round(passes(training.history[: kept.epoch], len(training.train)), 2),
         "val_top1": kept.val_top1,
+        "n_val_seen_before": n_val_seen_before,
         "val_loss": kept.val_loss,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -25,6 +25,8 @@ class Resolved:
         classes: class names, in the order of the logits.
         store_size: side of the stored pictures, in pixels.
         runtime: device and precision.
+        n_train: pictures to learn from.
+        n_val: pictures to judge by.
         loaded: names of the weights that came from elsewhere; None where they are still to be loaded.
     """
 
@@ -34,6 +36,8 @@ class Resolved:
     classes: tuple[str, ...]
     store_size: int
     runtime: Runtime
+    n_train: int
+    n_val: int
     loaded: frozenset[str] | None
 
     @classmethod
@@ -53,7 +57,7 @@ class Resolved:
         architecture = Architecture.from_json(read("architecture", dict[str, Any]))
         if architecture.n_classes != len(classes):
             raise ValueError(f"there are {len(classes)} classes, but the network has {architecture.n_classes}")
-        for name in ("n_epochs", "store_size"):
+        for name in ("n_epochs", "store_size", "n_train", "n_val"):
             check_count(name, read(name, int), least=1)
         try:
             device = torch.device(read("device", str))
@@ -66,6 +70,8 @@ class Resolved:
             classes=classes,
             store_size=saved["store_size"],
             runtime=Runtime(device, read("precision", Arithmetic)),
+            n_train=saved["n_train"],
+            n_val=saved["n_val"],
             loaded=frozenset(read("loaded", tuple[str, ...])),
         )
 

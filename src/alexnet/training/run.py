@@ -1,7 +1,7 @@
 """The run folder: settings, splits, metrics, checkpoints and the model, each written whole or not at all.
 
 RUN/settings.json     what was chosen and what followed from it
-    init.json         what the weights had learned from with which it began, if they came from another model
+    init.json         what the weights had seen with which it began, if they are not random
     splits.csv        which picture is in which split
     metrics.jsonl     a line an epoch
     checkpoint/       the newest checkpoints and the best epoch, tensors and JSON only
@@ -9,6 +9,7 @@ RUN/settings.json     what was chosen and what followed from it
 """
 
 import json
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alexnet.data.fingerprint import Fingerprints, fingerprints_from_json, fingerprints_to_json
-from alexnet.data.record import SPLITS_FILE, write_splits
+from alexnet.data.fingerprint import Seen
+from alexnet.data.record import SPLITS_FILE, write_inherited, write_splits
 from alexnet.data.source import Source
 from alexnet.data.split import Identities
 from alexnet.errors import RunError, shown
@@ -26,9 +27,7 @@ from alexnet.training.checkpoint import forget_best_after, list_checkpoints, rea
 from alexnet.training.reports import EpochReport
 from alexnet.training.resolved import Resolved
 from alexnet.training.settings import Settings
-from alexnet.whole import delete_unfinished, lock, whole_folder, write_whole
-
-_INIT = "init.json"
+from alexnet.whole import delete_unfinished, lock, sync_file, whole_folder, write_whole
 
 
 class Run:
@@ -60,7 +59,7 @@ class Run:
         settings: dict[str, Any],
         source: Source,
         identities: Identities,
-        inherited: Fingerprints | None = None,
+        inherited: Seen | None = None,
     ) -> "Run":
         """Make a new run folder.
 
@@ -69,7 +68,7 @@ class Run:
             settings: what was chosen, and what followed from it.
             source: the pictures, split.
             identities: what tells them apart.
-            inherited: what the weights had learned from with which it begins.
+            inherited: what the weights had seen with which it begins, if they are not random.
 
         Raises:
             FileExistsError: something is there already. It is left as it is.
@@ -78,9 +77,8 @@ class Run:
         with whole_folder(folder) as unfinished:
             write_splits(unfinished / SPLITS_FILE, source, identities)
             (unfinished / "checkpoint").mkdir()
-            if inherited:
-                text = json.dumps({"fingerprints": fingerprints_to_json(inherited)})
-                (unfinished / _INIT).write_text(text + "\n", encoding="utf-8")
+            if inherited is not None:
+                write_inherited(unfinished, inherited)
             text = json.dumps(settings, indent=2, allow_nan=False)
             (unfinished / "settings.json").write_text(text + "\n", encoding="utf-8")
         return cls(folder)
@@ -95,17 +93,33 @@ class Run:
         """Whether training has ended."""
         return (self.model_folder / "config.json").exists()
 
-    @property
-    def has_checkpoint(self) -> bool:
-        """Whether there is anything to go on from."""
-        return bool(list_checkpoints(self.checkpoints))
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other processes from training the same run.
+    def refuse_strange_model(self) -> None:
+        """Refuse to go on where the model could not be written at the end.
 
         Raises:
-            RunError: another one does.
+            RunError: ``model`` is there, and is none.
+        """
+        folder = self.model_folder
+        if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(
+                f"{str(folder)!r} is no model that training wrote, and stands where one will be; move it away"
+            )
+
+    @property
+    def newest_checkpoint(self) -> str | None:
+        """The name of the checkpoint to go on from, if there is one."""
+        names = [folder.name for folder in list_checkpoints(self.checkpoints)]
+        return names[-1] if names else None
+
+    @contextmanager
+    def held(self, newest: str | None) -> Iterator[None]:
+        """Keep other processes from training the same run.
+
+        Args:
+            newest: the checkpoint from which it goes on.
+
+        Raises:
+            RunError: another one does, or has done so since the checkpoint was read.
         """
         # Not settings.json, of which ``note_data`` writes a new one.
         with (self.folder / SPLITS_FILE).open("rb") as file:
@@ -117,6 +131,8 @@ class Run:
                 ) from None
             except OSError:
                 pass  # a network's file system may not know locks
+            if self.is_finished or self.newest_checkpoint != newest:
+                raise RunError(f"another process has gone on with the run {str(self.folder)!r} meanwhile; start again")
             yield
 
     def settings(self) -> dict[str, Any]:
@@ -153,24 +169,24 @@ class Run:
                 "put back the one that training wrote, or train anew"
             ) from error
 
-    def inherited(self) -> Fingerprints:
-        """Return what the weights had learned from with which it began.
-
-        Raises:
-            RunError: ``init.json`` is damaged.
-        """
-        file = self.folder / _INIT
-        if not file.exists():
-            return {}
-        try:
-            return fingerprints_from_json(read_json(file).get("fingerprints"))
-        except ValueError as error:
-            raise RunError(f"{str(file)!r} is damaged ({error}); put back the one that training wrote") from error
-
     @property
     def command(self) -> str:
         """How to go on with pictures that have moved."""
         return f"alexnet train DATA --resume {shlex.quote(str(self.folder))}"
+
+    def refuse_other_numbers(self, source: Source, begun: Resolved) -> None:
+        """Refuse to go on with fewer pictures, or more, than the run began with.
+
+        Raises:
+            RunError: ``splits.csv`` has lost lines, or has new ones.
+        """
+        for split, n in (("train", begun.n_train), ("val", begun.n_val)):
+            n_now = len(source.in_split(split))
+            if n_now != n:
+                raise RunError(
+                    f"{str(self.folder / SPLITS_FILE)!r} has {n_now} {split} pictures, but the run began with {n}; "
+                    "put back the file that training wrote"
+                )
 
     def note_data(self, name: str) -> None:
         """Write down where the pictures are now, if they have moved."""
@@ -180,17 +196,24 @@ class Run:
             write_whole(self.folder / "settings.json", json.dumps(moved, indent=2) + "\n")
 
     def append(self, report: EpochReport) -> None:
-        """Add an epoch to ``metrics.jsonl``."""
+        """Add an epoch to ``metrics.jsonl``; it is on the disk before a checkpoint counts on it."""
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
+            sync_file(file)
 
     def history(self, n_epochs: int) -> list[EpochReport]:
         """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again.
 
         Raises:
-            RunError: see ``metrics``.
+            RunError: one of them is missing; or see ``metrics``.
         """
-        return [EpochReport(**line) for line in self.metrics() if line["epoch"] <= n_epochs]
+        reports = [EpochReport(**line) for line in self.metrics() if line["epoch"] <= n_epochs]
+        if len(reports) < n_epochs:
+            raise RunError(
+                f"{str(self.folder / 'metrics.jsonl')!r} lacks {n_epochs - len(reports)} of the {n_epochs} epochs that "
+                "are done; put back what training wrote, or train anew"
+            )
+        return reports
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of ``metrics.jsonl``; a last one cut short by a kill is left out.
@@ -210,8 +233,7 @@ class Run:
                     raise ValueError(f"epoch {report.epoch} is out of order")
             except ValueError as error:
                 raise RunError(
-                    f"{str(file)!r} line {number} is damaged ({error}); put back what training wrote, or delete the "
-                    "line and those after it"
+                    f"{str(file)!r} line {number} is damaged ({error}); put back what training wrote, or train anew"
                 ) from error
             reports.append(report)
         return [asdict(report) for report in reports]

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from alexnet.data.fingerprint import Fingerprint, Fingerprints
+from alexnet.data.fingerprint import Seen
 from alexnet.data.preprocessing import Preprocessing
 from alexnet.data.reading import Track, untracked
-from alexnet.data.record import open_recorded, restored
+from alexnet.data.record import open_recorded, read_inherited, restored
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source, set_name
 from alexnet.data.store import Store
 from alexnet.errors import RunError, SettingsError
 from alexnet.inference.artifact import Artifact, save_artifact
-from alexnet.inference.pretrained import absolute, fingerprints_of
+from alexnet.inference.pretrained import absolute, seen_before
 from alexnet.network.model import AlexNet
 from alexnet.network.variants import load_architecture
 from alexnet.paths import expanded
@@ -26,6 +26,7 @@ from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, pr
 from alexnet.training.card import model_card
 from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
 from alexnet.training.loop import fit_steps
+from alexnet.training.past import n_seen_before, seen_by_its_end, what_was_seen_before
 from alexnet.training.place import claim, refuse_existing
 from alexnet.training.provenance import provenance, settings_json
 from alexnet.training.reports import EpochReport, Remark, Report
@@ -47,7 +48,7 @@ class Session:
         store: the same, prepared.
         settings: what the user chose.
         began: when the run began, on ``time.monotonic``'s clock, as if it had never been interrupted.
-        inherited: what the weights had learned from with which it began.
+        inherited: what the weights had seen with which it began.
     """
 
     run: Run
@@ -56,7 +57,8 @@ class Session:
     store: Store
     settings: Settings
     began: float
-    inherited: Fingerprints = field(default_factory=dict)
+    inherited: Seen = field(default_factory=Seen)
+    _newest: str | None = field(default=None, repr=False)
     _unsaved_best: tuple[int, dict[str, Tensor]] | None = field(default=None, repr=False)
 
     @classmethod
@@ -113,7 +115,7 @@ class Session:
             refuse_existing(out)
         check_trackers(settings.track)
         source, store, training = get_ready(data, settings, began=began, track=track)
-        inherited = {} if settings.init is None else fingerprints_of(settings.init)
+        inherited = None if settings.init is None else seen_before(settings.init)
         group, folder = training.group, None
         if group.leads:
             saved = settings_json(source, store, settings, training)
@@ -121,7 +123,7 @@ class Session:
         folder = group.led(folder)
         assert folder is not None
         run = Run(folder, here=group.leads)
-        session = cls(run, training, source, store, settings, began, inherited)
+        session = cls(run, training, source, store, settings, began, inherited or Seen())
         if settings.init is not None:
             session.save()  # a resumed run does not ask for these weights again
         return session
@@ -148,8 +150,10 @@ class Session:
         run = Run(expanded(folder))
         if run.is_finished:
             raise RunError(f"the run {str(folder)!r} has ended; its model is in {str(run.model_folder)!r}")
+        run.refuse_strange_model()
         settings, begun, recorded = run.chosen()
-        if not run.has_checkpoint:  # killed before its first one, it begins with the same weights again
+        newest = run.newest_checkpoint
+        if newest is None:  # killed before its first one, it begins with the same weights again
             begun = replace(begun, loaded=None)
         runtime, group = meet(settings, begun.runtime)
         with group.one_at_first():
@@ -159,12 +163,15 @@ class Session:
                 source = open_source(data, settings.data_dir if set_name(data) == recorded else None)
             store = prepare_for(source, settings, begun.store_size, exact=True, track=track)
         source = restored(source, store, begun.classes, run.folder, run.command)
+        run.refuse_other_numbers(source, begun)
         deadline = deadline_of(settings, time.monotonic())
         training = assemble(source, store, settings, runtime, group=group, begun=begun, deadline=deadline)
         began = time.monotonic() - load_checkpoint(run.checkpoints, training)
         training.plan.deadline = deadline_of(settings, began)
         training.history = run.history(training.position.epoch)
-        return cls(run, training, source, store, settings, began, run.inherited())
+        session = cls(run, training, source, store, settings, began, read_inherited(run.folder))
+        session._newest = newest
+        return session
 
     def reports(self) -> Iterator[Report]:
         """Train to the end, saving on the way and the model at the end.
@@ -177,6 +184,7 @@ class Session:
         """
         saved = time.monotonic()
         with self._writing() as trackers:
+            yield from map(Remark, what_was_seen_before(self.source, self.store, self.inherited, self.settings.init))
             for report in fit_steps(self.training):
                 self._note(report)
                 yield from trackers.note(report)
@@ -196,7 +204,7 @@ class Session:
             yield Trackers({})
             return
         run, n_epochs = self.run, self.training.position.epoch
-        with run.held():
+        with run.held(self._newest):
             run.tidy(n_epochs)
             run.note_data(self.source.name)
             with open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:
@@ -226,17 +234,7 @@ class Session:
             save_best(self.run.checkpoints, *self._unsaved_best)
             self._unsaved_best = None
         save_checkpoint(self.run.checkpoints, self.training, time.monotonic() - self.began)
-
-    def _fingerprint(self, split: str) -> Fingerprint:
-        own = Fingerprint.of(self.store.content(picture.path) for picture in self.source.in_split(split))
-        return own | self.inherited.get(split, Fingerprint())
-
-    @property
-    def n_known(self) -> int:
-        """Pictures of ``val`` and ``test`` that the weights with which it began had learned from."""
-        seen = self.inherited.get("train", Fingerprint())
-        judged = (*self.source.in_split("val"), *self.source.in_split("test"))
-        return sum(self.store.content(picture.path) in seen for picture in judged)
+        self._newest = self.run.newest_checkpoint
 
     def _save_model(self) -> None:
         model = self.training.model
@@ -244,6 +242,7 @@ class Session:
         kept, weights = self.kept_epoch, self.training.kept.state_dict()
         if kept.epoch < self.training.position.epoch:
             weights = load_best(self.run.checkpoints, kept.epoch)
+        n_before = n_seen_before(self.source, self.store, self.inherited, "val")
         artifact = Artifact(
             folder=self.run.model_folder,
             architecture=model.architecture,
@@ -256,8 +255,8 @@ class Session:
                 resize=self.settings.resize,
                 max_pixels=self.settings.max_pixels,
             ),
-            provenance=provenance(self.source, self.settings, self.training, kept),
-            fingerprints={name: self._fingerprint(name) for name in ("train", "val")},
+            provenance=provenance(self.source, self.settings, self.training, kept, n_val_seen_before=n_before),
+            seen=seen_by_its_end(self.source, self.store, self.inherited),
         )
         save_artifact(artifact, weights, model_card(artifact))
 
@@ -283,6 +282,9 @@ def train(
         AlexNetError: see ``Session.open``.
     """
     session = Session.open(data, out=out, settings=settings, resume=resume)
+    if verbose and session.training.group.leads:
+        for remark in (*session.source.remarks, *session.store.remarks):
+            print(f"warning: {remark}")
     for report in session.reports():
         if verbose and session.training.group.leads and isinstance(report, EpochReport | Remark):
             print(report)

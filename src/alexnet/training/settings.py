@@ -23,7 +23,7 @@ Switch = Literal["auto", "on", "off"]
 Balance = Literal["none", "loss", "sampler"]
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 # With a time limit alone, a run has at most this many times its recipe's epochs: a set so small that more would fit has
-# long been learned by then, and each epoch saves a checkpoint.
+# long been learned by then.
 MOST_TIMED = 5
 # What a run's settings.json holds beside the settings: the data, and what followed from both.
 BESIDE = ("data", "resolved")

@@ -1,0 +1,38 @@
+"""What the weights had seen with which a run began, and what its network has seen by its end."""
+
+from alexnet.data.fingerprint import Fingerprint, Seen
+from alexnet.data.source import Source
+from alexnet.data.split import Identities
+
+
+def seen_by_its_end(source: Source, identities: Identities, inherited: Seen) -> Seen:
+    """Return what a network has seen that was trained on a source.
+
+    Args:
+        source: the pictures, split.
+        identities: what tells them apart.
+        inherited: what the weights had seen with which it began.
+    """
+    train, val = (Fingerprint.of(_contents(source, identities, split)) for split in ("train", "val"))
+    return Seen(train=train, val=val) | inherited
+
+
+def n_seen_before(source: Source, identities: Identities, inherited: Seen, split: str) -> int:
+    """Return how many pictures of a split the weights had learned from with which a run began."""
+    return sum(content in inherited.train for content in _contents(source, identities, split))
+
+
+def what_was_seen_before(source: Source, identities: Identities, inherited: Seen, init: str | None) -> list[str]:
+    """Return what a user should know of the weights with which a run begins, a line each."""
+    n = sum(n_seen_before(source, identities, inherited, split) for split in ("val", "test"))
+    lines = []
+    if n:
+        among = f"{n} pictures of val and test are among those that --init learned from"
+        lines.append(f"{among}: val flatters, and evaluate leaves them out")
+    if not inherited.is_all:
+        lines.append(f"{init} does not say what it learned from; if that was pictures of val or test, these flatter")
+    return lines
+
+
+def _contents(source: Source, identities: Identities, split: str) -> list[str]:
+    return [identities.content(picture.path) for picture in source.in_split(split)]
