@@ -37,7 +37,7 @@ def test_ten_minutes_are_enough_for_real_photos(tmp_path) -> None:
     assert time.monotonic() - began < 660
     judged = [*command, "evaluate", run, data, "--split", "test", "--json"]
     scores = json.loads(subprocess.run(judged, check=True, capture_output=True, text=True).stdout)
-    assert scores["n_images"] == 402
+    assert scores["n_images"] == 401, "one of the 402 is in train as well, and is left out"
     assert scores["top1"] >= 0.78
 
 
