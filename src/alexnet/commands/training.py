@@ -33,7 +33,7 @@ def train(
             set, such as digits or cifar10 (set:digits where a folder is called so too), or hf: and a Hugging Face
             data set.
         out: The run folder to make, NAME being the data's; a run is never overwritten.
-        resume: A run folder to continue, with its own data and settings.
+        resume: A run folder to continue, with its own settings; DATA says where its pictures are now, if they moved.
         settings_file: The settings.json of a run, to train like it: what it says are the defaults of all options.
         find_lr: Measure which learning rate suits instead of training: writes lr.csv and lr.png into RUN, and trains
             nothing.

@@ -22,7 +22,7 @@ def evaluate(
 
     Args:
         model: A run folder, the model folder in it, or hf:user/name for one of the Hugging Face hub.
-        data: Labelled pictures, as for training.
+        data: Labelled pictures, as for training; those that the network learned from are left out.
         split: Which part of them; auto: test, or everything where the data is not split.
         views: The whole picture once, or the mean over ten views as in the paper: corners and middle, and mirrored.
         max_pixels: Pictures that claim more are skipped; auto: as in training.
