@@ -1,7 +1,10 @@
 """What people have in hand, given to a classifier."""
 
+import errno
 import io
 import os
+import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +15,8 @@ import torch
 from PIL import Image
 
 from alexnet import Classifier, load
-from alexnet.errors import PictureError
+from alexnet.errors import PictureError, SettingsError
+from alexnet.inference import classifier as classifier_module
 from alexnet.inference.classifier import BATCH
 from alexnet.inference.inputs import content, expand
 
@@ -120,6 +124,7 @@ SQUARE = np.zeros((8, 8, 3), np.uint8)
         (np.zeros((1, 2, 8, 8, 3), np.uint8), r"cannot be ndarray \(1, 2, 8, 8, 3\)"),
         (torch.zeros(5, 8, 8, dtype=torch.uint8), r"cannot be Tensor \(5, 8, 8\)"),
         (io.StringIO("text"), "open it with mode 'rb'"),
+        (io.StringIO(""), "open it with mode 'rb'"),
     ],
 )
 def test_what_is_no_picture_is_a_type_error_in_words(classifier, given, message) -> None:
@@ -136,6 +141,8 @@ def test_what_is_no_picture_is_a_type_error_in_words(classifier, given, message)
     [
         ("https://example.org/cat.jpg", "it is an address, and nothing is downloaded here; download it"),
         (np.zeros((0, 8, 3), np.uint8), r"without any pixels"),
+        (Image.new("RGB", (0, 5)), "it claims 0x5 pixels, which is none"),
+        ("a\0b", "no file can be called so (embedded null byte)"),
         (io.BytesIO(b""), "the file is empty"),
         (bytearray(b"no picture"), "not a picture in a known format"),
         (HEIC, "HEIC cannot be read here; convert it to JPEG"),
@@ -145,6 +152,91 @@ def test_what_cannot_be_read_stops_nobody(classifier, path, given, reason) -> No
     bad, good = classifier.answers([given, path])
     assert reason in bad.error
     assert good.error is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_file_in_text_mode_is_told_from_a_damaged_one(classifier, photos, encoding) -> None:
+    with (
+        (photos / "red" / "photo 1.jpg").open(encoding=encoding) as file,
+        pytest.raises(TypeError, match="a TextIOWrapper that gives str is no picture; open it with mode 'rb'"),
+    ):
+        classifier.predict(file)
+
+
+def test_a_file_that_is_open_for_writing_says_so(classifier, path, tmp_path) -> None:
+    with (tmp_path / "new.jpg").open("wb") as file:
+        bad, good = classifier.answers([file, path])
+    assert bad.error == "it is open for writing only; open it with mode 'rb'"
+    assert good.error is None
+
+
+def test_a_stream_is_read_to_its_end(classifier, photos) -> None:
+    """A pipe without a buffer gives what is there, which may be less than all."""
+    file = photos / "red" / "photo 1.jpg"
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        content = file.read_bytes()
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            for at in range(0, len(content), 500):
+                pipe.write(content[at : at + 500])
+                time.sleep(0.002)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        (answer,) = classifier.answers(pipe)
+    writer.join()
+    assert answer.predictions == classifier.predict(file)[0].predictions
+
+
+def test_a_stream_that_never_ends_is_left(classifier, monkeypatch) -> None:
+    monkeypatch.setattr("alexnet.inference.inputs.MAX_BYTES", 3 << 20)
+    with Path("/dev/zero").open("rb") as file:
+        (answer,) = classifier.answers(file)
+    assert answer.error.startswith("the file is larger than")
+
+
+def test_a_pipe_that_does_not_wait_says_so(classifier) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "wb"):
+        (answer,) = classifier.answers(pipe)
+    assert answer.error == "it has nothing to give yet, and does not wait"
+
+
+def test_a_folder_that_may_not_be_listed_is_named_and_stops_nobody(classifier, path, tmp_path, monkeypatch) -> None:
+    for name in ("closed", "half/closed"):
+        (tmp_path / name).mkdir(parents=True)
+    path.rename(tmp_path / "half" / "a.png")
+    scan = os.scandir
+
+    def refuse(folder):
+        if Path(folder).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    answers = list(classifier.answers([tmp_path / "closed", tmp_path / "half"]))
+    assert [(answer.path, answer.error) for answer in answers] == [
+        (str(tmp_path / "closed"), "no permission to read it"),
+        (str(tmp_path / "half" / "a.png"), None),
+        (str(tmp_path / "half" / "closed"), "no permission to read it"),
+    ]
+
+
+def test_a_path_in_an_array_without_dimensions_is_a_path(classifier, path) -> None:
+    for kind in (str, object):
+        given = np.array(str(path), dtype=kind)
+        assert [answer.path for answer in classifier.predict(given)] == [str(path)]
+        assert [answer.path for answer in classifier.predict([given, path])] == [str(path)] * 2
+
+
+@pytest.mark.parametrize("top", [1.5, "2", None, np.nan])
+def test_top_is_a_whole_number(classifier, path, top) -> None:
+    with pytest.raises(SettingsError, match=r"top is .*; it must be a whole number, and at least 1"):
+        classifier.predict(path, top=top)
+    assert len(classifier.predict(path, top=np.int64(2))[0].predictions) == 2
 
 
 def test_a_file_that_was_closed_is_not_damaged(classifier, path) -> None:
@@ -178,8 +270,9 @@ def test_an_endless_generator_is_answered_after_its_first_batch(classifier) -> N
     answers.close()
 
 
-def test_memory_stays_flat_however_many_there_are(classifier) -> None:
+def test_memory_stays_flat_however_many_there_are(classifier, monkeypatch) -> None:
     """10,000 opened pictures were all held before the first answer."""
+    monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
 
     def frames(n: int) -> Iterator[np.ndarray]:
         for _ in range(n):
@@ -195,7 +288,7 @@ def test_memory_stays_flat_however_many_there_are(classifier) -> None:
     assert peak < BATCH * 300 * 400 * 3, "that of one batch of them, though none needs to stay"
 
 
-def test_a_generator_may_use_its_memory_again_and_close_its_files(classifier, photos) -> None:
+def test_a_generator_may_use_its_memory_again_and_close_its_files(classifier, photos, tmp_path) -> None:
     paths = [photos / label / f"photo {number}.jpg" for number in (1, 2) for label in ("blue", "green", "red")]
     expected = [answer.predictions for answer in classifier.predict(paths)]
 
@@ -210,8 +303,82 @@ def test_a_generator_may_use_its_memory_again_and_close_its_files(classifier, ph
             buffer[:] = np.asarray(picture)
             yield buffer
 
-    for frames in (opened, one_buffer):
+    def one_file() -> Iterator[Path]:
+        for path in paths:
+            (tmp_path / "frame.jpg").write_bytes(path.read_bytes())
+            yield tmp_path / "frame.jpg"
+
+    def grey_buffer() -> Iterator[np.ndarray]:
+        buffer = np.empty((40, 60), np.uint8)
+        for picture in opened():
+            buffer[:] = np.asarray(picture.convert("L"))
+            yield buffer
+
+    for frames in (opened, one_buffer, one_file):
         assert [answer.predictions for answer in classifier.answers(frames())] == expected
+    grey = [array.copy() for array in grey_buffer()]
+    assert [each.predictions for each in classifier.answers(grey_buffer())] == [
+        each.predictions for each in classifier.answers(grey)
+    ]
+
+
+def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, photos, tmp_path, monkeypatch) -> None:
+    paths = [photos / label / "photo 1.jpg" for label in ("blue", "green", "red")]
+    expected = [answer.predictions for answer in classifier.predict(paths)]
+    monkeypatch.setattr("alexnet.inference.inputs.MAX_BYTES", 100)
+    assert content(paths[0]) == paths[0]
+
+    def one_file() -> Iterator[Path]:
+        for path in paths:
+            (tmp_path / "frame.jpg").write_bytes(path.read_bytes())
+            yield tmp_path / "frame.jpg"
+
+    assert [answer.predictions for answer in classifier.answers(one_file())] == expected
+
+
+@pytest.mark.parametrize(
+    "as_held", [Path.read_bytes, lambda path: path.open("rb"), lambda path: io.BytesIO(path.read_bytes())]
+)
+def test_several_are_decoded_at_a_time(classifier, photos, monkeypatch, as_held) -> None:
+    monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
+    both = threading.Barrier(2, timeout=20)
+    real = classifier_module.decode
+
+    def meet(*given, **how):
+        both.wait()
+        return real(*given, **how)
+
+    monkeypatch.setattr(classifier_module, "decode", meet)
+    given = [as_held(photos / label / "photo 1.jpg") for label in ("blue", "red")]
+    assert [answer.label for answer in classifier.answers(given)] == ["blue", "red"]
+    for each in given:
+        if hasattr(each, "close"):
+            each.close()
+
+
+def test_what_is_held_at_a_time_is_bounded(classifier, photos, monkeypatch) -> None:
+    path = photos / "blue" / "photo 1.jpg"
+    monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 8)
+    monkeypatch.setattr("alexnet.inference.classifier.MAX_BYTES", 2 * path.stat().st_size)
+    held, most = 0, 0
+    real_content, real_decode = classifier_module.content, classifier_module.decode
+
+    def take(picture):
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        return real_content(picture)
+
+    def decode(*given, **how):
+        nonlocal held
+        pixels = real_decode(*given, **how)
+        held -= 1
+        return pixels
+
+    monkeypatch.setattr(classifier_module, "content", take)
+    monkeypatch.setattr(classifier_module, "decode", decode)
+    assert len(list(classifier.answers([path] * 20))) == 20
+    assert most <= 3, "two, and the one that waits for them"
 
 
 def test_a_folder_gives_what_begins_like_a_picture_and_names_the_rest(tmp_path) -> None:
@@ -246,4 +413,4 @@ def test_an_address_that_is_a_file_is_read(monkeypatch, tmp_path, path) -> None:
         content("s3://picture.png")
     (tmp_path / "s3:").mkdir()
     path.rename(tmp_path / "s3:" / "picture.png")
-    assert content("s3://picture.png") == Path("s3:/picture.png")
+    assert content("s3://picture.png") == Path("s3:/picture.png").read_bytes()

@@ -179,6 +179,8 @@ def _open(source: Path | str | bytes | Image.Image) -> Iterator[Image.Image]:
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:
     width, height = picture.size
+    if not width or not height:
+        raise _RefusedError(f"it claims {width}x{height} pixels, which is none")
     if width * height > max_pixels:
         raise _RefusedError(f"it claims {width}x{height} pixels, more than the {max_pixels:,} allowed by --max-pixels")
 

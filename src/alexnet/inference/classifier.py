@@ -1,17 +1,22 @@
 """Pictures in, ranked labels out."""
 
+import operator
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from alexnet.data.image import Pixels, decode
 from alexnet.data.reading import n_cores
-from alexnet.errors import PictureError, SettingsError
+from alexnet.data.source import MAX_BYTES
+from alexnet.errors import PictureError, SettingsError, shown
 from alexnet.inference.artifact import Artifact, load_artifact
 from alexnet.inference.engine import Numbers, TorchEngine
 from alexnet.inference.inputs import PictureLike, content, expand, name_of, several
@@ -110,11 +115,11 @@ class Classifier:
             top: how many classes to name; never more than there are.
 
         Raises:
-            SettingsError: ``top`` is below 1.
+            SettingsError: ``top`` is no whole number, or below 1.
             TypeError: something is no picture.
         """
-        if top < 1:
-            raise SettingsError(f"top is {top}; it must be at least 1")
+        if not hasattr(top, "__index__") or operator.index(top) < 1:
+            raise SettingsError(f"top is {shown(top)}; it must be a whole number, and at least 1")
         for batch in self._batches(pictures):
             yield from self._answer(batch, top)
 
@@ -144,21 +149,44 @@ class Classifier:
         """Yield the pictures by batches, each with where it is and its pixels, or why it cannot be read."""
         each = (one for picture in several(pictures) for one in expand(picture))
         with ThreadPoolExecutor(n_cores()) as threads:
-            while batch := [self._begin(threads, picture) for picture in islice(each, BATCH)]:
-                yield [begun.result() for begun in batch]
+            while batch := list(self._decoded(threads, islice(each, BATCH))):
+                yield batch
 
-    def _begin(self, threads: ThreadPoolExecutor, picture: PictureLike) -> "Future[tuple[str, Pixels | str]]":
-        """Begin to read a picture, and wait for what whoever gives it may change or close before the next one."""
-        begun = threads.submit(self._read, picture)
-        if not isinstance(picture, str | os.PathLike | bytes):
-            wait([begun])
-        return begun
+    def _decoded(
+        self, threads: ThreadPoolExecutor, pictures: Iterable[PictureLike | PictureError]
+    ) -> Iterator[tuple[str, Pixels | str]]:
+        """Yield where each picture is and its pixels, or why it cannot be read.
 
-    def _read(self, picture: PictureLike) -> tuple[str, Pixels | str]:
+        What each holds is taken before the next one is asked for, since by then it may be closed or overwritten; it is
+        decoded meanwhile. What is held so is as little as keeps the threads busy, and ``MAX_BYTES`` at most.
+        """
+        under_way: deque[tuple[int, Future[tuple[str, Pixels | str]]]] = deque()
+        n_held = 0
+        for picture in pictures:
+            where = name_of(picture)
+            try:
+                held: Path | bytes | Image.Image | str = content(picture)
+            except PictureError as error:
+                held = error.reason
+            n_bytes = _n_bytes(held)
+            while under_way and (len(under_way) > n_cores() or n_held + n_bytes > MAX_BYTES):
+                n_freed, begun = under_way.popleft()
+                yield begun.result()
+                n_held -= n_freed
+            begun = threads.submit(self._decode, where, held)
+            under_way.append((n_bytes, begun))
+            n_held += n_bytes
+            if isinstance(held, Path) or isinstance(picture, Image.Image):  # of which nothing was taken
+                wait([begun])
+        for _, begun in under_way:
+            yield begun.result()
+
+    def _decode(self, where: str, held: Path | bytes | Image.Image | str) -> tuple[str, Pixels | str]:
         how = self.artifact.preprocessing
-        where = name_of(picture)
+        if isinstance(held, str):
+            return where, held
         try:
-            pixels = decode(content(picture), min_side=how.store_size, max_pixels=self.max_pixels, where=where)
+            pixels = decode(held, min_side=how.store_size, max_pixels=self.max_pixels, where=where)
             return where, how.apply(pixels, self.engine.resized)
         except PictureError as error:
             return where, error.reason
@@ -174,6 +202,13 @@ class Classifier:
             probabilities = next(rows)
             best = np.argsort(-probabilities, kind="stable")[:top]
             yield Answer(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
+
+
+def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
+    """Return how much memory holds what was taken of a picture."""
+    if isinstance(held, Image.Image):
+        return held.width * held.height * len(held.getbands())
+    return len(held) if isinstance(held, bytes) else 0
 
 
 def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Classifier:

@@ -1,5 +1,7 @@
 """What people have in hand, as one picture after another: files and folders of them, bytes, arrays, tensors."""
 
+import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +29,8 @@ TAKEN = (
     "tensor (3, H, W) or (N, 3, H, W)"
 )
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# Read at a time of an open file: a stream may give less than it is asked for.
+_PIECE = 1 << 20
 # Channels of an array that is a picture: grey, RGB, and RGB with transparency.
 _CHANNELS = (1, 3, 4)
 
@@ -37,6 +41,7 @@ def several(pictures: Any) -> Iterable[PictureLike]:
     Raises:
         TypeError: it is neither a picture nor several.
     """
+    pictures = _without_array(pictures)
     if _is_one(pictures):
         return [pictures]
     if hasattr(pictures, "columns"):
@@ -47,14 +52,19 @@ def several(pictures: Any) -> Iterable[PictureLike]:
     return found
 
 
-def expand(picture: PictureLike, left_out: list[str] | None = None) -> Iterator[PictureLike]:
+def expand(
+    picture: PictureLike | PictureError, left_out: list[str] | None = None
+) -> Iterator[PictureLike | PictureError]:
     """Yield the picture; for a folder those in it, for a stack of arrays or tensors each.
+
+    Folders that may not be listed are yielded too, each as an error that names it.
 
     Args:
         picture: one of what people have in hand. Of a folder, the files below it are yielded, in natural order: those
             that end or begin like pictures, be it in formats that cannot be read; the folder itself where none do.
         left_out: the paths of a folder's other files are added to it.
     """
+    picture = _without_array(picture)
     if isinstance(picture, str | os.PathLike) and os.path.isdir(picture):  # noqa: PTH112 - never raises
         yield from _in_folder(Path(picture), [] if left_out is None else left_out)
     elif isinstance(picture, np.ndarray | torch.Tensor) and picture.ndim == 4:
@@ -63,21 +73,26 @@ def expand(picture: PictureLike, left_out: list[str] | None = None) -> Iterator[
         yield picture
 
 
-def content(picture: PictureLike) -> Path | bytes | Image.Image:
-    """Return a picture as something that ``decode`` reads.
+def content(picture: PictureLike | PictureError) -> Path | bytes | Image.Image:
+    """Return what a picture holds now, as something that ``decode`` reads later.
+
+    What a path or an array held may be overwritten then. A ``Path`` is only returned of a file of more than
+    ``MAX_BYTES``, and a Pillow image is returned as it is: of these, nothing was read.
 
     A file that is open is read from its beginning, if it can be wound back to it, and left open. An array of two
     dimensions is grey; of three, ``(H, W, C)``: grey, RGB or RGB with transparency; a tensor of three, ``(C, H, W)``.
     Both are of uint8: of other numbers nobody could say which is white.
 
     Raises:
-        PictureError: it is an address, cannot be read, or is empty.
+        PictureError: it is an address, cannot be read, or is empty; or it was given as such an error.
         TypeError: it is no picture, or an array of another shape or kind.
     """
+    if isinstance(picture, PictureError):
+        raise picture
     if isinstance(picture, str) and _ADDRESS.match(picture) and not Path(picture).exists():
         raise PictureError(picture, "it is an address, and nothing is downloaded here; download it and give the file")
     if isinstance(picture, str | os.PathLike):
-        return Path(picture)
+        return _from_path(Path(picture))
     if isinstance(picture, bytes | bytearray | memoryview):
         return bytes(picture)
     if isinstance(picture, Image.Image):
@@ -93,7 +108,16 @@ def content(picture: PictureLike) -> Path | bytes | Image.Image:
 
 def name_of(picture: object) -> str:
     """Return what answers call a picture: its path, or in angle brackets the kind of what has none."""
+    if isinstance(picture, PictureError):
+        return picture.where
     return str(picture) if isinstance(picture, str | os.PathLike) else f"<{type(picture).__name__}>"
+
+
+def _without_array(given: Any) -> Any:
+    """Return what was given; of an array without dimensions that holds a path, that path."""
+    if isinstance(given, np.ndarray) and given.ndim == 0 and given.dtype.kind in "OU":
+        return given.item()
+    return given
 
 
 def _is_one(given: object) -> bool:
@@ -103,17 +127,20 @@ def _is_one(given: object) -> bool:
     return isinstance(given, kinds) or hasattr(given, "read")
 
 
-def _in_folder(folder: Path, left_out: list[str]) -> Iterator[Path]:
+def _in_folder(folder: Path, left_out: list[str]) -> Iterator[Path | PictureError]:
     found = False
     files = Folder(folder)
-    for name in sorted(files.names().files, key=natural_key):
+    refused: list[OSError] = []
+    for name in sorted(files.names(refused.append).files, key=natural_key):
         path = folder / name
         if is_picture_name(name) or _begins_like_one(files, name):
             found = True
             yield path
         else:
             left_out.append(str(path))
-    if not found:
+    for error in refused:
+        yield PictureError(str(error.filename), fault(error))
+    if not found and not refused:
         yield folder
 
 
@@ -126,23 +153,43 @@ def _begins_like_one(files: Folder, name: str) -> bool:
         return unreadable_kind(name, b"") != ""
 
 
+def _from_path(path: Path) -> Path | bytes:
+    folder = Folder(path.parent)
+    try:
+        return path if folder.size(path.name) > MAX_BYTES else folder.content(path.name)
+    except ValueError as error:  # such as a byte of zero in it
+        raise PictureError(str(path), f"no file can be called so ({error})") from error
+
+
 def _from_file(file: Any) -> bytes:
     where = name_of(file)
+    read = bytearray()
     try:
+        if hasattr(file, "readable") and not file.readable():
+            raise PictureError(where, "it is open for writing only; open it with mode 'rb'")
         if hasattr(file, "seek") and (not hasattr(file, "seekable") or file.seekable()):
             file.seek(0)
-        read = file.read(MAX_BYTES + 1)
+        while (piece := _piece(file)) and len(read) <= MAX_BYTES:
+            read += piece
     except OSError as error:
         raise PictureError(where, fault(error)) from error
     except ValueError as error:  # such as a file that was closed
         raise PictureError(where, f"it cannot be read any more ({error})") from error
-    if not isinstance(read, bytes):
-        raise TypeError(
-            f"a {type(file).__name__} that gives {type(read).__name__} is no picture; open it with mode 'rb'"
-        )
     if len(read) > MAX_BYTES:
         raise PictureError(where, f"the file is larger than {MAX_BYTES >> 30} GB")
-    return read
+    return bytes(read)
+
+
+def _piece(file: Any) -> bytes:
+    kind = "str"
+    with contextlib.suppress(UnicodeDecodeError):  # what a file in text mode makes of a picture
+        piece = file.read(_PIECE)
+        if isinstance(piece, bytes):
+            return piece
+        if piece is None:
+            raise BlockingIOError(errno.EAGAIN, "it has nothing to give yet, and does not wait")
+        kind = type(piece).__name__
+    raise TypeError(f"a {type(file).__name__} that gives {kind} is no picture; open it with mode 'rb'")
 
 
 def _from_tensor(tensor: torch.Tensor) -> Image.Image:
@@ -160,7 +207,8 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     _check_shape(array, array.ndim == 2 or (array.ndim == 3 and array.shape[2] in _CHANNELS))
     if not array.size:
         raise PictureError(name_of(array), f"it is an array {array.shape}, without any pixels")
-    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+    # Of a copy: Pillow looks at the memory of some arrays for as long as the picture lives.
+    return Image.fromarray(np.array(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array))
 
 
 def _check_kind(given: npt.NDArray[Any] | torch.Tensor, is_uint8: bool, way_out: str) -> None:

@@ -23,10 +23,15 @@ class Folder:
     def name(self) -> str:
         return str(self.root)
 
-    def names(self) -> Names:
+    def names(self, refused: Callable[[OSError], None] | None = None) -> Names:
+        """Return what is in it.
+
+        Args:
+            refused: is told of folders that may not be listed, which are errors where it is not given.
+        """
         files: list[str] = []
         folders: list[str] = []
-        for path, is_folder in _below(self.root):
+        for path, is_folder in _below(self.root, refused or _refuse):
             (folders if is_folder else files).append(path)
         return Names(tuple(files), tuple(folders))
 
@@ -69,7 +74,11 @@ class Folder:
             yield path, partial(self.content, path, n_bytes)
 
 
-def _below(root: Path) -> Iterator[tuple[str, bool]]:
+def _refuse(error: OSError) -> None:
+    raise error
+
+
+def _below(root: Path, refused: Callable[[OSError], None]) -> Iterator[tuple[str, bool]]:
     """Yield the paths below a folder and whether each is a folder, without a limit on depth.
 
     Links to folders outside are followed, each once. Those to folders inside are not: what they lead to is there
@@ -80,20 +89,24 @@ def _below(root: Path) -> Iterator[tuple[str, bool]]:
     left = [""]
     while left:
         folder = left.pop()
-        with os.scandir(root / folder) as entries:
-            for entry in entries:
-                if is_hidden(entry.name):
+        try:
+            found = list(os.scandir(root / folder))
+        except OSError as error:
+            refused(error)
+            continue
+        for entry in found:
+            if is_hidden(entry.name):
+                continue
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            is_folder = _is_folder(entry)
+            if is_folder and entry.is_symlink():
+                real = os.path.realpath(entry.path)
+                if real in followed or os.path.commonpath((top, real)) in (top, real):
                     continue
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                is_folder = _is_folder(entry)
-                if is_folder and entry.is_symlink():
-                    real = os.path.realpath(entry.path)
-                    if real in followed or os.path.commonpath((top, real)) in (top, real):
-                        continue
-                    followed.add(real)
-                yield path, is_folder
-                if is_folder:
-                    left.append(path)
+                followed.add(real)
+            yield path, is_folder
+            if is_folder:
+                left.append(path)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
