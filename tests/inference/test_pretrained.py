@@ -160,7 +160,7 @@ def test_it_would_have_been_executed(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors", "cut.npz"])
-def test_damaged_files_are_named_with_the_reason(tmp_path, name) -> None:
+def test_damaged_files_are_named_with_what_to_do(tmp_path, monkeypatch, name) -> None:
     tensors = network().state_dict()
     if name.endswith("npz"):
         np.savez(tmp_path / name, **{key: each.numpy() for key, each in tensors.items()})
@@ -168,9 +168,10 @@ def test_damaged_files_are_named_with_the_reason(tmp_path, name) -> None:
         (save_file if name.endswith("safetensors") else torch.save)(tensors, tmp_path / name)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(ArtifactError, match=f"cannot read the weights in .*{name}': .") as caught:
-        load_weights(network(), tmp_path / name)
-    assert "\n" not in str(caught.value)
+    monkeypatch.chdir(tmp_path)
+    words = "it is cut off or damaged; copy or download it again"
+    with pytest.raises(ArtifactError, match=f"^cannot read the weights in '{name}': {words}$"):
+        load_weights(network(), name)
 
 
 @pytest.mark.parametrize("name", ["theirs.safetensors", "theirs.pth", "theirs.bin", "theirs"])

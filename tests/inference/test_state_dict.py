@@ -1,5 +1,6 @@
 """The one dictionary of tensors, wherever a checkpoint of somebody else's has it."""
 
+import shlex
 from collections import OrderedDict
 
 import numpy as np
@@ -74,6 +75,10 @@ def test_it_is_found_wherever_it_lies(name) -> None:
         ({"folds": [W, weights(1)]}, ["folds.0", "folds.1"]),
         ({1: W, 2: weights(1)}, ["1", "2"]),
         ({"backbone": W, "head": {"weight": torch.zeros(2, 2)}}, ["backbone", "head"]),
+        ({"best model": W, "it's": weights(1)}, ["best model", "it's"]),
+        ({**W, "momentum": {name: torch.zeros_like(each) for name, each in W.items()}, "epoch": 3}, [".", "momentum"]),
+        ({**W, "ema": weights(1)}, [".", "ema"]),
+        ({"epoch": 3, "net": {"step": 7, **W, "averaged": weights(1)}}, ["net", "net.averaged"]),
     ],
 )
 def test_of_several_the_names_are_said_and_each_can_be_had(content, names) -> None:
@@ -82,11 +87,44 @@ def test_of_several_the_names_are_said_and_each_can_be_had(content, names) -> No
     listed = ", ".join(map(repr, names))
     assert str(caught.value) == (
         f"'theirs.pth' holds several dictionaries of weights: {listed}; "
-        f"choose one, as with --init-key {names[0]} (key={names[0]!r})"
+        f"choose one, as with --init-key {shlex.quote(names[0])} (key={names[0]!r})"
     )
     found = [find_tensors(content, "theirs.pth", name) for name in names]
     assert torch.equal(found[0]["0.weight"], W["0.weight"])
     assert not torch.equal(next(iter(found[1].values())), W["0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("content", "key"), [({"a.b": W, "a": {"b": weights(1)}}, "a.b"), ({0: W, "0": weights(1)}, "0")]
+)
+def test_two_under_one_name_are_not_told_apart_by_chance(content, key) -> None:
+    with pytest.raises(ArtifactError, match=f"'theirs.pth' holds several dictionaries of weights: '{key}'; choose one"):
+        find_tensors(content, "theirs.pth")
+    with pytest.raises(ArtifactError, match=f"holds 2 dictionaries of weights under '{key}'; save or give one alone"):
+        find_tensors(content, "theirs.pth", key)
+    content["other"] = weights(2)
+    assert torch.equal(find_tensors(content, "theirs.pth", "other")["0.weight"], weights(2)["0.weight"])
+
+
+def test_one_under_one_name_twice_is_one() -> None:
+    content = {"a.b": W, "a": {"b": W}}
+    assert find_tensors(content, "theirs.pth").keys() == find_tensors(content, "theirs.pth", "a.b").keys() == W.keys()
+
+
+def test_messages_are_short_however_long_names_are() -> None:
+    content = {"a" * 150: W, "b" * 150: weights(1)}
+    for key in (None, "a" * 149, "c" * 400):
+        with pytest.raises(ArtifactError) as caught:
+            find_tensors(content, "theirs.pth", key)
+        assert len(str(caught.value)) < 300
+    assert find_tensors(content, "theirs.pth", "a" * 150).keys() == W.keys()
+
+
+def test_long_doubles_become_doubles() -> None:
+    arrays = {name: each.numpy().astype(np.longdouble) for name, each in W.items()}
+    found = find_tensors(arrays, "theirs.npz")
+    assert found["0.weight"].dtype == torch.float64
+    assert torch.equal(found["0.weight"].float(), W["0.weight"])
 
 
 def test_a_key_that_is_not_there() -> None:

@@ -325,6 +325,46 @@ def test_what_is_no_alexnet_is_refused(tensors, message, partial) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.float8_e5m2, torch.uint16, torch.int64, torch.bool])
+@pytest.mark.parametrize("in_channels", [3, 1])
+def test_numbers_of_any_real_kind_are_taken_over(kind, in_channels) -> None:
+    theirs, model = network(narrow("torchvision"), 1), network(narrow("torchvision", in_channels=in_channels), 2)
+    tensors = {name: each.abs().mul(100).to(kind) for name, each in theirs.state_dict().items()}
+    load_tensors(model, tensors, where="theirs.pth")
+    assert torch.equal(model.conv2.conv.weight, tensors["conv2.conv.weight"].float())
+    conv1 = tensors["conv1.conv.weight"].float()
+    expected = conv1 if in_channels == 3 else conv1.sum(dim=1, keepdim=True)
+    assert torch.equal(model.conv1.conv.weight, expected)
+
+
+def test_nan_of_eight_bits_is_refused() -> None:
+    model = network(narrow("torchvision"))
+    tensors = {name: each.to(torch.float8_e5m2) for name, each in model.state_dict().items()}
+    tensors["conv3.conv.bias"] = torch.full_like(model.conv3.conv.bias, float("nan")).to(torch.float8_e5m2)
+    with pytest.raises(ArtifactError, match=r"holds NaN or infinity in conv3\.conv\.bias"):
+        load_tensors(model, tensors, where="theirs.pth")
+
+
+@pytest.mark.parametrize("name", ["conv1.conv.weight", "conv2.conv.weight", "fc6.linear.weight"])
+@pytest.mark.parametrize("in_channels", [3, 1])
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda each: each.to(torch.complex64), "complex numbers"),
+        (Tensor.to_sparse, "a sparse tensor"),
+        (lambda each: each.to("meta"), "a shape without numbers"),
+    ],
+)
+def test_what_holds_no_plain_numbers_is_refused_in_words(name, in_channels, changed, words) -> None:
+    theirs, model = network(narrow("torchvision"), 1), network(narrow("torchvision", in_channels=in_channels), 2)
+    before = copy.deepcopy(model)
+    tensors = {**theirs.state_dict(), name: changed(theirs.state_dict()[name])}
+    for partial in (False, True):
+        with pytest.raises(ArtifactError, match=f"'theirs.pth' holds {words}.* in '{name}'; save its numbers as dense"):
+            load_tensors(model, tensors, where="theirs.pth", partial=partial)
+    assert equal(model, before)
+
+
 def test_weights_of_half_the_bytes_are_taken_over_as_they_are() -> None:
     theirs = network(narrow("torchvision"), seed=1)
     half = {name: tensor.bfloat16() for name, tensor in theirs.state_dict().items()}

@@ -62,7 +62,7 @@ def predict(
         format_: A line of words, a JSON object, or a line of CSV for each picture.
     """
     from alexnet import display, tables
-    from alexnet.data.source import listed
+    from alexnet.errors import listed
     from alexnet.inference.classifier import load
     from alexnet.inference.inputs import expand
 

@@ -12,9 +12,9 @@ from alexnet.data.duplicates import copies, look, near_copies, perceptual_hash
 from alexnet.data.findings import Finding, Report, in_order
 from alexnet.data.image import FORMATS, UNREADABLE_EXTENSIONS, identify, read
 from alexnet.data.reading import Track, in_threads, untracked
-from alexnet.data.source import SPLITS, Content, Picture, Source, listed, natural_key
+from alexnet.data.source import SPLITS, Content, Picture, Source, natural_key
 from alexnet.data.split import Identities
-from alexnet.errors import shown
+from alexnet.errors import listed, shown
 
 # Of two classes of ten to one, always answering the larger is right 91% of the time: top-1 no longer says much.
 IMBALANCE = 10

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from alexnet.data.source import Picture, listed
+from alexnet.data.source import Picture
+from alexnet.errors import listed
 
 Kind = Literal[
     "two_labels",

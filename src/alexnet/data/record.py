@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from alexnet.data.fingerprint import Fingerprint, Seen
-from alexnet.data.source import SPLITS, Picture, Source, listed
+from alexnet.data.source import SPLITS, Picture, Source
 from alexnet.data.sources import open_source
 from alexnet.data.split import Identities
-from alexnet.errors import DataError, shown
+from alexnet.errors import DataError, listed, shown
 
 SPLITS_FILE = "splits.csv"
 # Beside it, where the weights to begin with came from elsewhere.

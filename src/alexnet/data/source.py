@@ -8,7 +8,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from alexnet.errors import listed as listed
+from alexnet.errors import listed
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 SPLITS = ("train", "val", "test")

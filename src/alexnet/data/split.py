@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
-from alexnet.data.source import SPLITS, Picture, Source, listed
-from alexnet.errors import DataError, shown
+from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.errors import DataError, listed, shown
 
 VAL_SHARE = 0.1
 TEST_SHARE = 0.1

@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from alexnet.data.image import fault
 from alexnet.errors import ArtifactError
 from alexnet.inference.formats import N_HEAD, ZIP, foreign, zip_kind
 
@@ -29,11 +30,19 @@ def read_weights(path: Path) -> object:
         if words := foreign(path, head):
             raise ArtifactError(f"{str(path)!r} {words}") from error
         if isinstance(error, SafetensorError | OSError | RuntimeError | EOFError):
-            reason = (str(error) or "it ends too early").splitlines()[0]
-            raise ArtifactError(f"cannot read the weights in {str(path)!r}: {reason}") from error
+            raise ArtifactError(f"cannot read the weights in {str(path)!r}: {_reason(error)}") from error
         raise ArtifactError(
             f"{str(path)!r} holds more than tensors, or is damaged, and is not read; save model.state_dict() instead"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return fault(error)
+    if isinstance(error, RuntimeError) and "allocate memory" in str(error):
+        return "there is not enough memory"
+    # Libraries say it in terms of their own code.
+    return "it is cut off or damaged; copy or download it again"
 
 
 def _read(path: Path, head: bytes) -> object:

@@ -128,5 +128,5 @@ def _changed(module: Module, **changes: tuple[Tensor, str]) -> Module:
 
 
 def _exact(tensor: Tensor) -> Tensor:
-    """Return numbers of half the bytes as floats: sums of them would lose what the rest of the network can see."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    """Return numbers of other kinds as floats: sums of short ones would lose what the network sees, or do not exist."""
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()

@@ -1,6 +1,6 @@
 """The weights of any AlexNet for a network of ours, and back under torchvision's names. Tensors only, no files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -49,7 +49,7 @@ class Loaded:
         taken = {_layer(name) for name in self.taken}
         lists = {
             "kept": [layer for layer in map(_layer, self.kept) if layer not in hows],
-            "adapted": [f"{layer} ({', '.join(dict.fromkeys(words))})" for layer, words in hows.items()],
+            "adapted": [f"{layer} ({', '.join(dict.fromkeys(each))})" for layer, each in hows.items()],
             # Of a layer that was taken, only its norm can be new.
             "new": [_module(name) if _layer(name) in taken else _layer(name) for name in self.new] or ["nothing"],
             "left": [_module(name) or name for name in self.left],
@@ -81,13 +81,14 @@ def load_tensors(
 
     Raises:
         ArtifactError: not all of it fits, or with ``partial`` nothing; both layouts are named. Or a number that would
-            be taken is none, or infinite.
+            be taken is none, infinite or complex; or numbers are not there, or not one by one.
         SettingsError: unknown pixels.
     """
     if pixels not in get_args(PixelKind):
         raise SettingsError(f"unknown pixels {pixels!r}{nearest(str(pixels), get_args(PixelKind))}")
     own = model.state_dict()
     found, ours = recognise(tensors), recognise(own)
+    _refuse_strange([module for name, module in found.items() if name in ours], where)
     theirs = adapted(found, model.architecture, pixels, where)
     last = f"{model.layer_names[-1]}.linear"
     fits = {
@@ -103,7 +104,7 @@ def load_tensors(
     _refuse_not_finite(fits, where)
 
     taken = {ours[name].names[role]: each for name, module in fits.items() for role, each in module.tensors.items()}
-    how = {ours[name].names[role]: words for name, module in fits.items() for role, words in module.how.items()}
+    how = {ours[name].names[role]: each for name, module in fits.items() for role, each in module.how.items()}
     model.load_state_dict(taken, strict=False)
     return Loaded(
         kept=tuple(name for name in own if name in taken and name not in how),
@@ -115,10 +116,17 @@ def load_tensors(
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     """Return the name of the first tensor that holds NaN or infinity; None where all is finite."""
+    return next((name for name, tensor in tensors.items() if not _is_finite(tensor)), None)
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    # torch has no extremes of floats of eight bits.
+    comparable = tensor if tensor.dtype.itemsize > 1 else tensor.to(torch.float32)
     # A twentieth of the time of looking at each number: the extremes of what holds NaN are NaN. As a float, as which it
     # would be taken.
-    extremes = ((name, torch.stack(tensor.aminmax()).float()) for name, tensor in tensors.items() if tensor.numel())
-    return next((name for name, both in extremes if not both.isfinite().all()), None)
+    return bool(torch.stack(comparable.aminmax()).float().isfinite().all())
 
 
 def as_torchvision(model: AlexNet) -> dict[str, Tensor]:
@@ -168,6 +176,25 @@ def _refuse_unfit(
         f"no fit: {where!r} is of {in_words(their_shapes, apart)}, the network of {in_words(our_shapes, apart)}"
         f"{_way_out(their_shapes, our_shapes, some_fit=bool(fits))}"
     )
+
+
+def _refuse_strange(modules: Iterable[Module], where: str) -> None:
+    for module in modules:
+        for role, tensor in module.tensors.items():
+            if kind := _strange_kind(tensor):
+                raise ArtifactError(
+                    f"{where!r} holds {kind} in {shown(module.names[role])}; save its numbers as dense, real floats"
+                )
+
+
+def _strange_kind(tensor: Tensor) -> str | None:
+    if tensor.is_meta:
+        return "a shape without numbers (a meta tensor)"
+    if tensor.is_complex():
+        return "complex numbers"
+    if tensor.is_quantized:
+        return "quantized numbers"
+    return "a sparse tensor" if tensor.layout != torch.strided else None
 
 
 def _refuse_not_finite(fits: Mapping[str, Module], where: str) -> None:

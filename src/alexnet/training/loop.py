@@ -10,9 +10,8 @@ from torch import Tensor
 
 from alexnet.data.augment import Batch, vary
 from alexnet.data.batches import evaluation_batches, order_of, training_batches
-from alexnet.data.source import listed
 from alexnet.data.tensors import normalise, to_tensor
-from alexnet.errors import RunError
+from alexnet.errors import RunError, listed
 from alexnet.evaluation.metrics import Evaluation, judge
 from alexnet.training.average import STEPS_BETWEEN
 from alexnet.training.optimizer import set_lr

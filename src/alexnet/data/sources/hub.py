@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.data.image import fault
-from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, listed, natural_key
-from alexnet.errors import DataError, PictureError, words
+from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, natural_key
+from alexnet.errors import DataError, PictureError, listed, words
 from alexnet.paths import expanded
 
 PREFIX = "hf:"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from alexnet.data.image import EXTENSIONS
-from alexnet.data.source import SPLIT_NAMES, Picture, Reader, Source, describe, listed, natural_key
+from alexnet.data.source import SPLIT_NAMES, Picture, Reader, Source, describe, natural_key
 from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest
-from alexnet.errors import DataError
+from alexnet.errors import DataError, listed
 
 
 @dataclass(frozen=True)
