@@ -4,7 +4,6 @@ All of it goes to stderr; stdout is for results.
 """
 
 import os
-import shlex
 import signal
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from alexnet.data.check import quick
+from alexnet.data.sources import as_argument
 from alexnet.training.reports import EpochReport, Remark, Report
 from alexnet.training.session import Session
 from alexnet.training.state import Stop
@@ -49,6 +49,14 @@ def warn_of_skipped(skipped: dict[str, str]) -> None:
         say(f"skipped {len(skipped)} unreadable {'picture' if len(skipped) == 1 else 'pictures'}")
 
 
+def warn_of_damaged(left: dict[str, str]) -> None:
+    """Name the prepared pictures that stay damaged, and count those beyond the first few."""
+    shown = list(left.items())[:MOST_NAMED]
+    warn_of(f"damaged on the disk, and not prepared anew, {path}: {reason}" for path, reason in shown)
+    if left:
+        say(f"{len(left)} {'picture stays' if len(left) == 1 else 'pictures stay'} damaged")
+
+
 def introduce(session: Session) -> None:
     """Say what is about to be trained, on what, and where it goes."""
     source, training = session.source, session.training
@@ -58,7 +66,7 @@ def introduce(session: Session) -> None:
     findings = quick(source, session.store)
     warn_of(finding.message for finding in findings[:MOST_NAMED])
     if len(findings) > MOST_NAMED:
-        say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {shlex.quote(source.name)}")
+        say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {as_argument(source)}")
     counts = np.bincount(training.train.labels, minlength=len(training.classes)).tolist()
     warn_of(filter(None, [few_pictures(counts, training.classes)]))
     plan, runtime, group = training.plan, training.runtime, training.group

@@ -12,6 +12,7 @@ import pytest
 
 from alexnet.data import cache, store
 from alexnet.data.cache import cache_folder, remarks
+from alexnet.data.catalogue import Catalogue
 from alexnet.data.sources import open_source
 from alexnet.errors import DataError
 
@@ -112,6 +113,16 @@ def test_a_named_cache_that_cannot_be_written_is_one_line(own_photos, tmp_path, 
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(DataError, match=r"cache/stores.*Not a directory.*ALEXNET_CACHE"):
         store.prepare(open_source(own_photos))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_named_cache_that_can_never_be_made_says_what_to_do(own_photos, monkeypatch) -> None:
+    """The system says of /proc/x what it says of a folder that was deleted: no such file or directory."""
+    monkeypatch.setenv("ALEXNET_CACHE", "/proc/x")
+    source = open_source(own_photos)
+    for ask in (lambda: store.prepare(source), Catalogue(source, 100).save):
+        with pytest.raises(DataError, match=r"'/proc/x/.*No such file or directory; set ALEXNET_CACHE to a folder"):
+            ask()
 
 
 def test_a_cache_that_can_only_be_read_serves_what_is_in_it(own_photos, monkeypatch) -> None:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,13 +15,15 @@ from alexnet.data.augmentation import Augmentation
 from alexnet.data.batches import evaluation_batches, examples, training_batches
 from alexnet.data.cache import stores_folder
 from alexnet.data.catalogue import VERSION
-from alexnet.data.mending import mend
-from alexnet.data.pool import RECORD
-from alexnet.data.sources import open_source
+from alexnet.data.mending import Mended, mend
+from alexnet.data.pool import RECORD, Mapped
+from alexnet.data.sources import as_argument, open_source
+from alexnet.data.sources.folder import Folder
 from alexnet.data.store import Store, prepare
-from alexnet.errors import DataError
+from alexnet.errors import DataError, PictureError
 
 from ..conftest import coloured_picture, make_photos
+from .sources.test_named import mnist
 
 SIDE = 32
 HOW = {"batch_size": 9, "size": 24, "augmentation": Augmentation(), "seed": 0, "epoch": 0}
@@ -113,7 +117,7 @@ def test_preparing_again_mends_what_is_damaged_in_every_size(own_photos, capfd) 
     mended = [prepare(source, SIDE), prepare(source, 80, exact=True, resize="pad")]
     for old, new in zip(before, mended, strict=True):
         assert np.array_equal(old, new.pixels[np.array([new.rows[path] for path in sorted(new.rows)])])
-    assert mend(source) == 0
+    assert mend(source) == Mended()
 
 
 def test_others_pictures_are_not_looked_at(own_photos, tmp_path) -> None:
@@ -122,18 +126,94 @@ def test_others_pictures_are_not_looked_at(own_photos, tmp_path) -> None:
     coloured_picture("red", 99).save(other / "a" / "x.png")
     zero(prepare(open_source(other), SIDE), "a/x.png")
     prepared_anew(own_photos)
-    assert mend(open_source(own_photos)) == 0
-    assert mend(open_source(other)) == 1
+    assert mend(open_source(own_photos)) == Mended()
+    assert mend(open_source(other)) == Mended(n_whole=1)
+
+
+def spoil(path: Path) -> None:
+    """Let a file look as it did when it was prepared, and hold no picture."""
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_what_cannot_be_prepared_anew_is_named_and_no_success(own_photos, capfd) -> None:
+    from alexnet.cli import main
+
+    zero(prepared_anew(own_photos), "red/photo 1.jpg", "blue/photo 0.jpg")
+    spoil(own_photos / "red" / "photo 1.jpg")
+    with pytest.raises(SystemExit, match="1"):
+        main(["prepare", str(own_photos), "--size", str(SIDE)])
+    said = capfd.readouterr()
+    assert "1 damaged on the disk, prepared anew" in said.out
+    words = "damaged on the disk, and not prepared anew, red/photo 1.jpg: not a picture in a known format"
+    assert f"warning: {words}" in said.err
+    assert "1 picture stays damaged" in said.err
+
+
+def test_what_may_not_be_read_any_more_is_named(own_photos, monkeypatch) -> None:
+    zero(prepared_anew(own_photos), "red/photo 1.jpg")
+    real = Folder.content
+
+    def content(self, path, n_bytes=-1):
+        if path == "red/photo 1.jpg":
+            raise PictureError(path, "no permission to read it")
+        return real(self, path, n_bytes)
+
+    monkeypatch.setattr(Folder, "content", content)
+    assert mend(open_source(own_photos)) == Mended(0, {"red/photo 1.jpg": "no permission to read it"})
+
+
+def test_a_copy_mends_what_is_damaged(own_photos) -> None:
+    for name in ("red/a copy.jpg", "red/z copy.jpg"):
+        shutil.copyfile(own_photos / "red" / "photo 1.jpg", own_photos / name)
+    zero(prepared_anew(own_photos), "red/photo 1.jpg")
+    for name in ("red/a copy.jpg", "red/z copy.jpg"):
+        spoil(own_photos / name)
+    assert mend(open_source(own_photos)) == Mended(n_whole=1)
+
+
+def test_what_preparing_has_just_written_is_not_verified(own_photos, monkeypatch) -> None:
+    from alexnet.cli import main
+
+    verified: list[int] = []
+    real = Mapped.damaged
+    monkeypatch.setattr(Mapped, "damaged", lambda self, rows: verified.extend(rows) or real(self, rows))
+    for expected in ([], list(range(9))):
+        with pytest.raises(SystemExit, match="0"):
+            main(["prepare", str(own_photos), "--size", str(SIDE)])
+        assert verified == expected
+    coloured_picture("red", 99).save(own_photos / "red" / "new.png")
+    verified.clear()
+    with pytest.raises(SystemExit, match="0"):
+        main(["prepare", str(own_photos), "--size", str(SIDE)])
+    assert verified == list(range(9))
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_the_command_that_mends_a_set_means_the_set(name, tmp_path, monkeypatch) -> None:
+    """``alexnet prepare digits`` is refused where a folder is called so, and would look elsewhere for mnist."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    (tmp_path / name).mkdir()
+    command = f"set:{name}"
+    if name == "mnist":
+        mnist(tmp_path / "my sets")
+        command += f" --data-dir {shlex.quote(str(tmp_path / 'my sets'))}"
+    source = open_source(f"set:{name}", "my sets" if name == "mnist" else None)
+    prepared = prepare(source)
+    zero(prepared, *prepared.rows)
+    with pytest.raises(DataError, match="is damaged") as caught:
+        prepare(source).pixels[0]
+    assert str(caught.value).endswith(f"with: alexnet prepare {command}")
+    assert as_argument(source) == command
 
 
 def test_what_is_gone_and_damaged_is_not_called_mended(own_photos) -> None:
     zero(prepared_anew(own_photos), "red/photo 1.jpg")
     source = open_source(own_photos)
-    content = (own_photos / "red" / "photo 1.jpg").read_bytes()
-    status = (own_photos / "red" / "photo 1.jpg").stat()
-    (own_photos / "red" / "photo 1.jpg").write_bytes(bytes(len(content)))
-    os.utime(own_photos / "red" / "photo 1.jpg", ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert mend(source) == 0
+    spoil(own_photos / "red" / "photo 1.jpg")
+    assert mend(source) == Mended(0, {"red/photo 1.jpg": "not a picture in a known format"})
 
 
 @pytest.mark.parametrize("n_bytes", [-1, -SIDE * SIDE * 3 - 5, 0])

@@ -25,7 +25,7 @@ def test_a_run_that_met_damage_goes_on_after_mending(tmp_path, monkeypatch) -> N
 
     with pytest.raises(DataError, match="is damaged"):
         list(Session.resume(tmp_path / "run").reports())
-    assert mend(open_source(photos)) == 1
+    assert mend(open_source(photos)).n_whole == 1
     session = Session.resume(tmp_path / "run")
     assert session.training.position.progress == 0.5, "it goes on, and does not begin again"
     list(session.reports())

@@ -85,7 +85,9 @@ def prepare(
 
     The prepared pictures go to the cache folder of your system, or to the folder that ALEXNET_CACHE names, never into
     your own. Training and evaluating find them there, and make them where they are missing. A preparation that was
-    stopped goes on from there. What was prepared before is verified; what the disk has damaged is prepared anew.
+    stopped goes on from there. What was prepared of these pictures before, in any size, is verified, and what the disk
+    has damaged is prepared anew: for that all of it is read, 2 GB for 10,000 pictures of 256 px. Exits with 1 where a
+    damaged one cannot be prepared anew.
 
     Args:
         data: Pictures, as for training.
@@ -118,9 +120,11 @@ def prepare(
     prepared = store.prepare(source, size, resize=resize, max_pixels=max_pixels, track=display.track)
     display.warn_of(prepared.remarks)
     display.warn_of_skipped(prepared.skipped)
-    if n_mended := mend(source, max_pixels=max_pixels, track=display.track):
-        print(f"{n_mended} damaged on the disk, prepared anew")
+    mended = mend(source, opened=prepared, max_pixels=max_pixels, track=display.track)
+    if mended.n_whole:
+        print(f"{mended.n_whole} damaged on the disk, prepared anew")
+    display.warn_of_damaged(mended.left)
     megabytes = len(prepared.rows) * prepared.size**2 * 3 / 1e6
     print(f"{len(prepared.rows)} pictures of {len(source.classes)} classes, {prepared.size} px, {megabytes:.0f} MB")
     print(f"prepared in {prepared.folder}")
-    return 0
+    return 1 if mended.left else 0

@@ -91,13 +91,33 @@ def naming(folder: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"prepared pictures were deleted from {str(folder)!r} at the same time; start again") from error
+        raise deleted(folder) from error
     except OSError as error:
-        why = error.strerror or error
-        raise DataError(
-            f"cannot use the prepared pictures in {str(folder)!r}: {why}; "
-            "set ALEXNET_CACHE to a folder on this machine that can be written to"
-        ) from error
+        raise _unusable(folder, error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache where it is missing.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # also where nothing of it is there, and nothing can be made
+        raise _unusable(folder, error) from error
+
+
+def deleted(folder: Path) -> DataError:
+    """Return the error of prepared pictures that were there a moment ago."""
+    return DataError(f"prepared pictures were deleted from {str(folder)!r} at the same time; start again")
+
+
+def _unusable(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"cannot use the prepared pictures in {str(folder)!r}: {error.strerror or error}; "
+        "set ALEXNET_CACHE to a folder on this machine that can be written to"
+    )
 
 
 @contextlib.contextmanager

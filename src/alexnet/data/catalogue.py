@@ -9,7 +9,7 @@ from typing import TypeVar
 import PIL
 from PIL import features
 
-from alexnet.data.cache import catalogues_folder, naming
+from alexnet.data.cache import catalogues_folder, make_folder, naming
 from alexnet.data.image import FORMATS
 from alexnet.data.source import Content, Source
 from alexnet.errors import PictureError
@@ -75,8 +75,8 @@ class Catalogue:
             "longest_sides": [entry.longest_side for entry in entries],
             "reasons": {path: entry.reason for path, entry in self.entries.items() if entry.reason is not None},
         }
+        make_folder(self._file.parent)
         with naming(self._file.parent):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._file, json.dumps(columns))
 
     def _load(self) -> dict[str, Entry]:
@@ -87,8 +87,7 @@ class Catalogue:
             columns = [saved[name] for name in ("paths", "stamps", "digests", "longest_sides")]
             # All at once: of a hundred thousand, each by itself would take longer than reading them.
             kinds = [set(map(type, column)) for column in columns]
-            # What could not be read for want of memory has an empty digest.
-            if columns[0] and (kinds != [{str}, {str}, {str}, {int}] or {*map(len, columns[2])} - {0, N_DIGITS}):
+            if columns[0] and (kinds != [{str}, {str}, {str}, {int}] or {*map(len, columns[2])} != {N_DIGITS}):
                 return {}
             return {
                 path: Entry(stamp, digest, longest_side, reasons.get(path))

@@ -1,7 +1,9 @@
 """Finding prepared pictures that the disk has damaged, and preparing them again."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import get_args
 
 from alexnet.data.cache import stores_folder
@@ -10,41 +12,64 @@ from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.data.pool import Mapped, Pool
 from alexnet.data.reading import Track, n_cores, untracked
 from alexnet.data.source import Source
-from alexnet.data.store import CHUNK, Preparation, rows_by_content
+from alexnet.data.store import CHUNK, Preparation, Store, rows_by_content
 
 
-def mend(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untracked) -> int:
+@dataclass
+class Mended:
+    """What has become of damaged pictures.
+
+    Attributes:
+        n_whole: how many are whole now.
+        left: why each of the others could not be prepared again, by path.
+    """
+
+    n_whole: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+
+
+def mend(
+    source: Source, *, opened: Store | None = None, max_pixels: int = MAX_PIXELS, track: Track = untracked
+) -> Mended:
     """Verify a source's prepared pictures, of every size, and prepare damaged ones again.
 
     Args:
         source: the pictures; those that ``prepare`` does not know yet have nothing to verify.
+        opened: what ``prepare`` has just returned; what that call wrote itself is not verified.
         max_pixels: larger pictures are refused.
         track: how progress is shown.
-
-    Returns:
-        How many were damaged and are whole now.
 
     Raises:
         DataError: the disk is full.
     """
     catalogue = Catalogue(source, max_pixels)
-    paths = {}
+    paths: dict[str, list[str]] = defaultdict(list)
     for picture in source.pictures:
         entry = catalogue.current(picture.path)
         if entry is not None and not entry.reason:
-            paths[entry.digest] = picture.path
-    return sum(
-        _mend(Preparation(source, catalogue, pool, resize, max_pixels, {}), paths, track) for pool, resize in _pools()
-    )
+            paths[entry.digest].append(picture.path)
+    mended = Mended()
+    for pool, resize in _pools():
+        n_old = opened.n_before if opened is not None and opened.folder == pool.folder else pool.n_before
+        _mend(Preparation(source, catalogue, pool, resize, max_pixels, {}), paths, n_old, mended, track)
+    return mended
 
 
-def _mend(work: Preparation, paths: dict[str, str], track: Track) -> int:
+def _mend(work: Preparation, paths: dict[str, list[str]], n_old: int, mended: Mended, track: Track) -> None:
     mapped = work.pool.open()
-    content_of = {row: content for content, row in rows_by_content(mapped.records).items() if content in paths}
+    rows = rows_by_content(mapped.records).items()
+    content_of = {row: content for content, row in rows if content in paths and row < n_old}
     damaged = [content_of[row] for row in _damaged(mapped, sorted(content_of), track)]
-    if damaged:
-        work.run([paths[content] for content in damaged], track)
-    return sum(content in work.stored for content in damaged)
+    if not damaged:
+        return
+    faults = work.run([path for content in damaged for path in paths[content]], track)
+    for content in damaged:
+        reasons = {path: faults.get(path) or work.catalogue.entries[path].reason for path in paths[content]}
+        left = {path: reason for path, reason in reasons.items() if reason}
+        if content in work.stored or not left:
+            mended.n_whole += 1
+        else:
+            mended.left |= left
 
 
 def _damaged(mapped: Mapped, rows: list[int], track: Track) -> Iterable[int]:

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.data.cache import FILES, naming, turn
+from alexnet.data.cache import FILES, make_folder, naming, turn
 from alexnet.data.image import Pixels
 from alexnet.errors import DataError
 from alexnet.whole import lock, sync_file, sync_folder
@@ -94,15 +94,18 @@ class Pool:
     Args:
         folder: where it lies.
         side: side of its pictures, in pixels.
+
+    Attributes:
+        n_before: how many pictures it had when this object was made.
     """
 
     def __init__(self, folder: Path, side: int) -> None:
         self.folder = folder
         self.side = side
         self._pixels, self._records = (folder / name for name in FILES[:2])
+        make_folder(folder)
         with naming(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._n_before = len(self.records())
+            self.n_before = len(self.records())
         self._n_appended = 0
 
     @property
@@ -166,7 +169,7 @@ class Pool:
 
     def _give_back(self, n: int) -> None:
         """Free the disk of what could not be finished, unless somebody else has appended behind it, or looks at it."""
-        kept = self._n_before if n == self._n_before + self._n_appended else n
+        kept = self.n_before if n == self.n_before + self._n_appended else n
         with contextlib.suppress(FileNotFoundError), self._pixels.open("rb") as file:
             try:
                 lock(file, alone=True)

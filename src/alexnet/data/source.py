@@ -61,6 +61,7 @@ class Source:
         mirror_safe: whether a mirrored picture keeps its label (digits and letters do not).
         others: files among the pictures that are none, going by their endings.
         remarks: what a user should know, one line each.
+        data_dir: the folder that was given for a named set to lie in, absolute; None where none was.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Source:
     mirror_safe: bool = True
     others: tuple[str, ...] = field(default=(), compare=False)
     remarks: tuple[str, ...] = field(default=(), compare=False)
+    data_dir: str | None = field(default=None, compare=False)
 
     def in_split(self, split: str) -> tuple[Picture, ...]:
         """Return the pictures of one split."""

@@ -5,7 +5,6 @@ Departure: the paper (section 2) stores 256x256 centre crops; ``preprocessing.fi
 
 import hashlib
 import math
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from alexnet.data.pool import Mapped, Pool, Prepared, Writer, words
 from alexnet.data.preprocessing import fit
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import Content, Source
+from alexnet.data.sources import as_argument
 from alexnet.data.verified import Verified
 from alexnet.errors import DataError, PictureError
 
@@ -41,7 +41,8 @@ class Store:
         rows: the row of each readable picture, by path.
         skipped: why each of the others could not be read, by path.
         resize: how pictures were made square.
-        data: the source's name.
+        n_before: how many pictures lay there before the call that opened it.
+        argument: how a command line names the source.
         remarks: what a user should know about where they lie, a line each.
     """
 
@@ -49,7 +50,8 @@ class Store:
     rows: dict[str, int]
     skipped: dict[str, str]
     resize: Resize
-    data: str
+    n_before: int
+    argument: str
     remarks: tuple[str, ...]
     _mapped: Mapped = field(repr=False)
 
@@ -94,7 +96,7 @@ class Store:
         path = next((path for path, its in self.rows.items() if its == row), f"number {row}")
         return DataError(
             f"the prepared picture {path!r} in {str(self.folder)!r} is damaged; check all of them and "
-            f"prepare damaged ones anew with: alexnet prepare {shlex.quote(self.data)}"
+            f"prepare damaged ones anew with: alexnet prepare {self.argument}"
         )
 
 
@@ -167,11 +169,11 @@ def prepare(
         elif entry.digest in stored:
             rows[path] = stored[entry.digest]
         else:
-            raise DataError(f"prepared pictures were deleted from {str(pool.folder)!r} at the same time; start again")
+            raise cache.deleted(pool.folder)
     if not rows:
         first, reason = next(iter(skipped.items()))
         raise DataError(f"none of the {len(skipped)} pictures can be read; the first, {first!r}: {reason}")
-    return Store(pool.folder, rows, skipped, resize, source.name, cache.remarks(), mapped)
+    return Store(pool.folder, rows, skipped, resize, pool.n_before, as_argument(source), cache.remarks(), mapped)
 
 
 def rows_by_content(records: npt.NDArray[np.void]) -> dict[str, int]:

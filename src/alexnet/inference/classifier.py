@@ -101,7 +101,7 @@ class Classifier:
                 raise PictureError(answer.path, answer.error)
         return answers
 
-    def answers(self, pictures: PictureLike | Iterable[PictureLike], top: int = 5) -> Iterator[Answer]:
+    def answers(self, pictures: PictureLike | Iterable[PictureLike | PictureError], top: int = 5) -> Iterator[Answer]:
         """Yield an answer for each picture, in order; one that cannot be read gets an answer that says why.
 
         Pictures are asked for as they are needed, ``BATCH`` at a time, so they may be more than fit into memory, or
@@ -111,7 +111,8 @@ class Classifier:
             pictures: one or several of these: a path; a folder, for the pictures in it; a file's bytes; a file that is
                 open in binary mode, which is read from its beginning and left open; a Pillow image; an array of uint8
                 ``(H, W)``, ``(H, W, C)`` with ``C`` 1, 3 (RGB) or 4 (RGB and opacity), or a stack ``(N, H, W, C)``; a
-                tensor of uint8 ``(H, W)``, ``(C, H, W)``, or a stack ``(N, C, H, W)``.
+                tensor of uint8 ``(H, W)``, ``(C, H, W)``, or a stack ``(N, C, H, W)``. Among several, an error stands
+                for a picture that could not be had, and is its answer.
             top: how many classes to name; never more than there are.
 
         Raises:
@@ -145,7 +146,9 @@ class Classifier:
             rows.append(self.engine.embeddings(np.stack([pixels for _, pixels in batch])))
         return np.concatenate(rows)
 
-    def _batches(self, pictures: PictureLike | Iterable[PictureLike]) -> Iterator[list[tuple[str, Pixels | str]]]:
+    def _batches(
+        self, pictures: PictureLike | Iterable[PictureLike | PictureError]
+    ) -> Iterator[list[tuple[str, Pixels | str]]]:
         """Yield the pictures by batches, each with where it is and its pixels, or why it cannot be read."""
         each = (one for picture in several(pictures) for one in expand(picture))
         with ThreadPoolExecutor(n_cores()) as threads:

@@ -35,7 +35,7 @@ _PIECE = 1 << 20
 _CHANNELS = (1, 3, 4)
 
 
-def several(pictures: Any) -> Iterable[PictureLike]:
+def several(pictures: Any) -> Iterable[PictureLike | PictureError]:
     """Return what was given as pictures to go through one by one, also where it is a single one.
 
     Raises:
@@ -48,7 +48,7 @@ def several(pictures: Any) -> Iterable[PictureLike]:
         raise TypeError(f"a {type(pictures).__name__} is a table, not pictures; give its column of paths")
     if isinstance(pictures, Mapping) or not isinstance(pictures, Iterable):
         raise _not_a_picture(pictures)
-    found: Iterable[PictureLike] = pictures
+    found: Iterable[PictureLike | PictureError] = pictures
     return found
 
 

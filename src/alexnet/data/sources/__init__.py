@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import shlex
 from pathlib import Path
 
 from alexnet.data.source import Source
@@ -92,6 +93,12 @@ def as_recorded(data: str) -> str:
     """Return what a run wrote down as its data so that it means the same to ``open_source``, whatever lies here."""
     name = set_name(data, certain=True)
     return data if name is None else f"{SET}{name}"
+
+
+def as_argument(source: Source) -> str:
+    """Return a source as a command line names it from anywhere, quoted for the shell."""
+    name = shlex.quote(as_recorded(source.name))
+    return name if source.data_dir is None else f"{name} --data-dir {shlex.quote(source.data_dir)}"
 
 
 def _nothing_there(data: str | os.PathLike[str]) -> str:

@@ -56,7 +56,8 @@ def open_named(name: str, data_dir: Path | None) -> Source:
     if are_new:
         remarks.append(f"{name} is new in {str(root)!r}: downloaded, or unpacked from an archive there")
     reader = _Reader(f"torchvision {row.kind} {root}", shelves)
-    return Source(name, tuple(pictures), classes, reader, row.mirror_safe, remarks=tuple(remarks))
+    given = None if data_dir is None else str(data_dir.absolute())
+    return Source(name, tuple(pictures), classes, reader, row.mirror_safe, remarks=tuple(remarks), data_dir=given)
 
 
 def _usual_folder() -> Path:
