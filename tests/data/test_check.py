@@ -82,6 +82,17 @@ def test_unusable_pictures_are_named_with_their_reasons(clean) -> None:
     assert report.is_harmful
 
 
+@pytest.mark.parametrize("name", ["IMG_1", "IMG_1.dat", "IMG_1.txt"])
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_a_heic_is_lost_whatever_it_is_called(clean, name, brand) -> None:
+    """As alexnet predict has it, which exits with 1 for it."""
+    (clean / "train" / "cat" / name).write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(100))
+    report = check(opened(clean))
+    assert report.unusable == ((f"train/cat/{name}", "HEIC cannot be read here; convert it to JPEG"),)
+    assert not report.warnings
+    assert report.is_harmful
+
+
 def test_too_large_pictures_are_unusable(clean) -> None:
     scene(7, (200, 100)).save(clean / "train" / "cat" / "large.png")
     ((path, reason),) = check(opened(clean), max_pixels=96 * 64).unusable

@@ -2,11 +2,12 @@ import io
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from alexnet.data.image import decode, identify, measure, read
 from alexnet.errors import PictureError
@@ -68,21 +69,83 @@ def test_icons_look_as_pillow_shows_them(kind, mode) -> None:
 
 def test_more_pixels_than_pillow_takes_are_a_matter_of_one_call(monkeypatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    for kind in ("PNG", "JPEG", "TIFF", "BMP", "PPM"):
+    for kind in ("PNG", "JPEG", "TIFF", "BMP", "PPM", "GIF", "WEBP", "AVIF", "JPEG2000", "TGA", "ICO"):
         buffer = io.BytesIO()
-        Image.new("RGB", (100, 100)).save(buffer, kind)
+        Image.new("RGB", (100, 100)).save(buffer, kind, **({"sizes": [(100, 100)]} if kind == "ICO" else {}))
         assert decode(buffer.getvalue()).shape == (100, 100, 3), kind
         with pytest.raises(PictureError, match="100x100 pixels, more than the 9,999 allowed"):
             decode(buffer.getvalue(), max_pixels=9_999)
+
+
+def webp_of(picture: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", **options)
+    return buffer.getvalue()
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "opaque"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"lossless": True}, {"quality": 30}, {"exif": turned()}, {"save_all": True, "append_images": "itself"}],
+)
+def test_webps_look_as_pillow_shows_them(mode, options) -> None:
+    picture = coloured_picture("blue", 1, (61, 33))
+    if mode != "RGB":
+        picture.putalpha(Image.linear_gradient("L").resize(picture.size) if mode == "RGBA" else 255)
+    if "append_images" in options:
+        options = {**options, "append_images": [Image.new(picture.mode, picture.size)]}
+    content = webp_of(picture, **options)
+    with Image.open(io.BytesIO(content)) as theirs:
+        decoded = read(content)
+        assert (decoded.format, decoded.mode, decoded.sides) == ("WEBP", theirs.mode, theirs.size)
+        upright = ImageOps.exif_transpose(theirs)
+        page = Image.new("RGB", upright.size, (255, 255, 255))
+        page.paste(upright.convert("RGB"), mask=upright.getchannel("A") if upright.mode == "RGBA" else None)
+    assert np.array_equal(decoded.pixels, np.asarray(page))
+
+
+def test_a_webp_is_measured_before_there_is_memory_for_it() -> None:
+    bits = 16383 - 1 | 16383 - 1 << 14
+    body = b"VP8L" + struct.pack("<IBI", 14, 0x2F, bits) + bytes(9)
+    bomb = b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+    assert measure(bomb) == (16383, 16383)
+    with pytest.raises(PictureError, match=r"it claims 16383x16383 pixels"):
+        read(bomb)
+    with pytest.raises(PictureError, match="damaged"):
+        read(bomb, max_pixels=16383**2)
+
+
+@pytest.mark.parametrize("n_kept", [12, 20, 29, 30, 100, -1])
+def test_a_webp_that_is_cut_off_is_named(n_kept) -> None:
+    with pytest.raises(PictureError, match=r"damaged|not a picture"):
+        read(webp_of(coloured_picture("red", 0))[:n_kept])
+
+
+def test_an_icon_above_pillows_limit_warns_of_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100 * 100 - 1)
+    buffer = io.BytesIO()
+    Image.new("RGB", (100, 100)).save(buffer, "ICO", sizes=[(100, 100)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert decode(buffer.getvalue()).shape == (100, 100, 3)
 
 
 def test_a_frame_that_pillow_refuses_says_so() -> None:
     """Of a GIF whose first frame is to be cleared, Pillow makes an empty one of that size while opening it."""
     screen = b"GIF89a" + struct.pack("<HH", 10, 10) + b"\x80\0\0" + bytes(6)
     frame = b"!\xf9\x04\x08\0\0\0\0," + struct.pack("<HHHH", 0, 0, 65535, 65535) + b"\0\x02\x02\x44\x01\0;"
-    with pytest.raises(PictureError, match="Pillow refuses it") as caught:
+    with pytest.raises(
+        PictureError, match=r"Pillow refuses it .*, whatever --max-pixels says; save it as PNG"
+    ) as caught:
         decode(screen + frame)
     assert "damaged" not in caught.value.reason
+    assert "MAX_IMAGE_PIXELS" not in caught.value.reason
 
 
 def test_an_opened_picture_is_measured_before_it_is_decoded() -> None:

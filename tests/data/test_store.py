@@ -21,6 +21,7 @@ from PIL import Image, features
 from alexnet.data import cache, catalogue, image, store, tensors
 from alexnet.data.cache import cache_folder
 from alexnet.data.catalogue import VERSION, Catalogue
+from alexnet.data.choices import MAX_PIXELS
 from alexnet.data.image import decode
 from alexnet.data.pool import RECORD, Pool, Prepared
 from alexnet.data.preprocessing import Preprocessing, fit
@@ -177,6 +178,17 @@ def test_a_damaged_catalogue_is_made_again(own_photos) -> None:
     for damage in ("", "[]", "{", '{"paths": ["a"], "stamps": [], "digests": [], "longest_sides": [], "reasons": {}}'):
         file.write_text(damage)
         assert len(store.prepare(open_source(own_photos)).rows) == 9
+
+
+def test_a_digest_in_a_catalogue_is_never_empty(own_photos) -> None:
+    source = open_source(own_photos)
+    store.prepare(source)
+    (file,) = (cache_folder() / "catalogues").iterdir()
+    saved = json.loads(file.read_text())
+    assert len(Catalogue(source, MAX_PIXELS).entries) == 9
+    saved["digests"][0] = ""
+    file.write_text(json.dumps(saved))
+    assert not Catalogue(source, MAX_PIXELS).entries
 
 
 def test_any_value_in_a_catalogue_is_understood_or_made_again(own_photos) -> None:

@@ -10,7 +10,7 @@ from alexnet.data.catalogue import or_reason
 from alexnet.data.choices import MAX_PIXELS
 from alexnet.data.duplicates import copies, look, near_copies, perceptual_hash
 from alexnet.data.findings import Finding, Report, in_order
-from alexnet.data.image import FORMATS, UNREADABLE_EXTENSIONS, identify, read
+from alexnet.data.image import FORMATS, N_BEGINNING, identify, read, unreadable_kind
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import SPLITS, Content, Picture, Source, natural_key
 from alexnet.data.split import Identities
@@ -62,12 +62,12 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untrac
     reading = in_threads(source.reader, paths, partial(_see, max_pixels))
     seen = dict(track(reading, len(paths), "checking"))
     # Of films and the like, the beginning says enough.
-    formats = dict(in_threads(source.reader, source.others, _format, SNIFFED))
+    kinds = dict(in_threads(source.reader, source.others, _kind, SNIFFED))
     pictures = {picture.path: picture for picture in source.pictures}
     good = {path: each for path in pictures if isinstance(each := seen[path], _Seen)}
     usable = [pictures[path] for path in good]
     unreadable = [(path, str(seen[path])) for path in pictures if path not in good]
-    foreign, findings = _others(formats)
+    foreign, findings = _others(kinds)
     findings += _copies(usable, lambda path: good[path].look)
     findings += _near_copies(usable, good)
     findings += [*_wrong_endings(good), *_unusual_modes(good)]
@@ -97,29 +97,31 @@ def _decoded(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _Seen:
     return _Seen(name, decoded.mode, look(decoded.pixels), perceptual_hash(decoded.pixels))
 
 
-def _format(path: str, fetch: Callable[[], Content]) -> str:
-    """Return the format of a picture, going by its first bytes; empty where they are of none."""
-    name = or_reason(lambda: identify(fetch()))
-    return name if name in FORMATS else ""
+def _kind(path: str, fetch: Callable[[], Content]) -> tuple[str, str]:
+    """Return a file's format among those that are read here, and among those that are not; empty where it has none."""
+    content = or_reason(fetch)
+    if isinstance(content, str):
+        return "", unreadable_kind(path, b"")
+    beginning = content[:N_BEGINNING] if isinstance(content, bytes) else b""
+    name = or_reason(partial(identify, content))
+    return name if name in FORMATS else "", unreadable_kind(path, beginning)
 
 
 def _ending(path: str) -> str:
     return PurePosixPath(path).suffix.lower()
 
 
-def _others(formats: Mapping[str, str]) -> tuple[list[tuple[str, str]], list[Finding]]:
+def _others(kinds: Mapping[str, tuple[str, str]]) -> tuple[list[tuple[str, str]], list[Finding]]:
     """Return which files without the ending of a picture are lost pictures, with the reason, and what of the rest."""
     lost: list[tuple[str, str]] = []
     strangers: list[str] = []
     misnamed: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for path, name in formats.items():
-        ending = _ending(path)
-        foreign = ending in UNREADABLE_EXTENSIONS
+    for path, (name, foreign) in kinds.items():
         # TGA has no signature, so anything may pass for it; a camera's raw file is a TIFF with a thumbnail.
         if name not in ("", "TGA") and not (foreign and name == "TIFF"):
-            misnamed[ending, name].append(path)
+            misnamed[_ending(path), name].append(path)
         elif foreign:
-            lost.append((path, f"{ending[1:].upper()} cannot be read here; convert it to JPEG"))
+            lost.append((path, f"{foreign} cannot be read here; convert it to JPEG"))
         else:
             strangers.append(path)
     findings = [

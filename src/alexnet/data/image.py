@@ -251,7 +251,7 @@ def _reason(source: Path | str | bytes | Image.Image, where: str, error: Excepti
         return f"{kind} cannot be read here; convert it to JPEG" if kind else "not a picture in a known format"
     words = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Image.DecompressionBombError):
-        return f"Pillow refuses it ({words}); raise PIL.Image.MAX_IMAGE_PIXELS if it is to be trusted"
+        return f"Pillow refuses it ({words}), whatever --max-pixels says; save it as PNG"
     # Of what was opened elsewhere, only a file can be damaged.
     is_file = not isinstance(source, Image.Image) or isinstance(error, OSError | SyntaxError)
     return f"damaged ({words})" if is_file else f"it cannot be read any more ({words})"

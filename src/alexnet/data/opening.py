@@ -1,6 +1,7 @@
-"""Pillow's readers of formats, used for one call at a time: nothing here depends on, or changes, the whole process.
+"""Pillow's readers of formats, used for one call at a time: nothing here changes the whole process.
 
 ``Image.open`` measures pictures by ``Image.MAX_IMAGE_PIXELS``, one limit for the process, and decodes some before it.
+That limit still holds for a bitmap inside an icon, and for a GIF's frames.
 """
 
 import struct
@@ -13,6 +14,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 Image.init()
 _PNG = b"\x89PNG\r\n\x1a\n"
+_WEBP_HEADER = 30
 # Bytes by which Pillow's readers know their formats.
 _BEGINNING = 16
 
@@ -26,6 +28,56 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
         super().load_prepare()
 
 
+class _WebP(ImageFile.ImageFile):
+    """The first frame of a WebP.
+
+    Pillow makes a decoder to open it, which has memory for all its pixels, after measuring it by the limit for the
+    process.
+    """
+
+    format = "WEBP"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        self._size, has_alpha = _webp_size_and_alpha(self.fp.read(_WEBP_HEADER))
+        self._mode = "RGBA" if has_alpha else "RGB"
+
+    def load(self) -> Any:
+        if self._im is None:
+            from PIL import _webp  # not in every Pillow
+
+            assert self.fp is not None
+            self.fp.seek(0)
+            decoder = _webp.WebPAnimDecoder(self.fp.read())
+            frame = decoder.get_next()
+            if frame is None or len(frame[0]) != 4 * self.width * self.height:
+                raise OSError("failed to decode the first frame")
+            raw = "RGBA" if self.mode == "RGBA" else "RGBX"
+            self.im = Image.frombytes(self.mode, self.size, frame[0], "raw", raw).im
+            if exif := decoder.get_chunk("EXIF"):
+                self.info["exif"] = exif
+        return Image.Image.load(self)
+
+
+def _webp_size_and_alpha(header: bytes) -> tuple[tuple[int, int], bool]:
+    """Return what the first ``_WEBP_HEADER`` bytes of a WebP say (RFC 9649, sections 2.5 to 2.7).
+
+    Raises:
+        SyntaxError: nothing.
+    """
+    kind = header[12:16]
+    if len(header) == _WEBP_HEADER and kind == b"VP8 " and header[23:26] == b"\x9d\x01\x2a":
+        width, height = struct.unpack_from("<HH", header, 26)
+        return (width & 0x3FFF, height & 0x3FFF), False
+    if len(header) == _WEBP_HEADER and kind == b"VP8L" and header[20] == 0x2F:
+        (bits,) = struct.unpack_from("<I", header, 21)
+        return ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bool(bits >> 28 & 1)
+    if len(header) == _WEBP_HEADER and kind == b"VP8X":
+        width, height = (int.from_bytes(header[at : at + 3], "little") + 1 for at in (24, 27))
+        return (width, height), bool(header[20] & 0x10)
+    raise SyntaxError("no header of a WebP")
+
+
 class _Icon(IcoImagePlugin.IcoImageFile):
     """An icon: the largest of its pictures, going by its table, as in Pillow.
 
@@ -36,24 +88,37 @@ class _Icon(IcoImagePlugin.IcoImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         self.ico = IcoImagePlugin.IcoFile(self.fp)
-        self.fp.seek(self.ico.entry[0].offset)
-        is_png = self.fp.read(len(_PNG)) == _PNG
-        self.fp.seek(self.ico.entry[0].offset)
-        inside: ImageFile.ImageFile = PngImageFile(self.fp) if is_png else DibImageFile(self.fp)
-        # A bitmap stands on the mask of what is transparent, and its height is that of both.
-        width, height = inside.size
-        self._size, self._mode = (inside.size, inside.mode) if is_png else ((width, height // 2), "RGBA")
+        inside = self._png()
+        if inside is not None:
+            self._size, self._mode = inside.size, inside.mode
+        else:
+            # A bitmap stands on the mask of what is transparent, and its height is that of both.
+            width, height = DibImageFile(self.fp).size
+            self._size, self._mode = (width, height // 2), "RGBA"
         self.info["sizes"] = {self._size}
 
     def load(self) -> Any:
         if self._im is None:
-            inside = self.ico.frame(0)
+            inside = self._png() or self.ico.frame(0)
             inside.load()
             self.im, self._mode, self.palette = inside.im, inside.mode, inside.palette
         return Image.Image.load(self)
 
+    def _png(self) -> PngImageFile | None:
+        """Return the picture inside, unread, if it is a PNG; else the file is at its beginning."""
+        assert self.fp is not None
+        at = self.ico.entry[0].offset
+        self.fp.seek(at)
+        is_png = self.fp.read(len(_PNG)) == _PNG
+        self.fp.seek(at)
+        return PngImageFile(self.fp) if is_png else None
 
-_OURS: dict[str, Callable[[IO[bytes], str | bytes], ImageFile.ImageFile]] = {"TIFF": _Tiff, "ICO": _Icon}
+
+_OURS: dict[str, Callable[[IO[bytes], str | bytes], ImageFile.ImageFile]] = {
+    "TIFF": _Tiff,
+    "WEBP": _WebP,
+    "ICO": _Icon,
+}
 
 
 def open_file(file: IO[bytes], name: str, formats: Iterable[str]) -> ImageFile.ImageFile:
