@@ -19,6 +19,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from alexnet.commands import COMMANDS
+from alexnet.data.choices import SERVER_SECONDS
 from alexnet.errors import AlexNetError, nearest
 from alexnet.training.settings import load_settings
 from alexnet.usage import UsageError, one_line
@@ -28,9 +29,6 @@ DESCRIPTION = """Build, train, judge and use AlexNet image classifiers.
   alexnet train photos --time-limit 10m     photos holds one folder of pictures a class
   alexnet evaluate runs/photos
   alexnet predict runs/photos new.jpg"""
-
-# A server that says nothing for so long says nothing more.
-SERVER_SECONDS = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -73,7 +71,7 @@ def _settle_process() -> None:
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     # NumPy 2.4 warns of CIFAR's pickles (pytorch/vision #9340).
     warnings.filterwarnings("ignore", module=r"torchvision\.datasets")
-    # torchvision waits forever for a server that says nothing.
+    # torchvision waits forever for a server that says nothing; with this, it needs no process of its own.
     socket.setdefaulttimeout(SERVER_SECONDS)
 
 

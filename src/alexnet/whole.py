@@ -45,10 +45,17 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file in one piece, replacing what was there; it is on the disk before it has its name."""
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write into; it becomes ``path``, in place of what was there, if the block ends well."""
     unfinished = _beside(path)
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with unfinished.open("wb") as file:
+            yield file
             sync_file(file)
         unfinished.replace(path)
         sync_folder(path.parent)

@@ -1,6 +1,7 @@
 """torchvision's weights, from a server on this machine."""
 
 import hashlib
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -132,6 +133,18 @@ def test_where_there_is_no_network_the_reason_is_given(published, tmp_path) -> N
     with pytest.raises(ArtifactError, match="refused; try again, or give the file") as caught:
         load_weights(network(2, NARROW), "torchvision")
     assert "\n" not in str(caught.value)
+    assert not kept_files(tmp_path)
+
+
+def test_a_server_that_says_nothing_is_given_up_and_no_limit_is_set(published, tmp_path, monkeypatch) -> None:
+    """From Python, a download waited forever."""
+    monkeypatch.setattr("alexnet.data.download.SERVER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/alexnet-owt-7be5be79.pth"
+        monkeypatch.setattr(AlexNet_Weights.IMAGENET1K_V1.value, "url", url)
+        with pytest.raises(ArtifactError, match="timed out; try again, or give the file"):
+            load_weights(network(2, NARROW), "torchvision")
+    assert socket.getdefaulttimeout() is None
     assert not kept_files(tmp_path)
 
 

@@ -10,3 +10,5 @@ Crop = Literal["resized", "paper", "whole"]
 
 # Pillow's own limit, about 179 million: anything larger claims more memory than a photo needs.
 MAX_PIXELS = 2 * (1 << 30) // 12
+# A server that says nothing for so long says nothing more.
+SERVER_SECONDS = 60.0

@@ -1,10 +1,8 @@
 """The weights that torchvision publishes: their name, their file and its hash."""
 
 import hashlib
-import logging
 import os
 import re
-import sys
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -12,6 +10,8 @@ from urllib.parse import urlparse
 
 import torch
 
+from alexnet.data.download import announce
+from alexnet.data.download import download as download_file
 from alexnet.errors import ArtifactError, nearest
 from alexnet.paths import is_taken
 
@@ -22,7 +22,6 @@ FULL_NAME = "torchvision:IMAGENET1K_V1"
 # alexnet-owt-7be5be79.pth: torch's way of publishing a file together with how its SHA-256 begins.
 _HASHED = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 _FAMILY = "alexnet-owt-"
-_log = logging.getLogger(__name__)
 
 
 def is_published(weights: str | os.PathLike[str]) -> bool:
@@ -56,14 +55,12 @@ def download() -> tuple[Path, Sequence[str]]:
     if not file.exists():
         hashed = _HASHED.search(file.name)
         assert hashed, "torchvision names its files by their hashes"
-        # At a level that Python shows unasked: nobody should wonder what is being downloaded, and where to.
-        _log.warning("downloading torchvision's weights to %s", file)
+        announce("torchvision's weights", file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            # To another name first: what is half there, or has another hash, never appears.
-            torch.hub.download_url_to_file(published.url, str(file), hashed[1], progress=sys.stderr.isatty())
-        except (OSError, HTTPException, RuntimeError) as error:
-            reason = str(getattr(error, "reason", error)).splitlines()[0]
+            download_file(published.url, file, hashed[1])
+        except (OSError, HTTPException) as error:
+            reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
             raise ArtifactError(
                 f"cannot download torchvision's weights from {published.url}: {reason}; try again, or give the file"
             ) from error

@@ -27,6 +27,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from alexnet.data.image import decode
+from alexnet.data.sources import alone
 from alexnet.data.sources.named import NAMES, open_named
 from alexnet.errors import DataError, PictureError
 
@@ -348,6 +349,48 @@ def test_a_copy_that_lacks_something_is_said_to(tmp_path: Path) -> None:
     (tmp_path / "imagenette2" / "val" / "n01440764" / "a.JPEG").unlink()
     with pytest.raises(DataError, match="what is there cannot be used: Found no valid file for the classes n01440764"):
         open_named("imagenette", tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process() -> Iterator[None]:
+    """Let this process download by itself: tests put other servers in torchvision's place."""
+    socket.setdefaulttimeout(60)
+    yield
+    socket.setdefaulttimeout(None)
+
+
+def test_a_server_that_says_nothing_is_given_up_and_no_limit_is_set(monkeypatch, tmp_path: Path) -> None:
+    """From Python, a download waited forever."""
+    socket.setdefaulttimeout(None)
+    monkeypatch.setattr(alone, "SERVER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for kind in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(kind, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        with pytest.raises(DataError, match=r"cannot download 'cifar10' to .*: no network \(.*timed out\)") as caught:
+            open_named("cifar10", tmp_path / "data")
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 300
+    assert socket.getdefaulttimeout() is None
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_download_in_a_process_of_its_own(server, monkeypatch, tmp_path: Path, capfd) -> None:
+    serve_mnist(server, monkeypatch, tmp_path / "original")
+    mirrors, resources = torchvision.datasets.MNIST.mirrors, torchvision.datasets.MNIST.resources
+    text(
+        tmp_path / "site" / "sitecustomize.py",
+        "import torchvision",
+        f"torchvision.datasets.MNIST.mirrors = {mirrors!r}",
+        f"torchvision.datasets.MNIST.resources = {resources!r}",
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    # Only in that other process can it come from there.
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [])
+    socket.setdefaulttimeout(None)
+    source = open_named("mnist", tmp_path / "data")
+    assert [picture.label for picture in source.pictures] == ["7", "0", "7", "0", "9"]
+    assert [entry.name for entry in (tmp_path / "data").iterdir()] == ["MNIST"]
+    assert capfd.readouterr().out == ""
 
 
 def serve_mnist(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -4,7 +4,6 @@ They lie as torchvision lays them out, so a folder of its downloads can be given
 """
 
 import contextlib
-import logging
 import re
 import shutil
 import tarfile
@@ -19,7 +18,9 @@ from typing import Any
 
 from PIL import Image
 
+from alexnet.data.download import announce
 from alexnet.data.image import fault
+from alexnet.data.sources import alone
 from alexnet.errors import DataError
 from alexnet.whole import UNFINISHED, delete_unfinished
 
@@ -39,7 +40,6 @@ _IMAGENET = (
 # An archive that the user put there is unpacked instead of downloaded; torchvision looks at its checksum.
 _ARCHIVES = (".tgz", ".tar", ".gz", ".zip", ".bz2", ".mat", ".bin")
 _DAY = 86400
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> tup
         raise DataError(f"{name!r} needs torchvision ({error}); pip install torchvision") from error
     except Exception as error:  # damaged data can raise nearly anything; a new copy replaces it
         absent = isinstance(error, RuntimeError) or getattr(error, "errno", None) is not None
-        here = "" if absent else f"; what is there cannot be used: {_reason(error)}"
+        here = "" if absent else f"; what is there cannot be used: {reason(error)}"
     if row.by_hand and not root.is_dir():
         raise MissingError
     try:
@@ -132,7 +132,7 @@ def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> tup
             raise MissingError from error
         doing = "unpack" if row.by_hand else "download"
         raise DataError(
-            f"cannot {doing} {name!r} to {str(root)!r}: {_reason(error)}{here}; "
+            f"cannot {doing} {name!r} to {str(root)!r}: {reason(error)}{here}; "
             "download it elsewhere and give its folder with --data-dir"
         ) from error
 
@@ -153,8 +153,7 @@ def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Non
     Most of torchvision's classes take a folder that exists for a set that is complete.
     """
     if not row.by_hand:
-        # At a level that Python shows unasked: nobody should wonder what is being downloaded, and where to.
-        _log.warning("downloading what is missing of %s%s to %s", name, f" ({split})" if split else "", root)
+        announce(f"what is missing of {name}{f' ({split})' if split else ''}", root)
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -162,7 +161,10 @@ def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Non
         beside = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}-", dir=root))
         try:
             _lend_archives(root, beside)
-            _construct(row, beside, split, unpack=True)
+            if row.by_hand or not alone.is_needed():
+                unpack(row, beside, split)
+            else:
+                alone.unpack(name, beside, split)
             _move_into(beside, root)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
@@ -170,6 +172,15 @@ def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Non
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if nothing came
+
+
+def unpack(row: TorchvisionSet, folder: Path, split: str | None) -> None:
+    """Let torchvision fill a folder with one split, from archives there or from its server.
+
+    Raises:
+        Exception: nearly anything; see ``reason``.
+    """
+    _construct(row, folder, split, unpack=True)
 
 
 def _lend_archives(root: Path, beside: Path) -> None:
@@ -191,7 +202,7 @@ def _move_into(folder: Path, place: Path) -> None:
             entry.replace(target)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """Return in a few words why a set could not be downloaded."""
     text = " ".join(str(error).split())
     if isinstance(error, urllib.error.HTTPError):
