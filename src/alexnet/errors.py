@@ -59,7 +59,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
-        return f"; did you mean {shown(close[0])}?"
+        return f"; did you mean {listed(close)}?"
     return f"; known: {words(known)}"
 
 
