@@ -1,6 +1,7 @@
 """What the tests share: small real folders of pictures, and one trained network."""
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["ALEXNET_CACHE"]
     else:
         os.environ["ALEXNET_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def _sockets_wait_as_before() -> Iterator[None]:
+    """Take back what the command line sets for its own process, which here is that of all tests."""
+    before = socket.getdefaulttimeout()
+    yield
+    socket.setdefaulttimeout(before)
 
 
 @pytest.fixture(autouse=True)

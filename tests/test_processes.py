@@ -47,7 +47,10 @@ def test_nothing_is_left(tmp_path, how, words) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "ALEXNET_TEST_OF_TESTS": str(tmp_path)}
     limit = "8" if words == "Timeout" else "60"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout", limit, "test_hangs.py"]
+    # Of a process that was started in the background, the children would ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     while not (tmp_path / "ready").exists():
         assert process.poll() is None
         time.sleep(0.01)

@@ -197,7 +197,7 @@ def test_a_model_is_read_back_as_it_was(tiny_folder) -> None:
         (("preprocessing", "store_size"), "69", "preprocessing: store_size is '69'; it must be a whole number"),
         (("preprocessing", "max_pixels"), 0, "max_pixels is 0"),
         (("preprocessing", "mean"), [0.5, 0.5], "mean has 2 values for 3 channels"),
-        (("preprocessing", "mean"), [0.5, 0.5, float("nan")], "mean is (0.5, 0.5, nan)"),
+        (("preprocessing", "mean"), [0.5, 0.5, float("nan")], "a value in mean is nan; it must be a number"),
         (("preprocessing", "std"), [0.5, 0.5, 0], "std is (0.5, 0.5, 0.0)"),
         (("provenance",), "mine", "provenance is 'mine'; it must be an object"),
         (("provenance", "val_top1"), "all", "val_top1 is 'all'; it must be a number"),

@@ -28,6 +28,7 @@ from .local_hub import TOKEN, LocalHub, ask_at, running
 PROVENANCE = {
     "alexnet": "0.1.0", "torch": "2.15.0", "data": "/home/anna/secret place/birds of 2026", "n_train": 96, "n_val": 12,
     "recipe": {"name": "modern"}, "seed": 0, "precision": "fp32", "init": "/home/anna/runs/first", "epochs": 6,
+    "passes": 40.0, "n_val_seen_before": 0,
     "val_top1": 0.91666, "val_loss": 0.3, "finished": "2026-05-04T12:00:00+00:00",
 }  # fmt: skip
 
