@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from alexnet import AlexNet, Architecture
+from alexnet.data.fingerprint import Seen
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.inference.artifact import load_artifact
-from alexnet.inference.pretrained import absolute, load_weights
+from alexnet.inference.pretrained import absolute, load_weights, seen_before
 from alexnet.network.architecture import Conv
 from alexnet.network.variants import VARIANTS
 
@@ -279,3 +280,8 @@ def test_paths_are_made_absolute_and_names_are_not(tmp_path, monkeypatch) -> Non
     assert absolute("run") == absolute("~/run") == str(tmp_path / "run")
     assert absolute("someone/photos") == "someone/photos"
     assert absolute("hf:someone/photos") == "hf:someone/photos"
+
+
+def test_of_a_file_at_the_root_of_a_disk_nothing_is_known() -> None:
+    """As a container has it."""
+    assert seen_before("/weights.pth") == Seen(is_all=False)

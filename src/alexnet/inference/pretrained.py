@@ -85,9 +85,9 @@ def seen_before(weights: str | os.PathLike[str]) -> Seen:
     if path.name == WEIGHTS and (path.parent / CONFIG).is_file():
         return load_artifact(path.parent).seen or Seen(is_all=False)
     # RUN/checkpoint/000003-00000000/model.safetensors
-    run = path.absolute().parents[2] if len(path.absolute().parents) > 2 else path.parent
-    is_checkpoint = path.absolute().parents[1].name == "checkpoint" and (run / SPLITS_FILE).is_file()
-    return seen_by(run) if is_checkpoint else Seen(is_all=False)
+    checkpoints = path.absolute().parent.parent
+    is_of_run = checkpoints.name == "checkpoint" and (checkpoints.parent / SPLITS_FILE).is_file()
+    return seen_by(checkpoints.parent) if is_of_run else Seen(is_all=False)
 
 
 def absolute(weights: str) -> str:
