@@ -37,7 +37,7 @@ UNREADABLE_EXTENSIONS = frozenset(
 )
 # How HEIC begins, whatever a file is called: "ftyp" at byte 4, then one of these.
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-N_BEGINNING = 12
+N_BEGINNING = 64
 # Pictures of more pixels are decoded one at a time, whatever the number of threads: each may take ten bytes a pixel.
 LARGE = 30_000_000
 _ONE_AT_A_TIME = threading.Lock()
@@ -136,6 +136,20 @@ def unreadable_kind(path: str, beginning: bytes) -> str:
         return "HEIC"
     ending = PurePath(path).suffix.lower()
     return ending[1:].upper() if ending in UNREADABLE_EXTENSIONS else ""
+
+
+def is_picture(path: str, beginning: bytes) -> bool:
+    """Return whether a file ends or begins like a picture, be it in a format that cannot be read here.
+
+    Args:
+        path: of the file.
+        beginning: its first ``N_BEGINNING`` bytes.
+    """
+    if PurePath(path).suffix.lower() in EXTENSIONS or unreadable_kind(path, beginning):
+        return True
+    with contextlib.suppress(PictureError):
+        return identify(beginning) != "TGA"  # which has no signature, so anything may pass for it
+    return False
 
 
 class _RefusedError(Exception):

@@ -13,7 +13,8 @@ from typing import Self
 
 from alexnet.data.image import fault
 from alexnet.data.source import MAX_BYTES, Content
-from alexnet.data.sources.layout import Names, is_hidden
+from alexnet.data.sources.container import Names
+from alexnet.data.sources.vocabulary import is_left_behind
 from alexnet.errors import DataError, PictureError
 
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -195,9 +196,9 @@ def _names(archive: Path, files: Iterable[str], folders: Iterable[str]) -> Names
             named.add(parent)
             parent = parent.rpartition("/")[0]
     # Folders first, since there are fewer of them than files.
-    folders = {path for path in named if not any(map(is_hidden, path.split("/")))}
+    folders = {path for path in named if not any(map(is_left_behind, path.split("/")))}
     parts = ((path, *path.rpartition("/")) for path in files)
-    shown = (path for path, folder, _, name in parts if (not folder or folder in folders) and not is_hidden(name))
+    shown = (path for path, folder, _, name in parts if (not folder or folder in folders) and not is_left_behind(name))
     return Names(tuple(shown), tuple(folders))
 
 

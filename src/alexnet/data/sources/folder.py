@@ -9,7 +9,8 @@ from pathlib import Path
 
 from alexnet.data.image import fault
 from alexnet.data.source import MAX_BYTES, Content
-from alexnet.data.sources.layout import Names, is_hidden
+from alexnet.data.sources.container import Names
+from alexnet.data.sources.vocabulary import is_left_behind
 from alexnet.errors import PictureError
 
 
@@ -95,7 +96,7 @@ def _below(root: Path, refused: Callable[[OSError], None]) -> Iterator[tuple[str
             refused(error)
             continue
         for entry in found:
-            if is_hidden(entry.name):
+            if is_left_behind(entry.name):
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
             is_folder = _is_folder(entry)

@@ -5,46 +5,12 @@ It works on names alone, so a folder and an archive of it are understood alike.
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Protocol
 
 from alexnet.data.image import EXTENSIONS
-from alexnet.data.source import SPLIT_NAMES, Picture, Reader, Source, describe, natural_key
+from alexnet.data.source import SPLIT_NAMES, Picture, Source, describe, natural_key
+from alexnet.data.sources.container import Container, Names
 from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest
 from alexnet.errors import DataError, listed
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a folder or an archive holds, hidden files left out.
-
-    Attributes:
-        files: their paths, relative, with ``/``.
-        folders: those of folders, empty ones too.
-    """
-
-    files: tuple[str, ...]
-    folders: tuple[str, ...]
-
-
-class Container(Reader, Protocol):
-    """A folder or an archive."""
-
-    @property
-    def name(self) -> str:
-        """Where it is, absolute."""
-        ...
-
-    def names(self) -> Names:
-        """Return what is in it."""
-        ...
-
-    def exists(self, path: str) -> bool:
-        """Return whether a file is in it."""
-        ...
-
-    def content(self, path: str) -> bytes:
-        """Return one file."""
-        ...
 
 
 def open_container(container: Container) -> Source:
@@ -64,11 +30,6 @@ def open_container(container: Container) -> Source:
 def is_picture_name(path: str) -> bool:
     """Return whether a file is a picture that can be read, going by its ending."""
     return _ending(path) in EXTENSIONS
-
-
-def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is one that systems leave behind, or hide."""
-    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini", "__macosx")
 
 
 @dataclass(frozen=True)

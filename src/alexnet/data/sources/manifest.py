@@ -5,13 +5,10 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from alexnet.data.source import SPLIT_NAMES, Picture, Source, describe, natural_key
+from alexnet.data.sources.container import Container
 from alexnet.errors import DataError, nearest, words
-
-if TYPE_CHECKING:
-    from alexnet.data.sources.layout import Container
 
 MANIFEST_ENDINGS = (".csv", ".tsv", ".jsonl")
 # A manifest of one of these names, in a folder or an archive without class folders, is found there.
@@ -19,7 +16,7 @@ MANIFEST_NAMES = tuple(f"manifest{ending}" for ending in MANIFEST_ENDINGS)
 NEEDED = ("path", "label")
 
 
-def open_manifest(container: "Container", manifest: str, name: str) -> Source:
+def open_manifest(container: Container, manifest: str, name: str) -> Source:
     """Read the pictures that a manifest in a folder or an archive lists, as a source called ``name``.
 
     The manifest has the columns ``path``, relative to the manifest, and ``label``; it may have ``split`` (``train``,
