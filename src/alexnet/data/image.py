@@ -138,6 +138,11 @@ def unreadable_kind(path: str, beginning: bytes) -> str:
     return ending[1:].upper() if ending in UNREADABLE_EXTENSIONS else ""
 
 
+def ends_like_picture(path: str) -> bool:
+    """Return whether a file is called like a picture that can be read here."""
+    return PurePath(path).suffix.lower() in EXTENSIONS
+
+
 def is_picture(path: str, beginning: bytes) -> bool:
     """Return whether a file ends or begins like a picture, be it in a format that cannot be read here.
 
@@ -145,7 +150,7 @@ def is_picture(path: str, beginning: bytes) -> bool:
         path: of the file.
         beginning: its first ``N_BEGINNING`` bytes.
     """
-    if PurePath(path).suffix.lower() in EXTENSIONS or unreadable_kind(path, beginning):
+    if ends_like_picture(path) or unreadable_kind(path, beginning):
         return True
     with contextlib.suppress(PictureError):
         return identify(beginning) != "TGA"  # which has no signature, so anything may pass for it

@@ -81,6 +81,10 @@ class Source:
         """Return this source with other pictures; classes stay, so labels do not shift."""
         return replace(self, pictures=pictures)
 
+    def with_remarks(self, remarks: Iterable[str]) -> "Source":
+        """Return this source with more to know about it, said first."""
+        return replace(self, remarks=(*remarks, *self.remarks))
+
 
 def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
     """Return a sorting key that puts "2" before "10", and never leaves the order of two names to the file system."""

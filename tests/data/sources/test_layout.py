@@ -1,6 +1,11 @@
+import errno
 import os
 import shutil
+import stat
 import sys
+import tarfile
+import zipfile
+from collections import Counter
 
 import pytest
 
@@ -12,6 +17,7 @@ from alexnet.data.store import prepare
 from alexnet.errors import DataError, PictureError, SettingsError
 
 from ...conftest import coloured_picture, make_photos, shared_data
+from .trees import counts
 
 
 def test_class_folders(photos) -> None:
@@ -58,7 +64,7 @@ def test_links_in_a_circle_or_to_nowhere(tmp_path) -> None:
     (photos / "red" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     source = open_source(photos)
     assert len(source.pictures) == 4
-    assert prepare(source).skipped == {"red/gone.jpg": "there is no such file"}
+    assert prepare(source).skipped == {"red/gone.jpg": "it is a link to what is not there"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -70,9 +76,12 @@ def test_folders_that_link_to_each_other_end(tmp_path) -> None:
     (photos / "red" / "itself").symlink_to("itself")
     make_photos(tmp_path / "elsewhere", n_each=1)
     (photos / "white").symlink_to(tmp_path / "elsewhere" / "red")
-    assert [picture.path for picture in open_source(photos).pictures] == [
-        "blue/photo 0.jpg", "green/photo 0.jpg", "red/photo 0.jpg", "white/photo 0.jpg",
-    ]  # fmt: skip
+    source = open_source(photos)
+    # Each class has its own and, twice, those of the two others: directly, and through the other link.
+    assert Counter(picture.label for picture in source.pictures) == {"blue": 5, "green": 5, "red": 5, "white": 1}
+    assert source.remarks[0].startswith("'blue', 'green/to blue', 'red/to blue' are one folder, by links")
+    assert source.remarks[1].endswith("are links to what is not there, and left out")
+    assert "are links to a folder around, and not followed" in source.remarks[2]
 
 
 def test_folders_may_lie_deep(tmp_path) -> None:
@@ -163,8 +172,8 @@ def test_no_pictures_says_what_is_there(tmp_path) -> None:
     """pytorch/vision #2138."""
     (tmp_path / "cats").mkdir()
     for number in range(12):
-        (tmp_path / "cats" / f"{number}.heic").write_text("x")
-    with pytest.raises(DataError, match=r"found 12 \.heic"):
+        (tmp_path / "cats" / f"{number}.docx").write_text("x")
+    with pytest.raises(DataError, match=r"found 12 \.docx"):
         open_source(tmp_path)
 
 
@@ -208,3 +217,89 @@ def test_real_photos() -> None:
     source = open_source(shared_data("trashnet5"))
     assert len(source.pictures) == 2390
     assert [len(source.in_split(name)) for name in ("train", "val", "test")] == [1677, 311, 402]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_split_that_is_a_link_is_read_and_said(tmp_path) -> None:
+    for split in ("train", "test"):
+        make_photos(tmp_path / split, n_each=2)
+    (tmp_path / "val").symlink_to("test")
+    source = open_source(tmp_path)
+    assert counts(source)["val"] == counts(source)["test"] == {"blue": 2, "green": 2, "red": 2}
+    assert source.remarks == ("'test', 'val' are one folder, by links: its pictures are read in each place",)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_splits_may_link_to_one_pool(tmp_path) -> None:
+    pool = make_photos(tmp_path / "pool", n_each=2)
+    for split in ("train", "val"):
+        (tmp_path / "data" / split).mkdir(parents=True)
+        for label in ("blue", "green", "red"):
+            (tmp_path / "data" / split / label).symlink_to(pool / label)
+    source = open_source(tmp_path / "data")
+    assert counts(source) == {split: {"blue": 2, "green": 2, "red": 2} for split in ("train", "val")}
+    assert source.remarks[0].startswith("'train/blue', 'val/blue' are one folder, by links, and 2 more such")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_class_folders_that_link_to_nowhere_are_named(tmp_path) -> None:
+    photos = make_photos(tmp_path / "photos", n_each=1)
+    (photos / "white").symlink_to(tmp_path / "gone")
+    source = open_source(photos)
+    assert source.classes == ("blue", "green", "red")
+    assert source.remarks == ("'white' is a link to what is not there, and left out",)
+    (tmp_path / "broken").mkdir()
+    for label in ("blue", "red"):
+        (tmp_path / "broken" / label).symlink_to(tmp_path / "gone")
+    with pytest.raises(DataError, match=r"no pictures in .*'blue', 'red' are links to what is not there"):
+        open_source(tmp_path / "broken")
+
+
+def test_links_that_were_copied_as_text_are_named(tmp_path) -> None:
+    for split in ("train", "test"):
+        make_photos(tmp_path / split, n_each=1)
+    (tmp_path / "val").write_text("test")
+    (tmp_path / "LICENSE").write_text("You may do\nwhat you like.")
+    said = "links that were copied as text lead nowhere: 'val' (to 'test'); put folders or links there"
+    assert open_source(tmp_path).remarks == (said,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@pytest.mark.parametrize("ending", ["zip", "tar"])
+def test_links_to_folders_in_an_archive_are_named(ending, tmp_path) -> None:
+    for split in ("train", "test"):
+        make_photos(tmp_path / "data" / split, n_each=1)
+    (tmp_path / "data" / "val").symlink_to("test")
+    archive = tmp_path / f"data.{ending}"
+    if ending == "tar":
+        with tarfile.open(archive, "w") as file:
+            file.add(tmp_path / "data", "data")
+    else:
+        with zipfile.ZipFile(archive, "w") as file:
+            for path in (path for path in (tmp_path / "data").rglob("*.jpg") if "val" not in path.parts):
+                file.write(path, path.relative_to(tmp_path))
+            link = zipfile.ZipInfo("data/val")
+            link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            file.writestr(link, "test")
+    source = open_source(archive)
+    assert set(counts(source)) == {"train", "test"}
+    assert source.remarks[0].startswith("left out links of the archive: 'data/val'; to follow them, unpack it")
+
+
+def test_folders_that_may_not_be_listed_are_named(tmp_path, monkeypatch) -> None:
+    photos = make_photos(tmp_path / "photos", n_each=1)
+    kept_out = {str(photos / "green"), str(tmp_path / "mine")}
+    listing = os.scandir
+
+    def scandir(path):
+        if str(path) in kept_out:  # a mode of 700 does not keep out the administrator, who may run the tests
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    source = open_source(photos)
+    assert source.classes == ("blue", "red")
+    assert source.remarks == ("left out the folder 'green': no permission to read it",)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(DataError, match=r"cannot list the folder '.*mine': no permission to read it"):
+        open_source(tmp_path / "mine")

@@ -10,6 +10,7 @@ from alexnet.data.sources.archive import ARCHIVE_ENDINGS, open_archive
 from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.layout import open_container
 from alexnet.data.sources.manifest import MANIFEST_ENDINGS, open_manifest
+from alexnet.data.sources.tables import split_by_folders
 from alexnet.errors import DataError, SettingsError
 from alexnet.paths import expanded, is_taken
 
@@ -59,7 +60,7 @@ def open_source(
     if lower.endswith(ARCHIVE_ENDINGS):
         return open_container(open_archive(path))
     if lower.endswith(MANIFEST_ENDINGS):
-        return open_manifest(Folder(path.parent), path.name, str(path))
+        return split_by_folders(open_manifest(Folder(path.parent), path.name, str(path)))
     raise DataError(
         f"{text!r} is a file of no known kind; give a folder of class folders, a manifest "
         f"({', '.join(MANIFEST_ENDINGS)}) or an archive ({', '.join(ARCHIVE_ENDINGS[:3])})"

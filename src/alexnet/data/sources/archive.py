@@ -2,6 +2,8 @@
 
 import io
 import lzma
+import posixpath
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -11,11 +13,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
-from alexnet.data.image import fault
-from alexnet.data.source import MAX_BYTES, Content
+from alexnet.data.image import ends_like_picture, fault
+from alexnet.data.source import MAX_BYTES, Content, natural_key
 from alexnet.data.sources.container import Names
 from alexnet.data.sources.vocabulary import is_left_behind
-from alexnet.errors import DataError, PictureError
+from alexnet.errors import DataError, PictureError, listed
 
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # What the archive modules raise for files that are cut off, damaged, or no archives at all.
@@ -54,7 +56,8 @@ class Zip:
 
     def names(self) -> Names:
         folders = [_tidy(each.filename).rstrip("/") for each in self._file.infolist() if each.is_dir()]
-        return _names(self.path, self._members, folders)
+        links = [path for path, each in self._members.items() if stat.S_ISLNK(each.external_attr >> 16)]
+        return _names(self.path, self._members, folders, links)
 
     def exists(self, path: str) -> bool:
         return path in self._members
@@ -127,7 +130,14 @@ class Tar:
         return f"{status.st_size}-{status.st_mtime_ns}"
 
     def names(self) -> Names:
-        return _names(self.path, self._members, [_tidy(each.name) for each in self._all if each.isdir()])
+        folders = {_tidy(each.name) for each in self._all if each.isdir()}
+        # Python reads links to files, and none to folders.
+        links = [
+            path
+            for path, each in self._members.items()
+            if each.issym() and posixpath.normpath(f"{path}/../{each.linkname}") not in self._members
+        ]
+        return _names(self.path, self._members, folders, links)
 
     def exists(self, path: str) -> bool:
         return path in self._members
@@ -181,7 +191,8 @@ def _unpacked(file: zipfile.ZipExtFile, kind: int, n_bytes: int) -> bytes:
     return content.getvalue()
 
 
-def _names(archive: Path, files: Iterable[str], folders: Iterable[str]) -> Names:
+def _names(archive: Path, files: Iterable[str], folders: Iterable[str], links: Iterable[str]) -> Names:
+    """Return the names of files and folders, without those of links that cannot be followed, which are said."""
     files, named = list(files), set(folders)
     for path in files:
         if path.startswith("/") or path[1:2] == ":" or (".." in path and ".." in path.split("/")):
@@ -199,7 +210,13 @@ def _names(archive: Path, files: Iterable[str], folders: Iterable[str]) -> Names
     folders = {path for path in named if not any(map(is_left_behind, path.split("/")))}
     parts = ((path, *path.rpartition("/")) for path in files)
     shown = (path for path, folder, _, name in parts if (not folder or folder in folders) and not is_left_behind(name))
-    return Names(tuple(shown), tuple(folders))
+    # Those that are called like pictures are read, and then said to lead nowhere.
+    left_out = {path for path in links if not ends_like_picture(path) and not any(map(is_left_behind, path.split("/")))}
+    remarks = []
+    if left_out:
+        those = listed(sorted(left_out, key=natural_key))
+        remarks.append(f"left out links of the archive: {those}; to follow them, unpack it and give the folder")
+    return Names(tuple(path for path in shown if path not in left_out), tuple(folders), tuple(remarks))
 
 
 def _tidy(name: str) -> str:

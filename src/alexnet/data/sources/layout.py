@@ -1,30 +1,50 @@
-"""From the names of files to labelled pictures: class folders, folders of splits, or a manifest beside the pictures.
+"""From the names of files to labelled pictures: class folders, folders of splits, or tables beside the pictures.
 
-It works on names alone, so a folder and an archive of it are understood alike.
+It works on names, and on the beginnings of files whose names do not say what they are: so a folder and an archive of it
+are understood alike.
 """
 
+import contextlib
+import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from alexnet.data.image import EXTENSIONS
-from alexnet.data.source import SPLIT_NAMES, Picture, Source, describe, natural_key
-from alexnet.data.sources.container import Container, Names
-from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest
-from alexnet.errors import DataError, listed
+from alexnet.data.image import EXTENSIONS, N_BEGINNING, is_picture
+from alexnet.data.reading import in_threads
+from alexnet.data.source import Content, Picture, Source, describe, natural_key
+from alexnet.data.sources.archive import ARCHIVE_ENDINGS
+from alexnet.data.sources.container import Container
+from alexnet.data.sources.manifest import MANIFEST_NAMES
+from alexnet.data.sources.shelves import Shelf, Shelves, find_shelves, find_top
+from alexnet.data.sources.tables import open_tables_of
+from alexnet.data.sources.tree import Tree, grow
+from alexnet.data.sources.vocabulary import is_filler, is_no_part_of_class, picture_of_mask, split_of
+from alexnet.errors import DataError, PictureError, listed, shown
+
+# What is longer is no link that was written as text.
+MOST_IN_LINK = 300
 
 
 def open_container(container: Container) -> Source:
     """Find the labelled pictures in a folder or an archive.
 
     Raises:
-        DataError: no pictures, or no class folders.
+        DataError: no pictures, no class folders, or folders that can be understood in more than one way.
     """
     names = container.names()
-    top = _top(names)
-    shelves, manifest = _shelves(names, top), _manifest(names, top)
-    if manifest and len({shelf.label for shelf in shelves}) < 2:
-        return open_manifest(container, manifest, container.name)
-    return _from_shelves(container, names, shelves, top)
+    tree, annotations = grow(names, _pictures_among(container, names.files))
+    top = find_top(tree, stop={_parent(path) for path in names.files if _name(path) in MANIFEST_NAMES})
+    found = find_shelves(top, container.name)
+    remarks = [*names.remarks, *_left_out(annotations, tree, top)]
+    labels = {shelf.label for shelf in found.shelves if shelf.tree.n_pictures}
+    if len(labels) < 2:
+        from_tables = open_tables_of(container, tree, found)
+        if from_tables:
+            return from_tables.with_remarks(remarks)
+    if found.flat or not labels or (len(labels) == 1 and _says_nothing(found)):
+        raise DataError(_no_class_folders(container, tree, top, found, names.remarks))
+    return _from_shelves(container, found, remarks)
 
 
 def is_picture_name(path: str) -> bool:
@@ -32,126 +52,170 @@ def is_picture_name(path: str) -> bool:
     return _ending(path) in EXTENSIONS
 
 
-@dataclass(frozen=True)
-class _Shelf:
-    """A class folder: everything below it has one label."""
-
-    path: str
-    label: str
-    split: str | None
-
-
-def _top(names: Names) -> str:
-    """Return the folder that holds everything, where there is just one: archives are made so."""
-    top = ""
-    while True:
-        inside = _folders_in(names, top)
-        alone = len(inside) == 1 and not any(_parent(file) == top and is_picture_name(file) for file in names.files)
-        # A folder of splits may well have only one of them.
-        if not alone or inside[0].lower() in SPLIT_NAMES or _manifest(names, top):
-            return top
-        below = _join(top, inside[0])
-        if not _folders_in(names, below) and not _manifest(names, below):
-            return top
-        top = below
-
-
-def _shelves(names: Names, top: str) -> list[_Shelf]:
-    folders = _folders_in(names, top)
-    splits = _split_folders(names, top)
-    if splits:
-        return [
-            _Shelf(_join(top, name, label), label, split)
-            for name, split in splits.items()
-            for label in _folders_in(names, _join(top, name))
-        ]
-    return [_Shelf(_join(top, label), label, None) for label in folders]
-
-
-def _split_folders(names: Names, top: str) -> dict[str, str]:
-    """Return the folders that are splits. A class may be called "train" or "test", but holds no folders itself."""
-    folders = _folders_in(names, top)
-    splits = {
-        name: SPLIT_NAMES[name.lower()]
-        for name in folders
-        if name.lower() in SPLIT_NAMES and _folders_in(names, _join(top, name))
-    }
-    return splits if set(splits) == set(folders) or "train" in splits.values() else {}
-
-
-def _manifest(names: Names, top: str) -> str | None:
-    wanted = {_join(top, name) for name in MANIFEST_NAMES}
-    return next((path for path in names.files if path in wanted), None)
-
-
-def _from_shelves(container: Container, names: Names, shelves: list[_Shelf], top: str) -> Source:
-    by_path = {shelf.path: shelf for shelf in shelves}
-    depth = shelves[0].path.count("/") + 1 if shelves else 0
-    pictures, others = [], []
-    for path in names.files:
-        shelf = by_path.get("/".join(path.split("/", depth)[:depth])) if depth else None
-        if shelf is None:
-            continue
+def _pictures_among(container: Container, files: Iterable[str]) -> set[str]:
+    """Return which files are pictures: those that end like one, and of the others those that begin like one."""
+    pictures, others = set(), []
+    for path in files:
         if is_picture_name(path):
-            pictures.append(Picture(path, shelf.label, shelf.split))
+            pictures.add(path)
         else:
             others.append(path)
-    if not pictures:
-        raise DataError(_no_pictures(container.name, names, top))
+    return pictures.union(
+        path for path, begins in in_threads(container, others, _begins_like_one, N_BEGINNING) if begins
+    )
+
+
+def _begins_like_one(path: str, read: Callable[[], Content]) -> bool:
+    try:
+        content = read()
+    except PictureError:
+        content = b""
+    return is_picture(path, content if isinstance(content, bytes) else b"")
+
+
+def _from_shelves(container: Container, found: Shelves, remarks: list[str]) -> Source:
+    pictures: list[Picture] = []
+    others: list[str] = []
+    apart: list[Tree] = []
+    masks: list[str] = []
+    for shelf in found.shelves:
+        for folder in _of_class(shelf, apart):
+            drawn = _masks(folder)
+            masks += drawn
+            pictures += [Picture(path, shelf.label, shelf.split) for path in folder.pictures if path not in drawn]
+            others += folder.others
     pictures.sort(key=lambda picture: natural_key(picture.path))
     others.sort(key=natural_key)
-    classes = tuple(sorted({shelf.label for shelf in shelves}, key=natural_key))
-    remarks = [*_ignored_folders(names, top), *_loose_pictures(names, depth), *describe(pictures, classes)]
+    classes = tuple(sorted({shelf.label for shelf in found.shelves}, key=natural_key))
+    remarks = [*remarks, *found.remarks, *_loose_pictures(found), *_links_as_text(container, found.around)]
+    if apart:
+        n = sum(folder.n_files for folder in apart)
+        remarks.append(f"left out {n} files in {listed(folder.path for folder in apart)}: masks, notes or thumbnails")
+    if masks:
+        remarks.append(f"left out {len(masks)} files that are called as masks of others, such as {shown(min(masks))}")
+    remarks += describe(pictures, classes)
     if others:
-        counts = Counter(_ending(path) or "without an ending" for path in others)
-        remarks.append(f"ignored {_counted(counts)}: not pictures that can be read here")
+        remarks.append(f"ignored {_counted(others)}: not pictures that can be read here")
     return Source(container.name, tuple(pictures), classes, container, others=tuple(others), remarks=tuple(remarks))
 
 
-def _ignored_folders(names: Names, top: str) -> list[str]:
-    splits = _split_folders(names, top)
-    ignored = [name for name in _folders_in(names, top) if splits and name not in splits]
-    return [f"ignored {listed(ignored)} beside {listed(splits)}"] if ignored else []
+def _of_class(shelf: Shelf, apart: list[Tree]) -> Iterable[Tree]:
+    """Yield a class folder and those below; folders of masks and the like are added to ``apart`` instead."""
+    left = [shelf.tree]
+    while left:
+        folder = left.pop()
+        yield folder
+        for each in folder.folders.values():
+            (apart if each.n_files and is_no_part_of_class(each.name) else left).append(each)
 
 
-def _loose_pictures(names: Names, depth: int) -> list[str]:
-    loose = [path for path in names.files if path.count("/") < depth and is_picture_name(path)]
+def _masks(folder: Tree) -> set[str]:
+    """Return the pictures in a folder that are called as masks of others there, as "a_mask.png" beside "a.png"."""
+    stems = {_stem(path) for path in folder.pictures}
+    return {path for path in folder.pictures if picture_of_mask(_stem(path)) in stems}
+
+
+def _left_out(annotations: list[Tree], tree: Tree, top: Tree) -> list[str]:
+    remarks = []
+    if annotations:
+        n = sum(folder.n_files for folder in annotations)
+        paths = listed(folder.path for folder in annotations)
+        remarks.append(f"left out {n} files in {paths}: called as masks or notes beside a folder of pictures")
+    for name in top.path.split("/") if top.path else ():
+        remarks += tree.said_of_useless()
+        tree = tree.folders[name]
+    return remarks
+
+
+def _loose_pictures(found: Shelves) -> list[str]:
+    loose = [path for folder in found.around for path in folder.pictures]
     return [f"ignored {len(loose)} pictures that lie in no class folder, such as {loose[0]!r}"] if loose else []
 
 
-def _no_pictures(where: str, names: Names, top: str) -> str:
-    loose = [path for path in names.files if _parent(path) == top]
-    n_loose = sum(is_picture_name(path) for path in loose)
-    if n_loose:
+def _links_as_text(container: Container, around: Iterable[Tree]) -> list[str]:
+    """Return a line on files where class folders lie that are links to folders, copied as text.
+
+    Git writes links so on Windows, as do some programs that copy folders.
+    """
+    paths = [path for folder in around for path in folder.others if not _ending(path)]
+    found = []
+    for path, read in container.each(paths, MOST_IN_LINK):
+        with contextlib.suppress(PictureError, UnicodeDecodeError):
+            content = read()
+            text = content.decode() if isinstance(content, bytes) else ""
+            if text and len(text) < MOST_IN_LINK and not re.search(r"[\s\0]", text):
+                found.append(f"{shown(path)} (to {shown(text)})")
+    if not found:
+        return []
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return [f"links that were copied as text lead nowhere: {', '.join(found[:3])}{more}; put folders or links there"]
+
+
+def _says_nothing(found: Shelves) -> bool:
+    return all(is_filler(shelf.label) or split_of(shelf.label) for shelf in found.shelves if shelf.tree.n_pictures)
+
+
+def _no_class_folders(container: Container, tree: Tree, top: Tree, found: Shelves, remarks: tuple[str, ...]) -> str:
+    """Return what is there instead of class folders, and what to give."""
+    where = container.name
+    if found.flat:
+        n = sum(folder.n_pictures for folder in found.flat.values())
         return (
-            f"{where!r} holds {n_loose} pictures but no class folders; put the pictures of each class into a folder "
-            "named after it, or list them in a manifest.csv with the columns path and label"
+            f"{where!r} has {n} pictures in {listed(folder.path for folder in found.flat.values())} but no class "
+            "folders; put those of each class into a folder named after it, or give a table with path, label and split"
         )
-    if names.files:
-        counts = Counter(_ending(path) or "without an ending" for path in names.files)
-        return f"no pictures in {where!r}; found {_counted(counts)}; convert them to JPEG or PNG"
-    return f"no pictures in {where!r}; it needs one folder of pictures for each class"
+    if tree.n_pictures:
+        here = f"{where!r} holds {tree.n_pictures} pictures but no class folders; "
+        above = _folder_above(where) if top.pictures else None
+        if above:
+            return f"{here}give the folder above, {above!r}, if this is one class of it"
+        return (
+            f"{here}put the pictures of each class into a folder named after it, or list them in a manifest.csv with "
+            "the columns path and label"
+        )
+    files = [path for folder in tree.walk() for path in folder.others]
+    archives = sorted((_name(path) for path in files if path.lower().endswith(ARCHIVE_ENDINGS)), key=natural_key)
+    if archives:
+        return (
+            f"{where!r} holds archives ({listed(archives)}) and no pictures; unpack each into a folder named after its "
+            "class, or give one of them, if it holds class folders"
+        )
+    said = "".join(f"; {remark}" for remark in [*remarks, *_links_as_text(container, tree.walk())][:1])
+    if files and not said:
+        return f"no pictures in {where!r}; found {_counted(files)}; convert them to JPEG or PNG"
+    return f"no pictures in {where!r}; it needs one folder of pictures for each class{said}"
 
 
-def _folders_in(names: Names, folder: str) -> list[str]:
-    prefix = f"{folder}/" if folder else ""
-    inside = {path[len(prefix) :] for path in names.folders if path.startswith(prefix)}
-    return sorted((name for name in inside if name and "/" not in name), key=natural_key)
+def _folder_above(where: str) -> str | None:
+    """Return the folder above, if it holds other folders of pictures too."""
+    here = Path(where)
+    if not here.is_dir():  # an archive
+        return None
+    try:
+        beside = (each for each in here.parent.iterdir() if each != here and each.is_dir())
+        has_more = any(is_picture_name(file.name) for folder in beside for file in folder.iterdir())
+    except OSError:
+        return None
+    return str(here.parent) if has_more else None
 
 
 def _parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _stem(path: str) -> str:
+    return _name(path).rpartition(".")[0]
 
 
 def _ending(path: str) -> str:
-    name = path.rpartition("/")[2]
-    stem, dot, ending = name.rpartition(".")
+    stem, dot, ending = _name(path).rpartition(".")
     return f".{ending.lower()}" if dot and stem else ""
 
 
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{n} {suffix}" for suffix, n in counts.most_common(4))
+def _counted(paths: Iterable[str]) -> str:
+    counts = Counter(_ending(path) or "without an ending" for path in paths)
+    return ", ".join(f"{n} {ending}" for ending, n in counts.most_common(4))

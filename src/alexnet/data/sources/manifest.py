@@ -121,3 +121,12 @@ def _normal(path: PurePosixPath) -> str:
         else:
             parts.append(part)
     return str(PurePosixPath(*parts))
+
+
+def is_table(path: str) -> bool:
+    """Return whether a file ends like a table."""
+    return path.lower().endswith(MANIFEST_ENDINGS)
+
+
+def open_tables(container: Container, tables: dict[str, str], name: str) -> Source:
+    raise NotImplementedError

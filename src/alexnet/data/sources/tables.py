@@ -1,0 +1,92 @@
+"""Tables of labels in a folder or an archive that has no class folders: which of them to read."""
+
+from dataclasses import replace
+
+from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.data.sources.container import Container
+from alexnet.data.sources.manifest import MANIFEST_NAMES, is_table, open_manifest, open_tables
+from alexnet.data.sources.shelves import Shelves
+from alexnet.data.sources.tree import Tree
+from alexnet.data.sources.vocabulary import split_of
+from alexnet.errors import DataError, listed, shown
+
+
+def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source | None:
+    """Return the pictures that tables beside them list, labelled by these; None where there is no table.
+
+    Args:
+        container: of pictures and tables.
+        tree: what it holds.
+        found: how that was understood, without class folders.
+
+    Raises:
+        DataError: there are several tables and no telling which, or one is at fault.
+    """
+    chosen = _choose(container.name, found)
+    if chosen is None:
+        return None
+    if isinstance(chosen, str):
+        source, read = split_by_folders(open_manifest(container, chosen, container.name)), [chosen]
+    else:
+        source, read = open_tables(container, chosen, container.name), list(chosen.values())
+    listed_paths = {picture.path for picture in source.pictures}
+    unlisted = [path for folder in tree.walk() for path in folder.pictures if path not in listed_paths]
+    remarks = [f"labels are those of the table {listed(read)}", *source.remarks]
+    if unlisted:
+        remarks.append(f"left out {len(unlisted)} pictures that are in no table, such as {shown(min(unlisted))}")
+    return replace(source, remarks=tuple(remarks))
+
+
+def split_by_folders(source: Source) -> Source:
+    """Return pictures that a table gives no split with that of the folders they lie in, where all lie in such folders.
+
+    A table that names train/a.jpg and test/b.jpg, and has no column for the split, has been split all the same.
+    """
+    splits = {picture.path: _split_of_path(picture.path) for picture in source.pictures if picture.split is None}
+    found = set(splits.values())
+    if len(splits) < len(source.pictures) or None in found or "train" not in found or len(found) < 2:
+        return source
+    pictures = tuple(Picture(each.path, each.label, splits[each.path]) for each in source.pictures)
+    named = " and ".join(split for split in SPLITS if split in found)
+    remark = f"the table has no column split; its pictures lie in folders that are called so, and are {named}"
+    return replace(source, pictures=pictures, remarks=(*source.remarks, remark))
+
+
+def _split_of_path(path: str) -> str | None:
+    return next((split for folder in path.split("/")[:-1] if (split := split_of(folder))), None)
+
+
+def _choose(where: str, found: Shelves) -> str | dict[str, str] | None:
+    """Return the table to read, or one for each split."""
+    at_top = _tables_in(found.top)
+    manifest = next((path for path in at_top if _name(path) in MANIFEST_NAMES), None)
+    if manifest:
+        return manifest
+    if found.flat:
+        inside = {split: _tables_in(folder) for split, folder in found.flat.items()}
+        if all(len(tables) == 1 for tables in inside.values()):
+            return {split: tables[0] for split, tables in inside.items()}
+    beside = [path for shelf in found.shelves for path in _tables_in(shelf.tree)]
+    tables = at_top or beside
+    by_split = {split: path for path in tables if (split := split_of(_stem(path)))}
+    if len(tables) > 1 and len(by_split) == len(tables) and "train" in by_split:
+        return by_split
+    if len(tables) > 1:
+        raise DataError(
+            f"{where!r} has no class folders, but {len(tables)} tables; give the one with the labels: "
+            f"{listed(f'{where}/{path}' for path in tables)}"
+        )
+    return tables[0] if tables else None
+
+
+def _tables_in(folder: Tree) -> list[str]:
+    """Return the tables in a folder; those in the form of answers to a competition have no labels."""
+    return [path for path in folder.others if is_table(path) and "submission" not in _stem(path).lower()]
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _stem(path: str) -> str:
+    return _name(path).rpartition(".")[0]
