@@ -17,7 +17,7 @@ from alexnet.data.sources.archive import ARCHIVE_ENDINGS
 from alexnet.data.sources.container import Container
 from alexnet.data.sources.manifest import MANIFEST_NAMES
 from alexnet.data.sources.shelves import Shelf, Shelves, find_shelves, find_top
-from alexnet.data.sources.tables import open_tables_of
+from alexnet.data.sources.labels import open_tables_of, said_otherwise
 from alexnet.data.sources.tree import Tree, grow
 from alexnet.data.sources.vocabulary import is_filler, is_no_part_of_class, picture_of_mask, split_of
 from alexnet.errors import DataError, PictureError, listed, shown
@@ -44,7 +44,8 @@ def open_container(container: Container) -> Source:
             return from_tables.with_remarks(remarks)
     if found.flat or not labels or (len(labels) == 1 and _says_nothing(found)):
         raise DataError(_no_class_folders(container, tree, top, found, names.remarks))
-    return _from_shelves(container, found, remarks)
+    source = _from_shelves(container, found, remarks)
+    return source.with_remarks(said_otherwise(container, top, source))
 
 
 def is_picture_name(path: str) -> bool:

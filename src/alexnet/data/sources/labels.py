@@ -8,7 +8,10 @@ from alexnet.data.sources.manifest import MANIFEST_NAMES, is_table, open_manifes
 from alexnet.data.sources.shelves import Shelves
 from alexnet.data.sources.tree import Tree
 from alexnet.data.sources.vocabulary import split_of
-from alexnet.errors import DataError, listed, shown
+from alexnet.errors import DataError, PictureError, listed, shown
+
+# Of the tables beside class folders, so many are looked at.
+MOST_TABLES = 4
 
 
 def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source | None:
@@ -35,6 +38,29 @@ def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source |
     if unlisted:
         remarks.append(f"left out {len(unlisted)} pictures that are in no table, such as {shown(min(unlisted))}")
     return replace(source, remarks=tuple(remarks))
+
+
+def said_otherwise(container: Container, top: Tree, source: Source) -> list[str]:
+    """Return a line for each table beside class folders that says other labels than they do.
+
+    Folders may only be parts of a download, called after nothing, and the labels are in the table.
+    """
+    labels = {picture.path: picture.label for picture in source.pictures}
+    remarks = []
+    for table in _tables_in(top)[:MOST_TABLES]:
+        try:
+            said = {picture.path: picture.label for picture in open_manifest(container, table, "").pictures}
+        except (DataError, PictureError):  # it is about something else
+            continue
+        both = [(label, labels[path]) for path, label in said.items() if path in labels]
+        pairs = set(both)
+        agree = len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
+        if not agree and 2 * len(both) > len(labels):
+            remarks.append(
+                f"the table {shown(table)} says other labels than the folders, which count here; to go by the table, "
+                f"give it: {container.name}/{table}"
+            )
+    return remarks
 
 
 def split_by_folders(source: Source) -> Source:
