@@ -8,9 +8,9 @@ from pathlib import Path
 from alexnet.data.source import Source
 from alexnet.data.sources.archive import ARCHIVE_ENDINGS, open_archive
 from alexnet.data.sources.folder import Folder
+from alexnet.data.sources.labels import split_by_folders
 from alexnet.data.sources.layout import open_container
 from alexnet.data.sources.manifest import MANIFEST_ENDINGS, open_manifest
-from alexnet.data.sources.labels import split_by_folders
 from alexnet.errors import DataError, SettingsError
 from alexnet.paths import expanded, is_taken
 

@@ -15,9 +15,9 @@ from alexnet.data.reading import in_threads
 from alexnet.data.source import Content, Picture, Source, describe, natural_key
 from alexnet.data.sources.archive import ARCHIVE_ENDINGS
 from alexnet.data.sources.container import Container
+from alexnet.data.sources.labels import open_tables_of, said_otherwise
 from alexnet.data.sources.manifest import MANIFEST_NAMES
 from alexnet.data.sources.shelves import Shelf, Shelves, find_shelves, find_top
-from alexnet.data.sources.labels import open_tables_of, said_otherwise
 from alexnet.data.sources.tree import Tree, grow
 from alexnet.data.sources.vocabulary import is_filler, is_no_part_of_class, picture_of_mask, split_of
 from alexnet.errors import DataError, PictureError, listed, shown
