@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    SAMPLEFORMAT,
+    TiffImageFile,
+)
 
 from alexnet.data.signatures import RefusedError
 from alexnet.data.tiff import other_half
@@ -16,6 +22,7 @@ _GDAL_NODATA = 42113
 _CODESTREAM = b"\xff\x4f\xff\x51"
 # Of colours whose upper eight bits are all less, four bits or more may be unused.
 _DARK = 17
+_NO_LOWER_BITS = "colours of 16 bits of which 12 at most are used, which cannot be read here; save it as PNG"
 _WIDE = ("RGB;16", "RGBX;16", "RGBA;16", "LA;16", "R;16", "G;16", "B;16", "A;16")
 
 
@@ -109,8 +116,9 @@ def deep_to_rgb(picture: Image.Image, numbers: Numbers) -> Image.Image:
         values -= numbers.zero
     low, high = _floats(values) if picture.mode == "F" else _integers(values, numbers)
     # In place: of a picture of a hundred million pixels, each copy would be 400 MB.
-    with np.errstate(over="ignore"):  # of floats that are as far apart as floats can be
-        values -= low
+    if high - low > float(np.finfo(np.float32).max):
+        values, low, high = np.multiply(values, 0.5, out=values), low / 2, high / 2
+    values -= low
     values *= 255 / (high - low)
     grey = values.clip(0, 255, out=values).round(out=values).astype(np.uint8)
     return Image.fromarray(255 - grey if numbers.is_inverted else grey).convert("RGB")
@@ -157,9 +165,9 @@ def use_all_bits(picture: Image.Image, again: Callable[[], ImageFile.ImageFile])
     if brightest >= _DARK:
         return
     opened = again()
-    if picture.format == "JPEG2000" or opened.tile[0].codec_name == "ppm_plain":
-        if brightest:
-            raise RefusedError("colours of 16 bits that use 12 of them at most; save it as PNG")
+    if not _has_both_halves(opened):
+        if brightest or picture.format == "TIFF":
+            raise RefusedError(_NO_LOWER_BITS)
         return
     words = _words(opened, again())
     white = _white(float(words[..., :3].max()))
@@ -169,6 +177,14 @@ def use_all_bits(picture: Image.Image, again: Callable[[], ImageFile.ImageFile])
     if words.shape[2] == 4:
         scaled.append(_scaled(words[..., 3:], _white(float(words[..., 3:].max()))))
     picture.paste(Image.fromarray(np.concatenate(scaled, axis=2)))
+
+
+def _has_both_halves(opened: ImageFile.ImageFile) -> bool:
+    codec = opened.tile[0].codec_name
+    if isinstance(opened, TiffImageFile) and codec == "libtiff":
+        # Of planes, it gives the upper eight bits whatever it is asked for.
+        return bool(opened.tag_v2.get(PLANAR_CONFIGURATION) != 2)
+    return codec not in ("jpeg2k", "ppm_plain")
 
 
 def _scaled(words: npt.NDArray[np.uint16], white: int | None) -> npt.NDArray[np.uint8]:

@@ -161,7 +161,7 @@ def ending_of(path: str) -> str:
 
 
 def _of_content(beginning: bytes) -> Kind | None:
-    if beginning[4:8] == b"ftyp":
+    if beginning[4:8] == b"ftyp" and len(beginning) >= 12:
         return _of_brands(beginning)
     return next((kind for pattern, kind in _KNOWN if pattern.match(beginning)), None)
 

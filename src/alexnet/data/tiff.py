@@ -9,20 +9,23 @@ from PIL.TiffImagePlugin import (
     COLORMAP,
     COMPRESSION,
     COMPRESSION_INFO,
+    EXTRASAMPLES,
     IMAGEWIDTH,
     MAX_SAMPLESPERPIXEL,
     PHOTOMETRIC_INTERPRETATION,
     PLANAR_CONFIGURATION,
     SAMPLEFORMAT,
     SAMPLESPERPIXEL,
+    STRIPOFFSETS,
+    TILEOFFSETS,
 )
 
 from alexnet.data.signatures import RefusedError, raw
 
 _SUBFILE_TYPE, _SUB_DIRECTORIES, _DNG_VERSION = 254, 330, 50706
-_REDUCED = 1
+_REDUCED, _PLANAR = 1, 2
 _WORDS_OF_FORMAT = {2: ", signed", 3: " in floating point", 5: ", complex", 6: " in complex floating point"}
-_WORDS_OF_PHOTOMETRIC = {3: " of a palette", 5: " of inks", 8: " in CIE L*a*b*"}
+_WORDS_OF_PHOTOMETRIC = {3: " with a palette", 5: " in CMYK", 8: " in CIE L*a*b*"}
 # libtiff gives numbers in the order of this machine, whatever the file's; Pillow knows so of some kinds only.
 _NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 
@@ -43,8 +46,9 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         # A camera's raw file shows the thumbnail first, and keeps the picture in directories below.
         if _DNG_VERSION in tags or (tags.get(_SUBFILE_TYPE) == _REDUCED and _SUB_DIRECTORIES in tags):
             raise RefusedError(raw().fault)
-        if tags.get(SAMPLESPERPIXEL, 1) == 1:
+        if tags.get(SAMPLESPERPIXEL, 1) == 1 and tags.get(PLANAR_CONFIGURATION) == _PLANAR:
             tags[PLANAR_CONFIGURATION] = 1  # of one band, both are the same, but Pillow takes its mode apart
+        _leave_out_planes(tags)
         if tags.get(SAMPLESPERPIXEL, 1) > MAX_SAMPLESPERPIXEL:
             raise RefusedError(_words(tags))  # Pillow would write to the log
         try:
@@ -72,6 +76,15 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         return tile._replace(args=(mode, *args[1:]))
 
 
+def _leave_out_planes(tags: TiffImagePlugin.ImageFileDirectory_v2) -> None:
+    """Leave out the planes of bands of which a TIFF does not say what they are, as Pillow means to."""
+    extra, n_bands = tags.get(EXTRASAMPLES, ()), tags.get(SAMPLESPERPIXEL, 1)
+    if tags.get(PLANAR_CONFIGURATION) == _PLANAR and extra and not any(extra):
+        for tag in (STRIPOFFSETS, TILEOFFSETS):
+            if tag in tags:
+                tags[tag] = tags[tag][: len(tags[tag]) * (n_bands - len(extra)) // n_bands]
+
+
 def other_half(mode: str) -> str:
     """Return Pillow's raw mode for the other eight of 16 bits: ``RGB;16L`` for ``RGB;16B``."""
     order = mode[-1].replace("N", sys.byteorder[0].upper())
@@ -86,5 +99,7 @@ def _words(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
     method = tags.get(COMPRESSION, 1)
     packed = "" if method in COMPRESSION_INFO else f", compressed by method {method}"
     bands = f"{n_bands} band{'s' if n_bands > 1 else ''} of {max(bits)} bits"
-    way_out = "save it as PNG" if n_bands in (1, 3, 4) else "save three of its bands as PNG"
+    way_out = {1: "save it as PNG", 2: "save one of them as PNG", 3: "save it as PNG", 4: "save it as PNG"}.get(
+        n_bands, "save three of them as PNG"
+    )
     return f"a TIFF of {bands}{number}{colour}{packed}, which cannot be read here; {way_out}"
