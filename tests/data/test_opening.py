@@ -3,7 +3,6 @@ import struct
 import subprocess
 import sys
 import warnings
-import zlib
 
 import numpy as np
 import pytest
@@ -13,10 +12,7 @@ from alexnet.data.image import decode, measure, read
 from alexnet.errors import PictureError
 
 from ..conftest import coloured_picture
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+from .files import chunk
 
 
 def png_of(width: int, height: int) -> bytes:

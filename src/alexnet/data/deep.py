@@ -18,11 +18,14 @@ from PIL.TiffImagePlugin import (
 from alexnet.data.signatures import RefusedError
 from alexnet.data.tiff import other_half
 
+# Opens a picture's file once more.
+Again = Callable[[], ImageFile.ImageFile]
+
 _GDAL_NODATA = 42113
 _CODESTREAM = b"\xff\x4f\xff\x51"
 # Of colours whose upper eight bits are all less, four bits or more may be unused.
 _DARK = 17
-_NO_LOWER_BITS = "colours of 16 bits of which 12 at most are used, which cannot be read here; save it as PNG"
+_FEW_BITS = "colours of 16 bits of which 12 at most are used"
 _WIDE = ("RGB;16", "RGBX;16", "RGBA;16", "LA;16", "R;16", "G;16", "B;16", "A;16")
 
 
@@ -80,7 +83,8 @@ def _of_tiff(picture: TiffImageFile) -> Numbers:
 
 def _of_jpeg2000(picture: ImageFile.ImageFile) -> tuple[int, bool]:
     """Return the number of bits of the first channel, and whether it is signed (ISO 15444-1, A.5.1)."""
-    assert picture.fp is not None
+    if picture.fp is None:
+        return 16, False
     at = picture.fp.tell()
     picture.fp.seek(0)
     beginning = picture.fp.read(1 << 20)
@@ -93,7 +97,7 @@ def _of_jpeg2000(picture: ImageFile.ImageFile) -> tuple[int, bool]:
 
 
 def is_deep(picture: Image.Image, numbers: Numbers) -> bool:
-    """Return whether a picture is grey, of more than eight bits or of others than bytes."""
+    """Return whether a picture is grey, of numbers that are no bytes from 0 to 255."""
     return picture.mode in ("I", "F") or picture.mode.startswith("I;16") or numbers.kind is not None
 
 
@@ -150,12 +154,12 @@ def is_wide(picture: Image.Image) -> bool:
     return str(_raw_mode(picture.tile[0])[0])[:-1] in _WIDE
 
 
-def use_all_bits(picture: Image.Image, again: Callable[[], ImageFile.ImageFile]) -> None:
+def use_all_bits(picture: Image.Image, again: Again | None) -> None:
     """Scale colours of 12 or 8 bits in 16 by their depth, as greys are; in place. Others stay as Pillow loads them.
 
     Args:
         picture: one that ``is_wide``, loaded.
-        again: opens it once more.
+        again: opens it once more; None where it was opened elsewhere.
 
     Raises:
         RefusedError: the lower bits cannot be had.
@@ -164,10 +168,14 @@ def use_all_bits(picture: Image.Image, again: Callable[[], ImageFile.ImageFile])
     brightest = max(int(largest) for _, largest in colours)  # type: ignore[misc]
     if brightest >= _DARK:
         return
+    if again is None:
+        if brightest:
+            raise RefusedError(f"{_FEW_BITS}, and Pillow gives the upper eight; give the file instead")
+        return
     opened = again()
     if not _has_both_halves(opened):
         if brightest or picture.format == "TIFF":
-            raise RefusedError(_NO_LOWER_BITS)
+            raise RefusedError(f"{_FEW_BITS}, which cannot be read here; save it as PNG")
         return
     words = _words(opened, again())
     white = _white(float(words[..., :3].max()))

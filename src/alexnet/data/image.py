@@ -8,7 +8,7 @@ import contextlib
 import io
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from alexnet.data import jpeg
 from alexnet.data.choices import MAX_PIXELS
-from alexnet.data.deep import Numbers, deep_to_rgb, is_deep, is_wide, numbers_of, use_all_bits
+from alexnet.data.deep import Again, Numbers, deep_to_rgb, is_deep, is_wide, numbers_of, use_all_bits
 from alexnet.data.opening import open_file
 from alexnet.data.signatures import N_BEGINNING as N_BEGINNING  # for those who ask is_picture
 from alexnet.data.signatures import UNREADABLE_ENDINGS, RefusedError, ending_of, kind_of
@@ -97,9 +97,10 @@ def read(
         PictureError: the file is missing, empty, damaged, too large, or not a picture.
     """
     with _opened(source, where, max_pixels) as (picture, again):
+        numbers, has_lower_bits = numbers_of(picture), is_wide(picture)
+        if picture is source:
+            picture = picture.copy()  # it is turned in place below, and this one is somebody else's
         stored = picture.format or "", picture.mode, picture.size
-        numbers = numbers_of(source if isinstance(source, Image.Image) else picture)
-        has_lower_bits = is_wide(picture)
         if min_side is not None and picture.format in _DRAFTED:
             picture.draft(None, (min_side, min_side))
         with _ONE_AT_A_TIME if picture.width * picture.height > LARGE else contextlib.nullcontext():
@@ -135,28 +136,25 @@ def is_picture(path: str, beginning: bytes) -> bool:
     return kind is not None and kind.is_picture
 
 
-# Opens a picture's file once more; not one that was opened elsewhere.
-Again = Callable[[], ImageFile.ImageFile]
-
-
 @contextlib.contextmanager
 def _opened(
     source: Path | str | bytes | Image.Image, where: str | None = None, max_pixels: int | None = None
-) -> Iterator[tuple[Image.Image, Again]]:
+) -> Iterator[tuple[Image.Image, Again | None]]:
     """Open a picture; whatever goes wrong while it is open is a ``PictureError`` that names it."""
     where = where or (str(source) if isinstance(source, Path | str) else f"given as {type(source).__name__}")
     try:
         with contextlib.ExitStack() as opened:
+            picture: Image.Image
+            again: Again | None
             if isinstance(source, Image.Image):
-                picture, again = source, _never
+                picture, again = source, None
             else:
                 file = opened.enter_context(_file(source))
                 again = partial(_open, file, "" if isinstance(source, bytes) else str(source), where)
                 picture = again()
             if max_pixels is not None:
                 _check_size(picture, max_pixels)
-            # Decoding turns pictures in place, and those that were opened already are somebody else's.
-            yield picture.copy() if picture is source else picture, again
+            yield picture, again
     except RefusedError as refused:
         raise PictureError(where, str(refused)) from None
     except MemoryError:
@@ -177,10 +175,6 @@ def _file(source: Path | str | bytes) -> IO[bytes]:
 def _open(file: IO[bytes], name: str, where: str) -> ImageFile.ImageFile:
     file.seek(0)
     return open_file(file, name, FORMATS, where)
-
-
-def _never() -> ImageFile.ImageFile:
-    raise AssertionError("a picture that was opened elsewhere is not opened again")
 
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:
