@@ -86,7 +86,9 @@ def test_an_avif_may_say_first_that_it_is_some_picture() -> None:
     assert kind_of("", brand(b"mif1", b"avif", b"mif1")).name == "AVIF"
 
 
-@pytest.mark.parametrize("text", [b"BMW, and other words", b"P1 is the first", b"", b"GIFT", b"\0" * 600, b"a,b\n1,2\n"])
+@pytest.mark.parametrize(
+    "text", [b"BMW, and other words", b"P1 is the first", b"", b"GIFT", b"\0" * 600, b"a,b\n1,2\n"]
+)
 def test_words_and_nothing_are_no_pictures(text) -> None:
     assert kind_of("notes.txt", text) is None
     assert not is_picture("notes.txt", text)
@@ -149,7 +151,9 @@ def test_a_jpeg_of_another_process_is_not_damaged(content, words) -> None:
     assert is_picture("radiograph", content[:N_BEGINNING])
 
 
-@pytest.mark.parametrize("content", [b"\xff\xd8\xff", b"\xff\xd8\xff\xc3\0", encoded("JPEG")[:150], encoded("PNG")[:20]])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xd8\xff", b"\xff\xd8\xff\xc3\0", encoded("JPEG")[:150], encoded("PNG")[:20]]
+)
 def test_what_is_cut_off_is_damaged(content) -> None:
     with pytest.raises(PictureError, match=r"^cannot read picture given as bytes: damaged \(.+\)$"):
         decode(content)
