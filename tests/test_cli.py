@@ -287,8 +287,12 @@ def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
     assert "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG" in " ".join(
         capsys.readouterr().out.split()
     )
+    coloured_picture("red", 0).save(tmp_path / "heic" / "cats" / "a.png")
+    (tmp_path / "heic" / "dogs").mkdir()
+    (tmp_path / "heic" / "dogs" / "IMG 1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     assert alexnet("train", "heic") == 1
-    capsys.readouterr()
+    assert "pictures of one class only ('cats')" in (line := one_error(capsys))
+    assert "2 cannot be read, the first is 'cats/a.heic': HEIC inside; pip install 'alexnet[heif]'" in line
 
     (tmp_path / "one" / "cats").mkdir(parents=True)
     coloured_picture("red", 0).save(tmp_path / "one" / "cats" / "a.png")
