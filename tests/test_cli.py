@@ -281,9 +281,18 @@ def test_bad_tables_archives_and_splits_are_one_line(capsys, tmp_path, monkeypat
 def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "heic" / "cats").mkdir(parents=True)
-    (tmp_path / "heic" / "cats" / "a.heic").write_text("x")
+    (tmp_path / "heic" / "cats" / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert alexnet("check", "heic") == 1
+    assert "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    coloured_picture("red", 0).save(tmp_path / "heic" / "cats" / "a.png")
+    (tmp_path / "heic" / "dogs").mkdir()
+    (tmp_path / "heic" / "dogs" / "IMG 1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     assert alexnet("train", "heic") == 1
-    assert "found 1 .heic" in one_error(capsys)
+    assert "pictures of one class only ('cats')" in (line := one_error(capsys))
+    assert "2 cannot be read, the first is 'cats/a.heic': HEIC inside; pip install 'alexnet[heif]'" in line
 
     (tmp_path / "one" / "cats").mkdir(parents=True)
     coloured_picture("red", 0).save(tmp_path / "one" / "cats" / "a.png")
@@ -515,7 +524,8 @@ def test_json_never_holds_nan() -> None:
         answer_lines("json", 1)(answer)
 
 
-def test_a_phones_folder_names_what_it_leaves_out(trained_run, photos, tmp_path, capsys) -> None:
+def test_a_phones_folder_names_what_it_leaves_out(trained_run, photos, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
     shutil.copyfile(photos / "red" / "photo 1.jpg", tmp_path / "IMG_1.JPG")
     shutil.copyfile(photos / "red" / "photo 2.jpg", tmp_path / "IMG_2.HEIC")
     (tmp_path / "notes.txt").write_text("no picture")
@@ -530,7 +540,8 @@ def test_a_phones_folder_names_what_it_leaves_out(trained_run, photos, tmp_path,
     for given in (tmp_path, tmp_path / "IMG_3.HEIC"):
         assert alexnet("predict", trained_run, given, "--format", "json") == 1
         last = json.loads(capsys.readouterr().out.splitlines()[-1])
-        assert last == {"path": str(tmp_path / "IMG_3.HEIC"), "error": "HEIC cannot be read here; convert it to JPEG"}
+        words = "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
+        assert last == {"path": str(tmp_path / "IMG_3.HEIC"), "error": words}
 
 
 def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:

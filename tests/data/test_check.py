@@ -15,12 +15,14 @@ from alexnet.data.check import check, quick
 from alexnet.data.findings import ADVICE, Finding, Report
 from alexnet.data.image import decode
 from alexnet.data.source import Source
+from alexnet.data.sources import open_source
 from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.layout import open_container
 from alexnet.data.store import prepare
 from alexnet.errors import PictureError
 
 from ..conftest import shared_data
+from .files import jpeg_of
 
 
 def scene(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
@@ -67,7 +69,14 @@ def test_nothing_to_say_about_clean_pictures(clean) -> None:
     assert not report.is_harmful
 
 
-def test_unusable_pictures_are_named_with_their_reasons(clean) -> None:
+@pytest.fixture
+def without_heif(monkeypatch) -> str:
+    """Return what is said of a HEIC where the extra for it is not installed, as here."""
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    return "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
+
+
+def test_unusable_pictures_are_named_with_their_reasons(clean, without_heif) -> None:
     (clean / "train" / "cat" / "empty.jpg").write_bytes(b"")
     (clean / "train" / "cat" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     whole = (clean / "train" / "cat" / "0.png").read_bytes()
@@ -77,20 +86,51 @@ def test_unusable_pictures_are_named_with_their_reasons(clean) -> None:
     assert set(reasons) == {"train/cat/cut.png", "train/cat/empty.jpg", "train/cat/phone.HEIC"}
     assert reasons["train/cat/empty.jpg"] == "the file is empty"
     assert reasons["train/cat/cut.png"].startswith("damaged")
-    assert reasons["train/cat/phone.HEIC"] == "HEIC cannot be read here; convert it to JPEG"
+    assert reasons["train/cat/phone.HEIC"] == without_heif
     assert report.n_usable == 12
     assert report.is_harmful
 
 
-@pytest.mark.parametrize("name", ["IMG_1", "IMG_1.dat", "IMG_1.txt"])
-@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
-def test_a_heic_is_lost_whatever_it_is_called(clean, name, brand) -> None:
-    """As alexnet predict has it, which exits with 1 for it."""
-    (clean / "train" / "cat" / name).write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(100))
-    report = check(opened(clean))
-    assert report.unusable == ((f"train/cat/{name}", "HEIC cannot be read here; convert it to JPEG"),)
+def listed_in_a_table(root: Path, name: str) -> Source:
+    """Return what is in train with one more picture of cats, which may be called anything."""
+    paths = [*sorted(root.glob("train/*/*.png")), root / "train" / "cat" / name]
+    rows = [f'"{path.relative_to(root)}",{path.parent.name}' for path in dict.fromkeys(paths)]
+    (root / "labels.csv").write_text("\n".join(("path,label", *rows)))
+    return open_source(root / "labels.csv")
+
+
+@pytest.mark.parametrize("name", ["IMG_1", "IMG_1.dat", "IMG_1.jpg?w=640"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"),
+        (b"\0\0\0\x18ftypmif1", "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"),
+        (b"\xff\x0a", "JPEG XL inside; convert it to JPEG"),
+        (b"<!doctype html>", "an HTML page, not a picture; download it again"),
+        (jpeg_of(0xC3, 16), "a lossless JPEG of 16 bits, which cannot be read here; convert it to PNG"),
+    ],
+)
+def test_a_picture_is_lost_for_the_same_reason_everywhere(clean, without_heif, name, content, reason) -> None:
+    (clean / "train" / "cat" / name).write_bytes(content + bytes(100))
+    source = listed_in_a_table(clean, name)
+    report = check(source)
+    assert report.unusable == ((f"train/cat/{name}", reason),)
     assert not report.warnings
     assert report.is_harmful
+    assert prepare(source).skipped == {f"train/cat/{name}": reason}
+    with pytest.raises(PictureError) as caught:
+        decode(clean / "train" / "cat" / name)
+    assert caught.value.reason == reason
+
+
+def test_a_cameras_raw_file_is_lost_for_the_same_reason_everywhere(clean) -> None:
+    """Only its ending says that it is more than the thumbnail that Pillow sees."""
+    scene(7).save(clean / "train" / "cat" / "a.tif")
+    (clean / "train" / "cat" / "a.tif").rename(clean / "train" / "cat" / "a.nef")
+    source = listed_in_a_table(clean, "a.nef")
+    named = {"train/cat/a.nef": "a camera's raw file (NEF); convert it to JPEG"}
+    assert prepare(source).skipped == named
+    assert dict(check(source).unusable) == named
 
 
 def test_too_large_pictures_are_unusable(clean) -> None:
@@ -108,6 +148,23 @@ def test_files_that_are_no_pictures(clean) -> None:
     assert not report.is_harmful
 
 
+def test_files_that_people_take_for_pictures_are_told_by_kind(clean) -> None:
+    film = b"\0\0\0\x20ftypisom" + bytes(100)
+    for name, content in (
+        ("b.mp4", film), ("a.mp4", film), ("pointer", b"version https://git-lfs.github.com/spec/v1"),
+        ("page.html", b"<html>"), ("notes.txt", b"a walk in the park"), ("more.zip", b"PK\3\4"),
+    ):  # fmt: skip
+        (clean / "val" / "dog" / name).write_bytes(content)
+    found = {finding.what: finding.paths for finding in check(opened(clean)).warnings}
+    assert found == {
+        "not pictures": ("val/dog/notes.txt",),
+        "Git LFS pointers, not pictures": ("val/dog/pointer",),
+        "HTML pages, not pictures": ("val/dog/page.html",),
+        "films (MP4), not pictures": ("val/dog/a.mp4", "val/dog/b.mp4"),
+        "zip archives, not pictures": ("val/dog/more.zip",),
+    }
+
+
 def test_a_picture_under_the_ending_of_another_format(clean) -> None:
     for i in range(2):
         scene(70 + i).save(clean / "train" / "cat" / f"really {i}.jpg", "PNG")
@@ -117,15 +174,21 @@ def test_a_picture_under_the_ending_of_another_format(clean) -> None:
     assert "called JPEG, but PNG inside" in finding.message
 
 
-@pytest.mark.parametrize("ending", ["", ".dat", ".heic"])
-def test_a_picture_without_the_ending_of_any(clean, ending) -> None:
+@pytest.mark.parametrize(
+    ("ending", "what"),
+    [
+        ("", "no ending, but JPEG inside"),
+        (".dat", "called .dat, but JPEG inside"),
+        (".JPG?w=640", "called .jpg?w=640, but JPEG inside"),
+        (".heic", "called HEIC, but JPEG inside"),
+    ],
+)
+def test_a_picture_without_the_ending_of_any(clean, ending, what) -> None:
     """Photos that a telephone calls HEIC are often JPEG: they need another name, not a conversion."""
     scene(70).save(clean / "train" / "cat" / f"lost{ending}", "JPEG")
-    report = check(opened(clean))
+    report = check(listed_in_a_table(clean, f"lost{ending}"))
     (finding,) = report.warnings
-    assert finding.kind == "wrong_ending"
-    assert finding.paths == (f"train/cat/lost{ending}",)
-    assert "left out" in finding.message
+    assert (finding.kind, finding.what, finding.paths) == ("wrong_ending", what, (f"train/cat/lost{ending}",))
     assert not report.unusable
 
 
@@ -312,7 +375,7 @@ def test_json_and_csv_hold_everything(clean) -> None:
     assert all(row["detail"] for row in rows)
 
 
-def test_nasty_pictures() -> None:
+def test_nasty_pictures(without_heif) -> None:
     """Real files from the test suites of picture libraries: what cannot be decoded is named, nothing else."""
     folder = shared_data("nasty_images")
     with (folder / "INDEX.tsv").open(newline="", encoding="utf-8") as file:

@@ -107,7 +107,8 @@ def test_inverted_cmyk_is_put_right() -> None:
 
 
 @pytest.mark.parametrize(("file", "expected"), nasty("BAD"))
-def test_broken_pictures_are_refused_by_name(file, expected) -> None:
+def test_broken_pictures_are_refused_by_name(file, expected, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # one is a HEIC, which only an extra reads
     with pytest.raises(PictureError, match=Path(file).name) as caught:
         decode(shared_data("nasty_images") / file)
     assert "\n" not in str(caught.value)
@@ -245,7 +246,7 @@ def test_the_bound_on_pixels_can_be_moved() -> None:
 
 def test_formats_that_run_other_programs_are_not_tried() -> None:
     assert "EPS" not in FORMATS
-    with pytest.raises(PictureError, match="not a picture in a known format"):
+    with pytest.raises(PictureError, match="EPS inside; convert it to JPEG"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
 
 

@@ -3,20 +3,16 @@ import struct
 import subprocess
 import sys
 import warnings
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from alexnet.data.image import decode, identify, measure, read
+from alexnet.data.image import decode, measure, read
 from alexnet.errors import PictureError
 
 from ..conftest import coloured_picture
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+from .files import chunk
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -39,7 +35,6 @@ def test_a_bomb_inside_an_icon_is_measured_not_decoded() -> None:
     """The table of an icon says 256x256 at most, and Pillow decodes what is inside to learn how large it is."""
     icon = icon_of((0, png_of(20_000, 20_000)))
     assert measure(icon) == (20_000, 20_000)
-    assert identify(icon) == "ICO"
     with pytest.raises(PictureError, match="it claims 20000x20000 pixels"):
         read(icon)
 

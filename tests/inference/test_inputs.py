@@ -145,7 +145,7 @@ def test_what_is_no_picture_is_a_type_error_in_words(classifier, given, message)
         ("a\0b", "no file can be called so (embedded null byte)"),
         (io.BytesIO(b""), "the file is empty"),
         (bytearray(b"no picture"), "not a picture in a known format"),
-        (HEIC, "HEIC cannot be read here; convert it to JPEG"),
+        (b"\xff\x0a" + bytes(100), "JPEG XL inside; convert it to JPEG"),
     ],
 )
 def test_what_cannot_be_read_stops_nobody(classifier, path, given, reason) -> None:

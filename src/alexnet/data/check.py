@@ -4,14 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 
 from alexnet.data.catalogue import or_reason
 from alexnet.data.choices import MAX_PIXELS
 from alexnet.data.duplicates import copies, look, near_copies, perceptual_hash
 from alexnet.data.findings import Finding, Report, in_order
-from alexnet.data.image import FORMATS, N_BEGINNING, identify, read, unreadable_kind
+from alexnet.data.image import read
 from alexnet.data.reading import Track, in_threads, untracked
+from alexnet.data.signatures import N_BEGINNING, ending_of, kind_of
 from alexnet.data.source import SPLITS, Content, Picture, Source, natural_key
 from alexnet.data.split import Identities
 from alexnet.errors import listed, shown
@@ -20,8 +20,6 @@ from alexnet.errors import listed, shown
 IMBALANCE = 10
 # Where pictures are counted that are in no split.
 UNSPLIT = "all"
-# Bytes of a file that is no picture by its ending.
-SNIFFED = 1 << 16
 USUAL_MODES = ("RGB", "RGBA", "L", "P")
 _MODE_WORDS = {"CMYK": "inks for print", "1": "black and white", "LA": "grey with transparency", "LAB": "CIE L*a*b*"}
 _ENDINGS = {
@@ -36,6 +34,7 @@ _ENDINGS = {
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "ICO": (".ico",),
     "TGA": (".tga",),
+    "HEIC": (".heic", ".heif", ".hif"),
 }
 _FORMAT_OF = {ending: name for name, endings in _ENDINGS.items() for ending in endings}
 
@@ -62,18 +61,18 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untrac
     reading = in_threads(source.reader, paths, partial(_see, max_pixels))
     seen = dict(track(reading, len(paths), "checking"))
     # Of films and the like, the beginning says enough.
-    kinds = dict(in_threads(source.reader, source.others, _kind, SNIFFED))
+    kinds = dict(in_threads(source.reader, source.others, _plural, N_BEGINNING))
     pictures = {picture.path: picture for picture in source.pictures}
     good = {path: each for path in pictures if isinstance(each := seen[path], _Seen)}
     usable = [pictures[path] for path in good]
     unreadable = [(path, str(seen[path])) for path in pictures if path not in good]
-    foreign, findings = _others(kinds)
+    findings = _strangers(kinds)
     findings += _copies(usable, lambda path: good[path].look)
     findings += _near_copies(usable, good)
     findings += [*_wrong_endings(good), *_unusual_modes(good)]
     classes = _count(source, usable)
     findings += [*_alone(usable), *_empty(classes), *_lonely(usable), *_imbalance(usable), *_differing(classes)]
-    unusable = tuple(sorted(unreadable + foreign, key=lambda each: natural_key(each[0])))
+    unusable = tuple(sorted(unreadable, key=lambda each: natural_key(each[0])))
     return Report(source.name, len(usable), unusable, in_order(findings), classes, pictures)
 
 
@@ -93,44 +92,23 @@ def _see(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _Seen | st
 def _decoded(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _Seen:
     decoded = read(fetch(), max_pixels=max_pixels, where=path)
     # Some cameras put several JPEGs into what they call one; DIB is a BMP without its first header.
-    name = {"MPO": "JPEG", "DIB": "BMP"}.get(decoded.format, decoded.format)
+    name = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "HEIC"}.get(decoded.format, decoded.format)
     return _Seen(name, decoded.mode, look(decoded.pixels), perceptual_hash(decoded.pixels))
 
 
-def _kind(path: str, fetch: Callable[[], Content]) -> tuple[str, str]:
-    """Return a file's format among those that are read here, and among those that are not; empty where it has none."""
+def _plural(path: str, fetch: Callable[[], Content]) -> str:
+    """Return what several files of this kind are called; empty where nobody needs to be told."""
     content = or_reason(fetch)
-    if isinstance(content, str):
-        return "", unreadable_kind(path, b"")
-    beginning = content[:N_BEGINNING] if isinstance(content, bytes) else b""
-    name = or_reason(partial(identify, content))
-    return name if name in FORMATS else "", unreadable_kind(path, beginning)
+    kind = kind_of(path, content[:N_BEGINNING]) if isinstance(content, bytes) else None
+    return kind.plural if kind else ""
 
 
-def _ending(path: str) -> str:
-    return PurePosixPath(path).suffix.lower()
-
-
-def _others(kinds: Mapping[str, tuple[str, str]]) -> tuple[list[tuple[str, str]], list[Finding]]:
-    """Return which files without the ending of a picture are lost pictures, with the reason, and what of the rest."""
-    lost: list[tuple[str, str]] = []
-    strangers: list[str] = []
-    misnamed: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for path, (name, foreign) in kinds.items():
-        # TGA has no signature, so anything may pass for it; a camera's raw file is a TIFF with a thumbnail.
-        if name not in ("", "TGA") and not (foreign and name == "TIFF"):
-            misnamed[_ending(path), name].append(path)
-        elif foreign:
-            lost.append((path, f"{foreign} cannot be read here; convert it to JPEG"))
-        else:
-            strangers.append(path)
-    findings = [
-        Finding("wrong_ending", f"left out for the ending {ending!r}, but {name} inside", tuple(paths))
-        for (ending, name), paths in misnamed.items()
-    ]
-    if strangers:
-        findings.append(Finding("not_pictures", "not pictures", tuple(strangers)))
-    return lost, findings
+def _strangers(kinds: Mapping[str, str]) -> list[Finding]:
+    paths: dict[str, list[str]] = defaultdict(list)
+    for path, plural in kinds.items():
+        paths[plural].append(path)
+    what = {plural: f"{plural}, not pictures" if plural else "not pictures" for plural in paths}
+    return [Finding("not_pictures", what[plural], tuple(paths[plural])) for plural in sorted(paths)]
 
 
 def _copies(pictures: Iterable[Picture], look_of: Callable[[str], object]) -> list[Finding]:
@@ -163,12 +141,17 @@ def _near_copies(pictures: Iterable[Picture], seen: Mapping[str, _Seen]) -> Iter
 def _wrong_endings(seen: Mapping[str, _Seen]) -> Iterator[Finding]:
     paths: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path, each in seen.items():
-        # Where a source has no files there are no formats, and maybe no endings.
-        called = _FORMAT_OF.get(_ending(path), each.format)
-        if each.format and called != each.format:
+        called = _called(path)
+        if each.format and called != f"called {each.format}":  # where a source has no files there are no formats
             paths[called, each.format].append(path)
     for (called, name), misnamed in paths.items():
-        yield Finding("wrong_ending", f"called {called}, but {name} inside", tuple(misnamed))
+        yield Finding("wrong_ending", f"{called}, but {name} inside", tuple(misnamed))
+
+
+def _called(path: str) -> str:
+    """Return the format that a picture's ending says, else the words for its ending."""
+    ending = ending_of(path)
+    return f"called {_FORMAT_OF.get(ending, ending)}" if ending else "no ending"
 
 
 def _unusual_modes(seen: Mapping[str, _Seen]) -> Iterator[Finding]:

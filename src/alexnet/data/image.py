@@ -10,14 +10,20 @@ import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from functools import partial
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps
 
+from alexnet.data import jpeg
 from alexnet.data.choices import MAX_PIXELS
+from alexnet.data.deep import Again, Numbers, deep_to_rgb, is_deep, is_wide, numbers_of, use_all_bits
 from alexnet.data.opening import open_file
+from alexnet.data.signatures import N_BEGINNING as N_BEGINNING  # for those who ask is_picture
+from alexnet.data.signatures import UNREADABLE_ENDINGS, RefusedError, ending_of, kind_of
 from alexnet.errors import PictureError
 
 Pixels = npt.NDArray[np.uint8]
@@ -25,19 +31,13 @@ Pixels = npt.NDArray[np.uint8]
 # The formats that are tried, whatever a file is called. Pillow knows more, but some of those run other programs.
 _WANTED = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
 FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)  # a Pillow may have been built without one
-# How people's files in these formats end. Other files in a class folder are counted, never opened.
+# How people's files in these formats end, and in HEIC, which an extra reads. Other files are pictures by their content.
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
-    | {".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".mpo", ".tga"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".mpo", ".tga", ".heic", ".heif", ".hif"}
 )
-# Pictures too, but in formats that cannot be read here: from phones and from cameras.
-UNREADABLE_EXTENSIONS = frozenset(
-    {".heic", ".heif", ".hif", ".jxl", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
-    | {".psd", ".svg", ".eps"}
-)
-# How HEIC begins, whatever a file is called: "ftyp" at byte 4, then one of these.
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-N_BEGINNING = 64
+# Formats of which Pillow decodes fewer pixels than there are by leaving out detail.
+_DRAFTED = ("JPEG", "MPO")
 # Pictures of more pixels are decoded one at a time, whatever the number of threads: each may take ten bytes a pixel.
 LARGE = 30_000_000
 _ONE_AT_A_TIME = threading.Lock()
@@ -82,8 +82,9 @@ def read(
 ) -> Decoded:
     """Read one picture upright as RGB.
 
-    Orientation is honoured wherever a format keeps it. The first frame is taken of an animation; transparent pixels
-    are laid on ``BACKGROUND``; deep greyscale is scaled by its depth.
+    Orientation is honoured wherever a format keeps it. The first frame is taken of an animation, the primary picture of
+    a HEIC; transparent pixels are laid on ``BACKGROUND``; numbers of more than eight bits are scaled by their depth or
+    their range, see ``deep``.
 
     Args:
         source: a path, the file's bytes, or a picture that Pillow has opened.
@@ -95,52 +96,36 @@ def read(
     Raises:
         PictureError: the file is missing, empty, damaged, too large, or not a picture.
     """
-    with _opened(source, where, max_pixels) as picture:
+    with _opened(source, where, max_pixels) as (picture, again):
+        numbers, has_lower_bits = numbers_of(picture), is_wide(picture)
+        if picture is source:
+            picture = picture.copy()  # it is turned in place below, and this one is somebody else's
         stored = picture.format or "", picture.mode, picture.size
-        if min_side is not None:
+        if min_side is not None and picture.format in _DRAFTED:
             picture.draft(None, (min_side, min_side))
         with _ONE_AT_A_TIME if picture.width * picture.height > LARGE else contextlib.nullcontext():
             picture.load()
+            if has_lower_bits:
+                use_all_bits(picture, again)
             _turn_upright(picture)
-            return Decoded(np.asarray(_to_rgb(picture)), *stored)
+            return Decoded(np.asarray(_to_rgb(picture, numbers)), *stored)
 
 
-def identify(source: Path | str | bytes | Image.Image) -> str:
-    """Return the format of a picture, such as ``JPEG``, from its beginning.
-
-    Raises:
-        PictureError: it begins like none.
-    """
-    with _opened(source) as picture:
-        return picture.format or ""
-
-
-def measure(source: Path | str | bytes | Image.Image, max_pixels: int | None = None) -> tuple[int, int]:
-    """Return a picture's width and height as stored, from its header alone.
+def measure(
+    source: Path | str | bytes | Image.Image, max_pixels: int | None = None, *, where: str | None = None
+) -> tuple[int, int]:
+    """Return a picture's width and height as stored, from its header alone. Arguments are those of ``read``.
 
     Raises:
         PictureError: there is no header to read, or it claims more than ``max_pixels``.
     """
-    with _opened(source, max_pixels=max_pixels) as picture:
+    with _opened(source, where, max_pixels) as (picture, _):
         return picture.size
-
-
-def unreadable_kind(path: str, beginning: bytes) -> str:
-    """Return the format of a picture that cannot be read here, such as HEIC; empty where there is no sign of one.
-
-    Args:
-        path: of the file; the ending tells.
-        beginning: its first ``N_BEGINNING`` bytes, which tell a HEIC of any name.
-    """
-    if beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIC_BRANDS:
-        return "HEIC"
-    ending = PurePath(path).suffix.lower()
-    return ending[1:].upper() if ending in UNREADABLE_EXTENSIONS else ""
 
 
 def ends_like_picture(path: str) -> bool:
     """Return whether a file is called like a picture that can be read here."""
-    return PurePath(path).suffix.lower() in EXTENSIONS
+    return ending_of(path) in EXTENSIONS
 
 
 def is_picture(path: str, beginning: bytes) -> bool:
@@ -150,58 +135,59 @@ def is_picture(path: str, beginning: bytes) -> bool:
         path: of the file.
         beginning: its first ``N_BEGINNING`` bytes.
     """
-    if ends_like_picture(path) or unreadable_kind(path, beginning):
+    if ends_like_picture(path) or ending_of(path) in UNREADABLE_ENDINGS:
         return True
-    with contextlib.suppress(PictureError):
-        return identify(beginning) != "TGA"  # which has no signature, so anything may pass for it
-    return False
-
-
-class _RefusedError(Exception):
-    """A picture refused by our own checks; the message is the reason."""
+    kind = kind_of(path, beginning)
+    return kind is not None and kind.is_picture
 
 
 @contextlib.contextmanager
 def _opened(
     source: Path | str | bytes | Image.Image, where: str | None = None, max_pixels: int | None = None
-) -> Iterator[Image.Image]:
+) -> Iterator[tuple[Image.Image, Again | None]]:
     """Open a picture; whatever goes wrong while it is open is a ``PictureError`` that names it."""
     where = where or (str(source) if isinstance(source, Path | str) else f"given as {type(source).__name__}")
     try:
-        with _open(source) as picture:
+        with contextlib.ExitStack() as opened:
+            picture: Image.Image
+            again: Again | None
+            if isinstance(source, Image.Image):
+                picture, again = source, None
+            else:
+                file = opened.enter_context(_file(source))
+                again = partial(_open, file, "" if isinstance(source, bytes) else str(source), where)
+                picture = again()
             if max_pixels is not None:
                 _check_size(picture, max_pixels)
-            # Decoding turns pictures in place, and those that were opened already are somebody else's.
-            yield picture.copy() if picture is source else picture
-    except _RefusedError as refused:
+            yield picture, again
+    except RefusedError as refused:
         raise PictureError(where, str(refused)) from None
     except MemoryError:
         raise  # says nothing about the picture
     except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
-        raise PictureError(where, _reason(source, where, error)) from error
+        raise PictureError(where, _reason(source, error)) from error
 
 
-@contextlib.contextmanager
-def _open(source: Path | str | bytes | Image.Image) -> Iterator[Image.Image]:
-    if isinstance(source, Image.Image):
-        yield source
-        return
+def _file(source: Path | str | bytes) -> IO[bytes]:
     if isinstance(source, bytes):
-        yield open_file(io.BytesIO(source), "", FORMATS)
-        return
+        return io.BytesIO(source)
     kind = Path(source).stat().st_mode
     if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
-        raise _RefusedError("it is a device or a pipe, not a file")
-    with Path(source).open("rb") as file:
-        yield open_file(file, str(source), FORMATS)
+        raise RefusedError("it is a device or a pipe, not a file")
+    return Path(source).open("rb")
+
+
+def _open(file: IO[bytes], name: str, where: str) -> ImageFile.ImageFile:
+    file.seek(0)
+    return open_file(file, name, FORMATS, where)
 
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:
     width, height = picture.size
     if not width or not height:
-        raise _RefusedError(f"it claims {width}x{height} pixels, which is none")
+        raise RefusedError(f"it claims {width}x{height} pixels, which is none")
     if width * height > max_pixels:
-        raise _RefusedError(f"it claims {width}x{height} pixels, more than the {max_pixels:,} allowed by --max-pixels")
+        raise RefusedError(f"it claims {width}x{height} pixels, more than the {max_pixels:,} allowed by --max-pixels")
 
 
 def _turn_upright(picture: Image.Image) -> None:
@@ -211,11 +197,13 @@ def _turn_upright(picture: Image.Image) -> None:
         ImageOps.exif_transpose(picture, in_place=True)
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def _to_rgb(picture: Image.Image, numbers: Numbers) -> Image.Image:
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return _deep_to_rgb(picture)
+    if is_deep(picture, numbers):
+        return deep_to_rgb(picture, numbers)
+    if picture.mode == "La":  # grey that was multiplied by its transparency
+        picture = picture.convert("LA")
     if picture.mode == "LAB":
         return _lab_to_rgb(picture)
     if picture.has_transparency_data:
@@ -226,26 +214,6 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _deep_to_rgb(picture: Image.Image) -> Image.Image:
-    """Scale integers by their depth and floats by their range, where ``convert("RGB")`` would clip both to white.
-
-    Cameras and scanners store 12 bits in 16, and formats do not say so: the depth is taken to be the least of 8, 12 and
-    16 that holds the largest value. More steps would make pictures of one set differ in brightness more often.
-    """
-    values = np.asarray(picture).astype(np.float32)
-    if picture.mode == "F":
-        values = np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
-        low, high = min(float(values.min()), 0.0), max(float(values.max()), 1.0)
-    else:
-        largest = float(values.max())
-        low, high = 0.0, next((2.0**bits - 1 for bits in (8, 12, 16) if largest < 2.0**bits), 2.0**32 - 1)
-    # In place: of a picture of a hundred million pixels, each copy would be 400 MB.
-    values -= low
-    values *= 255 / (high - low)
-    grey = values.clip(0, 255, out=values).round(out=values).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
-
-
 def _lab_to_rgb(picture: Image.Image) -> Image.Image:
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
@@ -253,34 +221,18 @@ def _lab_to_rgb(picture: Image.Image) -> Image.Image:
     return converted
 
 
-def _is_empty(source: Path | str | bytes | Image.Image) -> bool:
-    try:
-        return (isinstance(source, Path | str) and not Path(source).stat().st_size) or source == b""
-    except OSError:
-        return False
-
-
-def _reason(source: Path | str | bytes | Image.Image, where: str, error: Exception) -> str:
+def _reason(source: Path | str | bytes | Image.Image, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return fault(error)
-    if _is_empty(source):
-        return "the file is empty"
-    if isinstance(error, UnidentifiedImageError):
-        kind = unreadable_kind(where, _beginning(source))
-        return f"{kind} cannot be read here; convert it to JPEG" if kind else "not a picture in a known format"
     words = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Image.DecompressionBombError):
         return f"Pillow refuses it ({words}), whatever --max-pixels says; save it as PNG"
-    # Of what was opened elsewhere, only a file can be damaged.
-    is_file = not isinstance(source, Image.Image) or isinstance(error, OSError | SyntaxError)
-    return f"damaged ({words})" if is_file else f"it cannot be read any more ({words})"
-
-
-def _beginning(source: Path | str | bytes | Image.Image) -> bytes:
-    if isinstance(source, Path | str):
-        with Path(source).open("rb") as file:
-            return file.read(N_BEGINNING)
-    return source[:N_BEGINNING] if isinstance(source, bytes) else b""
+    if isinstance(source, Image.Image):  # of what was opened elsewhere, only a file can be damaged
+        is_file = isinstance(error, OSError | SyntaxError)
+        return f"damaged ({words})" if is_file else f"it cannot be read any more ({words})"
+    with _file(source) as file:
+        unusual = jpeg.unusual(file)
+    return unusual or f"damaged ({words})"
 
 
 def fault(error: OSError) -> str:

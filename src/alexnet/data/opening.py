@@ -6,26 +6,24 @@ That limit still holds for a bitmap inside an icon, and for a GIF's frames.
 
 import struct
 from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
 from typing import IO, Any
 
-from PIL import IcoImagePlugin, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import IcoImagePlugin, Image, ImageFile
 from PIL.BmpImagePlugin import DibImageFile
 from PIL.PngImagePlugin import PngImageFile
+
+from alexnet.data import jpeg
+from alexnet.data.signatures import HEIC, N_BEGINNING, Kind, RefusedError, kind_of
+from alexnet.data.tiff import Tiff
 
 Image.init()
 _PNG = b"\x89PNG\r\n\x1a\n"
 _WEBP_HEADER = 30
 # Bytes by which Pillow's readers know their formats.
 _BEGINNING = 16
-
-
-class _Tiff(TiffImagePlugin.TiffImageFile):
-    """A TIFF, of which Pillow would measure what is not compressed a second time, by the limit for the process."""
-
-    def load_prepare(self) -> None:
-        if self._im is None:
-            self.im = Image.new(self.mode, self._tile_size, None).im
-        super().load_prepare()
+# The only format that has no signature: nearly anything may pass for it.
+_WITHOUT_SIGNATURE = "TGA"
 
 
 class _WebP(ImageFile.ImageFile):
@@ -115,31 +113,70 @@ class _Icon(IcoImagePlugin.IcoImageFile):
 
 
 _OURS: dict[str, Callable[[IO[bytes], str | bytes], ImageFile.ImageFile]] = {
-    "TIFF": _Tiff,
+    "TIFF": Tiff,
     "WEBP": _WebP,
     "ICO": _Icon,
 }
 
 
-def open_file(file: IO[bytes], name: str, formats: Iterable[str]) -> ImageFile.ImageFile:
+def open_file(file: IO[bytes], name: str, formats: Iterable[str], path: str = "") -> ImageFile.ImageFile:
     """Return a picture of which only the header has been read, whatever it claims.
 
     Args:
         file: its bytes, from the beginning; to stay open while the picture is in use.
         name: of the file, empty where it has none.
         formats: Pillow's names of the formats to try, in order.
+        path: what the picture is called, whether or not there is such a file; its ending may tell what it is.
 
     Raises:
-        UnidentifiedImageError: it is in none of the formats. Hostile bytes can raise nearly anything else too.
+        RefusedError: it is in none of the formats. Hostile bytes can raise nearly anything else too.
     """
-    beginning = file.read(_BEGINNING)
+    beginning = file.read(N_BEGINNING)
+    if not beginning:
+        raise RefusedError("the file is empty")
+    kind = kind_of(path or name, beginning)
+    if kind is HEIC:
+        return _open_heic(file, name)
+    if kind and kind.fault:
+        raise RefusedError(kind.fault)
     for each in formats:
         factory, accepts = Image.OPEN[each]
         try:  # some expect more bytes than there are to know their format by
-            if accepts is not None and accepts(beginning) is not True:
+            if accepts is not None and accepts(beginning[:_BEGINNING]) is not True:
+                continue
+            if each == _WITHOUT_SIGNATURE and kind:
                 continue
             file.seek(0)
             return _OURS.get(each, factory)(file, name)
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue
-    raise UnidentifiedImageError(f"cannot identify {name!r}")
+    raise RefusedError(_unopened(file, kind))
+
+
+def heic_reader() -> str:
+    """Return the version of what reads HEIC here; empty where nothing does. It is not imported."""
+    try:
+        return version("pillow-heif")
+    except PackageNotFoundError:
+        return ""
+
+
+def _open_heic(file: IO[bytes], name: str) -> ImageFile.ImageFile:
+    """Open a HEIC, whose turns libheif makes itself; without telling Pillow of the format, which all would share."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise RefusedError(HEIC.fault) from None
+    file.seek(0)
+    try:
+        picture: ImageFile.ImageFile = HeifImageFile(file, name)  # type: ignore[no-untyped-call]
+        return picture
+    except SyntaxError as error:
+        raise RefusedError(f"damaged ({error})") from error
+
+
+def _unopened(file: IO[bytes], kind: Kind | None) -> str:
+    if kind is None:
+        return "not a picture in a known format"
+    words = jpeg.unusual(file) if kind.name == "JPEG" else ""
+    return words or f"damaged (it begins like {kind.name}, but its header cannot be read)"

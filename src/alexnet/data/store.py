@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet.data import cache, tensors
-from alexnet.data.catalogue import NO_MEMORY, VERSION, Catalogue, Entry, digest, or_reason
+from alexnet.data.catalogue import FINGERPRINT_VERSION, NO_MEMORY, VERSION, Catalogue, Entry, digest, or_reason
 from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.data.duplicates import look
 from alexnet.data.image import measure, read
@@ -69,7 +69,7 @@ class Store:
     def fingerprint(self) -> str:
         """A word that follows from the pictures' contents and how they are stored, wherever they came from."""
         digests = sorted(self.content(path) for path in self.rows)
-        text = "\n".join((f"{VERSION} {self.size} {self.resize}", *digests))
+        text = "\n".join((f"{FINGERPRINT_VERSION} {self.size} {self.resize}", *digests))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def content(self, path: str) -> str:
@@ -237,7 +237,7 @@ class Preparation:
         except PictureError as error:  # not the picture's fault: no digest, so that it is tried again
             return Entry(stamp, "", 0, error.reason), None
         name = digest(content)
-        sides = or_reason(partial(measure, content, self.max_pixels))
+        sides = or_reason(partial(measure, content, self.max_pixels, where=path))
         longest = 0 if isinstance(sides, str) else max(sides)
         if isinstance(sides, str) or name in self.stored:
             return Entry(stamp, name, longest, sides if isinstance(sides, str) else None), None
@@ -264,5 +264,5 @@ def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: T
 
 
 def _side(path: str, fetch: Callable[[], Content]) -> int:
-    sides = or_reason(lambda: measure(fetch()))
+    sides = or_reason(lambda: measure(fetch(), where=path))
     return 0 if isinstance(sides, str) else max(sides)

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from alexnet.data.image import N_BEGINNING, fault, identify, unreadable_kind
+from alexnet.data.image import fault, is_picture
+from alexnet.data.signatures import N_BEGINNING
 from alexnet.data.source import MAX_BYTES, natural_key
 from alexnet.data.sources.folder import Folder
-from alexnet.data.sources.layout import is_picture_name
 from alexnet.errors import PictureError
 
 Array = npt.NDArray[np.uint8]
@@ -133,7 +133,7 @@ def _in_folder(folder: Path, left_out: list[str]) -> Iterator[Path | PictureErro
     refused: list[OSError] = []
     for name in sorted(files.names(refused.append).files, key=natural_key):
         path = folder / name
-        if is_picture_name(name) or _begins_like_one(files, name):
+        if is_picture(name, _beginning(files, name)):
             found = True
             yield path
         else:
@@ -144,13 +144,11 @@ def _in_folder(folder: Path, left_out: list[str]) -> Iterator[Path | PictureErro
         yield folder
 
 
-def _begins_like_one(files: Folder, name: str) -> bool:
+def _beginning(files: Folder, name: str) -> bytes:
     try:
-        if unreadable_kind(name, files.content(name, N_BEGINNING)):
-            return True
-        return identify(files.root / name) != "TGA"  # which has no signature, so anything may pass for it
-    except PictureError:
-        return unreadable_kind(name, b"") != ""
+        return files.content(name, N_BEGINNING)
+    except PictureError:  # its ending decides; reading it says why it cannot be read
+        return b""
 
 
 def _from_path(path: Path) -> Path | bytes:

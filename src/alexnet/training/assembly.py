@@ -60,7 +60,7 @@ def get_ready(
         source = open_source(data, settings.data_dir)
         refuse_unlearnable(source)
         store = prepare_for(source, settings, store_size(image_size), track=track)
-    source = split(source, store, settings.seed)
+    source = _divided(source, store, settings.seed)
     _refuse_different(source, store, group)
     training = assemble(source, store, settings, runtime, group=group, deadline=deadline_of(settings, began))
     return source, store, training
@@ -92,6 +92,17 @@ def deadline_of(settings: Settings, began: float) -> float | None:
     if limit is None:
         return None
     return began + limit - max(RESERVE_SECONDS, RESERVE_SHARE * limit)
+
+
+def _divided(source: Source, store: Store, seed: int) -> Source:
+    try:
+        return split(source, store, seed)
+    except DataError as error:
+        if not store.skipped:
+            raise
+        # Such as the only pictures of a class.
+        first, reason = next(iter(store.skipped.items()))
+        raise DataError(f"{error}; {len(store.skipped)} cannot be read, the first is {first!r}: {reason}") from error
 
 
 def _refuse_different(source: Source, store: Store, group: Group) -> None:

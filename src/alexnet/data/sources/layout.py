@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from alexnet.data.image import EXTENSIONS, N_BEGINNING, is_picture
+from alexnet.data.image import N_BEGINNING, ends_like_picture, is_picture
 from alexnet.data.reading import in_threads
 from alexnet.data.source import Content, Picture, Source, describe, natural_key
 from alexnet.data.sources.archive import ARCHIVE_ENDINGS
@@ -48,16 +48,11 @@ def open_container(container: Container) -> Source:
     return source.with_remarks(said_otherwise(container, top, source))
 
 
-def is_picture_name(path: str) -> bool:
-    """Return whether a file is a picture that can be read, going by its ending."""
-    return _ending(path) in EXTENSIONS
-
-
 def _pictures_among(container: Container, files: Iterable[str]) -> set[str]:
     """Return which files are pictures: those that end like one, and of the others those that begin like one."""
     pictures, others = set(), []
     for path in files:
-        if is_picture_name(path):
+        if ends_like_picture(path):
             pictures.add(path)
         else:
             others.append(path)
@@ -194,7 +189,7 @@ def _folder_above(where: str) -> str | None:
         return None
     try:
         beside = (each for each in here.parent.iterdir() if each != here and each.is_dir())
-        has_more = any(is_picture_name(file.name) for folder in beside for file in folder.iterdir())
+        has_more = any(ends_like_picture(file.name) for folder in beside for file in folder.iterdir())
     except OSError:
         return None
     return str(here.parent) if has_more else None

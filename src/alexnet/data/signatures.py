@@ -1,0 +1,174 @@
+"""What a file is, told from its first bytes, and from its ending where those say too little."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+# Bytes that are enough to tell; DICOM and tar have their signatures behind the first hundreds.
+N_BEGINNING = 512
+
+
+class RefusedError(Exception):
+    """A picture that is refused for what it is; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file is.
+
+    Attributes:
+        name: of the format, such as ``JPEG`` or ``HEIC``.
+        fault: why it cannot be read without more, and what to do; empty where Pillow can be asked to.
+        is_picture: whether people would call it a picture.
+        plural: how several of them are called among pictures; empty where nobody needs to be told.
+    """
+
+    name: str
+    fault: str = ""
+    is_picture: bool = True
+    plural: str = ""
+
+
+def _other_picture(name: str, way_out: str = "convert it to JPEG") -> Kind:
+    return Kind(name, f"{name} inside; {way_out}")
+
+
+def _film(name: str) -> Kind:
+    fault = f"a film ({name}), not a picture; take frames out of it"
+    return Kind(name, fault, is_picture=False, plural=f"films ({name})")
+
+
+def _archive(name: str) -> Kind:
+    fault = f"a {name} archive, not a picture; unpack it"
+    return Kind(name, fault, is_picture=False, plural=f"{name} archives")
+
+
+def _page(name: str, a_name: str, plural: str = "") -> Kind:
+    return Kind(name, f"{a_name}, not a picture; download it again", is_picture=False, plural=plural)
+
+
+HEIC = _other_picture("HEIC", "pip install 'alexnet[heif]', or convert it to JPEG")
+_SVG = _other_picture("SVG")
+_EPS = _other_picture("EPS")
+_HTML = _page("HTML", "an HTML page", "HTML pages")
+_TO_PNG = "convert it to PNG"
+_TEXT = rb"(?is)(?:\xef\xbb\xbf)?\s*"
+
+# In order: of a file that more than one fits, the first is said.
+_SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
+    # Those that are read here. A BMP is known by the size of its second header, as "BM" begins words too.
+    (rb"\xff\xd8\xff", Kind("JPEG")),
+    (rb"\x89PNG\r\n\x1a\n", Kind("PNG")),
+    (rb"GIF8[79]a", Kind("GIF")),
+    (rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", Kind("BMP")),
+    (rb"[\x28\x34\x38\x40\x6c\x7c]\0\0\0.{8}\x01\0", Kind("DIB")),
+    (rb"RIFF.{4}WEBP", Kind("WEBP")),
+    (rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", Kind("JPEG2000")),
+    (rb"(?:P[1-6f]|P0CMYK|Py(?:P|RGBA|CMYK))\s+[\d#]", Kind("PPM")),
+    (rb"\0\0\x01\0[^\0]\0.{3}\0", Kind("ICO")),
+    # Cameras' raw files, before the TIFF that some of them begin like.
+    (rb"II\*\0\x10\0\0\0CR", _other_picture("CR2")),
+    (rb"FUJIFILMCCD-RAW", _other_picture("RAF")),
+    (rb"IIR[OS]\x08\0|MMOR\0", _other_picture("ORF")),
+    (rb"IIU\0", _other_picture("RW2")),
+    (rb"FOVb", _other_picture("X3F")),
+    (rb"II\*\0|MM\0\*|II\+\0|MM\0\+", Kind("TIFF")),
+    # Other pictures.
+    (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", _other_picture("JPEG XL")),
+    (rb"II\xbc\x01", _other_picture("JPEG XR")),
+    (rb"8BPS", _other_picture("PSD")),
+    (rb"gimp xcf", _other_picture("XCF")),
+    (rb"qoif", _other_picture("QOI")),
+    (rb"DDS ", _other_picture("DDS")),
+    (rb"BPG\xfb", _other_picture("BPG")),
+    (rb"AT&TFORM", _other_picture("DjVu")),
+    (rb"\x76\x2f\x31\x01", _other_picture("OpenEXR", _TO_PNG)),
+    (rb"#\?R(?:ADIANCE|GBE)", _other_picture("Radiance HDR", _TO_PNG)),
+    (rb"SIMPLE  = ", _other_picture("FITS", _TO_PNG)),
+    (rb".{128}DICM", _other_picture("DICOM", _TO_PNG)),
+    (rb".{344}n[+i]1\0", _other_picture("NIfTI", "save its slices as PNG")),
+    (rb"%!PS-Adobe-[\d.]+ EPSF|\xc5\xd0\xd3\xc6", _EPS),
+    (_TEXT + rb"(?:(?:<\?xml|<!--|<!doctype svg).{,400})?<svg\b", _SVG),
+    # What is none.
+    (rb"%PDF-", Kind("PDF", "a PDF, not a picture; save its pages as PNG", is_picture=False, plural="PDFs")),
+    (
+        rb"version https://git-lfs",
+        Kind("LFS", "a Git LFS pointer, not a picture; run git lfs pull", is_picture=False, plural="Git LFS pointers"),
+    ),
+    (_TEXT + rb"(?:<!--.{,400})?<(?:!doctype html|html|head|body|script)\b", _HTML),
+    (_TEXT + rb"<(?:\?xml|error)\b", _page("XML", "XML")),
+    (_TEXT + rb"\{\s*\"", _page("JSON", "JSON")),
+    (rb"RIFF.{4}AVI ", _film("AVI")),
+    (rb"\x1a\x45\xdf\xa3.{,48}webm", _film("WebM")),
+    (rb"\x1a\x45\xdf\xa3", _film("MKV")),
+    (rb".{4}(?:moov|mdat|wide)", _film("MOV")),
+    (rb"\0\0\x01[\xb3\xba]", _film("MPEG")),
+    (rb"FLV\x01", _film("FLV")),
+    (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _film("WMV")),
+    (rb"PK(?:\x03\x04|\x05\x06)", _archive("zip")),
+    (rb"\x1f\x8b\x08", _archive("gzip")),
+    (rb"BZh[1-9]1AY&SY", _archive("bzip2")),
+    (rb"\xfd7zXZ\0", _archive("xz")),
+    (rb"\x28\xb5\x2f\xfd", _archive("zstd")),
+    (rb"7z\xbc\xaf\x27\x1c", _archive("7z")),
+    (rb"Rar!\x1a\x07", _archive("rar")),
+    (rb".{257}ustar", _archive("tar")),
+)
+_KNOWN = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in _SIGNATURES)
+
+# What stands after "ftyp", in HEIF and in the films that it comes from.
+_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), Kind("AVIF")),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC),
+    b"crx ": _other_picture("CR3"),
+    b"qt  ": _film("MOV"),
+}
+# These say that there are pictures, and the brands after them how they are compressed.
+_VAGUE_BRANDS = (b"mif1", b"msf1", b"mif2", b"miaf")
+
+# Cameras' raw files, most of which are TIFFs of a thumbnail as far as others can tell.
+_RAW_ENDINGS = frozenset(
+    {".raw", ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw"}
+    | {".3fr", ".iiq", ".kdc", ".dcr", ".mrw", ".x3f", ".erf", ".rwl"}
+)
+_OTHER_ENDINGS = {".svg": _SVG, ".eps": _EPS}
+# How pictures end that may be of a kind that cannot be read here.
+UNREADABLE_ENDINGS = _RAW_ENDINGS | {*_OTHER_ENDINGS, ".jxl", ".psd", ".dcm"}
+
+
+def kind_of(path: str, beginning: bytes) -> Kind | None:
+    """Return what a file is; None where there is no sign of anything.
+
+    Args:
+        path: of the file. Its ending tells only what the content does not: a JPEG called .heic is a JPEG.
+        beginning: its first ``N_BEGINNING`` bytes.
+    """
+    found = _of_content(beginning)
+    ending = ending_of(path)
+    if ending in _RAW_ENDINGS and (found is None or found.name == "TIFF"):
+        return raw(ending[1:].upper())
+    return found or _OTHER_ENDINGS.get(ending)
+
+
+def raw(name: str = "") -> Kind:
+    """Return a camera's raw file, of a named kind or not."""
+    return Kind(name or "raw", f"a camera's raw file{f' ({name})' if name else ''}; convert it to JPEG")
+
+
+def ending_of(path: str) -> str:
+    """Return how a file's name ends, such as ``.jpg``, in lower case."""
+    return PurePath(path).suffix.lower()
+
+
+def _of_content(beginning: bytes) -> Kind | None:
+    if beginning[4:8] == b"ftyp" and len(beginning) >= 12:
+        return _of_brands(beginning)
+    return next((kind for pattern, kind in _KNOWN if pattern.match(beginning)), None)
+
+
+def _of_brands(beginning: bytes) -> Kind:
+    end = min(int.from_bytes(beginning[:4], "big"), len(beginning))
+    brands = [beginning[8:12], *(beginning[at : at + 4] for at in range(16, end, 4))]
+    if brands[0] in _VAGUE_BRANDS:
+        return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), HEIC)
+    return _BRANDS.get(brands[0]) or _film("MP4")

@@ -1,0 +1,185 @@
+"""HEIC, from phones: read where pillow-heif is installed, named where it is not."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from alexnet.data.check import check
+from alexnet.data.image import decode, measure, read
+from alexnet.data.sources.folder import Folder
+from alexnet.data.sources.layout import open_container
+from alexnet.data.store import prepare
+from alexnet.errors import PictureError
+from alexnet.inference.inputs import expand
+
+from ..conftest import coloured_picture, shared_data
+
+WITHOUT = "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
+
+
+@pytest.fixture
+def pillow_heif():
+    return pytest.importorskip("pillow_heif", reason="needs the extra heif")
+
+
+@pytest.fixture
+def without_heif(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+
+
+def scene() -> Image.Image:
+    """Return a picture that looks otherwise however it is turned, and survives compression."""
+    y, x = np.mgrid[:48, :64]
+    pixels = np.stack([x * 4, y * 5, x + y], axis=-1).astype(np.uint8)
+    pixels[:10, :16] = 255
+    return Image.fromarray(pixels)
+
+
+def heic_of(pillow_heif, *pictures: Image.Image, **options: object) -> bytes:
+    file = pillow_heif.HeifFile()
+    for picture in pictures:
+        file.add_from_pillow(picture)
+    buffer = io.BytesIO()
+    file.save(buffer, quality=95, **options)
+    return buffer.getvalue()
+
+
+def distance(one: np.ndarray, other: object) -> float:
+    assert one.shape == np.asarray(other).shape
+    return float(np.abs(one.astype(int) - np.asarray(other)).mean())
+
+
+def test_it_is_read_whatever_it_is_called(pillow_heif, tmp_path) -> None:
+    (tmp_path / "IMG_1.JPG").write_bytes(heic_of(pillow_heif, scene()))
+    decoded = read(tmp_path / "IMG_1.JPG")
+    assert (decoded.format, decoded.mode, decoded.sides) == ("HEIF", "RGB", (64, 48))
+    assert distance(decoded.pixels, scene()) < 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_it_stands_upright_and_is_turned_once(pillow_heif, orientation) -> None:
+    """Phones say it twice: in a property that libheif obeys, and in EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = pillow_heif.misc.CtxEncode(1, quality=95)
+    picture = scene()
+    file.add_image(
+        picture.size, "RGB", picture.tobytes(), image_orientation=orientation, primary=True, exif=exif.tobytes()
+    )
+    buffer = io.BytesIO()
+    file.save(buffer)
+    picture.getexif()[0x0112] = orientation
+    upright = ImageOps.exif_transpose(picture)
+    assert distance(decode(buffer.getvalue()), upright) < 2
+    assert measure(buffer.getvalue()) == upright.size
+
+
+def test_ten_bits_are_as_bright_as_eight(pillow_heif) -> None:
+    deep = np.asarray(scene()).astype(np.uint16) * 257
+    file = pillow_heif.from_bytes("RGB;16", (64, 48), deep.tobytes())
+    buffer = io.BytesIO()
+    file.save(buffer, quality=95)
+    assert pillow_heif.open_heif(buffer.getvalue(), convert_hdr_to_8bit=False).info["bit_depth"] == 10
+    assert distance(decode(buffer.getvalue()), scene()) < 2
+
+
+def test_the_primary_picture_is_taken_of_several(pillow_heif) -> None:
+    pictures = Image.new("RGB", (64, 64), "red"), Image.new("RGB", (32, 32), "blue")
+    pixels = decode(heic_of(pillow_heif, *pictures, primary_index=1))
+    assert pixels.shape == (32, 32, 3)
+    assert pixels[..., 2].min() > 240
+
+
+def test_no_thumbnail_is_taken_for_the_picture(pillow_heif) -> None:
+    content = heic_of(pillow_heif, scene().resize((640, 480)), thumbnails=[320])
+    assert decode(content, min_side=64).shape == (480, 640, 3)
+
+
+def test_transparent_pixels_are_white(pillow_heif) -> None:
+    picture = scene()
+    picture.putalpha(0)
+    assert decode(heic_of(pillow_heif, picture)).min() > 250
+
+
+def test_it_is_measured_before_it_is_decoded(pillow_heif) -> None:
+    content = heic_of(pillow_heif, scene())
+    with pytest.raises(PictureError, match="it claims 64x48 pixels, more than the 100 allowed"):
+        read(content, max_pixels=100)
+
+
+@pytest.mark.parametrize("kept", [20, 100, 300, -100])
+def test_one_that_is_cut_off_is_damaged(pillow_heif, kept) -> None:
+    with pytest.raises(PictureError, match="damaged"):
+        read(heic_of(pillow_heif, scene())[:kept])
+
+
+def test_a_real_one_looks_like_its_twin(pillow_heif) -> None:
+    folder = shared_data("nasty_images") / "pillow"
+    assert decode(folder / "avif__hopper.heif").mean() == pytest.approx(decode(folder / "hopper.png").mean(), abs=6)
+
+
+def phone(folder, content: bytes) -> None:
+    """Make two classes, one with a HEIC under each kind of name, and a JPEG called HEIC."""
+    for label in ("blue", "red"):
+        (folder / label).mkdir(parents=True)
+        for number in range(3):
+            coloured_picture(label, number).save(folder / label / f"{number}.jpg")
+    for name in ("a.heic", "b.HIF", "c.jpg"):
+        (folder / "red" / name).write_bytes(content + name.encode())
+    coloured_picture("red", 7).save(folder / "red" / "d.HEIC", "JPEG")
+
+
+def test_a_phones_folder_is_read(pillow_heif, tmp_path) -> None:
+    phone(tmp_path, heic_of(pillow_heif, scene()))
+    source = open_container(Folder(tmp_path))
+    assert not prepare(source).skipped
+    report = check(source)
+    assert (report.n_usable, report.unusable) == (10, ())
+    wrong = {finding.what: finding.paths for finding in report.warnings if finding.kind == "wrong_ending"}
+    assert wrong == {"called HEIC, but JPEG inside": ("red/d.HEIC",), "called JPEG, but HEIC inside": ("red/c.jpg",)}
+
+
+def test_without_the_extra_all_say_the_same(without_heif, tmp_path) -> None:
+    phone(tmp_path, b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    source = open_container(Folder(tmp_path))
+    named = {f"red/{name}": WITHOUT for name in ("a.heic", "b.HIF", "c.jpg")}
+    assert prepare(source).skipped == named
+    assert dict(check(source).unusable) == named
+    found = {str(path.relative_to(tmp_path)) for path in expand(tmp_path)}
+    assert found == {each.path for each in source.pictures}
+    for path in named:
+        with pytest.raises(PictureError) as caught:
+            decode(tmp_path / path)
+        assert caught.value.reason == WITHOUT
+
+
+def test_what_was_refused_is_read_once_the_extra_is_there(pillow_heif, tmp_path, monkeypatch) -> None:
+    phone(tmp_path, heic_of(pillow_heif, scene()))
+    source = open_container(Folder(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "pillow_heif", None)
+        patched.setattr("alexnet.data.catalogue.heic_reader", lambda: "")
+        assert len(prepare(source).skipped) == 3
+    assert not prepare(source).skipped
+
+
+def test_nothing_is_imported_or_registered_for_the_whole_process() -> None:
+    script = """
+import io, sys
+from PIL import Image
+from alexnet.data.image import decode
+buffer = io.BytesIO()
+Image.new("RGB", (8, 8)).save(buffer, "PNG")
+decode(buffer.getvalue())
+assert "pillow_heif" not in sys.modules
+try:
+    decode(b"\\0\\0\\0\\x18ftypheic" + bytes(100))
+except Exception as error:
+    assert "cannot read picture" in str(error)
+assert "HEIF" not in Image.OPEN and ".heic" not in Image.registered_extensions()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
