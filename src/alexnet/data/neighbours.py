@@ -79,18 +79,18 @@ def _agreeing(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[Rows, 
         return
     edges = np.linspace(0, N_BITS, most + 2).astype(int).tolist()
     for low, high in pairwise(edges):
-        (rows, starts), (others, starts_of_others) = (_sorted_by(each, low, high) for each in (hashes, among))
-        for (a, b), (c, d) in zip(pairwise(starts), pairwise(starts_of_others), strict=True):
-            if a < b and c < d:
-                yield rows[a:b], others[c:d]
+        theirs = _by_band(among, low, high)
+        for value, rows in _by_band(hashes, low, high).items():
+            if value in theirs:
+                yield rows, theirs[value]
 
 
-def _sorted_by(hashes: Hashes, low: int, high: int) -> tuple[Rows, list[int]]:
-    """Return the indices of hashes in the order of their bits ``low`` to ``high``, and where each value begins."""
+def _by_band(hashes: Hashes, low: int, high: int) -> dict[int, Rows]:
+    """Return the indices of hashes, in order, by what their bits ``low`` to ``high`` are."""
     band = (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
     order = np.argsort(band, kind="stable")
-    values = np.arange((1 << (high - low)) + 1, dtype=np.uint64)
-    return order, np.searchsorted(band[order], values).tolist()
+    values, starts = np.unique(band[order], return_index=True)
+    return dict(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _distances(hashes: Hashes, others: Hashes) -> npt.NDArray[np.float32]:

@@ -151,8 +151,8 @@ def _parted(
 ) -> tuple[list[list[_Group]], list[list[_Group]]]:
     """Return the families of a class that can stay on one side, and those that cannot.
 
-    One of more than half of the class cannot: the class would be judged by its odd ones, and where all of it lies on one
-    table, a chain of unlike pictures may be as long (decision 9). None can where they are fewer than the splits.
+    One of more than half of the class cannot: the class would be judged by its odd ones, and where all of it lies on
+    one table, a chain of unlike pictures may be as long (decision 9). None can where they are fewer than the splits.
     """
     too_few = len(families) <= n_others
     together: list[list[_Group]] = []
