@@ -149,7 +149,7 @@ def no_locks(request, monkeypatch) -> None:
 
 def test_a_disk_without_locks_serves_as_well(own_photos, no_locks) -> None:
     """An empty ``lock`` left by another machine, whose disk knew locks, kept everybody waiting for ever."""
-    folder = cache.stores_folder() / f"69-squash-{store.VERSION}"
+    folder = cache.stores_folder() / f"69-squash-{store.POOL_VERSION}"
     folder.mkdir(parents=True)
     (folder / "lock").touch()
     assert len(store.prepare(open_source(own_photos)).rows) == 9

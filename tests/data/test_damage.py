@@ -14,12 +14,11 @@ import torch
 from alexnet.data.augmentation import Augmentation
 from alexnet.data.batches import evaluation_batches, examples, training_batches
 from alexnet.data.cache import stores_folder
-from alexnet.data.catalogue import VERSION
 from alexnet.data.mending import Mended, mend
 from alexnet.data.pool import RECORD, Mapped
 from alexnet.data.sources import as_argument, open_source
 from alexnet.data.sources.folder import Folder
-from alexnet.data.store import Store, prepare
+from alexnet.data.store import POOL_VERSION, Store, prepare
 from alexnet.errors import DataError, PictureError
 
 from ..conftest import coloured_picture, make_photos
@@ -66,7 +65,7 @@ def test_every_reader_notices_damage(own_photos, reader) -> None:
 
     read()
     zero(prepared_anew(own_photos), "red/photo 1.jpg")
-    with pytest.raises(DataError, match=r"'red/photo 1\.jpg' in .*32-squash-\d+' is damaged.*alexnet prepare .*photos"):
+    with pytest.raises(DataError, match=r"'red/photo 1\.jpg' in .*32-squash-[\d.]+' is damaged.*prepare .*photos"):
         read()
 
 
@@ -221,7 +220,7 @@ def test_pixels_cut_short_are_prepared_anew(own_photos, n_bytes) -> None:
     prepared = prepared_anew(own_photos)
     expected = np.array(prepared.pixels)
     del prepared
-    file = stores_folder() / f"{SIDE}-squash-{VERSION}" / "pixels"
+    file = stores_folder() / f"{SIDE}-squash-{POOL_VERSION}" / "pixels"
     os.truncate(file, file.stat().st_size + n_bytes if n_bytes else 0)
     again = prepared_anew(own_photos)
     assert len(again.rows) == 9
@@ -232,7 +231,7 @@ def test_pixels_cut_short_are_prepared_anew(own_photos, n_bytes) -> None:
 def test_pixels_are_on_the_disk_before_their_records_are_written(own_photos, monkeypatch) -> None:
     """A record that a power cut keeps without its pixels would be a black picture."""
     synced: list[tuple[str, int]] = []
-    folder = stores_folder() / f"{SIDE}-squash-{VERSION}"
+    folder = stores_folder() / f"{SIDE}-squash-{POOL_VERSION}"
 
     def fsync(descriptor: int) -> None:
         name = Path(f"/proc/self/fd/{descriptor}").readlink().name

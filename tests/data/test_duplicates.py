@@ -13,7 +13,7 @@ from ..conftest import shared_data
 
 def test_the_nearest_is_found_among_many(monkeypatch) -> None:
     """In blocks, and as exactly as counting bit by bit."""
-    monkeypatch.setattr("alexnet.data.duplicates._MOST_SCORES", 3000)
+    monkeypatch.setattr("alexnet.data.neighbours._MOST_SCORES", 3000)
     rng = np.random.default_rng(0)
     hashes = {
         f"{split}{i}": int(rng.integers(0, 2**64, dtype=np.uint64)) for split in ("train", "test") for i in range(400)

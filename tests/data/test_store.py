@@ -20,7 +20,7 @@ from PIL import Image, features
 
 from alexnet.data import cache, catalogue, image, store, tensors
 from alexnet.data.cache import cache_folder
-from alexnet.data.catalogue import VERSION, Catalogue
+from alexnet.data.catalogue import Catalogue
 from alexnet.data.choices import MAX_PIXELS
 from alexnet.data.image import decode
 from alexnet.data.pool import RECORD, Pool, Prepared
@@ -301,7 +301,7 @@ def test_killed_half_way_it_goes_on_from_there(tmp_path, monkeypatch, decoded) -
             colour = (number % 256, number // 256, ord(label))
             Image.new("RGB", (300, 300), colour).save(tmp_path / "photos" / label / f"{number}.png", compress_level=0)
     process = subprocess.Popen([sys.executable, "-m", "alexnet", "prepare", str(tmp_path / "photos")])
-    records = tmp_path / "cache" / "stores" / f"256-squash-{VERSION}" / "records"
+    records = tmp_path / "cache" / "stores" / f"256-squash-{store.POOL_VERSION}" / "records"
     while not records.exists() or records.stat().st_size < 64 * RECORD.itemsize:
         assert process.poll() is None, "it was done before it could be killed"
         time.sleep(0.001)
@@ -370,7 +370,7 @@ def test_memory_is_let_go_of(own_photos) -> None:
 def test_a_full_disk_takes_nothing_from_who_is_looking(own_photos, monkeypatch) -> None:
     prepared = store.prepare(open_source(own_photos), 60)
     pool = Pool(prepared.folder, 60)
-    pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), f"{number:032x}", "0" * 32) for number in range(5)])
+    pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), f"{number:032x}", "0" * 32, None) for number in range(5)])
     looking = pool.open()
 
     def full(*_: object) -> None:
@@ -378,7 +378,7 @@ def test_a_full_disk_takes_nothing_from_who_is_looking(own_photos, monkeypatch) 
 
     monkeypatch.setattr("alexnet.data.pool._write_at", full)
     with pytest.raises(DataError, match="ALEXNET_CACHE"):
-        pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), "f" * 32, "0" * 32)])
+        pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), "f" * 32, "0" * 32, None)])
     assert looking.pixels.sum() > 0, "and not a bus error"
     assert len(pool.records()) == 14
 

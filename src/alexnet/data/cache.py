@@ -191,7 +191,7 @@ def _temporary(usual: Path) -> Path:
 def _cached_files() -> Iterator[Path]:
     """Yield the files that this package has put into the cache, going by their names."""
     for file in stores_folder().glob("*/*"):
-        if re.fullmatch(r"\d+-[a-z]+-\d+", file.parent.name) and file.name in FILES:
+        if re.fullmatch(r"\d+-[a-z]+-\d+(\.\d+)?", file.parent.name) and file.name in FILES:
             yield file
     for file in catalogues_folder().glob("*.json"):
         if re.fullmatch(r"[0-9a-f]{32}\.json", file.name):

@@ -7,7 +7,7 @@ from functools import partial
 
 from alexnet.data.catalogue import or_reason
 from alexnet.data.choices import MAX_PIXELS
-from alexnet.data.duplicates import copies, look, near_copies, perceptual_hash
+from alexnet.data.duplicates import LEAST_SIDE, alike, copies, look, near_copies, perceptual_hash
 from alexnet.data.findings import Finding, Report, in_order
 from alexnet.data.image import read
 from alexnet.data.reading import Track, in_threads, untracked
@@ -41,12 +41,17 @@ _FORMAT_OF = {ending: name for name, endings in _ENDINGS.items() for ending in e
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is kept of a picture: the file's format and mode, what it shows, and what it looks like."""
+    """What is kept of a picture: the file's format, mode and longest side, what it shows, and what it looks like."""
 
     format: str
     mode: str
+    longest_side: int
     look: bytes
     hash: int | None
+
+    @property
+    def burst_hash(self) -> int | None:
+        return self.hash if self.longest_side >= LEAST_SIDE else None
 
 
 def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untracked) -> Report:
@@ -68,7 +73,7 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untrac
     unreadable = [(path, str(seen[path])) for path in pictures if path not in good]
     findings = _strangers(kinds)
     findings += _copies(usable, lambda path: good[path].look)
-    findings += _near_copies(usable, good)
+    findings += [*_near_copies(usable, good), *_alike(usable, good)]
     findings += [*_wrong_endings(good), *_unusual_modes(good)]
     classes = _count(source, usable)
     findings += [*_alone(usable), *_empty(classes), *_lonely(usable), *_imbalance(usable), *_differing(classes)]
@@ -79,10 +84,13 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untrac
 def quick(source: Source, identities: Identities) -> tuple[Finding, ...]:
     """Return what can be told from prepared pictures without reading any: copies, and what is odd about classes.
 
-    Classes that are empty, or missing from a split, are among the source's remarks.
+    Near copies in two splits are counted and one pair is named, as a film in two splits has thousands. Classes that are
+    empty, or missing from a split, are among the source's remarks.
     """
     usable = [picture for picture in source.pictures if picture.path in identities.rows]
-    return in_order([*_copies(usable, identities.look), *_lonely(usable), *_imbalance(usable)])
+    near = list(near_copies(usable, identities.look, identities.hash))
+    nearest = [_near(*min(near, key=lambda pair: pair[2]), n_more=len(near) - 1)] if near else []
+    return in_order([*_copies(usable, identities.look), *nearest, *_lonely(usable), *_imbalance(usable)])
 
 
 def _see(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _Seen | str:
@@ -93,7 +101,7 @@ def _decoded(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _Seen:
     decoded = read(fetch(), max_pixels=max_pixels, where=path)
     # Some cameras put several JPEGs into what they call one; DIB is a BMP without its first header.
     name = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "HEIC"}.get(decoded.format, decoded.format)
-    return _Seen(name, decoded.mode, look(decoded.pixels), perceptual_hash(decoded.pixels))
+    return _Seen(name, decoded.mode, max(decoded.sides), look(decoded.pixels), perceptual_hash(decoded.pixels))
 
 
 def _plural(path: str, fetch: Callable[[], Content]) -> str:
@@ -132,10 +140,25 @@ def _copies(pictures: Iterable[Picture], look_of: Callable[[str], object]) -> li
 def _near_copies(pictures: Iterable[Picture], seen: Mapping[str, _Seen]) -> Iterator[Finding]:
     near = near_copies(pictures, lambda path: seen[path].look, lambda path: seen[path].hash)
     for one, other, distance in sorted(near, key=lambda pair: pair[2]):
-        splits = (str(one.split), str(other.split))
-        labels = tuple(dict.fromkeys((one.label, other.label)))
-        what = f"nearly the same picture, in {' and '.join(splits)} (distance {distance})"
-        yield Finding("near_duplicates_across_splits", what, (one.path, other.path), labels, splits, distance)
+        yield _near(one, other, distance)
+
+
+def _near(one: Picture, other: Picture, distance: int, n_more: int = 0) -> Finding:
+    splits = (str(one.split), str(other.split))
+    labels = tuple(dict.fromkeys((one.label, other.label)))
+    more = f", and {n_more} more {'pair' if n_more == 1 else 'pairs'} like this" if n_more else ""
+    what = f"nearly the same picture, in {' and '.join(splits)} (distance {distance}){more}"
+    return Finding("near_duplicates_across_splits", what, (one.path, other.path), labels, splits, distance)
+
+
+def _alike(pictures: Iterable[Picture], seen: Mapping[str, _Seen]) -> Iterator[Finding]:
+    """Find the groups that training would keep on one side, in all labels; of exact copies the first stands for all."""
+    firsts = {seen[picture.path].look: picture for picture in reversed(list(pictures)) if picture.split is None}
+    for group in alike(reversed(firsts.values()), lambda path: seen[path].burst_hash):
+        if len(group) > 1:
+            labels = tuple(sorted({picture.label for picture in group}, key=natural_key))
+            what = f"{len(group)} pictures that look alike{f', labelled {listed(labels)}' if len(labels) > 1 else ''}"
+            yield Finding("near_duplicates", what, tuple(picture.path for picture in group), labels)
 
 
 def _wrong_endings(seen: Mapping[str, _Seen]) -> Iterator[Finding]:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from alexnet.data.image import Pixels
+from alexnet.data.neighbours import families, nearest
 from alexnet.data.source import SPLITS, Picture
 
-N_BITS = 64
 # Two pictures are nearly the same if at most so many bits differ. Measured on pictures of one split and the nearest of
 # another, exact copies left out; right / found by the number of bits that differ:
 #                  0 to 4     6      8
@@ -25,8 +25,9 @@ NEAR = 6
 # In grey levels: the spread that the hashed waves must have. Without any, as in a page of one colour or a plain
 # gradient, every bit would be a matter of rounding.
 LEAST_DETAIL = 1.0
-# Of the scores of one picture with another that are held at a time, 64 MB.
-_MOST_SCORES = 1 << 24
+# Pictures whose longest side is shorter are not kept together for looking alike: most are glyphs and the like, of which
+# many are truly alike. Of the 1,797 digits (8x8, shown as 32x32) 160 would be, in 57 groups, and none is of a burst.
+LEAST_SIDE = 64
 
 _SIDE = 32
 # The discrete cosine transform's waves 1 to 8 along one side. Wave 0, the mean of each row or column, is alike in all
@@ -54,10 +55,21 @@ def perceptual_hash(pixels: Pixels) -> int | None:
     Source: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: pHash's DCT hash.
     """
     grey = Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
-    waves = (_WAVES @ np.asarray(grey, np.float64) @ _WAVES.T).ravel()
+    # Rounded, as what is symmetrical has waves of nothing but the last digits, and those differ between machines.
+    waves = (_WAVES @ np.asarray(grey, np.float64) @ _WAVES.T).ravel().round(6)
     if np.linalg.norm(waves) / _SIDE < LEAST_DETAIL:
         return None
     return int.from_bytes(np.packbits(waves > np.median(waves)).tobytes())
+
+
+def burst_hash(pixels: Pixels, longest_side: int) -> int | None:
+    """Return the hash by which a picture is kept together with those that look like it, or None where it has none.
+
+    Args:
+        pixels: ``(H, W, 3)``.
+        longest_side: in pixels, as its file says; ``pixels`` may have been decoded at a part of that.
+    """
+    return perceptual_hash(pixels) if longest_side >= LEAST_SIDE else None
 
 
 def copies(pictures: Iterable[Picture], look_of: Callable[[str], object]) -> list[tuple[Picture, ...]]:
@@ -81,31 +93,26 @@ def near_copies(
         by_split[picture.split].append(picture)
     for earlier, later in combinations([by_split[split] for split in SPLITS if split in by_split], 2):
         known = {look_of(picture.path) for picture in earlier}
-        among = [picture for picture in earlier if hash_of(picture.path) is not None]
-        new = [picture for picture in later if hash_of(picture.path) is not None and look_of(picture.path) not in known]
-        if among and new:
-            hashes, others = ([hash_of(picture.path) or 0 for picture in group] for group in (new, among))
-            for i, j, distance in _nearest(hashes, others):
-                yield among[j], new[i], distance
+        among, hashes_among = _hashed(earlier, hash_of)
+        new, hashes = _hashed((picture for picture in later if look_of(picture.path) not in known), hash_of)
+        for i, j, distance in nearest(hashes, hashes_among, NEAR):
+            yield among[j], new[i], distance
 
 
-def _nearest(hashes: list[int], among: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield the index of each hash that has another within ``NEAR`` bits, the index of the nearest, and the distance.
+def alike(pictures: Iterable[Picture], hash_of: Callable[[str], int | None]) -> list[list[Picture]]:
+    """Return pictures in groups of those that look alike, such as a burst of photos or the frames of a film.
 
-    As a product of matrices of -1 and 1, which is exact: 20,000 hashes among 80,000 take 2 s on two cores. Counting
-    the bits of exclusive ors takes as long, and needs numpy 2.
+    A picture without a hash is a group of its own.
     """
-    others = _signs(among)
-    n_rows = max(1, _MOST_SCORES // len(among))
-    for start in range(0, len(hashes), n_rows):
-        scores = _signs(hashes[start : start + n_rows]) @ others.T
-        nearest = scores.argmax(axis=1)
-        distances = (N_BITS - scores[np.arange(len(nearest)), nearest]) / 2
-        for row in np.flatnonzero(distances <= NEAR):
-            yield start + int(row), int(nearest[row]), int(distances[row])
+    pictures = list(pictures)
+    hashed, hashes = _hashed(pictures, hash_of)
+    alone = [[picture] for picture in pictures if hash_of(picture.path) is None]
+    return [[hashed[i] for i in family] for family in families(hashes, NEAR)] + alone
 
 
-def _signs(hashes: list[int]) -> npt.NDArray[np.float32]:
-    """Return hashes as ``(N, 64)`` of -1 and 1."""
-    octets = np.array(hashes, np.uint64).view(np.uint8).reshape(-1, N_BITS // 8)
-    return np.unpackbits(octets, axis=1).astype(np.float32) * 2 - 1
+def _hashed(
+    pictures: Iterable[Picture], hash_of: Callable[[str], int | None]
+) -> tuple[list[Picture], npt.NDArray[np.uint64]]:
+    """Return the pictures that have a hash, and the hashes."""
+    known = [(picture, its) for picture in pictures if (its := hash_of(picture.path)) is not None]
+    return [picture for picture, _ in known], np.array([its for _, its in known], np.uint64)

@@ -11,6 +11,7 @@ Kind = Literal[
     "two_labels",
     "duplicates_across_splits",
     "near_duplicates_across_splits",
+    "near_duplicates",
     "duplicates",
     "wrong_ending",
     "not_pictures",
@@ -29,6 +30,8 @@ ADVICE: Mapping[Kind, str] = {
     "duplicates_across_splits": "what is judged would have been learned, so keep it in one split",
     # Pictures in two splits that look alike.
     "near_duplicates_across_splits": "if they show the same thing, keep them in one split",
+    # Pictures of a folder without splits that look alike: a burst of photos, or the frames of a film.
+    "near_duplicates": "training keeps those of one class in one split, and so should splits of your own",
     # The same picture more than once in one class and one split.
     "duplicates": "it counts as often in training, so delete all but one",
     # The ending says another format than the content, or none.

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from alexnet.data.cache import stores_folder
-from alexnet.data.catalogue import VERSION, Catalogue
+from alexnet.data.catalogue import Catalogue
 from alexnet.data.choices import MAX_PIXELS, Resize
 from alexnet.data.pool import Mapped, Pool
 from alexnet.data.reading import Track, n_cores, untracked
 from alexnet.data.source import Source
-from alexnet.data.store import CHUNK, Preparation, Store, rows_by_content
+from alexnet.data.store import CHUNK, POOL_VERSION, Preparation, Store, rows_by_content
 
 
 @dataclass
@@ -84,7 +84,7 @@ def _damaged(mapped: Mapped, rows: list[int], track: Track) -> Iterable[int]:
 def _pools() -> Iterable[tuple[Pool, Resize]]:
     """Yield the pools that this version reads, going by their names."""
     for resize in get_args(Resize):
-        for folder in stores_folder().glob(f"*-{resize}-{VERSION}"):
+        for folder in stores_folder().glob(f"*-{resize}-{POOL_VERSION}"):
             side = folder.name.partition("-")[0]
             if side.isdecimal():
                 yield Pool(folder, int(side)), resize

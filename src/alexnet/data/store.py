@@ -17,9 +17,9 @@ import numpy.typing as npt
 from alexnet.data import cache, tensors
 from alexnet.data.catalogue import FINGERPRINT_VERSION, NO_MEMORY, VERSION, Catalogue, Entry, digest, or_reason
 from alexnet.data.choices import MAX_PIXELS, Resize
-from alexnet.data.duplicates import look
+from alexnet.data.duplicates import burst_hash, look
 from alexnet.data.image import measure, read
-from alexnet.data.pool import Mapped, Pool, Prepared, Writer, words
+from alexnet.data.pool import LAYOUT, Mapped, Pool, Prepared, Writer, hashes, words
 from alexnet.data.preprocessing import fit
 from alexnet.data.reading import Track, in_threads, untracked
 from alexnet.data.source import Content, Source
@@ -29,6 +29,8 @@ from alexnet.errors import DataError, PictureError
 
 DEFAULT_SIZE = 256
 CHUNK = 64
+# Of pools, in the names of their folders. What is in them keeps its fingerprint where only the layout is new.
+POOL_VERSION = f"{VERSION}.{LAYOUT}"
 SECONDS_BETWEEN_SAVES = 30.0
 
 
@@ -80,6 +82,10 @@ class Store:
         """Return the digest of what a picture shows: the same for two files that show the very same."""
         return self._looks[self.rows[path]]
 
+    def hash(self, path: str) -> int | None:
+        """Return 64 bits for what a picture looks like, where it is large enough and shows enough to be compared."""
+        return self._hashes[self.rows[path]]
+
     @cached_property
     def _contents(self) -> list[str]:
         return words(self._mapped.records, "content")
@@ -87,6 +93,10 @@ class Store:
     @cached_property
     def _looks(self) -> list[str]:
         return words(self._mapped.records, "look")
+
+    @cached_property
+    def _hashes(self) -> list[int | None]:
+        return hashes(self._mapped.records)
 
     def forget(self) -> None:
         """Let go of the memory in which pictures have been looked at; the disk still has them."""
@@ -144,7 +154,7 @@ def prepare(
         # Room for crops here too: else crops would be blown up and whole pictures not, and a network that learned
         # from soft crops is some three points worse at sharp pictures (docs/experiments.md).
         size = min(size, with_room(_longest_side(source, known, size, track)))
-    pool = Pool(cache.stores_folder() / f"{size}-{resize}-{VERSION}", size)
+    pool = Pool(cache.stores_folder() / f"{size}-{resize}-{POOL_VERSION}", size)
     stored = rows_by_content(pool.records())
     missing = [
         picture.path
@@ -248,7 +258,9 @@ class Preparation:
         pixels = fit(decoded.pixels, side, self.resize, tensors.resized)
         # What cropping cuts off belongs to what a picture shows.
         shown = decoded.pixels if self.resize == "crop" else pixels
-        return Entry(stamp, name, longest), Prepared(pixels, name, look(shown).hex())
+        # Of all that was decoded, so that it hardly depends on size and resize, and the split neither.
+        seen = burst_hash(decoded.pixels, longest)
+        return Entry(stamp, name, longest), Prepared(pixels, name, look(shown).hex(), seen)
 
 
 def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: Track) -> int:

@@ -152,7 +152,7 @@ def test_classes_may_be_called_like_something_else(spec, classes, tmp_path) -> N
         ("train/a train/b bus/c plane/d", ["if it is a split, give '/data/train'", "if it is a class"]),
         ("train1/cat train1/dog val1/cat val1/dog train2/cat train2/dog val2/cat val2/dog", ["2 folders that"]),
         ("train valid test", ["6 pictures in 'test', 'train', 'valid' but no class folders"]),
-        ("train/images train/labels/a.txt valid/images valid/labels/a.txt", ["in 'train', 'valid' but"]),
+        ("train/images train/labels/a.txt valid/images valid/labels/a.txt", ["in 'train', 'valid'"]),
         ("train test1", ["4 pictures in 'test1', 'train' but no class folders"]),
         ("images labels/a.txt", ["holds 2 pictures but no class folders"]),
         ("a.png b.png", ["holds 2 pictures but no class folders"]),

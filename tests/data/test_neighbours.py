@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from alexnet.data import neighbours
+from alexnet.data.neighbours import families, nearest
+
+
+def some_hashes(n: int, seed: int) -> np.ndarray:
+    """Return hashes of which many are a few bits from another, and many chains of those."""
+    rng = np.random.default_rng(seed)
+    hashes = [int(rng.integers(0, 2**64, dtype=np.uint64))]
+    while len(hashes) < n:
+        start = hashes[int(rng.integers(len(hashes)))] if rng.random() < 0.6 else int(rng.integers(2**63))
+        bits = rng.choice(64, int(rng.integers(0, 12)), replace=False)
+        hashes.append(start ^ sum(1 << int(bit) for bit in bits))
+    return np.array(hashes, np.uint64)
+
+
+def distance(one: np.uint64, other: np.uint64) -> int:
+    return (int(one) ^ int(other)).bit_count()
+
+
+def brute_families(hashes: np.ndarray, most: int) -> list[list[int]]:
+    left, found = set(range(len(hashes))), []
+    while left:
+        family, new = set(), {min(left)}
+        while new:
+            family |= new
+            new = {j for i in new for j in left - family if distance(hashes[i], hashes[j]) <= most}
+        left -= family
+        found.append(sorted(family))
+    return found
+
+
+@pytest.fixture(params=[1 << 24, 5000, 100])
+def _blocks(monkeypatch, request) -> None:
+    """All at once; those that agree in a band of bits; and those in blocks of few."""
+    monkeypatch.setattr(neighbours, "_MOST_SCORES", request.param)
+
+
+@pytest.mark.usefixtures("_blocks")
+@pytest.mark.parametrize("most", [3, 6])
+def test_families_are_those_of_all_pairs(most) -> None:
+    hashes = some_hashes(300, seed=most)
+    found = families(hashes, most)
+    assert found == brute_families(hashes, most)
+    assert max(map(len, found)) > 3, "chains, or there is nothing to find"
+
+
+@pytest.mark.usefixtures("_blocks")
+def test_the_nearest_is_that_of_all_pairs() -> None:
+    hashes, among = some_hashes(200, 1), some_hashes(250, 2)
+    among[:100:3] = hashes[5:39] ^ np.uint64(0b10110)
+    among[1:100:3] = among[:99:3]  # the first of two counts
+    expected = []
+    for i, each in enumerate(hashes):
+        distances = [distance(each, other) for other in among]
+        if min(distances) <= 6:
+            expected.append((i, distances.index(min(distances)), min(distances)))
+    assert list(nearest(hashes, among, 6)) == expected
+    assert len(expected) >= 34
+
+
+def test_nothing_has_no_neighbours() -> None:
+    none, some = np.array([], np.uint64), some_hashes(3, 0)
+    assert families(none, 6) == list(nearest(none, some, 6)) == list(nearest(some, none, 6)) == []
