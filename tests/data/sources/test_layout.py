@@ -163,8 +163,8 @@ def test_no_pictures_says_what_is_there(tmp_path) -> None:
     """pytorch/vision #2138."""
     (tmp_path / "cats").mkdir()
     for number in range(12):
-        (tmp_path / "cats" / f"{number}.heic").write_text("x")
-    with pytest.raises(DataError, match=r"found 12 \.heic"):
+        (tmp_path / "cats" / f"{number}.pdf").write_text("x")
+    with pytest.raises(DataError, match=r"found 12 \.pdf"):
         open_source(tmp_path)
 
 
