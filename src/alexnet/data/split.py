@@ -158,8 +158,8 @@ def _parted(
     together: list[list[_Group]] = []
     apart: list[list[_Group]] = []
     for family in families:
-        is_most = 2 * len(_joined(family)) > n_pictures
-        (apart if len(family) > 1 and (too_few or is_most) else together).append(family)
+        is_apart = len(family) > 1 and (too_few or 2 * len(_joined(family)) > n_pictures)
+        (apart if is_apart else together).append(family)
     return together, apart
 
 
