@@ -25,6 +25,6 @@ def labelled_as(source: Source, classes: tuple[str, ...]) -> Source:
         alike = like(unknown[0], classes)
         knows = f", but {listed(alike)}" if alike else f"; it knows {listed(classes)}"
         raise DataError(
-            f"the model does not know the class {shown(unknown[0])} of {source.name!r}{knows}; rename it, or leave it out"
+            f"the model does not know the class {shown(unknown[0])} of {source.name!r}{knows}; rename or omit it"
         )
     return source.with_pictures(tuple(replace(each, label=named[each.label]) for each in source.pictures))

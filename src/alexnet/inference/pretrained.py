@@ -57,7 +57,9 @@ def load_weights(
     there = _find(weights, key)
     if there.artifact is not None and pixels != "rgb":
         raise SettingsError(f"pixels are {pixels!r}, but the model {there.where!r} was trained on rgb; leave them out")
-    same_classes = classes is None or there.classes is None or [*map(one_name, classes)] == [*map(one_name, there.classes)]
+    same_classes = (
+        classes is None or there.classes is None or [*map(one_name, classes)] == [*map(one_name, there.classes)]
+    )
     try:
         return load_tensors(
             model, there.tensors, where=there.where, pixels=pixels, partial=partial, same_classes=same_classes

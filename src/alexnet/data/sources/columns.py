@@ -92,11 +92,11 @@ def understand(table: Table, files: Files, folder: str) -> Listing:
 def _with_header(table: Table, files: Files, folder: str, remarks: list[str]) -> Table:
     """Return a table whose columns have names, also where its first line lists a picture already."""
     known = _PATHS.union(COLUMNS) | _LABELS | _SPLITS
-    if not table.header_line:
+    is_row = any(files.is_there(name, folder) for name in table.columns)
+    if not table.header_line or (known & set(map(_word, table.columns)) and not is_row):
         return table
-    likeness = {name: files.likeness(name, folder) + is_picture_name(name) for name in table.columns}
-    pictures = [name for name in table.columns if likeness[name]]
-    if not pictures or (known & set(map(_word, table.columns)) and max(likeness.values()) < 3):
+    pictures = [name for name in table.columns if is_picture_name(name) or files.likeness(name, folder)]
+    if not pictures:
         return table
     if len(table.columns) == 2 and len(pictures) == 1:
         names = ("path", "label") if pictures[0] == table.columns[0] else ("label", "path")
