@@ -132,8 +132,10 @@ def _text(content: bytes, where: str) -> str:
         if content.startswith(beginning):
             raise DataError(f"{where!r} is {what}, and no table of text; save it as 'CSV UTF-8'")
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
+    if encoding.startswith("utf-8") and b"\0" in content:
+        raise DataError(f"{where!r} holds NUL bytes: it is damaged, or UTF-16 without its mark; save it as 'CSV UTF-8'")
     try:
-        text = content.decode(encoding)
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding in ("utf-16", "utf-32"):
             raise DataError(f"{where!r} is damaged {encoding.upper()} text; save it as 'CSV UTF-8'") from None
@@ -146,9 +148,6 @@ def _text(content: bytes, where: str) -> str:
         raise DataError(
             f"{where!r} is not UTF-8 text: line {line} is perhaps Windows-1252, {odd.strip()!r}; save it as 'CSV UTF-8'"
         ) from None
-    if "\0" in text:
-        raise DataError(f"{where!r} holds NUL bytes: it is damaged, or UTF-16 without its mark; save it as 'CSV UTF-8'")
-    return text
 
 
 def _csv_table(text: str, name: str, where: str) -> Table:
