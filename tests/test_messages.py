@@ -9,7 +9,7 @@ from alexnet import AlexNet
 from alexnet.data.source import Picture, Source, describe
 from alexnet.data.split import refuse_unlearnable
 from alexnet.errors import ArtifactError, DataError, SettingsError
-from alexnet.evaluation.scoring import _check_labels
+from alexnet.evaluation.labels import labelled_as
 from alexnet.network.architecture import Architecture
 from alexnet.network.layers import Conv
 from alexnet.network.weights import load_tensors
@@ -56,8 +56,8 @@ def test_of_data_that_cannot_be_learned(pictures) -> None:
 
 
 def test_of_classes_that_a_model_does_not_know() -> None:
-    with pytest.raises(DataError, match="and 999 more; rename the folder") as caught:
-        _check_labels(source_of(Picture("a.jpg", "y" * 240)), CLASSES)
+    with pytest.raises(DataError, match="and 999 more; rename or omit it") as caught:
+        labelled_as(source_of(Picture("a.jpg", "y" * 240)), CLASSES)
     assert len(str(caught.value)) < MOST
 
 

@@ -1,5 +1,6 @@
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,17 @@ def test_a_damaged_record_is_named(run, damage, message) -> None:
     file.unlink()
     with pytest.raises(DataError, match="cannot read the splits"):
         read_splits(file)
+
+
+def test_a_run_from_a_system_that_writes_accents_otherwise_goes_on(run, tmp_path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "réd") for form in ("NFC", "NFD"))
+    (tmp_path / "own" / "red").rename(tmp_path / "own" / nfc)
+    splits = run / "splits.csv"
+    splits.write_text(splits.read_text().replace(",red,", f",{nfd},").replace("red/", f"{nfd}/"), encoding="utf-8")
+    source, store = opened(tmp_path / "own")
+    found = find(read_splits(splits), source, store)
+    assert not found.missing
+    assert not found.relabelled
+    classes = ("blue", "green", nfd)
+    again = restored(source, store, classes, run, "alexnet train DATA --resume run")
+    assert {each.label for each in again.pictures} == set(classes), "those that the network was built for"

@@ -136,3 +136,18 @@ def test_a_class_in_test_only_cannot_be_learned(tmp_path) -> None:
     coloured_picture("red", 0).save(tmp_path / "test" / "violet" / "a.png")
     with pytest.raises(DataError, match=r"class 'violet' in test only.*test/violet/a\.png"):
         refuse_unlearnable(open_source(tmp_path))
+
+
+def test_a_class_that_train_spells_otherwise_is_named_beside_it(tmp_path) -> None:
+    """'glass' in train and 'Glass' in val are two classes on one system and one on another."""
+    for path in ("train/glass", "train/paper", "val/Glass", "val/paper"):
+        (tmp_path / path).mkdir(parents=True)
+        coloured_picture("red", 0).save(tmp_path / path / "a.png")
+    source = open_source(tmp_path)
+    assert (
+        "classes 'Glass', 'glass' differ only in case or blanks; if they are one, give them one name" in source.remarks
+    )
+    with pytest.raises(
+        DataError, match=r"has the class 'Glass' in val only, .* but train has 'glass'; if they are one"
+    ):
+        refuse_unlearnable(source)

@@ -12,6 +12,7 @@ from pathlib import Path
 from alexnet.data.fingerprint import Fingerprint, Seen
 from alexnet.data.source import SPLITS, Picture, Source
 from alexnet.data.sources import open_source
+from alexnet.data.sources.vocabulary import one_name
 from alexnet.data.split import Identities
 from alexnet.errors import DataError, listed, shown
 
@@ -59,8 +60,9 @@ class Found:
 
     @property
     def relabelled(self) -> list[tuple[Row, Picture]]:
-        """The rows and pictures that have other labels than each other."""
-        return [(row, picture) for row, picture in self.pairs if picture is not None and picture.label != row.label]
+        """The rows and pictures that have other labels than each other, however their accents are written."""
+        found = [(row, picture) for row, picture in self.pairs if picture is not None]
+        return [(row, picture) for row, picture in found if one_name(picture.label) != one_name(row.label)]
 
 
 def write_splits(path: Path, source: Source, identities: Identities) -> None:
@@ -140,9 +142,9 @@ def find(rows: Sequence[Row], source: Source, identities: Identities) -> Found:
     for key in keys:
         same: dict[object, list[Picture]] = defaultdict(list)
         for each in left.values():
-            same[key(identities.content(each.path), each.label)].append(each)
+            same[key(identities.content(each.path), one_name(each.label))].append(each)
         for number, row in enumerate(rows):
-            if number not in found and (candidates := same.get(key(row.content, row.label))):
+            if number not in found and (candidates := same.get(key(row.content, one_name(row.label)))):
                 found[number] = left.pop(candidates.pop().path)
     return Found(tuple((row, found.get(number)) for number, row in enumerate(rows)), tuple(left.values()))
 

@@ -1,6 +1,7 @@
 """Labelled pictures: what they are called, what they show, and how they are read, wherever they come from."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -113,4 +114,26 @@ def describe(pictures: Iterable[Picture], classes: tuple[str, ...]) -> list[str]
         missing = [label for label in classes if label in present and label not in labels_of[split]]
         if labels_of[split] and missing:
             remarks.append(f"{split} has no pictures of {listed(missing)}; labels go by name, so nothing shifts")
-    return remarks
+    return [*remarks, *alike(classes)]
+
+
+def alike(classes: Iterable[str]) -> list[str]:
+    """Return a line for each group of classes whose names differ only in case or blanks."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(classes, key=natural_key):
+        groups[_likeness(label)].append(label)
+    return [
+        f"classes {listed(names)} differ only in case or blanks; if they are one, give them one name"
+        for names in groups.values()
+        if len(names) > 1
+    ]
+
+
+def like(label: str, classes: Iterable[str]) -> list[str]:
+    """Return the classes whose names differ from one only in case or blanks."""
+    return [each for each in sorted(classes, key=natural_key) if each != label and _likeness(each) == _likeness(label)]
+
+
+def _likeness(label: str) -> str:
+    """Return what the names of classes share that differ only in case, in blanks or in how accents are written."""
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).casefold()).split())

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Protocol
 
 from alexnet.data.duplicates import alike
-from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.data.source import SPLITS, Picture, Source, like
 from alexnet.errors import DataError, listed, shown
 
 VAL_SHARE = 0.1
@@ -61,10 +61,10 @@ def refuse_unlearnable(source: Source) -> None:
     if unlearned:
         first = unlearned[0]
         where = " and ".join(sorted({str(each.split) for each in unlearned if each.label == first.label}))
-        raise DataError(
-            f"{source.name!r} has the class {shown(first.label)} in {where} only, so it cannot be learned; "
-            f"add pictures of it to train, or take {shown(first.path)} and the like away"
-        )
+        what = f"{source.name!r} has the class {shown(first.label)} in {where} only, so it cannot be learned"
+        if alike := like(first.label, learned):
+            raise DataError(f"{what}, but train has {listed(alike)}; if they are one class, give them one name")
+        raise DataError(f"{what}; add pictures of it to train, or take {shown(first.path)} and the like away")
 
 
 def split(source: Source, identities: Identities, seed: int) -> Source:

@@ -10,7 +10,8 @@ from alexnet.data.reading import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.sources import open_source, set_name
 from alexnet.data.store import prepare
-from alexnet.errors import ArtifactError, DataError, SettingsError, listed, shown
+from alexnet.errors import ArtifactError, DataError, SettingsError
+from alexnet.evaluation.labels import labelled_as
 from alexnet.evaluation.metrics import Evaluation, judge
 from alexnet.evaluation.own import OwnRun
 from alexnet.evaluation.selection import candidates, select
@@ -81,8 +82,7 @@ def evaluate(
     max_pixels = how.max_pixels if max_pixels is None else max_pixels
     store = prepare(source, how.store_size, resize=how.resize, exact=True, max_pixels=max_pixels, track=track)
     chosen = select(source, store, artifact, run=run, is_own=is_own, split=split)
-    source = chosen.source
-    _check_labels(source, artifact.classes)
+    source = labelled_as(chosen.source, artifact.classes)
 
     data_examples = examples(store, source, None, artifact.classes, how.n_channels)
     if not len(data_examples):
@@ -123,12 +123,3 @@ def _answers(engine: TorchEngine, data: Examples, size: int, views: int, track: 
     if several:
         return np.concatenate([average_of_views(engine.logits, pixels, size) for pixels in tracked])
     return np.concatenate([engine.logits(pixels) for pixels in tracked])
-
-
-def _check_labels(source: Source, classes: tuple[str, ...]) -> None:
-    unknown = sorted({picture.label for picture in source.pictures} - set(classes))
-    if unknown:
-        raise DataError(
-            f"the model does not know the class {shown(unknown[0])} of {source.name!r}; it knows {listed(classes)}; "
-            "rename the folder or leave it out"
-        )

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -84,7 +85,10 @@ def test_splits_labels_and_pictures(tmp_path: Path, capfd: pytest.CaptureFixture
     ]
     assert source.classes == ("cat", "dog", "owl")
     assert source.name == f"hf:{folder}"
-    assert not source.remarks
+    assert source.remarks == (
+        "val has no pictures of 'dog', 'owl'; labels go by name, so nothing shifts",
+        "test has no pictures of 'cat'; labels go by name, so nothing shifts",
+    )
     paths = [picture.path for picture in source.pictures]
     read = list(source.reader.each(paths))
     with ThreadPoolExecutor(4) as pool:
@@ -158,6 +162,40 @@ def test_other_splits_are_named(tmp_path: Path) -> None:
     source = open_hub(f"hf:{folder}")
     assert len(source.pictures) == 2
     assert source.remarks[0] == f"ignored the split 'extra' of hf:{folder}"
+
+
+def test_splits_in_other_words_are_splits(tmp_path: Path) -> None:
+    config = "---\nconfigs:\n- config_name: default\n  data_files:\n"
+    for split in ("training", "dev", "validation", "test_set"):
+        folder = parquet(tmp_path / "set" / f"{split}.parquet", [0, 1] if split != "dev" else [2])
+        config += f"  - split: {split}\n    path: {split}.parquet\n"
+    (folder / "README.md").write_text(f"{config}---\n")
+    source = open_hub(f"hf:{folder}")
+    assert [(each.label, each.split) for each in source.pictures] == [
+        (label, split) for split in ("test", "train", "val") for label in ("cat", "dog")
+    ]
+    assert source.remarks[0] == f"ignored the split 'dev' of hf:{folder}, of which 'validation' is val"
+
+
+def test_labels_that_are_one_name_are_one_class(tmp_path: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    image, word = (cells(3), datasets.Image()), datasets.Value("string")
+    folder = table(tmp_path / "set" / "train.parquet", image=image, label=([nfc, nfd, "Café"], word))
+    source = open_hub(f"hf:{folder}")
+    assert source.classes == (unicodedata.normalize("NFC", "Café"), nfc)
+    assert any("differ only in case or blanks" in remark for remark in source.remarks)
+    names = datasets.ClassLabel(names=["b", nfd])
+    folder = table(tmp_path / "n" / "train.parquet", image=image, label=([0, 1, 1], names))
+    assert open_hub(f"hf:{folder}").classes == ("b", nfc)
+
+
+def test_several_labels_a_picture_are_refused(tmp_path: Path) -> None:
+    """The other column of words would be taken for the label."""
+    image, word = (cells(2), datasets.Image()), datasets.Value("string")
+    several = ([["a"], ["a", "b"]], datasets.List(word))
+    folder = table(tmp_path / "set" / "train.parquet", image=image, label=several, caption=(["x", "y"], word))
+    with pytest.raises(DataError, match=r"has several labels for each picture: label is a list or an object"):
+        open_hub(f"hf:{folder}")
 
 
 def test_columns_that_cannot_be_told_apart(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from alexnet.data.sources import open_source
+from alexnet.data.sources.archive import open_archive
+from alexnet.data.sources.folder import Folder
+from alexnet.data.sources.manifest import open_tables
 from alexnet.errors import DataError
 
 
@@ -90,23 +94,24 @@ def test_detours_are_walked(photos) -> None:
         (
             "path,label",
             [f"{RED},r", "photos/red/gone.jpg,r"],
-            r"row 2 \(line 3\) lists .*gone.jpg', but there",
+            r"lists 1 of 2 pictures that are not there, the first is 'photos/red/gone.jpg' in row 2 \(line 3\)",
         ),
-        ("file,label", [f"{RED},r"], "has no column path; it has file, label"),
-        ("file,class", [f"{RED},r"], "has no column path and no column label; it has file, class"),
+        ("where,label,x", ["gone.jpg,r,1"], "has no column path; it has where, label, x"),
+        ("where,what,x", ["gone.jpg,r,1"], "has no column path and no column label; it has where, what, x"),
         ("path,label", [f"{RED},r", f"{BLUE},"], "row 2 .* has no label"),
         ("path,label", [f"{RED},r", f"{RED},b"], r"row 2 \(line 3\) lists .* again, after row 1"),
         ("path,label,split", [f"{RED},r,tset"], "row 1 .* has the split 'tset'; did you mean 'test'"),
         ("path,label,split", [f"{RED},r,train", f"{BLUE},b,"], "row 2 .* has no split, but other rows have"),
         ("path,label", [], "lists no pictures"),
         ("path,label,label", [f"{RED},r,s"], "2 columns called label"),
-        ("", [], "has no column path and no column label; it has none"),
+        ("", [], "is empty; a table needs a row for each picture, with the columns path and label"),
     ],
 )
 def test_a_fault_is_one_line_that_names_the_row(photos, header, rows, message) -> None:
     with pytest.raises(DataError, match=message) as caught:
         open_source(table(photos, header, *rows))
     assert "list.csv" in str(caught.value)
+    assert len(str(caught.value)) < 300
     assert "\n" not in str(caught.value)
 
 
@@ -117,7 +122,8 @@ def test_a_fault_is_one_line_that_names_the_row(photos, header, rows, message) -
         (b"[" * 100_000, "row 1 .* is not JSON"),
         (b"[1]", "not a JSON object"),
         (b'{"path": "a"}', "no column label"),
-        (b"\xff\xfe", "not UTF-8"),
+        (b"\xff\xfe", "is empty"),
+        (b"\xff\xfea", "damaged UTF-16"),
     ],
 )
 def test_faulty_json_lines(photos, content, message) -> None:
@@ -125,3 +131,55 @@ def test_faulty_json_lines(photos, content, message) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         open_source(path)
+
+
+# A table for each split
+
+
+def flat(root: Path, header: str = "filename, red, blue", **rows: tuple[str, ...]) -> dict[str, str]:
+    """Make a folder of pictures for each split, with a table beside them as its tool writes it."""
+    for split, lines in rows.items():
+        (root / split).mkdir(parents=True)
+        (root / split / "_classes.csv").write_text("\r\n".join((header, *lines, "")))
+        for line in lines:
+            (root / split / line.split(",")[0]).write_bytes(b"")
+    return {split: f"{split}/_classes.csv" for split in rows}
+
+
+def test_a_table_for_each_split(tmp_path) -> None:
+    tables = flat(tmp_path, train=("a.jpg,1,0", "b.jpg,0,1"), val=("a.jpg,0,1",), test=("c.jpg,1,0",))
+    source = open_tables(Folder(tmp_path), tables, "mine")
+    assert [(each.path, each.label, each.split) for each in source.pictures] == [
+        ("test/c.jpg", "red", "test"),
+        ("train/a.jpg", "red", "train"),
+        ("train/b.jpg", "blue", "train"),
+        ("val/a.jpg", "blue", "val"),
+    ]
+    assert (source.name, source.classes) == ("mine", ("blue", "red"))
+    archive = open_archive(Path(shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path)))
+    assert open_tables(archive, tables, "mine").pictures == source.pictures
+
+
+def test_of_two_folders_with_the_same_names_the_split_says_which(tmp_path) -> None:
+    flat(tmp_path, train=("a.jpg,1,0", "b.jpg,0,1"), test=("a.jpg,1,0", "b.jpg,0,1"))
+    for split in ("train", "test"):
+        (tmp_path / split / "_classes.csv").rename(tmp_path / f"{split}.csv")
+    source = open_tables(Folder(tmp_path), {"train": "train.csv", "test": "test.csv"}, "mine")
+    assert [each.path for each in source.in_split("train")] == ["train/a.jpg", "train/b.jpg"]
+    with pytest.raises(DataError, match=r"lists 'a.jpg', which may be 'test/a.jpg', 'train/a.jpg'; write the paths"):
+        open_source(tmp_path / "train.csv")
+
+
+def test_tables_of_splits_that_contradict(tmp_path) -> None:
+    tables = flat(tmp_path, "path,label,split", train=("a.jpg,r,train", "b.jpg,s,valid"))
+    with pytest.raises(DataError, match=r"is of train, but row 2 \(line 3\) has the split val"):
+        open_tables(Folder(tmp_path), tables, "mine")
+    tables = flat(tmp_path / "odd", train=("a.jpg,1,0",)) | flat(
+        tmp_path / "odd", "filename,red,grey", val=("a.jpg,1,0",)
+    )
+    with pytest.raises(DataError, match="differ in columns of classes: 'blue', 'grey'"):
+        open_tables(Folder(tmp_path / "odd"), tables, "mine")
+    tables = flat(tmp_path / "one", train=("a.jpg,1,0",)) | flat(tmp_path / "one", val=("b.jpg,1,0",))
+    (tmp_path / "one" / "val" / "_classes.csv").write_text("path,label\n../train/a.jpg,red\n")
+    with pytest.raises(DataError, match=r"val/_classes.csv' lists 'train/a.jpg', which is of train too"):
+        open_tables(Folder(tmp_path / "one"), tables, "mine")

@@ -10,7 +10,8 @@ from alexnet.data.sources.archive import ARCHIVE_ENDINGS, open_archive
 from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.labels import split_by_folders
 from alexnet.data.sources.layout import open_container
-from alexnet.data.sources.manifest import MANIFEST_ENDINGS, open_manifest
+from alexnet.data.sources.manifest import open_manifest
+from alexnet.data.sources.table import TABLE_ENDINGS, is_table
 from alexnet.errors import DataError, SettingsError
 from alexnet.paths import expanded, is_taken
 
@@ -24,11 +25,11 @@ def open_source(
     """Find the labelled pictures that ``data`` names.
 
     Args:
-        data: a folder of class folders; a folder with ``train`` and maybe ``val`` (``valid``, ``validation``) and
-            ``test`` folders of those; a manifest (``.csv``, ``.tsv``, ``.jsonl``) with the columns ``path``, ``label``
-            and maybe ``split``; a ``.zip`` or ``.tar`` archive of any of these; the name of a set, such as ``digits``,
-            or ``set:digits`` where something of that name lies here; or ``hf:`` and a Hugging Face data set. A ``Path``
-            is never a name.
+        data: a folder of class folders, or of folders called after splits that hold those, or one of the other layouts
+            in ``docs/data.md``; a table (``.csv``, ``.tsv``, ``.jsonl``) with the columns ``path``, ``label`` and maybe
+            ``split``, or others that mean the same; a ``.zip`` or ``.tar`` archive of any of these; the name of a set,
+            such as ``digits``, or ``set:digits`` where something of that name lies here; or ``hf:`` and a Hugging Face
+            data set. A ``Path`` is never a name.
         data_dir: the folder that holds named sets, or to which they are downloaded; a folder of the user's data
             directory where not given.
         recorded: whether a run wrote ``data`` down: its names are those of sets, whatever lies here.
@@ -59,11 +60,11 @@ def open_source(
         return open_container(Folder(path))
     if lower.endswith(ARCHIVE_ENDINGS):
         return open_container(open_archive(path))
-    if lower.endswith(MANIFEST_ENDINGS):
+    if is_table(lower):
         return split_by_folders(open_manifest(Folder(path.parent), path.name, str(path)))
     raise DataError(
         f"{text!r} is a file of no known kind; give a folder of class folders, a manifest "
-        f"({', '.join(MANIFEST_ENDINGS)}) or an archive ({', '.join(ARCHIVE_ENDINGS[:3])})"
+        f"({', '.join(TABLE_ENDINGS)}) or an archive ({', '.join(ARCHIVE_ENDINGS[:3])})"
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.data.image import fault
-from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, natural_key
+from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, describe, natural_key
+from alexnet.data.sources.vocabulary import one_name, split_of
 from alexnet.errors import DataError, PictureError, listed, words
 from alexnet.paths import expanded
 
@@ -34,14 +35,7 @@ def open_hub(text: str, *, recorded: bool = False) -> Source:
     """
     remarks: list[str] = []
     name, loaded = _find(text, remarks, recorded=recorded)
-    splits: dict[str, Any] = {}
-    for given in loaded:
-        if given in SPLIT_NAMES and SPLIT_NAMES[given] not in splits:
-            splits[SPLIT_NAMES[given]] = loaded[given]
-        else:
-            remarks.append(f"ignored the split {given!r} of {text}")
-    if not splits:
-        raise DataError(f"{text!r} has no train, validation or test split, only {listed(loaded)}; name one of them so")
+    splits = _splits(text, loaded, remarks)
     shelves: dict[str, _Shelf] = {}
     pictures: list[Picture] = []
     known: set[str] = set()
@@ -50,7 +44,7 @@ def open_hub(text: str, *, recorded: bool = False) -> Source:
         split = None if set(splits) == {"train"} else given
         picture_column, label_column = _columns(text, splits[given].features)
         labels = _labels(splits[given], label_column)
-        known.update(getattr(splits[given].features[label_column], "names", ()))
+        known.update(map(one_name, getattr(splits[given].features[label_column], "names", ())))
         prefix, width = f"{split}/" if split else "", max(5, len(str(len(labels) - 1)))
         labelled = [Picture(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(labels) if label]
         if len(labelled) < len(labels):
@@ -63,6 +57,7 @@ def open_hub(text: str, *, recorded: bool = False) -> Source:
     empty = sorted(known.difference(classes), key=natural_key)
     if empty:
         remarks.append(f"left out classes that have no pictures: {listed(empty)}")
+    remarks += describe(pictures, classes)
     return Source(name, tuple(pictures), classes, _Reader(name, shelves), remarks=tuple(remarks))
 
 
@@ -183,6 +178,23 @@ def _load(text: str, path: str, config: str | None, offline: str = "") -> Mappin
         datasets.config.HF_HUB_OFFLINE = before
 
 
+def _splits(text: str, loaded: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
+    """Return the splits of a data set by our names; of two that mean the same, the one that is called plainly so."""
+    splits: dict[str, Any] = {}
+    chosen: dict[str, str] = {}
+    for given in sorted(loaded, key=lambda given: given not in SPLIT_NAMES):
+        split = split_of(given)
+        if split is None:
+            remarks.append(f"ignored the split {given!r} of {text}")
+        elif split in splits:
+            remarks.append(f"ignored the split {given!r} of {text}, of which {chosen[split]!r} is {split}")
+        else:
+            splits[split], chosen[split] = loaded[given], given
+    if not splits:
+        raise DataError(f"{text!r} has no train, validation or test split, only {listed(loaded)}; name one of them so")
+    return splits
+
+
 def _columns(text: str, features: Mapping[str, Any]) -> tuple[str, str]:
     """Return the names of the columns with pictures and labels."""
     import datasets
@@ -191,6 +203,11 @@ def _columns(text: str, features: Mapping[str, Any]) -> tuple[str, str]:
     pictures = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
     if len(pictures) != 1:
         raise DataError(f"{text!r} needs one column of pictures, but has {len(pictures) or 'none'}; it has {found}")
+    for name, feature in features.items():
+        if name in _LABELS and isinstance(feature, (dict, list, datasets.List, datasets.LargeList)):
+            raise DataError(
+                f"{text!r} has several labels for each picture: {name} is a list or an object; it has {found}"
+            )
     labels = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
     labels = labels or [
         name for name, feature in features.items() if "string" in _kind(feature) or "int" in _kind(feature)
@@ -209,8 +226,8 @@ def _labels(dataset: Any, column: str) -> list[str]:
     cells = dataset.select_columns([column])[:][column]
     names = getattr(dataset.features[column], "names", None)
     if names is None:
-        return ["" if cell is None else str(cell) for cell in cells]
-    return ["" if cell is None or cell < 0 else str(names[cell]) for cell in cells]
+        return ["" if cell is None else one_name(str(cell)) for cell in cells]
+    return ["" if cell is None or cell < 0 else one_name(names[cell]) for cell in cells]
 
 
 def _kind(feature: Any) -> str:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from alexnet.data.source import SPLITS, Picture, Source
 from alexnet.data.sources.container import Container
-from alexnet.data.sources.manifest import MANIFEST_NAMES, is_table, open_manifest, open_tables
+from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest, open_tables
 from alexnet.data.sources.shelves import Shelves
+from alexnet.data.sources.table import is_table
 from alexnet.data.sources.tree import Tree
 from alexnet.data.sources.vocabulary import split_of
 from alexnet.errors import DataError, PictureError, listed, shown

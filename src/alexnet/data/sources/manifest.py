@@ -1,132 +1,117 @@
-"""Manifests: a table of pictures and labels, as CSV, TSV or a JSON object a line."""
+"""Manifests: a table of pictures and labels, or one for each split, read as a source."""
 
-import csv
-import io
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from alexnet.data.source import SPLIT_NAMES, Picture, Source, describe, natural_key
+from alexnet.data.source import Picture, Source, describe, natural_key
+from alexnet.data.sources.columns import understand
 from alexnet.data.sources.container import Container
-from alexnet.errors import DataError, nearest, words
+from alexnet.data.sources.places import Files, locate
+from alexnet.data.sources.table import TABLE_ENDINGS, Table, read_table
+from alexnet.errors import DataError, listed, shown
 
-MANIFEST_ENDINGS = (".csv", ".tsv", ".jsonl")
 # A manifest of one of these names, in a folder or an archive without class folders, is found there.
-MANIFEST_NAMES = tuple(f"manifest{ending}" for ending in MANIFEST_ENDINGS)
-NEEDED = ("path", "label")
+MANIFEST_NAMES = tuple(f"manifest{ending}" for ending in TABLE_ENDINGS)
 
 
 def open_manifest(container: Container, manifest: str, name: str) -> Source:
     """Read the pictures that a manifest in a folder or an archive lists, as a source called ``name``.
 
-    The manifest has the columns ``path``, relative to the manifest, and ``label``; it may have ``split`` (``train``,
-    ``val`` or ``test``) and others, which are ignored.
+    The manifest says in one column where each picture lies, relative to the manifest, and in another its class; it may
+    have a column of splits, and others, which are ignored. See ``columns`` for what they may be called, and ``places``
+    for how pictures are found that do not lie where the manifest says.
 
     Raises:
         DataError: a column is missing, or a row is at fault; the message names it.
     """
-    where = str(PurePosixPath(container.name, manifest))
-    folder = PurePosixPath(manifest).parent
-    pictures: dict[str, Picture] = {}
-    seen_at: dict[str, str] = {}
-    for row, cells in _rows(container.content(manifest), manifest, where):
-        empty = [name for name in NEEDED if not cells.get(name)]
-        if empty:
-            raise DataError(f"{where!r} {row} has no {empty[0]}; fill it in")
-        path = _normal(folder / cells["path"])
-        if path in pictures:
-            raise DataError(f"{where!r} {row} lists {cells['path']!r} again, after {seen_at[path]}; delete one of them")
-        if not container.exists(path):
-            raise DataError(f"{where!r} {row} lists {cells['path']!r}, but there is no such file; correct the row")
-        seen_at[path] = row
-        pictures[path] = Picture(path, cells["label"], _split(cells.get("split"), where, row))
-    if not pictures:
+    return _source(container, name, [_listed(Files(container), manifest, None)])
+
+
+def open_tables(container: Container, tables: Mapping[str, str], name: str) -> Source:
+    """Read the pictures that a table for each split lists, as a source called ``name``.
+
+    Args:
+        container: the folder or the archive.
+        tables: the path of each split's table in it: ``{"train": "train/_classes.csv"}``; paths in a table are relative
+            to it.
+        name: what to call the source.
+
+    Raises:
+        DataError: a table is at fault, says of a picture that it is of another split, or lists one of another table.
+    """
+    files = Files(container)
+    return _source(container, name, [_listed(files, path, split) for split, path in tables.items()])
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """The pictures of one table.
+
+    Attributes:
+        where: the place of the table.
+        pictures: by their paths.
+        one_hot: the classes that have a column each.
+        remarks: how it was understood, a line each.
+    """
+
+    where: str
+    pictures: dict[str, Picture]
+    one_hot: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def _listed(files: Files, manifest: str, split: str | None) -> _Listed:
+    where = str(PurePosixPath(files.container.name, manifest))
+    folder = manifest.rpartition("/")[0]
+    listing = understand(read_table(files.container.content(manifest), manifest, where), files, folder)
+    table = listing.table
+    if not table.rows:
         raise DataError(f"{where!r} lists no pictures; it needs a row for each, with the columns path and label")
-    without = [path for path, picture in pictures.items() if picture.split is None]
-    if without and len(without) < len(pictures):
-        raise DataError(f"{where!r} {seen_at[without[0]]} has no split, but other rows have; give all of them one")
+    _refuse_other_split(table, listing.splits, split)
+    paths, remarks = locate(table, listing.paths, folder, files, split)
+    pictures: dict[str, Picture] = {}
+    first: dict[str, int] = {}
+    for number, (path, label, said) in enumerate(zip(paths, listing.labels, listing.splits, strict=True)):
+        if path in pictures:
+            raise DataError(
+                f"{where!r} {table.row(number)} lists {shown(listing.paths[number])} again, after "
+                f"{table.row(first[path])}; delete one of them"
+            )
+        first[path] = number
+        pictures[path] = Picture(path, label, split or said)
+    return _Listed(where, pictures, listing.one_hot, (*listing.remarks, *remarks))
+
+
+def _refuse_other_split(table: Table, said: list[str | None], split: str | None) -> None:
+    for number, other in enumerate(said):
+        if split and other and other != split:
+            raise DataError(f"{table.where!r} is of {split}, but {table.row(number)} has the split {other}; correct it")
+
+
+def _source(container: Container, name: str, tables: list[_Listed]) -> Source:
+    pictures: dict[str, Picture] = {}
+    for table in tables:
+        twice = next((path for path in table.pictures if path in pictures), None)
+        if twice is not None:
+            raise DataError(
+                f"{table.where!r} lists {shown(twice)}, which is of {pictures[twice].split} too; delete one"
+            )
+        pictures |= table.pictures
+    one_hot = _one_hot(tables)
     in_order = tuple(sorted(pictures.values(), key=lambda picture: natural_key(picture.path)))
-    classes = tuple(sorted({picture.label for picture in in_order}, key=natural_key))
-    return Source(name, in_order, classes, container, remarks=tuple(describe(in_order, classes)))
+    classes = tuple(sorted({picture.label for picture in in_order}.union(one_hot), key=natural_key))
+    remarks = (*(remark for table in tables for remark in table.remarks), *describe(in_order, classes))
+    return Source(name, in_order, classes, container, remarks=remarks)
 
 
-def _rows(content: bytes, manifest: str, where: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield each row with what to call it, and that it has the needed columns."""
-    try:
-        text = content.decode("utf-8-sig").lstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where!r} is not UTF-8 text, see byte {error.start}; save it as UTF-8") from None
-    if manifest.lower().endswith(".jsonl"):
-        yield from _json_rows(text, where)
-        return
-    header = text.split("\n", 1)[0]
-    delimiter = "\t" if manifest.lower().endswith(".tsv") else max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        columns = [name.strip().lower() for name in next(reader, [])]
-        _check_columns(columns, where)
-        number = 0
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                number += 1
-                yield f"row {number} (line {reader.line_num})", dict(zip(columns, map(str.strip, cells), strict=False))
-    except csv.Error as error:
-        raise DataError(f"{where!r} line {reader.line_num} is not CSV: {error}; correct it") from None
-
-
-def _json_rows(text: str, where: str) -> Iterator[tuple[str, dict[str, str]]]:
-    number = 0
-    for line_number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        number += 1
-        row = f"row {number} (line {line_number})"
-        try:
-            cells = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where!r} {row} is not JSON: {error}; correct it") from None
-        if not isinstance(cells, dict):
-            raise DataError(f"{where!r} {row} is not a JSON object; write {{'path': ..., 'label': ...}}")
-        named = {name.strip().lower(): cell for name, cell in cells.items()}
-        _check_columns(list(named), where)
-        yield row, {name: "" if cell is None else str(cell).strip() for name, cell in named.items()}
-
-
-def _check_columns(found: list[str], where: str) -> None:
-    for name in (*NEEDED, "split"):
-        if found.count(name) > 1:
-            raise DataError(f"{where!r} has {found.count(name)} columns called {name}; rename all but one")
-    missing = [name for name in NEEDED if name not in found]
-    if missing:
-        raise DataError(
-            f"{where!r} has no column {' and no column '.join(missing)}; it has {words(found) or 'none'}; "
-            "a manifest needs path and label, and may have split"
-        )
-
-
-def _split(word: str | None, where: str, row: str) -> str | None:
-    if not word:
-        return None
-    if word.lower() not in SPLIT_NAMES:
-        raise DataError(f"{where!r} {row} has the split {word!r}{nearest(word, SPLIT_NAMES)}")
-    return SPLIT_NAMES[word.lower()]
-
-
-def _normal(path: PurePosixPath) -> str:
-    """Return a path without detours; ``..`` goes up as far as the manifest's own folder allows, and beyond stays."""
-    parts: list[str] = []
-    for part in path.parts:
-        if part == ".." and parts and parts[-1] not in ("..", "/"):
-            parts.pop()
-        else:
-            parts.append(part)
-    return str(PurePosixPath(*parts))
-
-
-def is_table(path: str) -> bool:
-    """Return whether a file ends like a table."""
-    return path.lower().endswith(MANIFEST_ENDINGS)
-
-
-def open_tables(container: Container, tables: dict[str, str], name: str) -> Source:
-    raise NotImplementedError
+def _one_hot(tables: Iterable[_Listed]) -> tuple[str, ...]:
+    """Return the classes that have a column each, of all tables the same."""
+    marking = [table for table in tables if table.one_hot]
+    for table in marking[1:]:
+        first = marking[0]
+        if odd := sorted(set(first.one_hot) ^ set(table.one_hot), key=natural_key):
+            raise DataError(
+                f"{first.where!r} and {table.where!r} differ in columns of classes: {listed(odd)}; rename them"
+            )
+    return marking[0].one_hot if marking else ()

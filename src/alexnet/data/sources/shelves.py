@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from alexnet.data.source import SPLITS
+from alexnet.data.source import SPLIT_NAMES, SPLITS
 from alexnet.data.sources import doubts
 from alexnet.data.sources.tree import Tree
 from alexnet.data.sources.vocabulary import is_filler, one_name, split_of, splits_among
@@ -115,11 +115,10 @@ def _read_as(splits: Mapping[str, tuple[str, Tree]]) -> list[str]:
     by_split = defaultdict(list)
     for name, (split, _) in splits.items():
         by_split[split].append(name)
-    usual = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
     said = [
         f"{listed(by_split[split])} as {split}"
         for split in SPLITS
-        if len(by_split[split]) > 1 or any(name.lower() not in usual for name in by_split[split])
+        if len(by_split[split]) > 1 or any(name.lower() not in SPLIT_NAMES for name in by_split[split])
     ]
     return [f"read {'; '.join(said)}"] if said else []
 

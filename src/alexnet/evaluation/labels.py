@@ -1,0 +1,30 @@
+"""The labels of pictures in the words of the network that is judged on them."""
+
+from dataclasses import replace
+
+from alexnet.data.source import Source, like
+from alexnet.data.sources.vocabulary import one_name
+from alexnet.errors import DataError, listed, shown
+
+
+def labelled_as(source: Source, classes: tuple[str, ...]) -> Source:
+    """Return pictures labelled by the classes of a network, whichever system wrote the accents of either.
+
+    Args:
+        source: the pictures.
+        classes: what the network knows.
+
+    Raises:
+        DataError: it does not know the class of a picture.
+    """
+    known = {one_name(label): label for label in classes} | {label: label for label in classes}
+    labels = {each.label for each in source.pictures}
+    named = {label: known[name] for label in labels for name in (one_name(label), label) if name in known}
+    unknown = sorted(labels - set(named))
+    if unknown:
+        alike = like(unknown[0], classes)
+        knows = f", but {listed(alike)}" if alike else f"; it knows {listed(classes)}"
+        raise DataError(
+            f"the model does not know the class {shown(unknown[0])} of {source.name!r}{knows}; rename or omit it"
+        )
+    return source.with_pictures(tuple(replace(each, label=named[each.label]) for each in source.pictures))

@@ -1,0 +1,49 @@
+"""Labels in the words of the network, whichever system wrote the accents of either."""
+
+import json
+import shutil
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from alexnet import evaluate
+from alexnet.data.source import Picture
+from alexnet.data.sources import open_source
+from alexnet.errors import DataError
+from alexnet.evaluation.labels import labelled_as
+
+from ..conftest import make_photos
+
+NFC, NFD = (unicodedata.normalize(form, "vérre") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("known", "found"), [(NFC, NFD), (NFD, NFC), (NFC, NFC), (NFD, NFD)])
+def test_one_name_in_two_writings_is_one_class(trained_run, tmp_path, known, found) -> None:
+    model = Path(shutil.copytree(trained_run / "model", tmp_path / "model"))
+    config = json.loads((model / "config.json").read_text())
+    config["classes"] = ["blue", "green", known]
+    (model / "config.json").write_text(json.dumps(config))
+    photos = make_photos(tmp_path / "photos", n_each=3, first=1000)
+    (photos / "red").rename(photos / found)
+    judged = evaluate(model, photos)
+    assert [(each.label, each.n_images) for each in judged.evaluation.per_class] == [
+        ("blue", 3),
+        ("green", 3),
+        (known, 3),
+    ]
+    assert judged.evaluation.top1 > 0.8
+
+
+@pytest.mark.parametrize("other", ["Glass", "glass ", "GLASS"])
+def test_a_class_that_is_almost_known_is_named_beside_it(photos, other) -> None:
+    source = open_source(photos).with_pictures((Picture("a.jpg", other),))
+    with pytest.raises(DataError, match=f"does not know the class '{other}' of .*, but 'glass'; rename or omit it"):
+        labelled_as(source, ("glass", "paper"))
+    with pytest.raises(DataError, match=f"does not know the class '{other}' of .*; it knows 'metal', 'paper'; rename"):
+        labelled_as(source, ("metal", "paper"))
+
+
+def test_of_two_classes_in_two_writings_each_is_its_own(photos) -> None:
+    source = open_source(photos).with_pictures((Picture("a.jpg", NFC), Picture("b.jpg", NFD)))
+    assert labelled_as(source, (NFD, NFC)) == source
