@@ -12,6 +12,8 @@ from alexnet.data.sources.folder import Folder
 from alexnet.data.sources.manifest import open_manifest
 from alexnet.errors import DataError
 
+from ...conftest import coloured_picture
+
 
 @pytest.fixture(params=["folder", "zip"])
 def opened(request, tmp_path):
@@ -125,3 +127,17 @@ def test_names_that_many_folders_share_take_no_longer(tmp_path) -> None:
     (tmp_path / "list.csv").write_text(f"path,label\n{rows * n}")
     with pytest.raises(DataError, match=r"which may be .* and 95 more"):
         open_source(tmp_path / "list.csv")
+
+
+def test_bare_names_may_lie_in_more_folders_than_one(tmp_path) -> None:
+    """HAM10000 is a table of ids, and two folders of pictures."""
+    for folder, name in (("part_1", "a.jpg"), ("part_1", "b.jpg"), ("part_2", "c.jpg")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        coloured_picture("red", 0).save(tmp_path / folder / name)
+    (tmp_path / "labels.csv").write_text("image_id,dx\na,nv\nb,mel\nc,nv\n")
+    source = open_source(tmp_path / "labels.csv")
+    assert [picture.path for picture in source.pictures] == ["part_1/a.jpg", "part_1/b.jpg", "part_2/c.jpg"]
+    assert "labels.csv: pictures were found by their names alone, in the folders 'part_1', 'part_2'" in source.remarks
+    coloured_picture("red", 0).save(tmp_path / "part_2" / "a.jpg")
+    with pytest.raises(DataError, match=r"lists 'a', which may be 'part_1/a\.jpg', 'part_2/a\.jpg'"):
+        open_source(tmp_path / "labels.csv")

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from alexnet.data.image import ends_like_picture
 from alexnet.data.source import SPLITS
-from alexnet.data.sources.places import Files, is_picture_name
+from alexnet.data.sources.places import Files
 from alexnet.data.sources.table import COLUMNS, Table, refuse_twice
 from alexnet.data.sources.vocabulary import one_name, split_of
 from alexnet.errors import DataError, listed, nearest, shown, words
@@ -95,7 +96,7 @@ def _with_header(table: Table, files: Files, folder: str, remarks: list[str]) ->
     is_row = any(files.is_there(name, folder) for name in table.columns)
     if not table.header_line or (known & set(map(_word, table.columns)) and not is_row):
         return table
-    pictures = [name for name in table.columns if is_picture_name(name) or files.likeness(name, folder)]
+    pictures = [name for name in table.columns if ends_like_picture(name) or files.likeness(name, folder)]
     if not pictures:
         return table
     if len(table.columns) == 2 and len(pictures) == 1:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from alexnet.data.image import EXTENSIONS
+from alexnet.data.image import ends_like_picture
+from alexnet.data.source import natural_key
 from alexnet.data.sources.container import Container
 from alexnet.data.sources.table import Table
 from alexnet.data.sources.vocabulary import one_name, split_of
@@ -51,26 +52,35 @@ class Files:
 
     @cached_property
     def _by_stem(self) -> Mapping[str, list[str]]:
-        return _grouped((_key(_stem(file)), file) for file in self._all if is_picture_name(file))
+        return _grouped((_key(_stem(file)), file) for file in self._all if ends_like_picture(file))
 
     def called(self, path: str) -> list[str]:
         """Return the files that a path means: those that differ only in case, or have an ending and it has none."""
         key = _key(path)
         found = self._by_name.get(key, [])
-        if not found and not is_picture_name(path):
+        if not found and not ends_like_picture(path):
             found = self._by_stem.get(key, [])
         if len(found) < 2:
             return found
         return [file for file in found if one_name(file).startswith(one_name(path))] or found
 
+    @cached_property
+    def _by_last(self) -> Mapping[str, list[str]]:
+        last = ((posixpath.basename(file), file) for file in self._all if ends_like_picture(file))
+        return _grouped((key, file) for name, file in last for key in (_key(name), _key(_stem(name))))
+
+    def named(self, name: str) -> list[str]:
+        """Return the pictures of a name, with an ending or without, in whichever folders they lie."""
+        return self._by_last.get(_key(_slashes(name)), [])
+
     def below(self, path: str) -> set[str]:
         """Return the folders, ``""`` or with a ``/`` at the end, in which there is such a path."""
         tail, n_parts = f"/{_key(path)}", path.count("/") + 1
-        bare = not is_picture_name(path)
+        bare = not ends_like_picture(path)
         found = set()
         for file in self._all:
             key = f"/{_key(file)}"
-            if key.endswith(tail) or (bare and is_picture_name(file) and _stem(key).endswith(tail)):
+            if key.endswith(tail) or (bare and ends_like_picture(file) and _stem(key).endswith(tail)):
                 found.add("".join(f"{part}/" for part in file.split("/")[:-n_parts]))
         return found
 
@@ -85,7 +95,7 @@ class Files:
 
     def is_there(self, text: str, folder: str) -> bool:
         """Return whether ``text``, as it is written, is a picture beside a table in a folder."""
-        return is_picture_name(text) and self.container.exists(_joined(f"{folder}/" if folder else "", text))
+        return ends_like_picture(text) and self.container.exists(_joined(f"{folder}/" if folder else "", text))
 
     def likeness(self, text: str, folder: str) -> int:
         """Return how much ``text`` looks like what a table in a folder lists as a picture.
@@ -96,13 +106,14 @@ class Files:
             return 0
         if self.is_there(text, folder):
             return 3
-        return 1 + is_picture_name(text) if self.rules(text, folder) else 0
+        return 1 + ends_like_picture(text) if self.rules(text, folder) else 0
 
 
 @dataclass
 class _Loosened:
     """In what the paths of a table differ from those of their files."""
 
+    folders: set[str] = field(default_factory=set)
     endings: set[str] = field(default_factory=set)
     cases: list[tuple[str, str]] = field(default_factory=list)
 
@@ -114,7 +125,10 @@ class _Loosened:
             self.cases.append((path, file))
 
     def remarks(self, name: str, rule: _Rule, home: _Rule) -> Iterator[str]:
-        added = [*([rule.added] if rule.added != home.added else []), *sorted(self.endings)]
+        if self.folders:
+            those = listed(sorted(self.folders, key=natural_key))
+            yield f"{name}: pictures were found by their names alone, in the folders {those}"
+        added = [*([rule.added] if rule.added not in ("", home.added) else []), *sorted(self.endings)]
         if added:
             yield f"{name}: paths lack {listed(added)}, which {'was' if len(added) == 1 else 'were'} added"
         if rule.taken:
@@ -150,11 +164,17 @@ def locate(
         rule = _rule(table, texts, folder, files, split) or home
         found = _found(texts, left, rule, files)
     loosened = _Loosened()
+    if len(left) == len(paths) and not all(found) and not any("/" in _slashes(text) for text in texts):
+        # Bare names in more folders than one: each lies where the only file of its name is.
+        by_name = [files.named(texts[number]) for number in left]
+        if all(by_name):
+            rule, found = _Rule(""), by_name
+            loosened.folders = {posixpath.dirname(fits[0]) for fits in found}
     for number, fits in zip(left, found, strict=True):
         if len(fits) > 1:
             raise DataError(_two(table, number, texts[number], fits))
         if fits:
-            loosened.note(rule.path(texts[number]), fits[0])
+            loosened.note(rule.path(texts[number]), posixpath.basename(fits[0]) if loosened.folders else fits[0])
             paths[number] = fits[0]
     if missing := [number for number, path in enumerate(paths) if not path]:
         raise DataError(_missing(table, texts, missing, rule, home))
@@ -164,12 +184,6 @@ def locate(
 def _found(texts: Sequence[str], numbers: Iterable[int], rule: _Rule, files: Files) -> list[list[str]]:
     """Return the files that each of some paths may mean by a rule."""
     return [files.called(rule.path(texts[number])) for number in numbers]
-
-
-def is_picture_name(path: str) -> bool:
-    """Return whether a file is a picture that can be read, going by its ending."""
-    # A fifth of splitext's time, for each of maybe a million.
-    return path[path.rfind(".") :].lower() in EXTENSIONS
 
 
 def _as_written(text: str, home: str, files: Files) -> str:
