@@ -25,7 +25,7 @@ def open_source(
     Args:
         data: a folder of class folders; a folder with ``train`` and maybe ``val`` (``valid``, ``validation``) and
             ``test`` folders of those; a manifest (``.csv``, ``.tsv``, ``.jsonl``) with the columns ``path``, ``label``
-            and maybe ``split``, or others that mean the same; a ``.zip`` or ``.tar`` archive of any of these; the name of a set, such as ``digits``,
+            and maybe ``split``; a ``.zip`` or ``.tar`` archive of any of these; the name of a set, such as ``digits``,
             or ``set:digits`` where something of that name lies here; or ``hf:`` and a Hugging Face data set. A ``Path``
             is never a name.
         data_dir: the folder that holds named sets, or to which they are downloaded; a folder of the user's data
