@@ -1,9 +1,12 @@
 """Weights from files, memory, models and the hub."""
 
 import copy
+import json
 import os
 import pickle
 import re
+import shutil
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +71,15 @@ def test_labels_go_by_name(trained_run, classes, is_taken) -> None:
     model = AlexNet(load_artifact(trained_run).architecture)
     loaded = load_weights(model, trained_run, classes=classes)
     assert ("fc8" in layers_of(loaded.taken)) == is_taken
+
+
+def test_a_class_is_the_same_however_its_accents_are_written(trained_run, tmp_path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "réd") for form in ("NFC", "NFD"))
+    copied = shutil.copytree(trained_run / "model", tmp_path / "model")
+    config = copied / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"red"', json.dumps(nfd)), encoding="utf-8")
+    loaded = load_weights(AlexNet(load_artifact(copied).architecture), copied, classes=("blue", "green", nfc))
+    assert "fc8" in layers_of(loaded.taken)
 
 
 def test_colour_becomes_grey_in_the_same_call(trained_run) -> None:

@@ -14,6 +14,8 @@ from alexnet.errors import listed
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 SPLITS = ("train", "val", "test")
 
+# Groups of classes with names that are alike, of which each has a line.
+_MOST_ALIKE = 5
 _NUMBERS = re.compile(r"(\d+)")
 # No photo is as large as this; a file that is would fill the memory.
 MAX_BYTES = 1 << 30
@@ -122,11 +124,10 @@ def alike(classes: Iterable[str]) -> list[str]:
     groups: dict[str, list[str]] = defaultdict(list)
     for label in sorted(classes, key=natural_key):
         groups[_likeness(label)].append(label)
-    return [
-        f"classes {listed(names)} differ only in case or blanks; if they are one, give them one name"
-        for names in groups.values()
-        if len(names) > 1
-    ]
+    alike = [names for names in groups.values() if len(names) > 1]
+    more = [f"so do {len(alike) - _MOST_ALIKE} more groups of classes"] if len(alike) > _MOST_ALIKE else []
+    words = "differ only in case or blanks; if they are one, give them one name"
+    return [*(f"classes {listed(names)} {words}" for names in alike[:_MOST_ALIKE]), *more]
 
 
 def like(label: str, classes: Iterable[str]) -> list[str]:

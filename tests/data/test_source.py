@@ -1,0 +1,33 @@
+import unicodedata
+
+import pytest
+
+from alexnet.data.source import alike, like
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Glass", "glass"),
+        ("paper", "paper "),
+        ("a  b", "a b"),
+        ("É", unicodedata.normalize("NFD", "é")),
+        ("STRASSE", "straße"),
+    ],
+)
+def test_names_that_are_alike_are_said_side_by_side(one, other) -> None:
+    (line,) = alike((one, "metal", other))
+    assert repr(one) in line
+    assert repr(other) in line
+    assert "metal" not in line
+    assert like(one, (one, "metal", other)) == [other]
+
+
+def test_names_that_are_not_alike_are_not_said() -> None:
+    assert alike(("a", "b", "a b", "ab", "é", "e", "1", "01")) == []
+
+
+def test_of_many_groups_the_first_are_said() -> None:
+    lines = alike([name for number in range(9) for name in (f"a{number}", f"A{number}")])
+    assert len(lines) == 6
+    assert lines[-1] == "so do 4 more groups of classes"
