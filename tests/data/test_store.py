@@ -1,5 +1,6 @@
 import copy
 import errno
+import hashlib
 import io
 import json
 import os
@@ -79,6 +80,14 @@ def test_a_second_start_reads_no_picture(own_photos, monkeypatch) -> None:
     second = store.prepare(open_source(own_photos))
     assert second.fingerprint == first.fingerprint
     assert np.array_equal(second.pixels, first.pixels)
+
+
+def test_fingerprints_are_those_of_earlier_versions(own_photos) -> None:
+    """A fingerprint may stand in what somebody has written down: how deep pictures are prepared is no part of it."""
+    prepared = store.prepare(open_source(own_photos), 64)
+    contents = sorted(hashlib.sha256(path.read_bytes()).hexdigest()[:32] for path in own_photos.rglob("*.jpg"))
+    words = "\n".join(("4 64 squash", *contents))
+    assert prepared.fingerprint == hashlib.sha256(words.encode()).hexdigest()[:32]
 
 
 def test_a_changed_picture_is_noticed_and_no_other_read(own_photos, decoded) -> None:
@@ -240,7 +249,7 @@ def test_unreadable_pictures_are_named_left_out_and_not_tried_again(own_photos, 
     assert decoded.count("red/photo 1.jpg") == 1
 
 
-@pytest.mark.parametrize("what", ["version", "formats", "codecs"])
+@pytest.mark.parametrize("what", ["version", "formats", "codecs", "heif"])
 def test_another_decoder_may_read_what_one_refused(own_photos, decoded, monkeypatch, what) -> None:
     (own_photos / "red" / "photo 1.jpg").write_bytes((own_photos / "red" / "photo 2.jpg").read_bytes()[:-300])
     assert len(store.prepare(open_source(own_photos)).skipped) == 1
@@ -249,6 +258,8 @@ def test_another_decoder_may_read_what_one_refused(own_photos, decoded, monkeypa
         monkeypatch.setattr(PIL, "__version__", "99.0")
     elif what == "formats":
         monkeypatch.setattr(catalogue, "FORMATS", (*image.FORMATS, "HEIF"))
+    elif what == "heif":
+        monkeypatch.setattr(catalogue, "heic_reader", lambda: "99.0")
     else:
         monkeypatch.setattr(features, "check_codec", lambda name: name == "jpg")
     for _ in range(2):

@@ -133,7 +133,7 @@ def _in_folder(folder: Path, left_out: list[str]) -> Iterator[Path | PictureErro
     refused: list[OSError] = []
     for name in sorted(files.names(refused.append).files, key=natural_key):
         path = folder / name
-        if is_picture(name, _beginning(files, name)):
+        if is_picture(name, b"") or is_picture(name, _beginning(files, name)):
             found = True
             yield path
         else:
