@@ -60,6 +60,8 @@ def numbers_of(picture: Image.Image) -> Numbers:
         # Pillow has stretched them to 16 bits, and added half of that to signed ones.
         bits, is_signed = _of_jpeg2000(picture)
         return Numbers(zero=32768 * is_signed, white=(65535 >> is_signed) if bits < 16 else None)
+    if picture.format == "HEIF" and picture.mode.startswith("I;16"):
+        return Numbers(white=65535)  # libheif has stretched them
     return Numbers()
 
 
