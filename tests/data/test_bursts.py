@@ -241,6 +241,7 @@ def test_check_tells_groups_of_a_folder_without_splits(bursts) -> None:
     assert sorted(len(each.paths) for each in groups) == [4] * 12 + [5] * 12
     assert all(len({path.rpartition(" ")[0] for path in each.paths}) == 1 for each in groups)
     assert "5 pictures that look alike" in groups[-1].what
+    assert "in one split where it can" in groups[-1].message, "not where they are most of their class"
     assert groups[-1].labels == ("dog",)
     assert not report.is_harmful
 
