@@ -159,8 +159,8 @@ def test_a_class_that_is_one_film_is_divided_and_said(tmp_path) -> None:
     chosen = split(source, store, 0)
     assert {each.split for each in chosen.pictures if "film" in each.path} == {"train", "val", "test"}
     assert chosen.remarks == (
-        "'cat': 30 of 36 pictures look alike (frames of a film?); val and test hold pictures much like learned ones, "
-        "so the result will look better than it is; give splits of your own",
+        "'cat': 30 of 36 pictures look alike; if they are frames of a film or the like, val and test hold "
+        "pictures much like learned ones, and the result will look better than it is: give splits of your own",
     )
     assert chosen.pictures == split(source, Blind(store), 0).pictures, "as if nothing looked alike"
 
@@ -173,7 +173,9 @@ def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> 
     chosen = split(source, store, 0)
     assert Counter(each.split for each in chosen.pictures) == {"train": 32, "val": 4, "test": 4}
     (remark,) = chosen.remarks
-    assert remark.startswith("'cat', 'dog': 40 of 40 pictures look alike (frames of a film?); val and test hold")
+    assert remark.startswith(
+        "'cat', 'dog': 40 of 40 pictures look alike; if they are frames of a film or the like, val and test hold"
+    )
 
     shutil.copytree(tmp_path / "all", tmp_path / "split" / "train")
     make_singles(tmp_path / "split" / "test" / "cat", 3, seed=50)
@@ -190,7 +192,8 @@ def test_val_that_is_like_train_is_said(tmp_path) -> None:
         make_film(tmp_path / "train" / label, 20, seed=seed)
         make_singles(tmp_path / "test" / label, 3, seed=50 + seed)
     (remark,) = split(*opened(tmp_path), 0).remarks
-    assert "'cat', 'dog': 40 of 40 pictures look alike (frames of a film?); val holds pictures much like" in remark
+    assert remark.startswith("'cat', 'dog': 40 of 40 pictures look alike; if they are frames of a film")
+    assert "val holds pictures much like learned ones" in remark
 
 
 def test_many_films_are_one_line(tmp_path) -> None:
@@ -238,6 +241,7 @@ def test_check_tells_groups_of_a_folder_without_splits(bursts) -> None:
     assert sorted(len(each.paths) for each in groups) == [4] * 12 + [5] * 12
     assert all(len({path.rpartition(" ")[0] for path in each.paths}) == 1 for each in groups)
     assert "5 pictures that look alike" in groups[-1].what
+    assert "in one split where it can" in groups[-1].message, "not where they are most of their class"
     assert groups[-1].labels == ("dog",)
     assert not report.is_harmful
 

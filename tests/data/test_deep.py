@@ -238,6 +238,7 @@ def test_a_jpeg_2000_of_colours_that_may_be_dark_is_refused(monkeypatch) -> None
         (tiff_of(np.zeros((8, 8), np.uint16), photometric=3), "a TIFF of 1 band of 16 bits with a palette"),
         (tiff_of(np.zeros((8, 8, 4), np.uint16), photometric=5, planar=True), "a TIFF of 4 bands of 16 bits in CMYK"),
         (tiff_of(np.zeros((8, 8), np.uint8), tags={259: (34712,)}), "a TIFF of 1 band of 8 bits, compressed by method"),
+        (b"MM\0+" + bytes(60), "a big-endian BigTIFF"),
     ],
 )
 def test_tiffs_that_cannot_be_read_are_named_by_what_they_are(content, words, caplog) -> None:
@@ -246,9 +247,34 @@ def test_tiffs_that_cannot_be_read_are_named_by_what_they_are(content, words, ca
     assert not caplog.records
 
 
-@pytest.mark.parametrize("tags", [{50706: (1,)}, {254: (1,), 330: (8,)}])
+@pytest.mark.parametrize("deflated", [False, True])
+@pytest.mark.parametrize(
+    ("values", "photometric", "tags"),
+    [
+        (grey(0, 255, np.uint8)[..., None].repeat(2, axis=2), 1, {338: (2,)}),  # grey with transparency
+        (grey(0, 255, np.uint8)[..., None].repeat(2, axis=2), 1, {338: (1,)}),
+        (grey(0, 255, np.uint8)[..., None].repeat(2, axis=2), 3, {338: (2,), 320: tuple(range(256)) * 3}),
+        (colours(100).astype(np.uint8), 8, {}),
+    ],
+)
+def test_planes_that_pillow_does_not_join_are_refused(values, photometric, tags, deflated) -> None:
+    """It leaves all but one empty: white pages, and Lab in false colours."""
+    content = tiff_of(values, photometric=photometric, tags=tags, deflated=deflated, planar=True)
+    assert " in planes, which cannot be read here; save" in reason(content)
+
+
+@pytest.mark.parametrize("tags", [{254: (1,), 50706: (1,)}, {254: (1,), 330: (8,)}, {262: (32803,)}, {262: (34892,)}])
 def test_a_raw_file_without_a_name_is_known_by_its_tags(tags) -> None:
     assert reason(tiff_of(np.zeros((8, 8, 3), np.uint8), tags=tags)) == "a camera's raw file; convert it to JPEG"
+
+
+@pytest.mark.parametrize(
+    "tags", [{50706: (1,)}, {254: (0,), 50706: (1,)}, {254: (0,), 330: (8,)}, {254: (1,)}, {254: (2,)}]
+)
+def test_a_picture_in_full_is_no_raw_file(tags) -> None:
+    """Programs that develop raw files may copy their tags, and scanners number their pages."""
+    values = (COLOURS * 255).round().astype(np.uint8)
+    assert off_by(tiff_of(values, tags=tags), values) == 0
 
 
 @pytest.mark.parametrize("deflated", [False, True])

@@ -87,6 +87,14 @@ def test_ten_bits_are_as_bright_as_eight(pillow_heif) -> None:
     assert distance(decode(buffer.getvalue()), scene()) < 2
 
 
+def test_a_dark_grey_of_ten_bits_stays_dark(pillow_heif) -> None:
+    dark = np.full((48, 64), 3000, np.uint16)
+    file = pillow_heif.from_bytes("L;16", (64, 48), dark.tobytes())
+    buffer = io.BytesIO()
+    file.save(buffer, quality=95)
+    assert decode(buffer.getvalue()).max() == pytest.approx(3000 / 257, abs=1.5)
+
+
 def test_the_primary_picture_is_taken_of_several(pillow_heif) -> None:
     pictures = Image.new("RGB", (64, 64), "red"), Image.new("RGB", (32, 32), "blue")
     pixels = decode(heic_of(pillow_heif, *pictures, primary_index=1))
@@ -115,6 +123,15 @@ def test_it_is_measured_before_it_is_decoded(pillow_heif) -> None:
 def test_one_that_is_cut_off_is_damaged(pillow_heif, kept) -> None:
     with pytest.raises(PictureError, match="damaged"):
         read(heic_of(pillow_heif, scene())[:kept])
+
+
+def test_one_that_is_damaged_is_said_in_one_line(pillow_heif) -> None:
+    content = bytearray(heic_of(pillow_heif, scene()))
+    at = content.find(b"iloc") + 20
+    content[at : at + 2] = b"\xff\xff"  # of how many pieces its first item is
+    with pytest.raises(PictureError, match="damaged") as caught:
+        decode(bytes(content))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_real_one_looks_like_its_twin(pillow_heif) -> None:

@@ -47,6 +47,15 @@ def test_families_are_those_of_all_pairs(most) -> None:
     assert max(map(len, found)) > 3, "chains, or there is nothing to find"
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_crowded_hashes_are_joined_in_any_order(seed) -> None:
+    """What a picture is near may have been joined, by way of others, a moment before."""
+    rng = np.random.default_rng(seed)
+    hashes = (rng.random((60, 20)) < 0.35) @ (np.uint64(1) << np.arange(20, dtype=np.uint64))
+    for most in (3, 4):
+        assert families(hashes, most) == brute_families(hashes, most)
+
+
 @pytest.mark.usefixtures("_blocks")
 def test_the_nearest_is_that_of_all_pairs() -> None:
     hashes, among = some_hashes(200, 1), some_hashes(250, 2)

@@ -121,6 +121,11 @@ def test_an_ending_is_no_reason_to_call_something_a_heic(tmp_path) -> None:
         read(tmp_path / "a.heic")
 
 
+@pytest.mark.parametrize("words", [b"the moov and the mdat", b"cat_wide of the mark", b"raw mdat"])
+def test_words_are_no_film(words) -> None:
+    assert kind_of("notes", words) is None
+
+
 def test_noise_is_no_tga_where_it_is_known_to_be_something_else() -> None:
     """A TGA has no signature, so a film may pass for one."""
     header = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 8, 8, 24, 0)

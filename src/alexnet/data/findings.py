@@ -31,7 +31,7 @@ ADVICE: Mapping[Kind, str] = {
     # Pictures in two splits that look alike.
     "near_duplicates_across_splits": "if they show the same thing, keep them in one split",
     # Pictures of a folder without splits that look alike: a burst of photos, or the frames of a film.
-    "near_duplicates": "training keeps those of one class in one split, and so should splits of your own",
+    "near_duplicates": "training keeps those of one class in one split where it can, as should splits of your own",
     # The same picture more than once in one class and one split.
     "duplicates": "it counts as often in training, so delete all but one",
     # The ending says another format than the content, or none.

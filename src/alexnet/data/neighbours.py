@@ -56,8 +56,10 @@ def families(hashes: Hashes, most: int) -> list[list[int]]:
             continue
         near = (_distances(hashes[rows], hashes[others]) <= most) & (owner[rows, None] != owner[others])
         for at in np.flatnonzero(near.any(axis=1)):
-            for other in np.unique(owner[others[near[at]]]).tolist():
-                small, large = sorted((int(owner[rows[at]]), other), key=lambda one: len(members[one]))
+            found = others[near[at]]
+            for other in found[np.unique(owner[found], return_index=True)[1]]:  # one of each family
+                # Asked for each time: what was joined a moment ago has another owner.
+                small, large = sorted((int(owner[rows[at]]), int(owner[other])), key=lambda one: len(members[one]))
                 if small != large:
                     owner[members[small]] = large
                     members[large] += members.pop(small)

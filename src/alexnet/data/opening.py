@@ -172,7 +172,7 @@ def _open_heic(file: IO[bytes], name: str) -> ImageFile.ImageFile:
         picture: ImageFile.ImageFile = HeifImageFile(file, name)  # type: ignore[no-untyped-call]
         return picture
     except SyntaxError as error:
-        raise RefusedError(f"damaged ({error})") from error
+        raise RefusedError(f"damaged ({' '.join(str(error).split())})") from error  # libheif writes several lines
 
 
 def _unopened(file: IO[bytes], kind: Kind | None) -> str:

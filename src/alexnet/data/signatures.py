@@ -101,7 +101,7 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (rb"RIFF.{4}AVI ", _film("AVI")),
     (rb"\x1a\x45\xdf\xa3.{,48}webm", _film("WebM")),
     (rb"\x1a\x45\xdf\xa3", _film("MKV")),
-    (rb".{4}(?:moov|mdat|wide)", _film("MOV")),
+    (rb"[\0-\x1f].{3}(?:moov|mdat|wide)", _film("MOV")),  # behind its size, which no text is
     (rb"\0\0\x01[\xb3\xba]", _film("MPEG")),
     (rb"FLV\x01", _film("FLV")),
     (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _film("WMV")),

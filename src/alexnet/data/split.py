@@ -180,10 +180,11 @@ def _what_is_divided(divided: dict[str, tuple[int, int]], splits: Collection[str
         return []
     n_alike, n_pictures = map(sum, zip(*divided.values(), strict=True))
     names = [name for name in SPLITS if name in splits]
+    # All photos of a fixed camera, and all radiographs of one view, may look alike too.
     return [
-        f"{listed(divided)}: {n_alike} of {n_pictures} pictures look alike (frames of a film?); {' and '.join(names)} "
-        f"{'hold' if len(names) > 1 else 'holds'} pictures much like learned ones, so the result will look better than "
-        "it is; give splits of your own"
+        f"{listed(divided)}: {n_alike} of {n_pictures} pictures look alike; if they are frames of a film or the like, "
+        f"{' and '.join(names)} {'hold' if len(names) > 1 else 'holds'} pictures much like learned ones, and the "
+        "result will look better than it is: give splits of your own"
     ]
 
 
