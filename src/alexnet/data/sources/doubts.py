@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from alexnet.data.source import natural_key
 from alexnet.data.sources.tree import Tree
@@ -92,8 +92,14 @@ def refuse_split_names(top: Tree, where: str) -> None:
         )
 
 
-def refuse_versions(top: Tree, where: str) -> None:
-    """Refuse folders that hold the same folders each: color/cat, color/dog, grey/cat, grey/dog."""
+def refuse_versions(top: Tree, where: str, *, in_split: bool = False) -> None:
+    """Refuse folders that hold the same folders each: color/cat, color/dog, grey/cat, grey/dog.
+
+    Args:
+        top: what holds them.
+        where: what the user calls the container.
+        in_split: whether it is a split, so that to give one of them would be to give one split.
+    """
     below = {folder: _names_below(folder) for folder in top.with_pictures if not folder.pictures}
     first_with: dict[str, Tree] = {}
     for folder, names in below.items():
@@ -105,11 +111,14 @@ def refuse_versions(top: Tree, where: str) -> None:
             continue
         if _are_numbered(shared):
             continue
-        versions = [each.name for each in below if len(below[each] & shared) > 1]
+        versions = [each.path if in_split else each.name for each in below if len(below[each] & shared) > 1]
+        way_out = f"give one of these, such as {_join(where, other.path)!r}"
+        if in_split:
+            way_out = f"put those of one of these directly into {shown(top.path)}"
         raise DataError(
             f"{where!r} has the same folders ({listed(sorted(shared, key=natural_key), 3)}) in each of "
-            f"{listed(versions, 3)}; if those are the classes, give one of these, such as "
-            f"{_join(where, other.path)!r}; if not, put the pictures directly into their class folders"
+            f"{listed(versions, 3)}; if those are the classes, {way_out}; if not, put the pictures directly into their "
+            "class folders"
         )
 
 
@@ -130,28 +139,31 @@ def refuse_repeats(top: Tree, where: str) -> None:
 
 
 def called_as_splits(top: Tree) -> list[str]:
-    """Return a line each on classes, and on folders below classes, that are called as splits."""
-    remarks = [
+    """Return a line on each class that is called as a split."""
+    return [
         f"{shown(each.name)} is read as a class; if it is a split, put the pictures of each class in it into a folder"
         for each in top.useful
         if split_of(each.name)
     ]
-    below = [each for folder in top.with_pictures for each in folder.walk() if each is not folder and each.n_pictures]
+
+
+def splits_below(classes: Iterable[Tree]) -> list[str]:
+    """Return a line on folders below those of classes that are called as splits."""
+    below = [each for folder in classes for each in folder.walk() if each is not folder and each.n_pictures]
     below = [each for each in below if split_of(each.name)]
-    if below:
-        what = f"pictures in {listed(each.path for each in below)} count for their class"
-        remarks.append(f"{what}, and not as a split; all class folders would need the same splits in them")
-    return remarks
-
-
-def all_nested(top: Tree) -> list[str]:
-    """Return a line on classes of which all pictures lie in folders below, which might be the classes instead."""
-    nested = [folder for folder in top.with_pictures if not folder.inside().pictures]
-    if not nested or len(nested) < len(top.with_pictures):
+    if not below:
         return []
-    names = {each.name: None for folder in nested for each in folder.inside().with_pictures}
-    classes = listed((folder.name for folder in nested), 3)
-    return [f"the classes are {classes}; the folders in them ({listed(names, 3)}) say nothing more"]
+    what = f"pictures in {listed(each.path for each in below)} count for their class"
+    return [f"{what}, and not as a split; all class folders would need the same splits in them"]
+
+
+def all_nested(classes: Sequence[Tree]) -> list[str]:
+    """Return a line on classes of which all pictures lie in folders below, which might be the classes instead."""
+    if not classes or any(folder.inside().pictures for folder in classes):
+        return []
+    below = {each.name: None for folder in classes for each in folder.inside().with_pictures}
+    names = listed(dict.fromkeys(folder.name for folder in classes), 3)
+    return [f"the classes are {names}; the folders in them ({listed(below, 3)}) say nothing more"]
 
 
 def shares(classes: set[str], folder: Tree) -> bool:
