@@ -4,15 +4,18 @@ from dataclasses import replace
 
 from alexnet.data.source import SPLITS, Picture, Source
 from alexnet.data.sources.container import Container
-from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest, open_tables
+from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest, open_tables, some_labels
+from alexnet.data.sources.places import Files
 from alexnet.data.sources.shelves import Shelves
 from alexnet.data.sources.table import is_table
 from alexnet.data.sources.tree import Tree
 from alexnet.data.sources.vocabulary import split_of
 from alexnet.errors import DataError, PictureError, listed, shown
 
-# Of the tables beside class folders, so many are looked at.
+# Of the tables beside class folders, so many are looked at, and so many rows of each, which tell parts of a download
+# from classes: all of a million rows would take minutes, on each start.
 MOST_TABLES = 4
+MOST_ROWS = 2_000
 
 
 def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source | None:
@@ -47,16 +50,17 @@ def said_otherwise(container: Container, top: Tree, source: Source) -> list[str]
     Folders may only be parts of a download, called after nothing, and the labels are in the table.
     """
     labels = {picture.path: picture.label for picture in source.pictures}
+    files = Files(container)
     remarks = []
     for table in _tables_in(top)[:MOST_TABLES]:
         try:
-            said = {picture.path: picture.label for picture in open_manifest(container, table, "").pictures}
+            said, n_rows = some_labels(files, table, MOST_ROWS)
         except (DataError, PictureError):  # it is about something else
             continue
         both = [(label, labels[path]) for path, label in said.items() if path in labels]
         pairs = set(both)
         agree = len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
-        if not agree and 2 * len(both) > len(labels):
+        if not agree and 2 * len(both) * n_rows > len(labels) * len(said):
             remarks.append(
                 f"the table {shown(table)} says other labels than the folders, which count here; to go by the table, "
                 f"give it: {container.name}/{table}"
