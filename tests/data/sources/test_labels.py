@@ -95,6 +95,16 @@ def test_of_a_large_table_some_rows_are_held_against_folders(opened, tmp_path, m
     assert sorted(set(looked_at)) == [2, 4]
 
 
+def test_a_competition_has_no_labels_of_test(opened, tmp_path) -> None:
+    data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png")
+    rows(data, "train.csv", "id,label a,cat b,dog")
+    rows(data, "test.csv", "id c")
+    with pytest.raises(DataError, match=r"test.csv' has no column label.*, give .*train.csv'") as caught:
+        opened(data)
+    assert str(caught.value).endswith(("/data/train.csv'", "give 'data/train.csv' of it, unpacked"))
+    assert counts(open_source(data / "train.csv")) == {None: {"cat": 1, "dog": 1}}
+
+
 def test_a_table_that_says_other_labels_than_folders_is_said(opened, tmp_path) -> None:
     """HAM10000 is two folders of parts, and a table of what the pictures show."""
     data = make_tree(tmp_path / "data", "part_1/a.png part_1/b.png part_2/c.png part_2/d.png")

@@ -28,8 +28,9 @@ def refusal(root: Path, spec: str) -> str:
     folder = make_tree(root / "data", spec)
     with pytest.raises(DataError) as caught:
         open_source(folder)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError) as packed:
         open_source(shutil.make_archive(str(root / "zipped"), "zip", root, "data"))
+    assert "zipped.zip/" not in str(packed.value), "no part of an archive can be given"
     message = str(caught.value)
     assert "\n" not in message
     return message.replace(str(root), "")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from alexnet.data.source import natural_key
+from alexnet.data.sources.archive import to_give
 from alexnet.data.sources.tree import Tree
 from alexnet.data.sources.vocabulary import by_shared_words, is_no_part_of_class, one_name, split_of
 from alexnet.errors import DataError, listed, shown
@@ -23,7 +24,7 @@ def refuse_class_called_train(
         name = next(iter(splits))
         raise DataError(
             f"{where!r} has the folder {shown(name)} of folders beside pictures in {listed(pictured)}; if it is a "
-            f"split, give {_join(where, splits[name][1].path)!r}; if it is a class, put its pictures directly into it"
+            f"split, give {to_give(where, splits[name][1].path)}; if it is a class, put its pictures directly into it"
         )
 
 
@@ -49,7 +50,7 @@ def refuse_sets(where: str, splits: Mapping[Tree, Sequence[Tree]]) -> None:
     if sets:
         what = "each with splits and classes of its own" if len(sets) > 1 else "which has splits and classes of its own"
         raise DataError(
-            f"{where!r} holds {listed(folder.name for folder in sets)}, {what}; give {_join(where, sets[0].path)!r}"
+            f"{where!r} holds {listed(folder.name for folder in sets)}, {what}; give {to_give(where, sets[0].path)}"
         )
 
 
@@ -112,7 +113,7 @@ def refuse_versions(top: Tree, where: str, *, in_split: bool = False) -> None:
         if _are_numbered(shared):
             continue
         versions = [each.path if in_split else each.name for each in below if len(below[each] & shared) > 1]
-        way_out = f"give one of these, such as {_join(where, other.path)!r}"
+        way_out = f"give one of these, such as {to_give(where, other.path)}"
         if in_split:
             way_out = f"put those of one of these directly into {shown(top.path)}"
         raise DataError(
@@ -129,7 +130,7 @@ def refuse_repeats(top: Tree, where: str) -> None:
         shared = names & _names_below(folder) - {one_name(folder.name).lower()}
         if len(shared) > 1:
             split = split_of(folder.name)
-            way_out = f"move it away, or give {_join(where, folder.path)!r}"
+            way_out = f"move it away, or give {to_give(where, folder.path)}"
             if split:
                 way_out = f"put those into a folder called {'test' if split == 'train' else 'train'}"
             raise DataError(
@@ -178,7 +179,3 @@ def _names_below(folder: Tree) -> set[str]:
 def _are_numbered(names: set[str]) -> bool:
     """Whether names are those of years, cameras or sessions, which say nothing of what pictures show."""
     return len({re.sub(r"\d+", "", name) for name in names}) == 1
-
-
-def _join(where: str, path: str) -> str:
-    return f"{where}/{path}" if path else where

@@ -1,8 +1,10 @@
 """Tables of labels in a folder or an archive that has no class folders: which of them to read."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.data.sources.archive import to_give
 from alexnet.data.sources.container import Container
 from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest, open_tables, some_labels
 from alexnet.data.sources.places import Files
@@ -35,13 +37,24 @@ def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source |
     if isinstance(chosen, str):
         source, read = split_by_folders(open_manifest(container, chosen, container.name)), [chosen]
     else:
-        source, read = open_tables(container, chosen, container.name), list(chosen.values())
+        source, read = _of_each_split(container, chosen), list(chosen.values())
     listed_paths = {picture.path for picture in source.pictures}
     unlisted = [path for folder in tree.walk() for path in folder.pictures if path not in listed_paths]
     remarks = [f"labels are those of the table {listed(read)}", *source.remarks]
     if unlisted:
         remarks.append(f"left out {len(unlisted)} pictures that are in no table, such as {shown(min(unlisted))}")
     return replace(source, remarks=tuple(remarks))
+
+
+def _of_each_split(container: Container, tables: Mapping[str, str]) -> Source:
+    try:
+        return open_tables(container, tables, container.name)
+    except DataError as error:
+        if len({path.rpartition("/")[0] for path in tables.values()}) > 1:
+            raise
+        # Competitions keep the labels of test to themselves, in a table all the same.
+        train = to_give(container.name, tables["train"])
+        raise DataError(f"{error}; to do without the other tables, give {train}") from error
 
 
 def said_otherwise(container: Container, top: Tree, source: Source) -> list[str]:
@@ -63,7 +76,7 @@ def said_otherwise(container: Container, top: Tree, source: Source) -> list[str]
         if not agree and 2 * len(both) * n_rows > len(labels) * len(said):
             remarks.append(
                 f"the table {shown(table)} says other labels than the folders, which count here; to go by the table, "
-                f"give it: {container.name}/{table}"
+                f"give {to_give(container.name, table)}"
             )
     return remarks
 
@@ -103,9 +116,9 @@ def _choose(where: str, found: Shelves) -> str | dict[str, str] | None:
     if len(tables) > 1 and len(by_split) == len(tables) and "train" in by_split:
         return by_split
     if len(tables) > 1:
+        some = ", ".join(to_give(where, path) for path in tables[:3])
         raise DataError(
-            f"{where!r} has no class folders, but {len(tables)} tables; give the one with the labels: "
-            f"{listed(f'{where}/{path}' for path in tables)}"
+            f"{where!r} has no class folders, but {len(tables)} tables; give the one with the labels: {some}"
         )
     return tables[0] if tables else None
 

@@ -128,7 +128,7 @@ def _left_out(annotations: list[Tree], tree: Tree, top: Tree) -> list[str]:
 
 def _loose_pictures(found: Shelves) -> list[str]:
     loose = [path for folder in found.around for path in folder.pictures]
-    return [f"ignored {len(loose)} pictures that lie in no class folder, such as {loose[0]!r}"] if loose else []
+    return [f"ignored {len(loose)} pictures that lie in no class folder, such as {shown(loose[0])}"] if loose else []
 
 
 def _links_as_text(container: Container, around: Iterable[Tree]) -> list[str]:
