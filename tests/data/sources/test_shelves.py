@@ -50,6 +50,8 @@ def refusal(root: Path, spec: str) -> str:
         "train/images/cat train/images/dog test/images/cat test/images/dog",
         "train-20230101-1/train/cat train-20230101-1/train/dog test-20230101-1/test/cat test-20230101-1/test/dog",
         "train/pets/cat train/pets/dog test/pets/cat test/pets/dog",
+        "train/cat train/dog test/all/cat test/all/dog",
+        "train/pets_train/cat train/pets_train/dog test/pets_test/cat test/pets_test/dog",
         "fold1/train/40X/cat fold1/train/40X/dog fold1/test/40X/cat fold1/test/40X/dog",
         "pets_train/pets_train/cat pets_train/pets_train/dog pets_test/cat pets_test/dog",
         "train2017/cat train2017/dog test2017/cat test2017/dog",

@@ -89,8 +89,9 @@ def _in_splits(top: Tree, where: str, splits: Mapping[str, tuple[str, Tree]]) ->
     doubts.refuse_class_called_train(where, splits, beside, classes)
     doubts.refuse_several(where, splits)
     remarks = [*_not_used(beside, splits, classes), *_read_as(splits)]
-    if splits is not above:
-        remarks.append(f"the classes are the folders in {listed(folder.path for _, folder in splits.values())}")
+    inside = [folder.path for name, (_, folder) in splits.items() if folder is not above[name][1]]
+    if inside:
+        remarks.append(f"the classes are the folders in {listed(inside)}")
     shelves = []
     for split, folder in splits.values():
         doubts.refuse_versions(folder, where, in_split=True)
@@ -104,16 +105,24 @@ def _in_splits(top: Tree, where: str, splits: Mapping[str, tuple[str, Tree]]) ->
 
 
 def _looked_into(splits: Mapping[str, tuple[str, Tree]]) -> Mapping[str, tuple[str, Tree]]:
-    """Return the splits without the one folder that is in each around its class folders: train/pets/cat, test/pets/cat.
+    """Return the splits without the folder around all classes of one: train/pets/cat, test/pets/cat or test/all/cat.
 
-    Of one class nothing can be learned; without train there may well be one, to judge a network on.
+    It is one where two splits have the same classes in it, or beside it; or if it were the only class, of which nothing
+    can be learned. Without train there may well be one, to judge a network on.
     """
-    labels = {one_name(each.name) for _, folder in splits.values() for each in folder.useful}
     below = {name: (split, folder.sole()) for name, (split, folder) in splits.items()}
-    has_train = "train" in {split for split, _ in splits.values()}
-    if len(labels) > 1 or not has_train or any(len(folder.useful) < 2 for _, folder in below.values()):
-        return splits
-    return below
+    wrapped = [name for name in splits if below[name][1] is not splits[name][1] and len(below[name][1].useful) > 1]
+    inner = {**splits, **{name: below[name] for name in wrapped}}
+    classes = {name: {one_name(each.name).lower() for each in folder.useful} for name, (_, folder) in inner.items()}
+    labels = {one_name(each.name) for _, folder in splits.values() for each in folder.useful}
+    if len(labels) == 1 and len(wrapped) == len(splits) and "train" in {split for split, _ in splits.values()}:
+        return inner
+    agree = [
+        name
+        for name in wrapped
+        if any(len(classes[name] & each) > 1 for other, each in classes.items() if other != name)
+    ]
+    return {**splits, **{name: below[name] for name in agree}}
 
 
 def _not_used(beside: list[Tree], splits: Iterable[str], classes: set[str]) -> list[str]:
