@@ -31,3 +31,14 @@ def test_of_many_groups_the_first_are_said() -> None:
     lines = alike([name for number in range(9) for name in (f"a{number}", f"A{number}")])
     assert len(lines) == 6
     assert lines[-1] == "so do 4 more groups of classes"
+
+
+@pytest.mark.parametrize(
+    "name", ["cat (1)", "cat(2)", "cat - Copy", "cat - Copy (2)", "Copy of cat", "cat copy", "cat copy 2"]
+)
+def test_classes_that_are_called_as_copies_are_said(name) -> None:
+    assert alike(("cat", name, "dog")) == [f"classes {name!r} are called as copies of 'cat'; if they are, delete them"]
+
+
+def test_classes_with_numbers_are_no_copies() -> None:
+    assert alike(("crane (134)", "crane (517)", "copy", "cat 1", "cat 2", "cat", "(1)")) == []

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,6 +17,8 @@ SPLITS = ("train", "val", "test")
 # Groups of classes with names that are alike, of which each has a line.
 _MOST_ALIKE = 5
 _NUMBERS = re.compile(r"(\d+)")
+# What systems call a folder that is there already: "cat - Copy", "cat (1)", "Copy of cat".
+_COPY = re.compile(r"(?:Copy of )?(.+?)(?:(?: -)? [Cc]opy(?: \d+)?)?(?: ?\(\d+\))?")
 # No photo is as large as this; a file that is would fill the memory.
 MAX_BYTES = 1 << 30
 # A picture's file, or the picture itself where a source has no files.
@@ -119,15 +121,28 @@ def describe(pictures: Iterable[Picture], classes: tuple[str, ...]) -> list[str]
     return [*remarks, *alike(classes)]
 
 
-def alike(classes: Iterable[str]) -> list[str]:
-    """Return a line for each group of classes whose names differ only in case or blanks."""
+def alike(classes: Collection[str]) -> list[str]:
+    """Return a line for each group of classes whose names differ only in case or blanks, and one on copies."""
     groups: dict[str, list[str]] = defaultdict(list)
     for label in sorted(classes, key=natural_key):
         groups[_likeness(label)].append(label)
     alike = [names for names in groups.values() if len(names) > 1]
     more = [f"so do {len(alike) - _MOST_ALIKE} more groups of classes"] if len(alike) > _MOST_ALIKE else []
     words = "differ only in case or blanks; if they are one, give them one name"
-    return [*(f"classes {listed(names)} {words}" for names in alike[:_MOST_ALIKE]), *more]
+    return [*(f"classes {listed(names)} {words}" for names in alike[:_MOST_ALIKE]), *more, *_copies(classes)]
+
+
+def _copies(classes: Collection[str]) -> list[str]:
+    """Return a line on classes that are called as a system calls copies of others."""
+    known = set(classes)
+    # Few are called so at all, of maybe a hundred thousand.
+    likely = (each for each in known if each.endswith(")") or "opy" in each)
+    of = {each: match[1] for each in likely if (match := _COPY.fullmatch(each))}
+    copies = [each for each in sorted(of, key=natural_key) if of[each] != each and of[each] in known]
+    if not copies:
+        return []
+    originals = listed(dict.fromkeys(of[each] for each in copies))
+    return [f"classes {listed(copies)} are called as copies of {originals}; if they are, delete them"]
 
 
 def like(label: str, classes: Iterable[str]) -> list[str]:

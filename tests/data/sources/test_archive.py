@@ -15,6 +15,7 @@ from alexnet.data.sources.archive import Zip
 from alexnet.errors import DataError, PictureError
 
 from ...conftest import coloured_picture, make_photos, shared_data
+from .trees import make_tree
 
 
 def pack(folder: Path, archive: Path, top: str = "photos") -> Path:
@@ -249,3 +250,14 @@ def test_members_come_out_as_they_went_in(kind, tmp_path) -> None:
     assert zipped.content("cats/a.png") == content
     assert zipped.content("cats/a.png", 500) == content[:500]
     assert zipped.content("cats/empty.png") == b""
+
+
+def test_detours_in_the_names_of_members_lose_no_picture(tmp_path) -> None:
+    """As of "tar cf x.tar ././cat dog/./ dog//b.png"."""
+    picture = make_tree(tmp_path / "data", "a.png") / "a.png"
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name in ("././cat/a.png", "cat/b.png", "dog/./a.png", "dog//b.png"):
+            tar.add(picture, name)
+    source = open_source(tmp_path / "x.tar")
+    assert [each.path for each in source.pictures] == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]
+    assert {read() for _, read in source.reader.each([each.path for each in source.pictures])} == {picture.read_bytes()}

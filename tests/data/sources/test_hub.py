@@ -20,6 +20,7 @@ from alexnet.data.sources.hub import open_hub
 from alexnet.errors import DataError, PictureError
 
 from ...conftest import make_photos
+from .trees import make_tree
 
 datasets = pytest.importorskip("datasets")
 
@@ -323,3 +324,34 @@ def test_importing_it_imports_nothing_heavy() -> None:
     code = "import sys, alexnet.data.sources.hub, alexnet.data.sources.named as n; n.NAMES; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "torchvision", "sklearn", "datasets", "pyarrow"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("Training/cat Training/dog Testing/cat Testing/dog", "as 8 pictures without a split, but holds"),
+        ("train/cat train/dog Validation/cat Validation/dog", "as 4 pictures without a split, but holds"),
+        ("cat/images cat/masks dog/images dog/masks", "as 8 pictures without a split, but holds 4 pictures"),
+        ("cat dog @eaDir/x.png", "as 5 pictures without a split, but holds 4 pictures without a split; give '/"),
+    ],
+)
+def test_a_folder_that_the_package_reads_otherwise_is_refused(spec: str, said: str, tmp_path: Path) -> None:
+    """No test picture is learned from, and no split left out, without a word."""
+    folder = make_tree(tmp_path / "data", spec)
+    with pytest.raises(DataError) as caught:
+        open_hub(f"hf:{folder}")
+    assert said in str(caught.value)
+    assert str(caught.value).endswith(f"give {str(folder)!r} without hf:")
+
+
+@pytest.mark.parametrize("spec", ["animals/cat animals/dog cars/bus cars/van", "grey/cat grey/dog rgb/cat rgb/dog"])
+def test_classes_of_the_folders_around_pictures_are_said(spec: str, tmp_path: Path) -> None:
+    source = open_hub(f"hf:{make_tree(tmp_path / 'data', spec)}")
+    assert any(remark.startswith("the classes are the folders right around") for remark in source.remarks)
+
+
+@pytest.mark.parametrize("spec", ["cat dog", "train/cat train/dog test/cat test/dog", "train/cat train/dog"])
+def test_a_folder_that_both_read_alike_is_read(spec: str, tmp_path: Path) -> None:
+    source = open_hub(f"hf:{make_tree(tmp_path / 'data', spec)}")
+    assert source.classes == ("cat", "dog")
+    assert source.remarks == ()

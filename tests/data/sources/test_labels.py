@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.data.sources import open_source
+from alexnet.data.sources import labels, manifest, open_source
 from alexnet.errors import DataError
 
 from .trees import counts, make_tree
@@ -91,6 +91,27 @@ def test_several_tables_are_refused(opened, tmp_path) -> None:
         opened(data)
     rows(data, "manifest.csv", "path,label images/a.png,cat images/b.png,dog")
     assert counts(opened(data)) == {None: {"cat": 1, "dog": 1}}
+
+
+def test_of_a_large_table_some_rows_are_held_against_folders(opened, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(labels, "MOST_ROWS", 2)
+    looked_at = []
+    locate = manifest.locate
+    monkeypatch.setattr(manifest, "locate", lambda table, *more: looked_at.extend(table.lines) or locate(table, *more))
+    data = make_tree(tmp_path / "data", "part_1/a.png part_1/b.png part_2/c.png part_2/d.png")
+    rows(data, "metadata.csv", "image_id,dx a,nv b,mel c,nv d,mel")
+    assert any("metadata.csv' says other labels" in remark for remark in opened(data).remarks)
+    assert sorted(set(looked_at)) == [2, 4]
+
+
+def test_a_competition_has_no_labels_of_test(opened, tmp_path) -> None:
+    data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png")
+    rows(data, "train.csv", "id,label a,cat b,dog")
+    rows(data, "test.csv", "id c")
+    with pytest.raises(DataError, match=r"test.csv' has no column label.*, give .*train.csv'") as caught:
+        opened(data)
+    assert str(caught.value).endswith(("/data/train.csv'", "give 'data/train.csv' of it, unpacked"))
+    assert counts(open_source(data / "train.csv")) == {None: {"cat": 1, "dog": 1}}
 
 
 def test_a_table_that_says_other_labels_than_folders_is_said(opened, tmp_path) -> None:

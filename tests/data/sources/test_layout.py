@@ -13,6 +13,7 @@ from alexnet.data.check import check
 from alexnet.data.image import decode
 from alexnet.data.source import natural_key
 from alexnet.data.sources import open_source
+from alexnet.data.sources.folder import Folder
 from alexnet.data.store import prepare
 from alexnet.errors import DataError, PictureError, SettingsError
 
@@ -161,6 +162,18 @@ def test_other_files_are_counted_and_hidden_ones_ignored(tmp_path) -> None:
     source = open_source(tmp_path / "photos")
     assert len(source.pictures) == 3
     assert source.remarks == ("ignored 1 .txt: not pictures that can be read here",)
+
+
+def test_annotations_are_not_opened(photos, monkeypatch) -> None:
+    """There may be one for each of a million pictures."""
+    for ending in ("xml", "txt", "json"):
+        (photos / "red" / f"photo 1.{ending}").write_text("a box")
+    (photos / "red" / "cover").write_bytes((photos / "red" / "photo 1.jpg").read_bytes())
+    opened = []
+    content = Folder.content
+    monkeypatch.setattr(Folder, "content", lambda self, path, n=-1: opened.append(path) or content(self, path, n))
+    assert len(open_source(photos).pictures) == 121
+    assert opened == ["red/cover"]
 
 
 def test_no_folder() -> None:

@@ -28,8 +28,9 @@ def refusal(root: Path, spec: str) -> str:
     folder = make_tree(root / "data", spec)
     with pytest.raises(DataError) as caught:
         open_source(folder)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError) as packed:
         open_source(shutil.make_archive(str(root / "zipped"), "zip", root, "data"))
+    assert "zipped.zip/" not in str(packed.value), "no part of an archive can be given"
     message = str(caught.value)
     assert "\n" not in message
     return message.replace(str(root), "")
@@ -47,6 +48,11 @@ def refusal(root: Path, spec: str) -> str:
         "pets/Train~Images/cat pets/Train~Images/dog pets/Test~Images/cat pets/Test~Images/dog",
         "TrainData/cat TrainData/dog testdata/cat testdata/dog",
         "train/images/cat train/images/dog test/images/cat test/images/dog",
+        "train-20230101-1/train/cat train-20230101-1/train/dog test-20230101-1/test/cat test-20230101-1/test/dog",
+        "train/pets/cat train/pets/dog test/pets/cat test/pets/dog",
+        "train/cat train/dog test/all/cat test/all/dog",
+        "train/pets_train/cat train/pets_train/dog test/pets_test/cat test/pets_test/dog",
+        "fold1/train/40X/cat fold1/train/40X/dog fold1/test/40X/cat fold1/test/40X/dog",
         "pets_train/pets_train/cat pets_train/pets_train/dog pets_test/cat pets_test/dog",
         "train2017/cat train2017/dog test2017/cat test2017/dog",
         "x/x/train/cat x/x/train/dog x/x/test/cat x/x/test/dog",
@@ -84,7 +90,8 @@ def test_validation_has_many_names(name, split, tmp_path) -> None:
         "101_ObjectCategories/cat 101_ObjectCategories/dog Annotations/cat/a.mat",
         "data/cat data/dog empty/",
         "@eaDir/0.jpg/thumb.png cat/@eaDir/0.jpg/thumb.png cat dog #recycle/cat/a.png $RECYCLE.BIN/b.png lost+found/ "
-        "System~Volume~Information/c.png @Recycle/d.png cat/$RECYCLE.BIN/x.png .Trashes/y.png",
+        "System~Volume~Information/c.png @Recycle/d.png cat/$RECYCLE.BIN/x.png .Trashes/y.png "
+        "found.000/z.png @tmp/t.png",
     ],
 )
 def test_what_is_no_class_is_left_out(spec, tmp_path) -> None:
@@ -114,6 +121,9 @@ def test_what_is_no_class_is_left_out(spec, tmp_path) -> None:
         ),
         ("train/cat train/dog test", "the 2 pictures in 'test' are not used, since they lie in no class folder"),
         ("train/cat train/dog test/cat test/dog more/a/b more/a/c", "the 4 pictures in 'more' are not used"),
+        ("train/pets/cat train/pets/dog", "the classes are the folders in 'train/pets'"),
+        ("train/a/cat train/b/dog", "the classes are 'a', 'b'; the folders in them ('cat', 'dog') say nothing more"),
+        ("train/cat/a train/dog/test", "pictures in 'train/dog/test' count for their class, and not as a split"),
         ("train/cat training/cat train/dog training/dog", "read 'train', 'training' as train"),
     ],
 )
@@ -147,6 +157,12 @@ def test_classes_may_be_called_like_something_else(spec, classes, tmp_path) -> N
         ("cat/train cat/test dog/train dog/test dog/x.png", ["pictures in 'dog' that are in none"]),
         ("a/train/good a/test/good a/test/bad b/train/good b/test/good b/test/bad", ["holds 'a', 'b', each"]),
         ("set/train/cat set/train/dog other/cat", ["'set', which has splits and classes", "'/data/set'"]),
+        ("set/set/train/cat set/set/train/dog test/0.png", ["'set', which has splits and classes", "'/data/set'"]),
+        ("x/x/train/a x/x/train/b y/y/a y/y/b", ["'x', which has splits and classes", "give '/data/x'"]),
+        (
+            "train/rgb/cat train/rgb/dog train/depth/cat train/depth/dog",
+            ["in each of 'train/depth', 'train/rgb'", "put those of one of these directly into 'train'"],
+        ),
         ("cat_train cat_test dog_train dog_test", ["after a class and a split", "train/CLASS"]),
         ("cat dog validation", ["'validation' beside the class folders 'cat', 'dog'"]),
         ("train/a train/b bus/c plane/d", ["if it is a split, give '/data/train'", "if it is a class"]),
@@ -177,6 +193,16 @@ def test_the_folder_above_is_named(tmp_path) -> None:
 def test_one_class_is_read(tmp_path) -> None:
     """For judging and answering; training refuses it."""
     assert understood(tmp_path, "cat")[0] == {None: {"cat": 2}}
+
+
+def test_class_folders_beside_splits_are_not_said_to_be_none(tmp_path) -> None:
+    _, remarks = understood(tmp_path, "train/cat train/dog test/cat cat dog")
+    assert "the 4 pictures in 'cat', 'dog' are not used" in remarks
+
+
+def test_one_class_without_train_stays_one(tmp_path) -> None:
+    """To judge a network on."""
+    assert understood(tmp_path, "test/cat/indoor test/cat/outdoor")[0] == {"test": {"cat": 4}}
 
 
 def test_a_class_of_an_accent_is_one_class(tmp_path) -> None:

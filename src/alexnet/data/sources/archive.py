@@ -35,6 +35,13 @@ def open_archive(path: Path) -> "Zip | Tar":
     return Zip(path) if path.name.lower().endswith(".zip") else Tar(path)
 
 
+def to_give(where: str, path: str) -> str:
+    """Return how a message names a folder or a table that is to be given instead of the container around it."""
+    if Path(where).is_file():  # an archive, of which no part can be given
+        return f"{path!r} of it, unpacked"
+    return repr(f"{where}/{path}" if path else where)
+
+
 class Zip:
     """A zip archive."""
 
@@ -222,9 +229,14 @@ def _names(archive: Path, files: Iterable[str], folders: Iterable[str], links: I
 def _tidy(name: str) -> str:
     """Return a member's name as others would write it.
 
-    "tar cf x.tar ." puts "./" before all of them, and older programs for Windows write backslashes.
+    "tar cf x.tar ." puts "./" before all of them, "tar cf x.tar cat/./" keeps that, and older programs for Windows
+    write backslashes.
     """
-    return name.replace("\\", "/").removeprefix("./")
+    name = name.replace("\\", "/")
+    if "./" not in name and "//" not in name:
+        return name
+    root = "/" if name.startswith("/") else ""
+    return root + "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 @contextmanager

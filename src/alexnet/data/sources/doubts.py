@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from alexnet.data.source import natural_key
+from alexnet.data.sources.archive import to_give
 from alexnet.data.sources.tree import Tree
 from alexnet.data.sources.vocabulary import by_shared_words, is_no_part_of_class, one_name, split_of
 from alexnet.errors import DataError, listed, shown
@@ -23,7 +24,7 @@ def refuse_class_called_train(
         name = next(iter(splits))
         raise DataError(
             f"{where!r} has the folder {shown(name)} of folders beside pictures in {listed(pictured)}; if it is a "
-            f"split, give {_join(where, splits[name][1].path)!r}; if it is a class, put its pictures directly into it"
+            f"split, give {to_give(where, splits[name][1].path)}; if it is a class, put its pictures directly into it"
         )
 
 
@@ -49,7 +50,7 @@ def refuse_sets(where: str, splits: Mapping[Tree, Sequence[Tree]]) -> None:
     if sets:
         what = "each with splits and classes of its own" if len(sets) > 1 else "which has splits and classes of its own"
         raise DataError(
-            f"{where!r} holds {listed(folder.name for folder in sets)}, {what}; give {_join(where, sets[0].path)!r}"
+            f"{where!r} holds {listed(folder.name for folder in sets)}, {what}; give {to_give(where, sets[0].path)}"
         )
 
 
@@ -92,8 +93,14 @@ def refuse_split_names(top: Tree, where: str) -> None:
         )
 
 
-def refuse_versions(top: Tree, where: str) -> None:
-    """Refuse folders that hold the same folders each: color/cat, color/dog, grey/cat, grey/dog."""
+def refuse_versions(top: Tree, where: str, *, in_split: bool = False) -> None:
+    """Refuse folders that hold the same folders each: color/cat, color/dog, grey/cat, grey/dog.
+
+    Args:
+        top: what holds them.
+        where: what the user calls the container.
+        in_split: whether it is a split, so that to give one of them would be to give one split.
+    """
     below = {folder: _names_below(folder) for folder in top.with_pictures if not folder.pictures}
     first_with: dict[str, Tree] = {}
     for folder, names in below.items():
@@ -105,11 +112,14 @@ def refuse_versions(top: Tree, where: str) -> None:
             continue
         if _are_numbered(shared):
             continue
-        versions = [each.name for each in below if len(below[each] & shared) > 1]
+        versions = [each.path if in_split else each.name for each in below if len(below[each] & shared) > 1]
+        way_out = f"give one of these, such as {to_give(where, other.path)}"
+        if in_split:
+            way_out = f"put those of one of these directly into {shown(top.path)}"
         raise DataError(
             f"{where!r} has the same folders ({listed(sorted(shared, key=natural_key), 3)}) in each of "
-            f"{listed(versions, 3)}; if those are the classes, give one of these, such as "
-            f"{_join(where, other.path)!r}; if not, put the pictures directly into their class folders"
+            f"{listed(versions, 3)}; if those are the classes, {way_out}; if not, put the pictures directly into their "
+            "class folders"
         )
 
 
@@ -120,7 +130,7 @@ def refuse_repeats(top: Tree, where: str) -> None:
         shared = names & _names_below(folder) - {one_name(folder.name).lower()}
         if len(shared) > 1:
             split = split_of(folder.name)
-            way_out = f"move it away, or give {_join(where, folder.path)!r}"
+            way_out = f"move it away, or give {to_give(where, folder.path)}"
             if split:
                 way_out = f"put those into a folder called {'test' if split == 'train' else 'train'}"
             raise DataError(
@@ -130,28 +140,31 @@ def refuse_repeats(top: Tree, where: str) -> None:
 
 
 def called_as_splits(top: Tree) -> list[str]:
-    """Return a line each on classes, and on folders below classes, that are called as splits."""
-    remarks = [
+    """Return a line on each class that is called as a split."""
+    return [
         f"{shown(each.name)} is read as a class; if it is a split, put the pictures of each class in it into a folder"
         for each in top.useful
         if split_of(each.name)
     ]
-    below = [each for folder in top.with_pictures for each in folder.walk() if each is not folder and each.n_pictures]
+
+
+def splits_below(classes: Iterable[Tree]) -> list[str]:
+    """Return a line on folders below those of classes that are called as splits."""
+    below = [each for folder in classes for each in folder.walk() if each is not folder and each.n_pictures]
     below = [each for each in below if split_of(each.name)]
-    if below:
-        what = f"pictures in {listed(each.path for each in below)} count for their class"
-        remarks.append(f"{what}, and not as a split; all class folders would need the same splits in them")
-    return remarks
-
-
-def all_nested(top: Tree) -> list[str]:
-    """Return a line on classes of which all pictures lie in folders below, which might be the classes instead."""
-    nested = [folder for folder in top.with_pictures if not folder.inside().pictures]
-    if not nested or len(nested) < len(top.with_pictures):
+    if not below:
         return []
-    names = {each.name: None for folder in nested for each in folder.inside().with_pictures}
-    classes = listed((folder.name for folder in nested), 3)
-    return [f"the classes are {classes}; the folders in them ({listed(names, 3)}) say nothing more"]
+    what = f"pictures in {listed(each.path for each in below)} count for their class"
+    return [f"{what}, and not as a split; all class folders would need the same splits in them"]
+
+
+def all_nested(classes: Sequence[Tree]) -> list[str]:
+    """Return a line on classes of which all pictures lie in folders below, which might be the classes instead."""
+    if not classes or any(folder.inside().pictures for folder in classes):
+        return []
+    below = {each.name: None for folder in classes for each in folder.inside().with_pictures}
+    names = listed(dict.fromkeys(folder.name for folder in classes), 3)
+    return [f"the classes are {names}; the folders in them ({listed(below, 3)}) say nothing more"]
 
 
 def shares(classes: set[str], folder: Tree) -> bool:
@@ -166,7 +179,3 @@ def _names_below(folder: Tree) -> set[str]:
 def _are_numbered(names: set[str]) -> bool:
     """Whether names are those of years, cameras or sessions, which say nothing of what pictures show."""
     return len({re.sub(r"\d+", "", name) for name in names}) == 1
-
-
-def _join(where: str, path: str) -> str:
-    return f"{where}/{path}" if path else where

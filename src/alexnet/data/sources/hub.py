@@ -1,14 +1,17 @@
 """Data sets of the Hugging Face hub, and folders in its formats, through the ``datasets`` package (an extra)."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alexnet.data.image import fault
 from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, describe, natural_key
+from alexnet.data.sources.folder import Folder
+from alexnet.data.sources.layout import open_container
 from alexnet.data.sources.vocabulary import one_name, split_of
 from alexnet.errors import DataError, PictureError, listed, words
 from alexnet.paths import expanded
@@ -57,7 +60,7 @@ def open_hub(text: str, *, recorded: bool = False) -> Source:
     empty = sorted(known.difference(classes), key=natural_key)
     if empty:
         remarks.append(f"left out classes that have no pictures: {listed(empty)}")
-    remarks += describe(pictures, classes)
+    remarks += [*_held_against_folder(name, splits, pictures), *describe(pictures, classes)]
     return Source(name, tuple(pictures), classes, _Reader(name, shelves), remarks=tuple(remarks))
 
 
@@ -176,6 +179,46 @@ def _load(text: str, path: str, config: str | None, offline: str = "") -> Mappin
         raise DataError(f"cannot read {text!r}: {_one_line(error)}{hint}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = before
+
+
+def _held_against_folder(name: str, splits: Mapping[str, Any], pictures: list[Picture]) -> list[str]:
+    """Return what to say of a folder of pictures that means something else without ``hf:``.
+
+    The datasets package knows splits by few names, takes some others for train, leaves some out, and finds classes in
+    whatever folders lie right around pictures, be they called masks.
+
+    Raises:
+        DataError: it finds other splits, or more or fewer pictures in them.
+    """
+    folder = Path(name.removeprefix(PREFIX))
+    if any(dataset.info.builder_name != "imagefolder" for dataset in splits.values()) or not folder.is_absolute():
+        return []
+    if any(folder.rglob("metadata.*")):  # which it reads itself
+        return []
+    said = [
+        f"the classes are the folders right around the pictures; give {str(folder)!r} without hf: to be told others"
+    ]
+    try:
+        own = open_container(Folder(folder)).pictures
+    except DataError:  # that can be understood in more than one way
+        return said
+    if {each.split for each in own} == {"train"}:  # which is none here too
+        own = tuple(replace(each, split=None) for each in own)
+    found, here = Counter(each.split for each in pictures), Counter(each.split for each in own)
+    if found != here:
+        raise DataError(
+            f"{name!r} is read by the datasets package as {_counted(found)}, but holds {_counted(here)}; give "
+            f"{str(folder)!r} without hf:"
+        )
+    return [] if Counter(map(_mark, pictures)) == Counter(map(_mark, own)) else said
+
+
+def _mark(picture: Picture) -> tuple[str | None, str]:
+    return picture.split, picture.label
+
+
+def _counted(splits: Mapping[str | None, int]) -> str:
+    return ", ".join(f"{n} pictures {f'of {split}' if split else 'without a split'}" for split, n in splits.items())
 
 
 def _splits(text: str, loaded: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:

@@ -1,18 +1,23 @@
 """Tables of labels in a folder or an archive that has no class folders: which of them to read."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.data.sources.archive import to_give
 from alexnet.data.sources.container import Container
-from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest, open_tables
+from alexnet.data.sources.manifest import MANIFEST_NAMES, open_manifest, open_tables, some_labels
+from alexnet.data.sources.places import Files
 from alexnet.data.sources.shelves import Shelves
 from alexnet.data.sources.table import is_table
 from alexnet.data.sources.tree import Tree
 from alexnet.data.sources.vocabulary import split_of
 from alexnet.errors import DataError, PictureError, listed, shown
 
-# Of the tables beside class folders, so many are looked at.
+# Of the tables beside class folders, so many are looked at, and so many rows of each, which tell parts of a download
+# from classes: all of a million rows would take minutes, on each start.
 MOST_TABLES = 4
+MOST_ROWS = 2_000
 
 
 def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source | None:
@@ -35,7 +40,7 @@ def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source |
     if isinstance(chosen, str):
         source, read = split_by_folders(open_manifest(container, chosen, container.name)), [chosen]
     else:
-        source, read = open_tables(container, chosen, container.name), list(chosen.values())
+        source, read = _of_each_split(container, chosen), list(chosen.values())
     listed_paths = {picture.path for picture in source.pictures}
     unlisted = [path for folder in tree.walk() for path in folder.pictures if path not in listed_paths]
     remarks = [f"labels are those of {'the table' if len(read) == 1 else 'the tables'} {listed(read)}", *remarks]
@@ -45,25 +50,37 @@ def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source |
     return replace(source, remarks=tuple(remarks))
 
 
+def _of_each_split(container: Container, tables: Mapping[str, str]) -> Source:
+    try:
+        return open_tables(container, tables, container.name)
+    except DataError as error:
+        if len({path.rpartition("/")[0] for path in tables.values()}) > 1:
+            raise
+        # Competitions keep the labels of test to themselves, in a table all the same.
+        train = to_give(container.name, tables["train"])
+        raise DataError(f"{error}; to do without the other tables, give {train}") from error
+
+
 def said_otherwise(container: Container, top: Tree, source: Source) -> list[str]:
     """Return a line for each table beside class folders that says other labels than they do.
 
     Folders may only be parts of a download, called after nothing, and the labels are in the table.
     """
     labels = {picture.path: picture.label for picture in source.pictures}
+    files = Files(container)
     remarks = []
     for table in _tables_in(top)[:MOST_TABLES]:
         try:
-            said = {picture.path: picture.label for picture in open_manifest(container, table, "").pictures}
+            said, n_rows = some_labels(files, table, MOST_ROWS)
         except (DataError, PictureError):  # it is about something else
             continue
         both = [(label, labels[path]) for path, label in said.items() if path in labels]
         pairs = set(both)
         agree = len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
-        if not agree and 2 * len(both) > len(labels):
+        if not agree and 2 * len(both) * n_rows > len(labels) * len(said):
             remarks.append(
                 f"the table {shown(table)} says other labels than the folders, which count here; to go by the table, "
-                f"give it: {container.name}/{table}"
+                f"give {to_give(container.name, table)}"
             )
     return remarks
 
@@ -103,9 +120,9 @@ def _choose(where: str, found: Shelves) -> str | dict[str, str] | None:
     if len(tables) > 1 and len(by_split) == len(tables) and "train" in by_split:
         return by_split
     if len(tables) > 1:
+        some = ", ".join(to_give(where, path) for path in tables[:3])
         raise DataError(
-            f"{where!r} has no class folders, but {len(tables)} tables; give the one with the labels: "
-            f"{listed(f'{where}/{path}' for path in tables)}"
+            f"{where!r} has no class folders, but {len(tables)} tables; give the one with the labels: {some}"
         )
     return tables[0] if tables else None
 

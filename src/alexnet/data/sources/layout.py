@@ -18,10 +18,13 @@ from alexnet.data.sources.container import Container
 from alexnet.data.sources.labels import open_tables_of, said_otherwise
 from alexnet.data.sources.manifest import MANIFEST_NAMES
 from alexnet.data.sources.shelves import Shelf, Shelves, find_shelves, find_top
+from alexnet.data.sources.table import TABLE_ENDINGS
 from alexnet.data.sources.tree import Tree, grow
 from alexnet.data.sources.vocabulary import is_filler, is_no_part_of_class, picture_of_mask, split_of
 from alexnet.errors import DataError, PictureError, listed, shown
 
+# Of annotations there is often one for each picture: to open them all takes 10 s for 200,000, on each start.
+_NOTES = (".xml", ".txt", ".json", *TABLE_ENDINGS)
 # What is longer is no link that was written as text.
 MOST_IN_LINK = 300
 
@@ -49,12 +52,12 @@ def open_container(container: Container) -> Source:
 
 
 def _pictures_among(container: Container, files: Iterable[str]) -> set[str]:
-    """Return which files are pictures: those that end like one, and of the others those that begin like one."""
+    """Return which files are pictures: those that end like one, and those that begin like one, but for notes."""
     pictures, others = set(), []
     for path in files:
         if ends_like_picture(path):
             pictures.add(path)
-        else:
+        elif not path.lower().endswith(_NOTES):
             others.append(path)
     return pictures.union(
         path for path, begins in in_threads(container, others, _begins_like_one, N_BEGINNING) if begins
@@ -125,7 +128,7 @@ def _left_out(annotations: list[Tree], tree: Tree, top: Tree) -> list[str]:
 
 def _loose_pictures(found: Shelves) -> list[str]:
     loose = [path for folder in found.around for path in folder.pictures]
-    return [f"ignored {len(loose)} pictures that lie in no class folder, such as {loose[0]!r}"] if loose else []
+    return [f"ignored {len(loose)} pictures that lie in no class folder, such as {shown(loose[0])}"] if loose else []
 
 
 def _links_as_text(container: Container, around: Iterable[Tree]) -> list[str]:

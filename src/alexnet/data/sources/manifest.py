@@ -1,7 +1,7 @@
 """Manifests: a table of pictures and labels, or one for each split, read as a source."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from alexnet.data.source import Picture, Source, describe, natural_key
@@ -25,7 +25,8 @@ def open_manifest(container: Container, manifest: str, name: str) -> Source:
     Raises:
         DataError: a column is missing, or a row is at fault; the message names it.
     """
-    return _source(container, name, [_listed(Files(container), manifest, None)])
+    files = Files(container)
+    return _source(container, name, [_listed(files, manifest, _read(files, manifest), None)])
 
 
 def open_tables(container: Container, tables: Mapping[str, str], name: str) -> Source:
@@ -41,7 +42,30 @@ def open_tables(container: Container, tables: Mapping[str, str], name: str) -> S
         DataError: a table is at fault, says of a picture that it is of another split, or lists one of another table.
     """
     files = Files(container)
-    return _source(container, name, [_listed(files, path, split) for split, path in tables.items()])
+    return _source(container, name, [_listed(files, path, _read(files, path), split) for split, path in tables.items()])
+
+
+def some_labels(files: Files, manifest: str, most: int) -> tuple[dict[str, str], int]:
+    """Return the labels that a manifest gives to some pictures, by their paths, and how many rows it has.
+
+    Args:
+        files: of its container.
+        manifest: its path there.
+        most: how many rows are looked at, evenly spread over all.
+
+    Raises:
+        DataError: a column is missing, or a row is at fault.
+    """
+    table = _read(files, manifest)
+    step = -(-len(table.rows) // most) or 1
+    some = replace(table, rows=table.rows[::step], lines=table.lines[::step])
+    pictures = _listed(files, manifest, some, None).pictures
+    return {path: picture.label for path, picture in pictures.items()}, len(table.rows)
+
+
+def _read(files: Files, manifest: str) -> Table:
+    where = str(PurePosixPath(files.container.name, manifest))
+    return read_table(files.container.content(manifest), manifest, where)
 
 
 @dataclass(frozen=True)
@@ -61,10 +85,9 @@ class _Listed:
     remarks: tuple[str, ...]
 
 
-def _listed(files: Files, manifest: str, split: str | None) -> _Listed:
-    where = str(PurePosixPath(files.container.name, manifest))
-    folder = manifest.rpartition("/")[0]
-    listing = understand(read_table(files.container.content(manifest), manifest, where), files, folder)
+def _listed(files: Files, manifest: str, table: Table, split: str | None) -> _Listed:
+    where, folder = table.where, manifest.rpartition("/")[0]
+    listing = understand(table, files, folder)
     table = listing.table
     if not table.rows:
         raise DataError(f"{where!r} lists no pictures; it needs a row for each, with the columns path and label")

@@ -66,19 +66,21 @@ class Files:
 
     @cached_property
     def _by_last(self) -> Mapping[str, list[str]]:
-        last = ((posixpath.basename(file), file) for file in self._all if ends_like_picture(file))
-        return _grouped((key, file) for name, file in last for key in (_key(name), _key(_stem(name))))
+        """Files by their own names, in whichever folders, and pictures also without their endings."""
+        last = [(posixpath.basename(file), file) for file in self._all]
+        stems = ((_stem(name), file) for name, file in last if ends_like_picture(name))
+        return _grouped((_key(name), file) for name, file in (*last, *stems))
 
     def named(self, name: str) -> list[str]:
         """Return the pictures of a name, with an ending or without, in whichever folders they lie."""
-        return self._by_last.get(_key(_slashes(name)), [])
+        return [file for file in self._by_last.get(_key(_slashes(name)), ()) if ends_like_picture(file)]
 
     def below(self, path: str) -> set[str]:
         """Return the folders, ``""`` or with a ``/`` at the end, in which there is such a path."""
         tail, n_parts = f"/{_key(path)}", path.count("/") + 1
         bare = not ends_like_picture(path)
         found = set()
-        for file in self._all:
+        for file in self._by_last.get(_key(posixpath.basename(path)), ()):
             key = f"/{_key(file)}"
             if key.endswith(tail) or (bare and ends_like_picture(file) and _stem(key).endswith(tail)):
                 found.add("".join(f"{part}/" for part in file.split("/")[:-n_parts]))

@@ -71,7 +71,9 @@ def find_shelves(top: Tree, where: str) -> Shelves:
     """
     named = splits_among(folder.name for folder in top.useful)
     # A class may be called "train" or "test", but holds no folders itself.
-    splits = {name: (split, inside) for name, split in named.items() if (inside := top.folders[name].inside()).useful}
+    splits = {
+        name: (split, inside) for name, split in named.items() if (inside := top.folders[name].inside(split)).useful
+    }
     if splits and (len(splits) == len(top.useful) or "train" in {split for split, _ in splits.values()}):
         return _in_splits(top, where, splits)
     flat = {split: top.folders[name] for name, split in named.items() if top.folders[name].n_pictures}
@@ -81,18 +83,46 @@ def find_shelves(top: Tree, where: str) -> Shelves:
 
 
 def _in_splits(top: Tree, where: str, splits: Mapping[str, tuple[str, Tree]]) -> Shelves:
+    above, splits = splits, _looked_into(splits)
     beside = [folder for folder in top.folders.values() if folder.name not in splits]
     classes = {one_name(name).lower() for _, folder in splits.values() for name in folder.folders}
     doubts.refuse_class_called_train(where, splits, beside, classes)
     doubts.refuse_several(where, splits)
     remarks = [*_not_used(beside, splits, classes), *_read_as(splits)]
+    inside = [folder.path for name, (_, folder) in splits.items() if folder is not above[name][1]]
+    if inside:
+        remarks.append(f"the classes are the folders in {listed(inside)}")
     shelves = []
     for split, folder in splits.values():
+        doubts.refuse_versions(folder, where, in_split=True)
         doubts.refuse_repeats(folder, where)
         shelves += [Shelf(each, one_name(each.name), split) for each in folder.useful]
         remarks += folder.said_of_useless()
     around = (top, *(folder for _, folder in splits.values()))
+    with_pictures = [shelf.tree for shelf in shelves if shelf.tree.n_pictures]
+    remarks += [*doubts.splits_below(with_pictures), *doubts.all_nested(with_pictures)]
     return Shelves(top, tuple(shelves), around, remarks=tuple(remarks))
+
+
+def _looked_into(splits: Mapping[str, tuple[str, Tree]]) -> Mapping[str, tuple[str, Tree]]:
+    """Return the splits without the folder around all classes of one: train/pets/cat, test/pets/cat or test/all/cat.
+
+    It is one where two splits have the same classes in it, or beside it; or if it were the only class, of which nothing
+    can be learned. Without train there may well be one, to judge a network on.
+    """
+    below = {name: (split, folder.sole()) for name, (split, folder) in splits.items()}
+    wrapped = [name for name in splits if below[name][1] is not splits[name][1] and len(below[name][1].useful) > 1]
+    inner = {**splits, **{name: below[name] for name in wrapped}}
+    classes = {name: {one_name(each.name).lower() for each in folder.useful} for name, (_, folder) in inner.items()}
+    labels = {one_name(each.name) for _, folder in splits.values() for each in folder.useful}
+    if len(labels) == 1 and len(wrapped) == len(splits) and "train" in {split for split, _ in splits.values()}:
+        return inner
+    agree = [
+        name
+        for name in wrapped
+        if any(len(classes[name] & each) > 1 for other, each in classes.items() if other != name)
+    ]
+    return {**splits, **{name: below[name] for name in agree}}
 
 
 def _not_used(beside: list[Tree], splits: Iterable[str], classes: set[str]) -> list[str]:
@@ -105,7 +135,10 @@ def _not_used(beside: list[Tree], splits: Iterable[str], classes: set[str]) -> l
     unused = [folder for folder in beside if folder.n_pictures and folder.name not in alike]
     if unused:
         n = sum(folder.n_pictures for folder in unused)
-        why = "" if any(folder.inside().useful for folder in unused) else ", since they lie in no class folder"
+        flat = not any(folder.inside().useful for folder in unused)
+        # Those that are called otherwise may well be class folders, of no split.
+        is_why = flat and any(split_of(folder.name) for folder in unused)
+        why = ", since they lie in no class folder" if is_why else ""
         remarks.append(f"the {n} pictures in {listed(folder.name for folder in unused)} are not used{why}")
     return remarks
 
@@ -142,11 +175,13 @@ def _with_splits_below(top: Tree, where: str) -> Shelves | None:
 
 def _without_splits(top: Tree, where: str) -> Shelves:
     doubts.refuse_sets(
-        where, {folder: [each for each in folder.useful if split_of(each.name)] for folder in top.with_pictures}
+        where, {folder: [each for each in folder.sole().useful if split_of(each.name)] for folder in top.with_pictures}
     )
     doubts.refuse_split_names(top, where)
     doubts.refuse_versions(top, where)
     doubts.refuse_repeats(top, where)
     shelves = tuple(Shelf(folder, one_name(folder.name), None) for folder in top.useful)
-    remarks = [*top.said_of_useless(), *doubts.called_as_splits(top), *doubts.all_nested(top)]
+    classes = top.with_pictures
+    remarks = [*top.said_of_useless(), *doubts.called_as_splits(top)]
+    remarks += [*doubts.splits_below(classes), *doubts.all_nested(classes)]
     return Shelves(top, shelves, (top,), remarks=tuple(remarks))

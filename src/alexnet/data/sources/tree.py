@@ -57,13 +57,28 @@ class Tree:
             yield folder
             left.extend(folder.folders.values())
 
-    def inside(self) -> "Tree":
-        """Return the folder that holds more than one other: train/train and train/images are no class of train."""
+    def sole(self) -> "Tree":
+        """Return the folder in which all is, where each on the way holds just one that is no split."""
+        folder = self
+        while len(folder.useful) == 1 and not folder.pictures:
+            below = folder.useful[0]
+            if not below.useful or split_of(below.name):
+                break
+            folder = below
+        return folder
+
+    def inside(self, split: str | None = None) -> "Tree":
+        """Return the folder that holds more than one other: train/train and train/images are no class of train.
+
+        Args:
+            split: which it is, where more than its own name says so.
+        """
+        split = split or split_of(self.name)
         folder = self
         while len(folder.useful) == 1 and not folder.pictures:
             below = folder.useful[0]
             is_same = one_name(below.name).lower() == one_name(folder.name).lower()
-            is_same |= split_of(below.name) is not None and split_of(below.name) == split_of(folder.name)
+            is_same |= split is not None and split_of(below.name) == split
             holds_more = below.useful or (below.pictures and (is_same or holds_pictures(below.name)))
             if not holds_more or not (is_same or is_filler(below.name)):
                 break

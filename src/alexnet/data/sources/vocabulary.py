@@ -38,6 +38,7 @@ _LEFT_BEHIND = frozenset(
     {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "__pycache__"}
     | {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "$recycle.bin", "recycler", "recycled"}
     | {"system volume information", "lost+found", "network trash folder", "temporary items", "thumbnails", "_thumbs"}
+    | {"@tmp", "found.000"}
 )
 
 
