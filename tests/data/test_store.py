@@ -270,7 +270,7 @@ def test_another_decoder_may_read_what_one_refused(own_photos, decoded, monkeypa
 def test_what_could_not_be_had_is_tried_again(own_photos, monkeypatch) -> None:
     lost = own_photos / "red" / "lost.jpg"
     lost.symlink_to(own_photos.parent / "elsewhere.jpg")
-    assert store.prepare(open_source(own_photos)).skipped == {"red/lost.jpg": "there is no such file"}
+    assert store.prepare(open_source(own_photos)).skipped == {"red/lost.jpg": "it is a link to what is not there"}
     shutil.copy(own_photos / "red" / "photo 1.jpg", own_photos.parent / "elsewhere.jpg")
     assert not store.prepare(open_source(own_photos)).skipped
 
