@@ -1,6 +1,7 @@
 """Manifests: a table of pictures and labels, or one for each split, read as a source."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -74,12 +75,14 @@ class _Listed:
 
     Attributes:
         where: the place of the table.
+        name: what remarks call it.
         pictures: by their paths.
         one_hot: the classes that have a column each.
         remarks: how it was understood, a line each.
     """
 
     where: str
+    name: str
     pictures: dict[str, Picture]
     one_hot: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -103,7 +106,7 @@ def _listed(files: Files, manifest: str, table: Table, split: str | None) -> _Li
             )
         first[path] = number
         pictures[path] = Picture(path, label, split or said)
-    return _Listed(where, pictures, listing.one_hot, (*listing.remarks, *remarks))
+    return _Listed(where, table.name, pictures, listing.one_hot, (*listing.remarks, *remarks))
 
 
 def _refuse_other_split(table: Table, said: list[str | None], split: str | None) -> None:
@@ -124,8 +127,18 @@ def _source(container: Container, name: str, tables: list[_Listed]) -> Source:
     one_hot = _one_hot(tables)
     in_order = tuple(sorted(pictures.values(), key=lambda picture: natural_key(picture.path)))
     classes = tuple(sorted({picture.label for picture in in_order}.union(one_hot), key=natural_key))
-    remarks = (*(remark for table in tables for remark in table.remarks), *describe(in_order, classes))
+    remarks = (*_remarks(tables), *describe(in_order, classes))
     return Source(name, in_order, classes, container, remarks=remarks)
+
+
+def _remarks(tables: Iterable[_Listed]) -> Iterator[str]:
+    """Yield how tables were understood; what is the same for several is said once."""
+    names = defaultdict(list)
+    for table in tables:
+        for remark in table.remarks:
+            names[remark.removeprefix(f"{table.name}: ")].append(table.name)
+    for remark, said_of in names.items():
+        yield f"{', '.join(said_of)}: {remark}"
 
 
 def _one_hot(tables: Iterable[_Listed]) -> tuple[str, ...]:
