@@ -46,17 +46,6 @@ def test_tables_called_after_splits(opened, tmp_path) -> None:
     assert counts(opened(data)) == {"test": {"cat": 1, "dog": 1}, "train": {"cat": 1, "dog": 1}}
 
 
-def test_a_table_without_labels_is_left_out(opened, tmp_path) -> None:
-    """As competitions give the pictures that they test by."""
-    data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png test/d.png")
-    rows(data, "train.csv", "image_id,label a,cat b,dog")
-    rows(data, "test.csv", "image_id c d")
-    source = opened(data)
-    assert counts(source) == {None: {"cat": 1, "dog": 1}}
-    assert any(remark.startswith("left out the table") and "test.csv" in remark for remark in source.remarks)
-    assert any("left out 2 pictures that are in no table" in remark for remark in source.remarks)
-
-
 def test_one_table_beside_one_folder(opened, tmp_path) -> None:
     """fastai #1126: labels.csv beside train/, with names that lack folder and ending."""
     data = make_tree(tmp_path / "data", "train/a.png train/b.png")

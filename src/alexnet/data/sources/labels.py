@@ -34,17 +34,13 @@ def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source |
     chosen = _choose(container.name, found)
     if chosen is None:
         return None
-    remarks: list[str] = []
-    if not isinstance(chosen, str):
-        chosen = _with_labels(container, chosen, remarks)
     if isinstance(chosen, str):
         source, read = split_by_folders(open_manifest(container, chosen, container.name)), [chosen]
     else:
         source, read = _of_each_split(container, chosen), list(chosen.values())
     listed_paths = {picture.path for picture in source.pictures}
     unlisted = [path for folder in tree.walk() for path in folder.pictures if path not in listed_paths]
-    remarks = [f"labels are those of {'the table' if len(read) == 1 else 'the tables'} {listed(read)}", *remarks]
-    remarks += source.remarks
+    remarks = [f"labels are those of {'the table' if len(read) == 1 else 'the tables'} {listed(read)}", *source.remarks]
     if unlisted:
         remarks.append(f"left out {len(unlisted)} pictures that are in no table, such as {shown(min(unlisted))}")
     return replace(source, remarks=tuple(remarks))
@@ -125,19 +121,6 @@ def _choose(where: str, found: Shelves) -> str | dict[str, str] | None:
             f"{where!r} has no class folders, but {len(tables)} tables; give the one with the labels: {some}"
         )
     return tables[0] if tables else None
-
-
-def _with_labels(container: Container, tables: dict[str, str], remarks: list[str]) -> dict[str, str] | str:
-    """Return the tables that can be read, or the only one: what a competition tests by is listed without labels."""
-    readable = {}
-    for split, table in tables.items():
-        try:
-            if split != "train":
-                open_manifest(container, table, "")
-            readable[split] = table
-        except DataError as error:
-            remarks.append(f"left out the table {shown(table)}: {error}")
-    return readable if len(readable) > 1 else readable["train"]
 
 
 def _tables_in(folder: Tree) -> list[str]:
