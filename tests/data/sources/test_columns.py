@@ -130,8 +130,15 @@ def test_splits_in_many_words(folder, column) -> None:
     assert said == (column != "split")
 
 
+def test_a_column_says_what_is_of_one_split(folder) -> None:
+    """As fastai writes it."""
+    source = opened(folder, "fname,label,is_valid", "a.jpg,x,False", "b.jpg,y,False", "c.jpg,x,True", "d.jpg,y,1")
+    assert [each.split for each in source.pictures] == ["train", "train", "val", "val"]
+    assert source.remarks == ("list.csv: read 'fname' as path and 'is_valid' as split",)
+
+
 def test_a_column_like_a_split_that_is_none_is_said(folder) -> None:
-    source = opened(folder, "path,label,partition,is_valid", "a.jpg,x,0,True", "b.jpg,y,1,False")
+    source = opened(folder, "path,label,partition,is_train", "a.jpg,x,0,True", "b.jpg,y,1,False")
     assert {each.split for each in source.pictures} == {None}
     assert "list.csv: ignored 'partition' with '0', '1', which are not train, val or test" in source.remarks
-    assert "list.csv: ignored 'is_valid' with 'False', 'True', which are not train, val or test" in source.remarks
+    assert "list.csv: ignored 'is_train' with 'False', 'True', which are not train, val or test" in source.remarks

@@ -26,6 +26,8 @@ _SPLITS = frozenset(
     {"splits", "subset", "set", "partition", "dataset", "datasplit", "splitname", "phase", "fold", "usage"}
     | {"isvalid", "isval", "istrain", "istraining", "istrainingimage", "istest"}
 )
+# Columns that say of each row whether it is of a split; the others are for training.
+_SPLIT_OF_FLAG = {"isvalid": "val", "isval": "val", "istest": "test"}
 # Numbers of rows, as pandas writes them.
 _INDEX = re.compile(r"(unnamed\d*|index)?")
 _ONE_HOT = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
@@ -116,7 +118,7 @@ def _split_column(table: Table, usable: Sequence[int], remarks: list[str]) -> tu
     found: list[tuple[int, list[str | None]]] = []
     for n in exact or likely:
         texts = table.texts(n)
-        known = {text: split_of(text) for text in set(texts)}
+        known = {text: _said_split(_word(table.columns[n]), text) for text in set(texts)}
         unknown = sorted(text for text, split in known.items() if text and not split)
         if unknown and exact:
             row = texts.index(unknown[0])
@@ -137,6 +139,14 @@ def _split_column(table: Table, usable: Sequence[int], remarks: list[str]) -> tu
         row = splits.index(None)
         raise DataError(f"{table.where!r} {table.row(row)} has no split, but other rows have; give all of them one")
     return column, splits
+
+
+def _said_split(column: str, text: str) -> str | None:
+    """Return which split a word in a column means; None where it means none."""
+    flag = _ONE_HOT.get(text.lower()) if column in _SPLIT_OF_FLAG else None
+    if flag is None:
+        return split_of(text)
+    return _SPLIT_OF_FLAG[column] if flag else "train"
 
 
 def _path_column(table: Table, usable: Sequence[int], files: Files, folder: str) -> int:
