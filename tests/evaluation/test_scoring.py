@@ -7,17 +7,8 @@ import pytest
 from alexnet import Settings, evaluate, load, train
 from alexnet.data.record import read_splits
 from alexnet.errors import ArtifactError, DataError, SettingsError
-from alexnet.evaluation.scoring import Judged
 
 from ..conftest import coloured_picture, make_photos
-
-
-def same(one: Judged, other: Judged) -> None:
-    """Hold two evaluations to be of the same pictures: only sums may differ in their last digits."""
-    of_one, of_other = one.evaluation.to_json(), other.evaluation.to_json()
-    for name in ("loss", "ece"):
-        assert of_one.pop(name) == pytest.approx(of_other.pop(name), rel=1e-4)
-    assert of_one == of_other
 
 
 def test_a_run_is_judged_on_its_own_test_pictures(trained_run, photos) -> None:
@@ -130,7 +121,7 @@ def test_its_own_pictures_are_known_wherever_they_lie(trained_run, photos, tmp_p
 def test_a_model_without_its_run_knows_what_it_learned_from(trained_run, photos, tmp_path) -> None:
     shutil.copytree(trained_run / "model", tmp_path / "model")
     judged = evaluate(tmp_path / "model", photos)
-    same(judged, evaluate(trained_run))  # what is left is the run's test
+    assert judged.evaluation == evaluate(trained_run).evaluation, "what is left is the run's test"
     assert "left out 108 of 120 pictures that the network learned from or was chosen by (val)" in judged.remarks
 
 
@@ -207,7 +198,7 @@ def test_pictures_added_since_are_counted(own) -> None:
     (data / "violet").mkdir()
     coloured_picture("blue", 501).save(data / "violet" / "new.png")
     after = evaluate(run)
-    same(after, before)
+    assert after.evaluation == before.evaluation
     words = "left out 2 pictures that the run's splits.csv does not name: 'red/new.png', 'violet/new.png'"
     assert after.remarks == (words,)
 
@@ -275,7 +266,7 @@ def test_damaged_settings_of_its_run_are_named_where_they_are_needed(own, text) 
     (run / "settings.json").write_text(text)
     with pytest.raises(DataError, match=r"settings\.json' is damaged"):
         evaluate(run)
-    same(evaluate(run, data), whole)
+    assert evaluate(run, data).evaluation == whole.evaluation
 
 
 def copied(photos: Path, run: Path, split: str, to: Path) -> Path:
@@ -289,14 +280,14 @@ def copied(photos: Path, run: Path, split: str, to: Path) -> Path:
 def test_val_alone_is_judged_with_a_word(trained_run, photos, tmp_path) -> None:
     val = copied(photos, trained_run, "val", tmp_path / "val")
     judged = evaluate(trained_run, val)
-    same(judged, evaluate(trained_run, split="val"))
+    assert judged.evaluation == evaluate(trained_run, split="val").evaluation
     assert any("these pictures are of val" in remark for remark in judged.remarks)
 
 
 def test_of_a_model_alone_each_split_can_be_judged(trained_run, photos, tmp_path) -> None:
     model = shutil.copytree(trained_run / "model", tmp_path / "model")
     for split in ("train", "val", "test"):
-        same(evaluate(model, photos, split=split), evaluate(trained_run, split=split))
+        assert evaluate(model, photos, split=split).evaluation == evaluate(trained_run, split=split).evaluation
     with pytest.raises(DataError, match=r"no picture in .* is of the network's val"):
         evaluate(model, copied(photos, trained_run, "train", tmp_path / "train"), split="val")
 
