@@ -68,9 +68,12 @@ def make_photos(root: Path, n_each: int = 20, first: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of class folders; tests must not change it."""
-    return make_photos(tmp_path_factory.mktemp("data") / "photos", n_each=40)
+    root = make_photos(tmp_path_factory.mktemp("data") / "photos", n_each=40)
+    before = sorted(root.rglob("*"))
+    yield root
+    assert sorted(root.rglob("*")) == before, "a test has changed the folder that all share"
 
 
 @pytest.fixture(scope="session")
