@@ -150,6 +150,7 @@ def test_classes_may_be_called_like_something_else(spec, classes, tmp_path) -> N
         ("color/cat color/dog grey/cat grey/dog", ["('cat', 'dog') in each of 'color', 'grey'", "'/data/color'"]),
         ("x/a/images/cat x/a/images/dog x/b/images/cat x/b/images/dog", ["in each of 'a', 'b'", "/data/x/a"]),
         ("fold1/cat fold1/dog fold2/cat fold2/dog", ["'fold1', 'fold2'"]),
+        ("8863/0 8863/1 8864/0 8864/1", ["the same folders ('0', '1') in each of '8863', '8864'"]),
         ("cat dog test/cat test/dog", ["'test' beside class folders", "put those into a folder called train"]),
         ("x/cat x/dog x/x/cat x/x/dog", ["'x/x' beside class folders", "or give '/data/x/x'"]),
         ("train/cat train/dog train/train/cat train/train/dog", ["'train/train' beside class folders"]),

@@ -110,7 +110,8 @@ def refuse_versions(top: Tree, where: str, *, in_split: bool = False) -> None:
         shared = names & below[other]
         if other is folder or len(shared) < 2 or 2 * len(shared) < min(len(names), len(below[other])):
             continue
-        if _are_numbered(shared):
+        # Years or cameras of each class; but of patients that are numbered too, the classes may well be 0 and 1.
+        if _are_numbered(shared) and not _are_numbered({each.name for each in below}):
             continue
         versions = [each.path if in_split else each.name for each in below if len(below[each] & shared) > 1]
         way_out = f"give one of these, such as {to_give(where, other.path)}"
