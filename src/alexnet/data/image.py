@@ -22,7 +22,6 @@ from alexnet.data import jpeg
 from alexnet.data.choices import MAX_PIXELS
 from alexnet.data.deep import Again, Numbers, deep_to_rgb, is_deep, is_wide, numbers_of, use_all_bits
 from alexnet.data.opening import open_file
-from alexnet.data.signatures import N_BEGINNING as N_BEGINNING  # for those who ask is_picture
 from alexnet.data.signatures import UNREADABLE_ENDINGS, RefusedError, ending_of, kind_of
 from alexnet.errors import PictureError
 
@@ -134,7 +133,7 @@ def is_picture(path: str, beginning: bytes) -> bool:
 
     Args:
         path: of the file.
-        beginning: its first ``N_BEGINNING`` bytes.
+        beginning: its first ``signatures.N_BEGINNING`` bytes.
     """
     if ends_like_picture(path) or ending_of(path) in UNREADABLE_ENDINGS:
         return True

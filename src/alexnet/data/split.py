@@ -62,8 +62,8 @@ def refuse_unlearnable(source: Source) -> None:
         first = unlearned[0]
         where = " and ".join(sorted({str(each.split) for each in unlearned if each.label == first.label}))
         what = f"{source.name!r} has the class {shown(first.label)} in {where} only, so it cannot be learned"
-        if alike := like(first.label, learned):
-            raise DataError(f"{what}, but train has {listed(alike)}; if they are one class, give them one name")
+        if similar := like(first.label, learned):
+            raise DataError(f"{what}, but train has {listed(similar)}; if they are one class, give them one name")
         raise DataError(f"{what}; add pictures of it to train, or take {shown(first.path)} and the like away")
 
 

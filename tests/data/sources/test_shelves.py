@@ -137,7 +137,7 @@ def test_what_was_understood_is_said(spec, remark, tmp_path) -> None:
     [("mask no_mask", ["mask", "no_mask"]), ("with_mask/a without_mask/a", ["with_mask", "without_mask"]),
      ("train bus", ["bus", "train"]), ("thumbs fist", ["fist", "thumbs"]), ("labels boxes", ["boxes", "labels"]),
      ("train_station bus_station", ["bus_station", "train_station"]), ("test~1 test~2", ["test 1", "test 2"]),
-     ("0 1 2", ["0", "1", "2"])],
+     ("0 1 2", ["0", "1", "2"]), ("+", ["+"]), ("+/1 -/1", ["+", "-"])],
 )  # fmt: skip
 def test_classes_may_be_called_like_something_else(spec, classes, tmp_path) -> None:
     found, _ = understood(tmp_path, spec)

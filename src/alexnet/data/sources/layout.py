@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from alexnet.data.image import N_BEGINNING, ends_like_picture, is_picture
+from alexnet.data.image import ends_like_picture, is_picture
 from alexnet.data.reading import in_threads
+from alexnet.data.signatures import N_BEGINNING
 from alexnet.data.source import Content, Picture, Source, describe, natural_key
 from alexnet.data.sources.archive import ARCHIVE_ENDINGS
 from alexnet.data.sources.container import Container

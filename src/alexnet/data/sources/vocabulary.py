@@ -12,16 +12,11 @@ _SPLITS = {
     "test": ("test", "testing"),
 }
 _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
+_IMAGES = frozenset({"image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos"})
 # Words that say nothing beside that of a split, as in test_set, seg_train, training images and TrainData; nor do
 # years and small numbers, as in train2017 and test1.
-_FILLERS = frozenset(
-    {"set", "sets", "data", "dataset", "split", "folder", "dir", "seg", "image", "images", "img", "imgs", "pic", "pics"}
-    | {"picture", "pictures", "photo", "photos"}
-)
-_PICTURES = frozenset(
-    {"image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos", "jpg", "jpeg", "png"}
-    | {"jpegimages", "rgb", "original", "originals"}
-)
+_FILLERS = _IMAGES | {"set", "sets", "data", "dataset", "split", "folder", "dir", "seg"}
+_PICTURES = _IMAGES | {"jpg", "jpeg", "png", "jpegimages", "rgb", "original", "originals"}
 # Masks and the like are drawn for pictures and lie beside them; below a class, such a folder is never more of it.
 _MASKS = frozenset(
     {"mask", "masks", "annotation", "annotations", "annot", "groundtruth", "gt", "segmentation", "segmentations"}
@@ -31,7 +26,7 @@ _MASK_OF = re.compile(r"(.+?)[ _-](?:mask|seg|segmentation|gt|groundtruth)(?:[ _
 _THUMBNAILS = frozenset({"thumb", "thumbs", "thumbnail"})
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _NUMBER = re.compile(r"(19|20)\d\d|\d\d?")
-_GLUED = re.compile(rf"({'|'.join(_SPLIT_OF)})({'|'.join(_FILLERS)})")
+_GLUED = re.compile(rf"({'|'.join(_SPLIT_OF)})({'|'.join(sorted(_FILLERS))})")
 
 # Folders and files that systems, network drives and tools leave behind; hidden ones begin with a dot.
 _LEFT_BEHIND = frozenset(
@@ -88,7 +83,8 @@ def _split_and_rest(name: str) -> tuple[str | None, tuple[str, ...]]:
 
 def is_filler(name: str) -> bool:
     """Return whether a folder's name says nothing of what its pictures show, as images, data and dataset do."""
-    return set(_words(name)) <= _FILLERS | _PICTURES
+    words = _words(name)
+    return bool(words) and set(words) <= _FILLERS | _PICTURES  # a class may be called "+"
 
 
 def holds_pictures(name: str) -> bool:
