@@ -30,18 +30,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from alexnet.data.augmentation import Augmentation
-from alexnet.data.batches import Examples, examples, training_batches
-from alexnet.data.cache import clear
-from alexnet.data.image import decode
-from alexnet.data.pool import Pool, Prepared
-from alexnet.data.preprocessing import MEAN, STD
-from alexnet.data.sources import open_source
-from alexnet.data.store import prepare
-from alexnet.data.tensors import normalise
-from alexnet.data.verified import Verified
+from alexnet.data.batches.augmentation import Augmentation
+from alexnet.data.batches.batches import Examples, examples, training_batches
+from alexnet.data.sources.open import open_source
+from alexnet.data.store.cache import clear
+from alexnet.data.store.pool import Pool, Prepared
+from alexnet.data.store.store import prepare
+from alexnet.data.store.verified import Verified
 from alexnet.errors import DataError
-from alexnet.training.runtime import detect, keep_memory
+from alexnet.images.decoding import decode
+from alexnet.images.preprocessing import MEAN, STD
+from alexnet.images.tensors import normalise
+from alexnet.training.machine.runtime import detect, keep_memory
 
 N_WORKERS = os.cpu_count() or 1
 BATCH = 64

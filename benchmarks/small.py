@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 
 from alexnet.data.source import natural_key
 from alexnet.evaluation.scoring import evaluate
-from alexnet.training.runtime import detect
+from alexnet.training.choices.settings import Settings
+from alexnet.training.machine.runtime import detect
 from alexnet.training.session import train
-from alexnet.training.settings import Settings
 from benchmarks.training import describe
 
 SIDES = {"small": Settings(variant="small"), "batchnorm": Settings(variant="batchnorm", image_size=128)}

@@ -36,12 +36,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alexnet.data.sources import open_source
-from alexnet.data.tensors import normalise
-from alexnet.training.reports import EpochReport, StepReport
-from alexnet.training.runtime import detect
+from alexnet.data.sources.open import open_source
+from alexnet.images.tensors import normalise
+from alexnet.training.choices.settings import Settings
+from alexnet.training.learning.reports import EpochReport, StepReport
+from alexnet.training.machine.runtime import detect
 from alexnet.training.session import Session
-from alexnet.training.settings import Settings
 from benchmarks.training import describe, synchronise, usual_loader, usual_network, usual_step
 
 USUAL_BATCH, JUDGING_BATCH = 128, 64

@@ -34,23 +34,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.data.augment import vary
-from alexnet.data.batches import training_batches
-from alexnet.data.preprocessing import MEAN, STD
+from alexnet.data.batches.augment import vary
+from alexnet.data.batches.batches import training_batches
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
 from alexnet.data.split import split
-from alexnet.data.store import Store, prepare, store_size
-from alexnet.network.model import AlexNet
-from alexnet.network.trace import trace
-from alexnet.network.variants import resolve
+from alexnet.data.store.store import Store, prepare, store_size
+from alexnet.images.preprocessing import MEAN, STD
+from alexnet.network.module.model import AlexNet
+from alexnet.network.value.variants import resolve
 from alexnet.training.assembly import assemble
-from alexnet.training.average import STEPS_BETWEEN
-from alexnet.training.loop import fit_steps
-from alexnet.training.reports import StepReport
-from alexnet.training.runtime import Runtime, detect
-from alexnet.training.settings import Settings
-from alexnet.training.state import Training
+from alexnet.training.choices.settings import Settings
+from alexnet.training.learning.average import STEPS_BETWEEN
+from alexnet.training.learning.loop import fit_steps
+from alexnet.training.learning.reports import StepReport
+from alexnet.training.learning.state import Training
+from alexnet.training.machine.runtime import Runtime, detect
 
 N_WARM_UP = 2
 N_WORKERS = max(2, os.cpu_count() or 2)
@@ -169,7 +168,7 @@ SIDES: dict[str, Side] = {
 def flops(size: int, n_classes: int) -> int:
     """Return the multiplications and additions of a training step, for one picture."""
     net = resolve(n_classes=n_classes, image_size=size)
-    return 2 * (3 * net.n_mult_adds - trace(net)[0].n_mult_adds)
+    return 2 * (3 * net.n_mult_adds - next(net.operations()).n_mult_adds)
 
 
 def _pictures(data: Path, size: int) -> tuple[Source, Store]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from alexnet.data.image import decode
 from alexnet.data.record import SPLITS_FILE, read_splits
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
+from alexnet.images.decoding import decode
 
 run, folder = Path(sys.argv[1]), Path(sys.argv[2])
 source = open_source("set:digits")

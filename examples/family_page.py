@@ -8,8 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from alexnet import VARIANTS, Architecture
-from alexnet.network import diagram, variants
-from alexnet.network.trace import Op, trace
+from alexnet.network import diagram
+from alexnet.network.value import variants
+from alexnet.network.value.operations import Op, trace
 
 HEAD = """# The family
 
@@ -71,7 +72,7 @@ def _words(net: Architecture, ops: list[Op]) -> str:
 
 def _about_norm() -> str:
     """Return what is said of local response normalisation where it is defined."""
-    from alexnet.network.layers import LocalNorm
+    from alexnet.network.value.layers import LocalNorm
 
     text = inspect.cleandoc(LocalNorm.__doc__ or "").replace("``", "`")
     return f"## Local response normalisation\n\n{text}\n"

@@ -9,8 +9,8 @@ import pytest
 from alexnet import Settings, evaluate, train
 from alexnet.cli import main
 from alexnet.data.check import check
-from alexnet.data.sources import open_source
-from alexnet.data.store import prepare
+from alexnet.data.sources.open import open_source
+from alexnet.data.store.store import prepare
 
 from .conftest import CLASSES, make_photos
 

@@ -18,10 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from alexnet import cli
+from alexnet.commands.tables import answer_lines
 from alexnet.inference.classifier import Answer, Prediction
 from alexnet.network.diagram import mermaid
-from alexnet.network.variants import resolve
-from alexnet.tables import answer_lines
+from alexnet.network.value.variants import resolve
 
 from .conftest import coloured_picture, make_photos
 

@@ -10,11 +10,11 @@ from alexnet.data.source import Picture, Source, describe
 from alexnet.data.split import refuse_unlearnable
 from alexnet.errors import ArtifactError, DataError, SettingsError
 from alexnet.evaluation.labels import labelled_as
-from alexnet.network.architecture import Architecture
-from alexnet.network.layers import Conv
-from alexnet.network.weights import load_tensors
-from alexnet.training.settings import Settings
-from alexnet.training.watch import few_pictures
+from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.layers import Conv
+from alexnet.network.weights.loading import load_tensors
+from alexnet.training.choices.settings import Settings
+from alexnet.training.learning.watch import few_pictures
 
 MOST = 300
 CLASSES = tuple(f"{number:04d} {'x' * 240}" for number in range(1000))

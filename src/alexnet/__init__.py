@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from alexnet.evaluation.scoring import evaluate as evaluate
     from alexnet.inference.classifier import Classifier as Classifier
     from alexnet.inference.classifier import load as load
-    from alexnet.inference.hub import push as push
-    from alexnet.inference.pretrained import load_weights as load_weights
-    from alexnet.network.architecture import Architecture as Architecture
+    from alexnet.model.push import push as push
     from alexnet.network.diagram import summary as summary
-    from alexnet.network.model import AlexNet as AlexNet
-    from alexnet.network.variants import VARIANTS as VARIANTS
-    from alexnet.training.recipe import Recipe as Recipe
-    from alexnet.training.recipes import RECIPES as RECIPES
+    from alexnet.network.module.model import AlexNet as AlexNet
+    from alexnet.network.value.architecture import Architecture as Architecture
+    from alexnet.network.value.variants import VARIANTS as VARIANTS
+    from alexnet.pretrained.loading import load_weights as load_weights
+    from alexnet.training.choices.recipe import Recipe as Recipe
+    from alexnet.training.choices.recipes import RECIPES as RECIPES
+    from alexnet.training.choices.settings import Settings as Settings
     from alexnet.training.session import train as train
-    from alexnet.training.settings import Settings as Settings
 
 _HOMES = {
-    "AlexNet": "network.model",
+    "AlexNet": "network.module.model",
     "AlexNetError": "errors",
-    "Architecture": "network.architecture",
+    "Architecture": "network.value.architecture",
     "Classifier": "inference.classifier",
-    "RECIPES": "training.recipes",
-    "Recipe": "training.recipe",
-    "Settings": "training.settings",
-    "VARIANTS": "network.variants",
+    "RECIPES": "training.choices.recipes",
+    "Recipe": "training.choices.recipe",
+    "Settings": "training.choices.settings",
+    "VARIANTS": "network.value.variants",
     "evaluate": "evaluation.scoring",
     "load": "inference.classifier",
-    "load_weights": "inference.pretrained",
-    "push": "inference.hub",
+    "load_weights": "pretrained.loading",
+    "push": "model.push",
     "summary": "network.diagram",
     "train": "training.session",
 }

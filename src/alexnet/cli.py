@@ -19,10 +19,10 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from alexnet.commands import COMMANDS
-from alexnet.data.choices import SERVER_SECONDS
+from alexnet.commands.usage import UsageError, one_line
 from alexnet.errors import AlexNetError, nearest
-from alexnet.training.settings import load_settings
-from alexnet.usage import UsageError, one_line
+from alexnet.files.download import SERVER_SECONDS
+from alexnet.training.choices.settings import load_settings
 
 DESCRIPTION = """Build, train, judge and use AlexNet image classifiers.
 

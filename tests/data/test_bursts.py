@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from alexnet.data import cache
 from alexnet.data.check import check, quick
 from alexnet.data.duplicates import NEAR, perceptual_hash
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
 from alexnet.data.split import split
-from alexnet.data.store import Store, prepare
+from alexnet.data.store import cache
+from alexnet.data.store.store import Store, prepare
 
 WIDTH, HEIGHT = 192, 128
 
@@ -288,8 +288,8 @@ def test_a_second_start_reads_no_picture_and_splits_alike(bursts, monkeypatch) -
     def read(*_: object, **__: object) -> None:
         raise AssertionError("a picture is read again")
 
-    monkeypatch.setattr("alexnet.data.store.read", read)
-    monkeypatch.setattr("alexnet.data.store.measure", read)
+    monkeypatch.setattr("alexnet.data.store.store.read", read)
+    monkeypatch.setattr("alexnet.data.store.store.measure", read)
     source, store = opened(bursts)
     again = split(source, store, 0)
     assert (again.pictures, again.remarks) == (first.pictures, first.remarks)

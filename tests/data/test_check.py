@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet import tables
+from alexnet.commands import tables
 from alexnet.data.check import check, quick
 from alexnet.data.findings import ADVICE, Finding, Report
-from alexnet.data.image import decode
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source
-from alexnet.data.sources.folder import Folder
-from alexnet.data.sources.layout import open_container
-from alexnet.data.store import prepare
+from alexnet.data.sources.folders.folder import Folder
+from alexnet.data.sources.folders.layout import open_container
+from alexnet.data.sources.open import open_source
+from alexnet.data.store.store import prepare
 from alexnet.errors import PictureError
+from alexnet.images.decoding import decode
 
 from ..conftest import shared_data
-from .files import jpeg_of
+from ..images.files import jpeg_of
 
 
 def scene(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
@@ -316,8 +316,9 @@ def test_progress_is_shown(clean) -> None:
 
 def test_no_torch_is_needed(clean) -> None:
     code = (
-        "import sys; from pathlib import Path; from alexnet import tables; from alexnet.data.check import check;"
-        "from alexnet.data.sources.folder import Folder; from alexnet.data.sources.layout import open_container;"
+        "import sys; from pathlib import Path; from alexnet.commands import tables;"
+        "from alexnet.data.check import check; from alexnet.data.sources.folders.folder import Folder;"
+        "from alexnet.data.sources.folders.layout import open_container;"
         f"tables.check_report(check(open_container(Folder(Path({str(clean)!r}))))); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.data.augmentation import Augmentation
-from alexnet.data.batches import evaluation_batches, examples, training_batches
-from alexnet.data.cache import stores_folder
-from alexnet.data.mending import Mended, mend
-from alexnet.data.pool import RECORD, Mapped
-from alexnet.data.sources import as_argument, open_source
-from alexnet.data.sources.folder import Folder
-from alexnet.data.store import POOL_VERSION, Store, prepare
+from alexnet.data.batches.augmentation import Augmentation
+from alexnet.data.batches.batches import evaluation_batches, examples, training_batches
+from alexnet.data.sources.folders.folder import Folder
+from alexnet.data.sources.open import as_argument, open_source
+from alexnet.data.store.cache import stores_folder
+from alexnet.data.store.mending import Mended, mend
+from alexnet.data.store.pool import RECORD, Mapped
+from alexnet.data.store.store import POOL_VERSION, Store, prepare
 from alexnet.errors import DataError, PictureError
 
 from ..conftest import coloured_picture, make_photos
-from .sources.test_named import mnist
+from .sources.sets.test_named import mnist
 
 SIDE = 32
 HOW = {"batch_size": 9, "size": 24, "augmentation": Augmentation(), "seed": 0, "epoch": 0}

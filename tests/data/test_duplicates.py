@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from alexnet.data.duplicates import NEAR, copies, look, near_copies, perceptual_hash
-from alexnet.data.image import decode
 from alexnet.data.source import Picture
+from alexnet.images.decoding import decode
 
 from ..conftest import shared_data
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from alexnet.data.check import check
-from alexnet.data.image import decode, measure, read
-from alexnet.data.sources.folder import Folder
-from alexnet.data.sources.layout import open_container
-from alexnet.data.store import prepare
+from alexnet.data.sources.folders.folder import Folder
+from alexnet.data.sources.folders.layout import open_container
+from alexnet.data.store.store import prepare
 from alexnet.errors import PictureError
+from alexnet.images.decoding import decode, measure, read
 from alexnet.inference.inputs import expand
 
 from ..conftest import coloured_picture, shared_data
@@ -179,7 +179,7 @@ def test_what_was_refused_is_read_once_the_extra_is_there(pillow_heif, tmp_path,
     source = open_container(Folder(tmp_path))
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "pillow_heif", None)
-        patched.setattr("alexnet.data.catalogue.heic_reader", lambda: "")
+        patched.setattr("alexnet.data.store.catalogue.heic_reader", lambda: "")
         assert len(prepare(source).skipped) == 3
     assert not prepare(source).skipped
 
@@ -188,7 +188,7 @@ def test_nothing_is_imported_or_registered_for_the_whole_process() -> None:
     script = """
 import io, sys
 from PIL import Image
-from alexnet.data.image import decode
+from alexnet.images.decoding import decode
 buffer = io.BytesIO()
 Image.new("RGB", (8, 8)).save(buffer, "PNG")
 decode(buffer.getvalue())

@@ -7,9 +7,9 @@ import pytest
 
 from alexnet.data.record import find, read_splits, restored, write_splits
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
 from alexnet.data.split import split
-from alexnet.data.store import Store, prepare
+from alexnet.data.store.store import Store, prepare
 from alexnet.errors import DataError
 
 from ..conftest import coloured_picture, make_photos

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
 from alexnet.data.split import refuse_unlearnable, split
-from alexnet.data.store import prepare
+from alexnet.data.store.store import prepare
 from alexnet.errors import DataError
 
 from ..conftest import coloured_picture, make_photos

@@ -9,7 +9,7 @@ import pytest
 
 from alexnet import evaluate
 from alexnet.data.source import Picture
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
 from alexnet.errors import DataError
 from alexnet.evaluation.labels import labelled_as
 

@@ -10,16 +10,17 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from alexnet import VARIANTS, AlexNet, summary
-from alexnet.data.preprocessing import Preprocessing, centre_and_spread
-from alexnet.inference.artifact import Artifact, load_artifact, load_model, save_artifact
+from alexnet.images.preprocessing import Preprocessing, centre_and_spread
+from alexnet.model.artifact import Artifact, load_model, save_artifact
+from alexnet.model.opening import load_artifact
 from alexnet.network import diagram
-from alexnet.network.layers import Conv, GroupNorm, LocalNorm, Pool
-from alexnet.network.model import without_weights
-from alexnet.network.variants import resolve
-from alexnet.training.optimizer import make_optimizer
-from alexnet.training.recipes import MODERN
-from alexnet.training.runtime import detect
-from alexnet.training.step import Step
+from alexnet.network.module.model import without_weights
+from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm, Pool
+from alexnet.network.value.variants import resolve
+from alexnet.training.choices.recipes import MODERN
+from alexnet.training.learning.optimizer import make_optimizer
+from alexnet.training.learning.step import Step
+from alexnet.training.machine.runtime import detect
 
 # Each as narrow as it can be, so that all of this takes seconds, and the family as it is where it says so.
 OWN = resolve(
@@ -192,7 +193,7 @@ def test_compiled_it_answers_the_same(net, model) -> None:
 def test_a_custom_network_goes_all_the_way(photos, tmp_path) -> None:
     """Nothing downstream breaks: trained from options, written down, judged and asked."""
     from alexnet import Settings, evaluate, load, train
-    from alexnet.training.reports import EpochReport
+    from alexnet.training.learning.reports import EpochReport
     from alexnet.training.session import Session
 
     file = tmp_path / "mine.json"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from alexnet.network.variants import VARIANTS
+from alexnet.network.value.variants import VARIANTS
 
 
 @pytest.fixture(autouse=True)

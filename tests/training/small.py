@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 from alexnet import cli
-from alexnet.network.variants import VARIANTS
+from alexnet.network.value.variants import VARIANTS
 
 net = VARIANTS["batchnorm"]
 layers = tuple(replace(layer, channels=layer.channels // 8) for layer in net.layers)

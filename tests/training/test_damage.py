@@ -1,8 +1,8 @@
 import pytest
 
 from alexnet import Settings
-from alexnet.data.mending import mend
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
+from alexnet.data.store.mending import mend
 from alexnet.errors import DataError
 from alexnet.training.session import Session
 

@@ -13,21 +13,21 @@ import torch
 from PIL import Image
 
 from alexnet import AlexNet, cli
-from alexnet.data.augmentation import Augmentation
-from alexnet.data.batches import Examples
-from alexnet.data.preprocessing import MEAN, STD
-from alexnet.network.architecture import REFERENCE_LAYERS, Architecture
-from alexnet.network.variants import VARIANTS
+from alexnet.data.batches.augmentation import Augmentation
+from alexnet.data.batches.batches import Examples
+from alexnet.images.preprocessing import MEAN, STD
+from alexnet.network.value.architecture import REFERENCE_LAYERS, Architecture
+from alexnet.network.value.variants import VARIANTS
+from alexnet.training.choices.recipe import change
+from alexnet.training.choices.recipes import MODERN
 from alexnet.training.finder import Finding, Trial, find_lr, save_plot
-from alexnet.training.loop import fit_steps
-from alexnet.training.optimizer import make_optimizer
+from alexnet.training.learning.loop import fit_steps
+from alexnet.training.learning.optimizer import make_optimizer
+from alexnet.training.learning.reports import StepReport
+from alexnet.training.learning.state import Training
+from alexnet.training.learning.step import Step
+from alexnet.training.machine.runtime import detect
 from alexnet.training.plan import Plan
-from alexnet.training.recipe import change
-from alexnet.training.recipes import MODERN
-from alexnet.training.reports import StepReport
-from alexnet.training.runtime import detect
-from alexnet.training.state import Training
-from alexnet.training.step import Step
 
 LAYERS = tuple(replace(layer, channels=layer.channels // 8) for layer in REFERENCE_LAYERS)
 NET = Architecture(layers=LAYERS, hidden=(64,), n_classes=2, image_size=67)

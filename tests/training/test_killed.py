@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from ..conftest import make_photos
-from .test_distributed import SMALL, launch, metrics
+from .machine.test_distributed import SMALL, launch, metrics
 
 N_KILLS = 10
 # 84 px for three fifths of the way, 104 px for another fifth and 144 px after that; averaged weights are on by default.

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from alexnet import AlexNet, Settings, load, train
-from alexnet.network.variants import VARIANTS
+from alexnet.network.value.variants import VARIANTS
 
 NET = VARIANTS["batchnorm"]
 TINY = replace(NET, layers=tuple(replace(layer, channels=16) for layer in NET.layers), hidden=(24,))

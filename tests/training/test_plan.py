@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.network.variants import resolve
+from alexnet.network.value.variants import resolve
+from alexnet.training.choices.recipes import MODERN
 from alexnet.training.plan import Pace, Plan
-from alexnet.training.recipes import MODERN
 
 
 @pytest.fixture

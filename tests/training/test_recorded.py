@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from alexnet import AlexNet, Settings, cli, evaluate
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
 from alexnet.errors import DataError, SettingsError
+from alexnet.training.choices.settings import load_settings
 from alexnet.training.session import Session
-from alexnet.training.settings import load_settings
 
 from ..conftest import make_photos
 
@@ -27,7 +27,7 @@ def opened(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
         sets.append(name)
         return replace(open_source(photos), name=name)
 
-    monkeypatch.setattr("alexnet.data.sources.named.open_named", small)
+    monkeypatch.setattr("alexnet.data.sources.sets.named.open_named", small)
     monkeypatch.chdir(tmp_path)
     make_photos(tmp_path / "digits", n_each=1, first=1000)
     return sets

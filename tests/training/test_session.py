@@ -13,13 +13,13 @@ from safetensors.torch import load_file
 
 from alexnet import Settings, evaluate, load, train
 from alexnet.data.record import read_splits
-from alexnet.data.store import store_size
+from alexnet.data.store.store import store_size
 from alexnet.errors import DataError, RunError, SettingsError
-from alexnet.network.variants import VARIANTS
+from alexnet.network.value.variants import VARIANTS
 from alexnet.training import assembly
-from alexnet.training.recipes import RECIPES
-from alexnet.training.reports import EpochReport
-from alexnet.training.run import Run
+from alexnet.training.choices.recipes import RECIPES
+from alexnet.training.learning.reports import EpochReport
+from alexnet.training.run.run import Run
 from alexnet.training.session import Session
 
 from ..conftest import coloured_picture, make_photos
@@ -94,12 +94,12 @@ def test_a_metrics_line_cut_short_is_dropped(photos, tmp_path) -> None:
 
 def test_a_run_goes_on_in_its_own_precision(photos, tmp_path, monkeypatch) -> None:
     settings = replace(QUICK, precision="auto", device="cpu")
-    monkeypatch.setattr("alexnet.training.runtime._cpu_has_bf16", lambda: True)
-    monkeypatch.setattr("alexnet.training.runtime._cpu_prefers_bf16", lambda: True)
+    monkeypatch.setattr("alexnet.training.machine.runtime._cpu_has_bf16", lambda: True)
+    monkeypatch.setattr("alexnet.training.machine.runtime._cpu_prefers_bf16", lambda: True)
     session = Session.start(photos, tmp_path / "run", settings)
     next(session.reports())
     session.save()
-    monkeypatch.setattr("alexnet.training.runtime._cpu_prefers_bf16", lambda: False)
+    monkeypatch.setattr("alexnet.training.machine.runtime._cpu_prefers_bf16", lambda: False)
     assert Session.resume(tmp_path / "run").training.runtime.precision == "bf16"
 
 
@@ -156,7 +156,7 @@ def test_of_two_runs_made_at_once_none_vanishes(photos, tmp_path, monkeypatch) -
     first.save()
     # The second one has looked for a name before the first one was there.
     names = iter([Path("runs/photos"), Path("runs/photos-2")])
-    monkeypatch.setattr("alexnet.training.place._free_folder", lambda *_: next(names))
+    monkeypatch.setattr("alexnet.training.run.place._free_folder", lambda *_: next(names))
     second = Session.start(photos, None, QUICK)
     assert second.run.folder == Path("runs/photos-2")
     assert checkpoints(first.run.folder) == ["000000-00000000"]
@@ -413,7 +413,7 @@ def test_out_of_patience_it_ends_and_keeps_the_best_epoch(photos, tmp_path, monk
         loss = [0.9, 0.5, 0.8, 0.7, 0.6, 0.6][len(judged) - 1]
         return SimpleNamespace(loss=loss, top1=0.5)
 
-    monkeypatch.setattr("alexnet.training.loop.validate", validate)
+    monkeypatch.setattr("alexnet.training.learning.loop.validate", validate)
     run = train(photos, out=tmp_path / "run", settings=replace(QUICK, epochs=9, patience=2), verbose=False)
     assert [line["epoch"] for line in run.metrics()] == [1, 2, 3, 4]
     kept = load_file(run.model_folder / "model.safetensors")
@@ -424,7 +424,9 @@ def test_out_of_patience_it_ends_and_keeps_the_best_epoch(photos, tmp_path, monk
 
 
 def test_a_run_killed_before_its_end_by_patience_ends_the_same(photos, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("alexnet.training.loop.validate", lambda training, size: SimpleNamespace(loss=0.5, top1=0.5))
+    monkeypatch.setattr(
+        "alexnet.training.learning.loop.validate", lambda training, size: SimpleNamespace(loss=0.5, top1=0.5)
+    )
     settings = replace(QUICK, epochs=9, patience=1)
     session = Session.start(photos, tmp_path / "run", settings)
     for report in session.reports():

@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from alexnet.data.choices import MAX_PIXELS, Resize
-from alexnet.network.custom import Custom
-from alexnet.usage import UsageError, at_least_1
+from alexnet.commands.usage import UsageError, at_least_1
+from alexnet.images.choices import MAX_PIXELS, Resize
+from alexnet.network.value.options import NetworkOptions
 
 
 def summary(
     *,
-    custom: Annotated[Custom, tyro.conf.arg(name="")] = Custom(),  # noqa: B008
+    custom: Annotated[NetworkOptions, tyro.conf.arg(name="")] = NetworkOptions(),  # noqa: B008
     n_classes: int | None = None,
     in_channels: int | None = None,
     image_size: int | None = None,
@@ -56,9 +56,9 @@ def check(
         max_pixels: Pictures that claim more are unusable.
         data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
     """
-    from alexnet import display, tables
+    from alexnet.commands import display, tables
     from alexnet.data.check import check as look
-    from alexnet.data.sources import open_source
+    from alexnet.data.sources.open import open_source
 
     if json_ and csv_:
         raise UsageError("--json and --csv exclude each other; give one of them")
@@ -99,10 +99,10 @@ def prepare(
         where: Say where prepared pictures are kept, and how large they are.
         clear: Delete all prepared pictures; nothing of yours.
     """
-    from alexnet import display
-    from alexnet.data import cache, store
-    from alexnet.data.mending import mend
-    from alexnet.data.sources import open_source
+    from alexnet.commands import display
+    from alexnet.data.sources.open import open_source
+    from alexnet.data.store import cache, store
+    from alexnet.data.store.mending import mend
 
     if [data is not None, where, clear].count(True) != 1:
         raise UsageError("prepare needs DATA, or --where, or --clear")

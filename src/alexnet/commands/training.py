@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from alexnet.errors import SettingsError
-from alexnet.training.settings import Settings
+from alexnet.training.choices.settings import Settings
 
 
 def train(
@@ -40,7 +40,7 @@ def train(
         settings: How to train.
     """
     assert settings_file is None, "cli has read it before the other options, whose defaults it sets"
-    from alexnet import display
+    from alexnet.commands import display
     from alexnet.training.session import Session
 
     if find_lr:
@@ -67,11 +67,11 @@ UNUSED_BY_FIND_LR = ("lr", "epochs", "ema", "patience", "track", "checkpoint_min
 
 def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     """Measure which learning rate suits, print it, and leave what was measured in a folder of its own."""
-    from alexnet import display
+    from alexnet.commands import display
     from alexnet.training.assembly import get_ready
-    from alexnet.training.distributed import is_launched
     from alexnet.training.finder import N_STEPS, Finding, find_lr, save_plot
-    from alexnet.training.place import claim, refuse_existing
+    from alexnet.training.machine.distributed import is_launched
+    from alexnet.training.run.place import claim, refuse_existing
 
     unused = [name for name in UNUSED_BY_FIND_LR if getattr(settings, name) != getattr(Settings(), name)]
     if unused:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from alexnet.usage import UsageError, at_least_1
+from alexnet.commands.usage import UsageError, at_least_1
 
 
 def evaluate(
@@ -29,7 +29,7 @@ def evaluate(
         data_dir: Folder of the named sets; none: as in training.
         json_: Print one JSON object instead of tables.
     """
-    from alexnet import display, tables
+    from alexnet.commands import display, tables
     from alexnet.evaluation.scoring import evaluate as score
 
     at_least_1("max_pixels", max_pixels)
@@ -61,7 +61,7 @@ def predict(
         max_pixels: Pictures that claim more are refused; auto: as in training.
         format_: A line of words, a JSON object, or a line of CSV for each picture.
     """
-    from alexnet import display, tables
+    from alexnet.commands import display, tables
     from alexnet.errors import listed
     from alexnet.inference.classifier import load
     from alexnet.inference.inputs import expand
@@ -102,7 +102,7 @@ def push(
         repo: user/name on the hub; made where it does not exist.
         private: Only you may see it.
     """
-    from alexnet.inference.hub import push as push_to_hub
+    from alexnet.model.push import push as push_to_hub
 
     print(push_to_hub(model, repo, private=private))
     return 0

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from alexnet.data.catalogue import or_reason
-from alexnet.data.choices import MAX_PIXELS
 from alexnet.data.duplicates import LEAST_SIDE, alike, copies, look, near_copies, perceptual_hash
 from alexnet.data.findings import Finding, Report, in_order
-from alexnet.data.image import read
-from alexnet.data.reading import Track, in_threads, untracked
-from alexnet.data.signatures import N_BEGINNING, ending_of, kind_of
+from alexnet.data.parallel import Track, in_threads, untracked
 from alexnet.data.source import SPLITS, Content, Picture, Source, natural_key
 from alexnet.data.split import Identities
+from alexnet.data.store.catalogue import or_reason
 from alexnet.errors import listed, shown
+from alexnet.images.choices import MAX_PIXELS
+from alexnet.images.decoding import read
+from alexnet.images.signatures import N_BEGINNING, ending_of, kind_of
 
 # Of two classes of ten to one, always answering the larger is right 91% of the time: top-1 no longer says much.
 IMBALANCE = 10

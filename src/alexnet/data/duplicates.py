@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from alexnet.data.image import Pixels
 from alexnet.data.neighbours import families, nearest
 from alexnet.data.source import SPLITS, Picture
+from alexnet.images.decoding import Pixels
 
 # Two pictures are nearly the same if at most so many bits differ. Measured on pictures of one split and the nearest of
 # another, exact copies left out; right / found by the number of bits that differ:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alexnet.data.fingerprint import Fingerprint, Seen
 from alexnet.data.source import SPLITS, Picture, Source
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
 from alexnet.data.sources.vocabulary import one_name
 from alexnet.data.split import Identities
 from alexnet.errors import DataError, listed, shown

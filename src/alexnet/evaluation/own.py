@@ -17,10 +17,10 @@ from alexnet.data.record import (
     what_is_relabelled,
 )
 from alexnet.data.source import SPLITS, Picture, Source
-from alexnet.data.store import Store
+from alexnet.data.store.store import Store
 from alexnet.errors import DataError
-from alexnet.inference.artifact import Artifact
-from alexnet.saved import as_kind, parse_object
+from alexnet.files.checked import as_kind, parse_object
+from alexnet.model.artifact import Artifact
 
 
 @dataclass(frozen=True)

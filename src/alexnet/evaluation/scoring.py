@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.data.batches import Examples, evaluation_batches, examples
-from alexnet.data.reading import Track, untracked
+from alexnet.data.batches.batches import Examples, evaluation_batches, examples
+from alexnet.data.parallel import Track, untracked
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source, set_name
-from alexnet.data.store import prepare
+from alexnet.data.sources.open import open_source, set_name
+from alexnet.data.store.store import prepare
 from alexnet.errors import ArtifactError, DataError, SettingsError
 from alexnet.evaluation.labels import labelled_as
 from alexnet.evaluation.metrics import Evaluation, judge
 from alexnet.evaluation.own import OwnRun
 from alexnet.evaluation.selection import candidates, select
 from alexnet.evaluation.views import N_VIEWS, average_of_views
-from alexnet.inference.artifact import load_artifact
 from alexnet.inference.engine import TorchEngine
 from alexnet.inference.probability import Floats
+from alexnet.model.opening import load_artifact
 
 BATCH = 64
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from alexnet.data.fingerprint import Seen
 from alexnet.data.record import seen_by
 from alexnet.data.source import SPLITS, Source
-from alexnet.data.store import Store
+from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.evaluation.own import OwnRun, own_pictures, refuse_incomplete
-from alexnet.inference.artifact import Artifact
+from alexnet.model.artifact import Artifact
 
 _UNKNOWN = "does not say what it learned from; make sure that none of these pictures is among that"
 

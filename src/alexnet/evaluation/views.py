@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from alexnet.data.augment import PAPER_SHARE
-from alexnet.data.image import Pixels
-from alexnet.data.tensors import resized
+from alexnet.data.batches.augment import PAPER_SHARE
+from alexnet.images.decoding import Pixels
+from alexnet.images.tensors import resized
 from alexnet.inference.probability import Floats, log_softmax
 
 N_VIEWS = 10

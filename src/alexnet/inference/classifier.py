@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from alexnet.data.image import Pixels, decode
-from alexnet.data.reading import n_cores
+from alexnet.data.parallel import n_cores
 from alexnet.data.source import MAX_BYTES
 from alexnet.errors import PictureError, SettingsError, shown
-from alexnet.inference.artifact import Artifact, load_artifact
+from alexnet.images.decoding import Pixels, decode
 from alexnet.inference.engine import Numbers, TorchEngine
 from alexnet.inference.inputs import PictureLike, content, expand, name_of, several
 from alexnet.inference.probability import log_softmax
+from alexnet.model.artifact import Artifact
+from alexnet.model.opening import load_artifact
 
 BATCH = 32
 

@@ -7,10 +7,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from alexnet.data import tensors
-from alexnet.data.image import Pixels
 from alexnet.errors import ArtifactError
-from alexnet.inference.artifact import Artifact, load_model
+from alexnet.images import tensors
+from alexnet.images.decoding import Pixels
+from alexnet.model.artifact import Artifact, load_model
 
 Numbers = npt.NDArray[np.float32]
 

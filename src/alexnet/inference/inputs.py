@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from alexnet.data.image import fault, is_picture
-from alexnet.data.signatures import N_BEGINNING
 from alexnet.data.source import MAX_BYTES, natural_key
-from alexnet.data.sources.folder import Folder
+from alexnet.data.sources.folders.folder import Folder
 from alexnet.errors import PictureError
+from alexnet.images.decoding import fault, is_picture
+from alexnet.images.signatures import N_BEGINNING
 
 Array = npt.NDArray[np.uint8]
 PictureLike = (

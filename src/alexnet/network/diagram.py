@@ -3,16 +3,16 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from alexnet.network.architecture import Architecture
-from alexnet.network.trace import POOL_NAMES, Op, trace
+from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.operations import POOL_NAMES, Op
 
 if TYPE_CHECKING:
-    from alexnet.network.model import AlexNet
+    from alexnet.network.module.model import AlexNet
 
 
 def table(architecture: Architecture) -> str:
     """Return torchinfo's table for one picture; for the default network, the reference document's 49 lines."""
-    from alexnet.network.model import without_weights
+    from alexnet.network.module.model import without_weights
 
     return summary(without_weights(architecture))
 
@@ -40,7 +40,7 @@ def mermaid(architecture: Architecture) -> str:
     box, arrow_words = _box_name(0), list[str]()
     label = f"{box}[Input: {_times(net.in_channels, size, size)}]"
     n_boxes = 1
-    for op in trace(net):
+    for op in net.operations():
         words = _box_words(net, op)
         if words is None:
             arrow_words.append(_arrow_word(net, op))
@@ -64,7 +64,7 @@ def as_json(architecture: Architecture) -> str:
             "n_parameters": op.n_parameters,
             "n_mult_adds": op.n_mult_adds,
         }
-        for op in trace(architecture)
+        for op in architecture.operations()
     ]
     whole = {
         "architecture": architecture.to_json(),

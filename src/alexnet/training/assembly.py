@@ -10,30 +10,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from alexnet.data.batches import Examples, examples
-from alexnet.data.preprocessing import centre_and_spread
-from alexnet.data.reading import Track, untracked
+from alexnet.data.batches.batches import Examples, examples
+from alexnet.data.parallel import Track, untracked
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source
+from alexnet.data.sources.open import open_source
 from alexnet.data.split import refuse_unlearnable, split
-from alexnet.data.store import Store, prepare, store_size
+from alexnet.data.store.store import Store, prepare, store_size
 from alexnet.errors import DataError, SettingsError
-from alexnet.inference.pretrained import load_weights
-from alexnet.network.initialisation import initialise
-from alexnet.network.model import AlexNet
-from alexnet.network.weights import Loaded
-from alexnet.training.average import Average
-from alexnet.training.distributed import Group, join, share
-from alexnet.training.initial import freeze
-from alexnet.training.optimizer import make_optimizer
+from alexnet.images.preprocessing import centre_and_spread
+from alexnet.network.module.initialisation import initialise
+from alexnet.network.module.model import AlexNet
+from alexnet.network.weights.loading import Loaded
+from alexnet.pretrained.loading import load_weights
+from alexnet.training.choices.recipe import Recipe
+from alexnet.training.choices.settings import Settings
+from alexnet.training.learning.average import Average
+from alexnet.training.learning.freezing import freeze
+from alexnet.training.learning.optimizer import make_optimizer
+from alexnet.training.learning.state import Training
+from alexnet.training.learning.step import Step
+from alexnet.training.machine.distributed import Group, join, share
+from alexnet.training.machine.runtime import Runtime, detect, keep_memory, name_compiler_cache
 from alexnet.training.plan import Plan
-from alexnet.training.recipe import Recipe
-from alexnet.training.resolved import Resolved
-from alexnet.training.runtime import Runtime, detect, keep_memory, name_compiler_cache
-from alexnet.training.settings import Settings
+from alexnet.training.run.resolved import Resolved
 from alexnet.training.sizing import with_size
-from alexnet.training.state import Training
-from alexnet.training.step import Step
 
 # Kept back of a time limit for validating, saving and a machine that slows down in the last epoch.
 RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0

@@ -12,12 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, stdev
 
-from alexnet.data.augment import Batch
-from alexnet.training.loop import batches, learn
-from alexnet.training.optimizer import set_lr
+from alexnet.data.batches.augment import Batch
+from alexnet.files.atomic import whole_folder
+from alexnet.training.learning.loop import batches, learn
+from alexnet.training.learning.optimizer import set_lr
+from alexnet.training.learning.state import Position, Training
 from alexnet.training.plan import Leg
-from alexnet.training.state import Position, Training
-from alexnet.whole import whole_folder
 
 N_STEPS = 100
 # The smoothed loss is a mean over about the last ten steps: half a decade of learning rates.

@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from alexnet.data.batches import count_steps
-from alexnet.network.architecture import Architecture
-from alexnet.training.recipe import Recipe
+from alexnet.data.batches.batches import count_steps
+from alexnet.network.value.architecture import Architecture
+from alexnet.training.choices.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -10,31 +10,31 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from alexnet.data.fingerprint import Seen
-from alexnet.data.preprocessing import Preprocessing
-from alexnet.data.reading import Track, untracked
+from alexnet.data.parallel import Track, untracked
 from alexnet.data.record import open_recorded, read_inherited, restored
 from alexnet.data.source import Source
-from alexnet.data.sources import open_source, set_name
-from alexnet.data.store import Store
+from alexnet.data.sources.open import open_source, set_name
+from alexnet.data.store.store import Store
 from alexnet.errors import RunError, SettingsError
-from alexnet.inference.artifact import Artifact, save_artifact
-from alexnet.inference.pretrained import absolute, seen_before
-from alexnet.network.model import AlexNet
-from alexnet.network.variants import load_architecture
-from alexnet.paths import expanded
+from alexnet.files.paths import expanded
+from alexnet.images.preprocessing import Preprocessing
+from alexnet.model.artifact import Artifact, save_artifact
+from alexnet.model.card import model_card
+from alexnet.network.module.model import AlexNet
+from alexnet.network.value.variants import load_architecture
+from alexnet.pretrained.loading import absolute, seen_before
 from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
-from alexnet.training.card import model_card
-from alexnet.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
-from alexnet.training.loop import fit_steps
-from alexnet.training.past import n_seen_before, seen_by_its_end, what_was_seen_before
-from alexnet.training.place import claim, refuse_existing
-from alexnet.training.provenance import provenance, settings_json
-from alexnet.training.reports import EpochReport, Remark, Report
-from alexnet.training.run import Run
-from alexnet.training.settings import Settings
-from alexnet.training.state import Training
-from alexnet.training.trackers import Trackers, check_trackers, open_trackers
-from alexnet.training.watch import best_of
+from alexnet.training.choices.settings import Settings
+from alexnet.training.learning.loop import fit_steps
+from alexnet.training.learning.reports import EpochReport, Remark, Report
+from alexnet.training.learning.state import Training
+from alexnet.training.learning.watch import best_of
+from alexnet.training.run.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
+from alexnet.training.run.past import n_seen_before, seen_by_its_end, what_was_seen_before
+from alexnet.training.run.place import claim, refuse_existing
+from alexnet.training.run.provenance import provenance, settings_json
+from alexnet.training.run.run import Run
+from alexnet.training.run.trackers import Trackers, check_trackers, open_trackers
 
 
 @dataclass

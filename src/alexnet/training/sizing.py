@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import torch
 
-from alexnet.data.store import with_room
-from alexnet.network.model import AlexNet
-from alexnet.training.distributed import Group
-from alexnet.training.optimizer import make_optimizer
+from alexnet.data.store.store import with_room
+from alexnet.network.module.model import AlexNet
+from alexnet.training.learning.optimizer import make_optimizer
+from alexnet.training.learning.step import Step
+from alexnet.training.machine.distributed import Group
+from alexnet.training.machine.runtime import Runtime
 from alexnet.training.plan import Plan
-from alexnet.training.runtime import Runtime
-from alexnet.training.step import Step
 
 # Picture sizes to fall back to where time is short, and how many epochs must fit for one to be chosen: fewer passes
 # over larger pictures learn less. docs/experiments.md has what that is worth.

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from alexnet.data.source import Source
-from alexnet.data.sources import as_recorded, open_source, set_name
-from alexnet.data.sources.named import NAMES
+from alexnet.data.sources.open import as_recorded, open_source, set_name
+from alexnet.data.sources.sets.named import NAMES
 from alexnet.errors import DataError, SettingsError
 
 from ...conftest import make_photos
@@ -24,7 +24,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Pa
         return Source(name, (), (), None)  # type: ignore[arg-type]
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("alexnet.data.sources.named.open_named", note)
+    monkeypatch.setattr("alexnet.data.sources.sets.named.open_named", note)
     return sets
 
 
@@ -104,7 +104,7 @@ def test_a_home_that_nobody_has_is_a_folder_that_is_not_there(asked) -> None:
 
 
 def test_telling_names_needs_no_torch() -> None:
-    code = "import sys; from alexnet.data.sources import set_name; set_name('pets'); print('torch' in sys.modules)"
+    code = "import sys; from alexnet.data.sources.open import set_name; set_name('pets'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

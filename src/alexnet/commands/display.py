@@ -1,0 +1,179 @@
+"""What people see while they wait: a progress bar on a terminal, a plain line now and then anywhere else.
+
+All of it goes to stderr; stdout is for results.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from alexnet.data.check import quick
+from alexnet.data.sources.open import as_argument
+from alexnet.training.learning.reports import EpochReport, Remark, Report
+from alexnet.training.learning.state import Stop
+from alexnet.training.learning.watch import few_pictures
+from alexnet.training.session import Session
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LINES = 30.0
+MOST_NAMED = 10
+
+# Of several processes that train together, the first speaks.
+console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=os.environ.get("RANK", "0") != "0")
+
+
+def say(line: str) -> None:
+    """Print one line, above the progress bar if there is one."""
+    console.print(line, markup=False, emoji=False)
+
+
+def warn_of(remarks: Iterable[str]) -> None:
+    """Print what deserves attention, a line each."""
+    for remark in remarks:
+        say(f"warning: {remark}")
+
+
+def warn_of_skipped(skipped: dict[str, str]) -> None:
+    """Name the pictures that cannot be read, and count those beyond the first few."""
+    shown = list(skipped.items())[:MOST_NAMED]
+    warn_of(f"skipped {path}: {reason}" for path, reason in shown)
+    if skipped:
+        say(f"skipped {len(skipped)} unreadable {'picture' if len(skipped) == 1 else 'pictures'}")
+
+
+def warn_of_damaged(left: dict[str, str]) -> None:
+    """Name the prepared pictures that stay damaged, and count those beyond the first few."""
+    shown = list(left.items())[:MOST_NAMED]
+    warn_of(f"damaged on the disk, and not prepared anew, {path}: {reason}" for path, reason in shown)
+    if left:
+        say(f"{len(left)} {'picture stays' if len(left) == 1 else 'pictures stay'} damaged")
+
+
+def introduce(session: Session) -> None:
+    """Say what is about to be trained, on what, and where it goes."""
+    source, training = session.source, session.training
+    warn_of(source.remarks + session.store.remarks)
+    warn_of_skipped(session.store.skipped)
+    # The cheap part of alexnet check: what preparing has found out anyway.
+    findings = quick(source, session.store)
+    warn_of(finding.message for finding in findings[:MOST_NAMED])
+    if len(findings) > MOST_NAMED:
+        say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {as_argument(source)}")
+    counts = np.bincount(training.train.labels, minlength=len(training.classes)).tolist()
+    warn_of(filter(None, [few_pictures(counts, training.classes)]))
+    plan, runtime, group = training.plan, training.runtime, training.group
+    n_test = len(source.in_split("test"))
+    say(
+        f"{len(training.train)} train, {len(training.val)} val and {n_test} test pictures of "
+        f"{len(source.classes)} classes"
+    )
+    epochs = f"{plan.n_epochs} {'epoch' if plan.n_epochs == 1 else 'epochs'}"
+    if plan.deadline is not None:
+        epochs = f"up to {epochs} in the time there is"
+    say(
+        f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
+        f"{runtime.precision} on {runtime.device}{f', {group.n_ranks} processes' if group.n_ranks > 1 else ''}; "
+        f"run folder {session.run.folder}"
+    )
+    if training.loaded:
+        say(f"weights of {session.settings.init}: {training.loaded}")
+    if training.frozen:
+        say(f"frozen: {', '.join(training.frozen)}")
+    position = training.position
+    if position.epoch or position.step:
+        say(f"going on in epoch {position.epoch + 1}, after {position.step} of its steps")
+
+
+def track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
+    """Yield the items, showing how many are done."""
+    if not console.is_terminal:
+        yield from _plain_track(items, n_items, what)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield from progress.track(items, total=n_items, description=what)
+
+
+def _plain_track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
+    last = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            say(f"{what}: {number} of {n_items}")
+            last = time.monotonic()
+
+
+def show(reports: Iterable[Report]) -> Iterator[Report]:
+    """Yield the reports of a training session, showing each: a line an epoch, and how far it has come between."""
+    if not console.is_terminal:
+        yield from _plain_show(reports)
+        return
+    words = TextColumn("epoch {task.fields[epoch]}  {task.fields[words]}")
+    with Progress(words, BarColumn(), TextColumn("{task.fields[left]} left"), console=console) as progress:
+        task = progress.add_task("training", total=1.0, epoch=1, words="", left="")
+        for report in reports:
+            if isinstance(report, EpochReport | Remark):
+                say(str(report))
+            else:
+                words_now = (
+                    f"step {report.step}/{report.n_steps}  loss {report.loss:.2f}  "
+                    f"{report.images_per_second:.0f} pictures/s"
+                )
+                left = clock(report.seconds_left)
+                progress.update(task, completed=report.progress, epoch=report.epoch, words=words_now, left=left)
+            yield report
+
+
+def _plain_show(reports: Iterable[Report]) -> Iterator[Report]:
+    last, left = time.monotonic(), ""
+    for report in reports:
+        if isinstance(report, Remark):
+            say(str(report))
+        elif isinstance(report, EpochReport):
+            say(f"{report}{left}")
+            last = time.monotonic()
+        else:
+            left = f"  {clock(report.seconds_left)} left"
+            if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+                say(f"epoch {report.epoch:3d}  step {report.step} of {report.n_steps}{left}")
+                last = time.monotonic()
+        yield report
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as ``4:05`` or ``2:04:05``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@contextmanager
+def stop_on_signal(stop: Stop, *, alone: bool = True) -> Iterator[None]:
+    """Turn the first Ctrl-C or SIGTERM into a request, so that the step in hand can be finished and saved.
+
+    The second one stops at once. Not where this is one of several processes: there a terminal sends one to each, and
+    torchrun another, and ends those by force that do not end by themselves.
+    """
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.signal is not None and alone:
+            raise KeyboardInterrupt
+        stop.signal = number
+        if alone:
+            # Not print: the signal may have come while something was being printed.
+            os.write(2, b"\nstopping after this step, then saving; press Ctrl-C again to stop at once\n")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Batches of prepared images: augmented for training, plain for evaluation."""

@@ -1,0 +1,152 @@
+"""Named sets: the digits of scikit-learn, and those of torchvision."""
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from PIL import Image
+
+from alexnet.data.source import Content, Picture, Source, natural_key
+from alexnet.data.sources.sets.obtaining import MissingError, obtain
+from alexnet.data.sources.sets.torchvision_sets import DIGITS, SETS, TorchvisionSet
+from alexnet.errors import DataError, PictureError
+from alexnet.images.decoding import fault
+
+NAMES = ("digits", *SETS)
+
+
+def open_named(name: str, data_dir: Path | None) -> Source:
+    """Open the set called ``name``, one of ``NAMES``; what is missing of it is downloaded.
+
+    Args:
+        name: of the set.
+        data_dir: the folder that holds sets, laid out as torchvision does; a folder of the user's where None.
+
+    Raises:
+        DataError: it is not there and cannot be downloaded.
+    """
+    if name == "digits":
+        return _digits()
+    row = SETS[name]
+    root = data_dir or _usual_folder()
+    shelves: dict[str, _Shelf] = {}
+    pictures: list[Picture] = []
+    remarks = []
+    are_new = False
+    for split in sorted(row.splits, key=str):  # in the natural order of paths: test, train, val
+        try:
+            dataset, is_new = obtain(name, row, root, split)
+        except MissingError:
+            remarks.append(f"{name} has no {split} pictures here: they are not in {str(root)!r}, or damaged")
+            continue
+        are_new |= is_new
+        shelf = _shelf(row, dataset)
+        shelves[split or ""] = shelf
+        prefix, width = f"{split}/" if split else "", max(5, len(str(len(shelf.labels) - 1)))
+        pictures += [Picture(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(shelf.labels)]
+    if not pictures:
+        raise DataError(f"there is no {name!r} in {str(root)!r}, and it cannot be downloaded; {row.by_hand}")
+    classes = tuple(sorted({picture.label for picture in pictures}, key=natural_key))
+    if are_new:
+        remarks.append(f"{name} is new in {str(root)!r}: downloaded, or unpacked from an archive there")
+    reader = _Reader(f"torchvision {row.kind} {root}", shelves)
+    given = None if data_dir is None else str(data_dir.absolute())
+    return Source(name, tuple(pictures), classes, reader, row.mirror_safe, remarks=tuple(remarks), data_dir=given)
+
+
+def _usual_folder() -> Path:
+    with contextlib.suppress(RuntimeError):  # for a user who has no home and is not known
+        folder = platformdirs.user_data_path("alexnet", appauthor=False) / "datasets"
+        if folder.is_absolute():
+            return folder
+    raise DataError("this user has no home folder in which to keep named sets; say where they are with --data-dir")
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """One split: ``dataset[i][0]`` is a picture, unless they are files."""
+
+    dataset: Any
+    labels: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    word: str
+    shelves: Mapping[str, _Shelf]
+
+    def stamp(self, path: str) -> str:
+        shelf, number = self._find(path)
+        if not shelf.files:
+            return self.word
+        try:
+            # What such a set holds never changes, but a copy of it may lack a file, and be mended.
+            status = os.stat(shelf.files[number])  # noqa: PTH116 - a third of pathlib's time
+            return f"{shelf.files[number]} {status.st_size}-{status.st_mtime_ns}"
+        except OSError:
+            return "missing"
+
+    def size(self, path: str) -> int:
+        return 0
+
+    def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
+        for path in paths:
+            yield path, partial(self._content, path)
+
+    def _content(self, path: str) -> Content:
+        shelf, number = self._find(path)
+        try:
+            if shelf.files:
+                return Path(shelf.files[number]).read_bytes()
+            picture = shelf.dataset[number][0]
+            picture.load()
+        except OSError as error:
+            where = shelf.files[number] if shelf.files else str(error.filename or path)
+            raise PictureError(where, fault(error)) from error
+        assert isinstance(picture, Image.Image)
+        return picture
+
+    def _find(self, path: str) -> tuple[_Shelf, int]:
+        split, _, number = path.rpartition("/")
+        return self.shelves[split], int(number)
+
+
+def _digits() -> Source:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    # 17 grey levels on 8x8 pixels. Four pixels for one leaves room for crops that move by a fraction of a stroke.
+    grey = np.asarray(bunch.images * (255 / 16)).round().astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+    shelf = _Shelf([(Image.fromarray(pixels),) for pixels in grey], tuple(str(label) for label in bunch.target))
+    pictures = tuple(Picture(f"{number:04d}", label) for number, label in enumerate(shelf.labels))
+    return Source("digits", pictures, DIGITS, _Reader("sklearn", {"": shelf}), mirror_safe=False)
+
+
+def _shelf(row: TorchvisionSet, dataset: Any) -> _Shelf:
+    names = _class_names(row, dataset)
+    labels = getattr(dataset, row.labels)
+    labels = labels.tolist() if hasattr(labels, "tolist") else labels  # a tensor's numbers one by one take seconds
+    numbers = (each[1] if isinstance(each, tuple) else each for each in labels)
+    files = getattr(dataset, row.files) if row.files else ()
+    return _Shelf(
+        dataset,
+        tuple(names[int(number)] for number in numbers),
+        tuple(str(each[0] if isinstance(each, tuple) else each) for each in files),
+    )
+
+
+def _class_names(row: TorchvisionSet, dataset: Any) -> list[str]:
+    names = row.classes if isinstance(row.classes, tuple) else getattr(dataset, row.classes)
+    # ImageNet's classes are lists of synonyms, and two of them are called crane.
+    firsts = [name if isinstance(name, str) else name[0] for name in names]
+    counts = Counter(firsts)
+    numbers = getattr(dataset, "wnids", range(len(firsts)))
+    return [name if counts[name] == 1 else f"{name} ({number})" for name, number in zip(firsts, numbers, strict=True)]

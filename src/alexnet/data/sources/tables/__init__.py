@@ -1,0 +1,1 @@
+"""Tables that list images with their labels."""

@@ -1,0 +1,272 @@
+"""Which column of a table says where a picture lies, which its class and which its split, whatever they are called."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from alexnet.data.source import SPLITS
+from alexnet.data.sources.tables.places import Files
+from alexnet.data.sources.tables.table import COLUMNS, Table, refuse_twice
+from alexnet.data.sources.vocabulary import one_name, split_of
+from alexnet.errors import DataError, listed, nearest, shown, words
+from alexnet.images.decoding import ends_like_picture
+
+# By these names the columns are known, beside path, label and split: in small letters, without what is between words.
+_PATHS = frozenset(
+    {"file", "files", "filename", "filenames", "filepath", "filepaths", "fname", "fullpath", "id", "idcode", "name"}
+    | {"image", "images", "imageid", "imagename", "imagepath", "imagefile", "imagefilename", "imagefilepath"}
+    | {"img", "imgid", "imgname", "imgpath", "imgfile", "picture", "photo", "relativepath", "relpath", "paths"}
+)
+_LABELS = frozenset(
+    {"labels", "labelname", "labelid", "class", "classes", "classname", "classid", "classlabel", "category"}
+    | {"categoryname", "categoryid", "target", "species", "breed", "variety", "diagnosis", "dx", "groundtruth"}
+)
+# What these say is taken where all of it is splits; or else, that it is not taken is said.
+_SPLITS = frozenset(
+    {"splits", "subset", "set", "partition", "dataset", "datasplit", "splitname", "phase", "fold", "usage"}
+    | {"isvalid", "isval", "istrain", "istraining", "istrainingimage", "istest"}
+)
+# Columns that say of each row whether it is of a split; the others are for training.
+_SPLIT_OF_FLAG = {"isvalid": "val", "isval": "val", "istest": "test"}
+# Numbers of rows, as pandas writes them.
+_INDEX = re.compile(r"(unnamed\d*|index)?")
+_ONE_HOT = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+_WHOLE = re.compile(r"-?\d+\.0")
+# A column with as many different words is no label, but a name, a sentence or a measurement.
+_LARGEST_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a table says of each of its pictures.
+
+    Attributes:
+        table: the table; of one without header its first line is a row.
+        paths: where it says that they lie.
+        labels: their classes.
+        splits: their splits; None where it does not say.
+        one_hot: the classes that have a column each; none where one column names the class.
+        remarks: what was understood, a line each.
+    """
+
+    table: Table
+    paths: list[str]
+    labels: list[str]
+    splits: list[str | None]
+    one_hot: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def understand(table: Table, files: Files, folder: str) -> Listing:
+    """Find out which column of a table is which.
+
+    Args:
+        table: the table.
+        files: those of its container: where names leave it open, the column of paths is the one that names files.
+        folder: the folder of the table.
+
+    Raises:
+        DataError: a column is missing, two may be it, or a row is at fault.
+    """
+    remarks: list[str] = []
+    table = _with_header(table, files, folder, remarks)
+    refuse_twice(table.columns, table.where)
+    usable = [n for n, name in enumerate(table.columns) if not _INDEX.fullmatch(_word(name))]
+    split, splits = _split_column(table, usable, remarks)
+    usable = [n for n in usable if n != split]
+    path = _path_column(table, usable, files, folder)
+    usable.remove(path)
+    label, marked = _label_column(table, usable, path, remarks)
+    paths = _filled(table, table.texts(path), "path")
+    labels, one_hot = (
+        (_filled(table, table.texts(label), "label"), ()) if label is not None else _one_hot(table, marked)
+    )
+    if label is not None:
+        labels = _labels(table, labels, remarks)
+    what = [(path, "path"), *([(label, "label")] if label is not None else []), (split, "split")]
+    read = [f"{table.columns[n]!r} as {role}" for n, role in what if n is not None and table.columns[n].lower() != role]
+    if one_hot:
+        read.append(f"which of {listed(one_hot)} is 1 as label")
+    if read:
+        remarks.insert(0, f"{table.name}: read {', '.join(read[:-1])}{' and ' if read[1:] else ''}{read[-1]}")
+    return Listing(table, paths, labels, splits, one_hot, tuple(remarks))
+
+
+def _with_header(table: Table, files: Files, folder: str, remarks: list[str]) -> Table:
+    """Return a table whose columns have names, also where its first line lists a picture already."""
+    known = _PATHS.union(COLUMNS) | _LABELS | _SPLITS
+    is_row = any(files.is_there(name, folder) for name in table.columns)
+    if not table.header_line or (known & set(map(_word, table.columns)) and not is_row):
+        return table
+    pictures = [name for name in table.columns if ends_like_picture(name) or files.likeness(name, folder)]
+    if not pictures:
+        return table
+    if len(table.columns) == 2 and len(pictures) == 1:
+        names = ("path", "label") if pictures[0] == table.columns[0] else ("label", "path")
+        remarks.append(f"{table.name}: has no header; its columns were read as {' and '.join(names)}")
+        return table.without_header(names)
+    raise DataError(
+        f"{table.where!r} has no header: its first line lists {shown(pictures[0])} already; write the names of "
+        "its columns above, among them path and label"
+    )
+
+
+def _split_column(table: Table, usable: Sequence[int], remarks: list[str]) -> tuple[int | None, list[str | None]]:
+    """Return which column is the split, and what it says; of another name, only where all it says are splits."""
+    exact = [n for n in usable if table.columns[n].lower() == "split"]
+    likely = [n for n in usable if _word(table.columns[n]) in _SPLITS and _is_text(table, n)]
+    found: list[tuple[int, list[str | None]]] = []
+    for n in exact or likely:
+        texts = table.texts(n)
+        known = {text: _said_split(_word(table.columns[n]), text) for text in set(texts)}
+        unknown = sorted(text for text, split in known.items() if text and not split)
+        if unknown and exact:
+            row = texts.index(unknown[0])
+            raise DataError(
+                f"{table.where!r} {table.row(row)} has the split {unknown[0]!r}{nearest(unknown[0], SPLITS)}"
+            )
+        if unknown:
+            what = f"{table.columns[n]!r} with {listed(unknown, 3)}, which are not train, val or test"
+            remarks.append(f"{table.name}: ignored {what}")
+        elif any(known.values()):
+            found.append((n, [known[text] for text in texts]))
+    if not found:
+        return None, [None] * len(table.rows)
+    if any(splits != found[0][1] for _, splits in found):
+        raise DataError(_two(table, [n for n, _ in found], "split"))
+    column, splits = found[0]
+    if None in splits:
+        row = splits.index(None)
+        raise DataError(f"{table.where!r} {table.row(row)} has no split, but other rows have; give all of them one")
+    return column, splits
+
+
+def _said_split(column: str, text: str) -> str | None:
+    """Return which split a word in a column means; None where it means none."""
+    flag = _ONE_HOT.get(text.lower()) if column in _SPLIT_OF_FLAG else None
+    if flag is None:
+        return split_of(text)
+    return _SPLIT_OF_FLAG[column] if flag else "train"
+
+
+def _path_column(table: Table, usable: Sequence[int], files: Files, folder: str) -> int:
+    if exact := [n for n in usable if table.columns[n].lower() == "path"]:
+        return exact[0]
+    called = [n for n in usable if _word(table.columns[n]) in _PATHS]
+    if len(called) == 1:
+        return called[0]
+    if table.rows:
+        likeness = {n: files.likeness(table.text(0, n), folder) for n in called or usable if _is_text(table, n)}
+        best = [n for n in likeness if likeness[n] and likeness[n] == max(likeness.values())]
+        if len(best) == 1:
+            return best[0]
+    raise DataError(_two(table, called, "path") if called else _none(table, "path", usable))
+
+
+def _label_column(table: Table, usable: Sequence[int], path: int, remarks: list[str]) -> tuple[int | None, list[int]]:
+    """Return which column is the label; None and the columns of classes, where each has one."""
+    exact = [n for n in usable if table.columns[n].lower() == "label"]
+    called = [n for n in usable if _word(table.columns[n]) in _LABELS and (not exact or _is_text(table, n))]
+    if exact:
+        if (names := _names(table, [*exact, *called])) is not None and names != exact[0]:
+            name = table.columns[names]
+            remarks.append(f"{table.name}: {name!r} names the classes of 'label' too; call it label to have its words")
+        return exact[0], []
+    if called:
+        column = called[0] if len(called) == 1 else _names(table, called)
+        if column is None:
+            raise DataError(_two(table, called, "label"))
+        return column, []
+    if len(usable) > 1 and all(_is_one_hot(table, n) for n in usable):
+        return None, list(usable)
+    if len(usable) != 1:
+        raise DataError(_none(table, "label", [path, *usable]))
+    n_labels, n_rows = len(set(table.texts(usable[0]))), len(table.rows)
+    if n_labels > max(2, _LARGEST_SHARE * n_rows):
+        raise DataError(
+            f"{table.where!r} has no column label, and {table.columns[usable[0]]!r} has {n_labels} different words in "
+            f"{n_rows} rows, so it is hardly one; call it label if it is"
+        )
+    return usable[0], []
+
+
+def _names(table: Table, columns: Sequence[int]) -> int | None:
+    """Return the column of words among columns that all say the same, the others in numbers; None where they do not."""
+    texts = [table.texts(n) for n in columns]
+    if len(columns) < 2 or any(len(set(zip(texts[0], each, strict=True))) != len(set(each)) for each in texts):
+        return None
+    if any(len(set(each)) != len(set(texts[0])) for each in texts):
+        return None
+    of_words = [n for n, each in zip(columns, texts, strict=True) if not all(re.fullmatch(r"[-\d.]*", t) for t in each)]
+    return of_words[0] if len(of_words) == 1 else None
+
+
+def _is_one_hot(table: Table, column: int) -> bool:
+    return _is_text(table, column) and {text.lower() for text in table.texts(column)} <= set(_ONE_HOT)
+
+
+def _one_hot(table: Table, columns: Sequence[int]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the label of each row where each class has a column."""
+    names = [one_name(table.columns[n]) for n in columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{table.where!r} has {names.count(twice)} columns called {twice}; rename all but one")
+    labels = []
+    for row in range(len(table.rows)):
+        marked = [name for n, name in zip(columns, names, strict=True) if _ONE_HOT[table.text(row, n).lower()]]
+        if len(marked) != 1:
+            what = f"1 in {listed(marked)}" if marked else f"1 in none of {listed(names)}"
+            raise DataError(
+                f"{table.where!r} {table.row(row)} has {what}; a picture has one class: correct it or delete it"
+            )
+        labels.append(marked[0])
+    return labels, tuple(names)
+
+
+def _labels(table: Table, labels: list[str], remarks: list[str]) -> list[str]:
+    """Return labels as they were meant."""
+    different = set(labels)
+    if different and all(label[0] + label[-1] in ("[]", "{}") for label in different):
+        raise DataError(
+            f"{table.where!r} {table.row(0)} has the label {shown(labels[0])}, a list, as all have; write one word"
+        )
+    if different and all(map(_WHOLE.fullmatch, different)):
+        # A column of integers in which one was missing becomes one of floats, in pandas.
+        remarks.append(f"{table.name}: labels such as {labels[0]!r} were read as {labels[0][:-2]!r}")
+        return [label[:-2] for label in labels]
+    # Few names for many rows: each is one object.
+    named = {label: one_name(label) for label in different}
+    return [named[label] for label in labels]
+
+
+def _filled(table: Table, texts: list[str], role: str) -> list[str]:
+    if "" in texts:
+        raise DataError(f"{table.where!r} {table.row(texts.index(''))} has no {role}; fill it in")
+    return texts
+
+
+def _two(table: Table, columns: Iterable[int], role: str) -> str:
+    found = listed(table.columns[n] for n in columns)
+    return f"{table.where!r} has several columns that could be the {role}: {found}; call the right one {role}"
+
+
+def _none(table: Table, role: str, usable: Sequence[int]) -> str:
+    missing = [role]
+    if role == "path" and not any(
+        table.columns[n].lower() == "label" or _word(table.columns[n]) in _LABELS for n in usable
+    ):
+        missing.append("label")
+    return (
+        f"{table.where!r} has no column {' and no column '.join(missing)}; it has {words(table.columns) or 'none'}; "
+        "a table needs path and label, and may have split"
+    )
+
+
+def _is_text(table: Table, column: int) -> bool:
+    """Return whether a column holds neither lists nor objects."""
+    return all(isinstance(cell, str) for cells in table.rows for cell in cells[column : column + 1])
+
+
+def _word(name: str) -> str:
+    """Return the name of a column without what is between its words: "Image ID" and "image_id" are one."""
+    return re.sub(r"[\W_]+", "", name).casefold()

@@ -1,0 +1,1 @@
+"""Prepared images: decoded once, kept in the cache, verified when read."""

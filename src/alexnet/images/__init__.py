@@ -1,0 +1,1 @@
+"""Images as people have them: recognised, decoded to upright RGB, and made what a network takes."""

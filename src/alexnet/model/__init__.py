@@ -1,0 +1,1 @@
+"""The saved model: a folder of weights, configuration and card, here and on the Hugging Face hub."""

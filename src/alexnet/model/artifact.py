@@ -1,0 +1,213 @@
+"""The saved model: a folder of ``config.json``, ``model.safetensors`` and a README. Nothing in it is ever unpickled.
+
+``config.json`` holds all that an answer depends on besides the weights: the architecture, the class names in the order
+of the logits, the preprocessing; and the provenance, for people.
+"""
+
+import json
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+
+from alexnet.data.fingerprint import Seen
+from alexnet.errors import ArtifactError, shown
+from alexnet.files.atomic import whole_folder
+from alexnet.files.checked import as_kind, parse_object
+from alexnet.images.preprocessing import Preprocessing
+from alexnet.network.value.architecture import Architecture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alexnet.network.module.model import AlexNet
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+README = "README.md"
+# 2: every layer has its own norm, where the architecture had one for all.
+FORMAT = 2
+# No JPEG is larger; pictures are prepared at a few hundred pixels.
+LARGEST_SIDE = 65_535
+# Dividing by less would leave nothing of a picture but its noise.
+MIN_STD = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A saved model, its weights still on disk.
+
+    Attributes:
+        folder: where it lies.
+        architecture: what the network is.
+        classes: class names, in the order of the logits.
+        preprocessing: what happens to a picture before the network sees it.
+        provenance: how it came to be.
+        seen: which pictures it learned from and was chosen by, so that it is not judged on those; None where that is
+            not known.
+    """
+
+    folder: Path
+    architecture: Architecture
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    provenance: Mapping[str, Any]
+    seen: Seen | None = None
+
+
+def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str) -> None:
+    """Write a model to ``artifact.folder``, whole or not at all.
+
+    Raises:
+        FileExistsError: something is there already. It is left as it is.
+        OSError: the disk is full, or may not be written to.
+    """
+    folder = artifact.folder
+    config = {
+        "format": FORMAT,
+        "architecture": artifact.architecture.to_json(),
+        "classes": list(artifact.classes),
+        "preprocessing": asdict(artifact.preprocessing),
+        "provenance": dict(artifact.provenance),
+        "fingerprints": None if artifact.seen is None else artifact.seen.to_json(),
+    }
+    with whole_folder(folder) as unfinished:
+        save_tensors(weights, unfinished / WEIGHTS)
+        (unfinished / CONFIG).write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        # Names of folders may hold bytes that are no text.
+        (unfinished / README).write_text(readme, encoding="utf-8", errors="backslashreplace")
+
+
+def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
+    """Write tensors of any device and memory format as safetensors, to be read by whom the umask lets.
+
+    Raises:
+        OSError: the disk is full, or may not be written to.
+    """
+    from safetensors.torch import save_file
+
+    try:
+        path.touch()
+        mode = path.stat().st_mode
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, path)
+        # It has replaced the file by one that nobody else may read, neither another user nor a container.
+        path.chmod(stat.S_IMODE(mode))
+    except SafetensorError as error:
+        raise OSError(f"cannot write {str(path)!r}: {error}") from error
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Read the ``config.json`` of a model folder.
+
+    Raises:
+        ArtifactError: it cannot be read, or is not one of ours.
+    """
+    file = folder / CONFIG
+    try:
+        config = parse_object(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"cannot read {str(file)!r}: {error}") from error
+    if "architecture" not in config or "classes" not in config:
+        raise ArtifactError(f"{str(file)!r} is not of an alexnet model: it names no architecture and classes")
+    if config.get("format") != FORMAT:
+        raise ArtifactError(
+            f"{str(file)!r} has format {shown(config.get('format'))}, this version reads format {FORMAT}; use the "
+            "version of alexnet that made it, or train it again"
+        )
+    try:
+        return _artifact(folder, config)
+    except ValueError as error:
+        raise ArtifactError(f"{str(file)!r} is damaged: {error}; copy the model folder again") from error
+
+
+def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
+    """Return the model that a ``config.json`` describes.
+
+    Raises:
+        ValueError: a value is missing, of the wrong kind, impossible, or does not fit another one.
+    """
+    net = Architecture.from_json(config["architecture"])
+    classes = as_kind(tuple[str, ...], config["classes"], "classes")
+    if len(classes) != net.n_classes:
+        raise ValueError(f"{len(classes)} class names for {net.n_classes} classes")
+    if len(set(classes)) < len(classes):
+        twice = next(label for place, label in enumerate(classes) if label in classes[:place])
+        raise ValueError(f"the class {shown(twice)} is there twice")
+    if "preprocessing" not in config:
+        raise ValueError("it lacks 'preprocessing'")
+    how = as_kind(Preprocessing, config["preprocessing"], "preprocessing")
+    _refuse_impossible(how, net)
+    provenance = as_kind(dict[str, Any], config.get("provenance", {}), "provenance")
+    if (top1 := as_kind(float | None, provenance.get("val_top1"), "val_top1")) is not None and not 0 <= top1 <= 1:
+        raise ValueError(f"val_top1 is {top1}; it is a share, from 0 to 1")
+    fingerprints = config.get("fingerprints")
+    return Artifact(
+        folder=folder,
+        architecture=net,
+        classes=classes,
+        preprocessing=how,
+        provenance=provenance,
+        seen=None if fingerprints is None else Seen.from_json(fingerprints),
+    )
+
+
+def _refuse_impossible(how: Preprocessing, net: Architecture) -> None:
+    """Refuse a preprocessing that is not of the network, or that cannot be done.
+
+    Raises:
+        ValueError: it is so.
+    """
+    if how.image_size != net.image_size:
+        raise ValueError(f"image_size is {net.image_size} in architecture and {how.image_size} in preprocessing")
+    for name in ("mean", "std"):
+        values, least = getattr(how, name), 0 if name == "mean" else MIN_STD
+        if len(values) != net.in_channels:
+            raise ValueError(f"{name} has {len(values)} values for {net.in_channels} channels")
+        if not all(least <= value <= 1 for value in values):
+            raise ValueError(f"{name} is {shown(values)}; pixels are from 0 to 1")
+    if not 1 <= how.store_size <= LARGEST_SIDE:
+        raise ValueError(f"store_size is {how.store_size}; it must be from 1 to {LARGEST_SIDE}")
+    if how.max_pixels < 1:
+        raise ValueError(f"max_pixels is {how.max_pixels}; it must be at least 1")
+
+
+def load_model(artifact: Artifact) -> "AlexNet":
+    """Build the network and give it the saved weights, ready to answer.
+
+    Raises:
+        ArtifactError: ``model.safetensors`` is missing, damaged, of another network, or holds what is no number.
+    """
+    from safetensors.torch import load_file
+
+    from alexnet.network.module.model import without_weights
+    from alexnet.network.weights.loading import not_finite
+
+    file = artifact.folder / WEIGHTS
+    try:
+        weights = load_file(file)
+    except FileNotFoundError:
+        raise ArtifactError(f"{str(artifact.folder)!r} has no {WEIGHTS}; copy the whole model folder again") from None
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"{str(file)!r} is damaged ({error}); copy the model folder again") from error
+    model = without_weights(artifact.architecture)
+    expected = model.state_dict()
+    mismatch = _mismatch(expected, weights)
+    if mismatch:
+        raise ArtifactError(f"{str(file)!r} does not fit its {CONFIG}: {mismatch}; they are of different models")
+    model.load_state_dict({name: weights[name].to(expected[name].dtype) for name in expected}, assign=True)
+    if name := not_finite(model.state_dict()):
+        raise ArtifactError(f"{str(file)!r} is of no use: {name} holds NaN or infinity; train the model again")
+    return model.eval()
+
+
+def _mismatch(expected: "dict[str, Tensor]", found: "dict[str, Tensor]") -> str | None:
+    for name, tensor in expected.items():
+        if name not in found:
+            return f"it lacks {name}"
+        if found[name].shape != tensor.shape:
+            return f"{name} is {tuple(found[name].shape)}, it should be {tuple(tensor.shape)}"
+    unknown = sorted(set(found) - set(expected))
+    return f"it holds {unknown[0]}, which this network lacks" if unknown else None

@@ -1,0 +1,1 @@
+"""The network as a ``torch.nn.Module``, and its layers."""

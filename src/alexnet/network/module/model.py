@@ -1,0 +1,258 @@
+"""The network itself: an ``Architecture`` as a ``torch.nn.Module``."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any, Self, Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet.errors import SettingsError, nearest
+from alexnet.network.module.dropout import Dropout
+from alexnet.network.module.initialisation import initialise
+from alexnet.network.module.norms import LocalResponseNorm
+from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm
+from alexnet.network.value.variants import Changes, Variant, resolve
+
+# Never in place: hooks on these layers (saliency, embeddings) must see what the convolution gave.
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
+
+
+class Layers(nn.Module):
+    """Layers of an AlexNet, first to last, under their names: what ``AlexNet`` and ``Features`` have in common.
+
+    Attributes:
+        architecture: what the network is.
+        layer_names: names of the layers that have weights: ``conv1`` ... ``fc8``.
+    """
+
+    architecture: Architecture
+    layer_names: tuple[str, ...]
+    flatten: nn.Flatten
+
+    def _through(self, names: Iterable[str], outputs: Tensor) -> Tensor:
+        """Return what layers make of pictures or maps; before the first fully-connected one, maps are made flat."""
+        for name in names:
+            if outputs.ndim == 4 and name.startswith("fc"):
+                outputs = self._flat(outputs)
+            outputs = self.get_submodule(name)(outputs)
+        return outputs
+
+    def _flat(self, maps: Tensor) -> Tensor:
+        """Return ``(N, n)`` for maps ``(N, C, h, w)``, pooled to the grid where they do not have its size."""
+        grid = self.architecture.grid
+        # Skipped at the native size: adaptive pooling's backward pass is not deterministic on a GPU.
+        if maps.shape[-2:] != (grid, grid):
+            maps = F.adaptive_avg_pool2d(maps, grid)
+        flat: Tensor = self.flatten(maps)
+        return flat
+
+    def _refuse_small(self, pictures: Tensor) -> None:
+        height, width = pictures.shape[-2:]
+        smallest = self.architecture.smallest_image_size
+        if min(height, width) < smallest:
+            raise SettingsError(
+                f"pictures of {height}x{width} px are too small for {self.architecture.variant!r}; "
+                f"the smallest it can take is {smallest} px"
+            )
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or answering; batch norms of frozen layers stay answering."""
+        super().train(mode)
+        for module in self.modules():
+            # Those of several GPUs, which torch calls SyncBatchNorm, as well.
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
+
+class AlexNet(Layers):
+    """AlexNet: convolutional layers ``conv1`` ..., then fully-connected layers up to the logits.
+
+    Args:
+        architecture: a variant's name, or an ``Architecture``.
+        **changes: the common changes to it, ``n_classes`` and ``image_size`` among them: see ``resolve``. Pictures of
+            other sizes than ``image_size`` work too, from the smallest legal one up.
+
+    Raises:
+        SettingsError: an unknown variant, or changes that do not fit.
+
+    Source: the paper, section 3.
+    """
+
+    def __init__(self, architecture: Architecture | Variant = "batchnorm", **changes: Unpack[Changes]) -> None:
+        super().__init__()
+        net = resolve(architecture, **changes)
+        self.architecture = net
+
+        channels = net.in_channels
+        for name, layer in net.named_layers():
+            self.add_module(name, _conv_layer(net, layer, channels))
+            channels = layer.channels
+        self._conv_names = tuple(name for name, _ in net.named_layers())
+
+        self.flatten = nn.Flatten()
+        n_inputs = channels * net.grid**2
+        self._fc_names = tuple(f"fc{len(net.layers) + number}" for number in range(1, len(net.hidden) + 2))
+        for name, n_outputs in zip(self._fc_names, net.hidden, strict=False):
+            self.add_module(name, _hidden_layer(net, n_inputs, n_outputs))
+            n_inputs = n_outputs
+        self.add_module(self._fc_names[-1], nn.Sequential(OrderedDict(linear=nn.Linear(n_inputs, net.n_classes))))
+        self.layer_names = self._conv_names + self._fc_names
+        if net.initialisation != "torch":
+            initialise(self, net.initialisation)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits ``(N, n_classes)`` for normalised pictures ``(N, C, H, W)``.
+
+        Raises:
+            SettingsError: pictures smaller than the layers can take.
+        """
+        return self.forward_head(self.forward_features(pictures))
+
+    def forward_features(self, pictures: Tensor) -> Tensor:
+        """Return the maps of the last convolutional layer, ``(N, C, h, w)``, of any ``h`` and ``w``.
+
+        Raises:
+            SettingsError: pictures smaller than the layers can take.
+        """
+        self._refuse_small(pictures)
+        return self._through(self._conv_names, pictures)
+
+    def forward_head(self, maps: Tensor) -> Tensor:
+        """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
+        return self._through(self._fc_names, maps)
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Return what the last hidden layer says of pictures, ``(N, 4096)`` from fc7 of most variants.
+
+        Pictures that are alike lie close to each other there. Without hidden layers, it is the flattened maps.
+
+        Source: the paper, section 6.1.
+        """
+        outputs = self._through(self._fc_names[:-1], self.forward_features(pictures))
+        return outputs if outputs.ndim == 2 else self._flat(outputs)
+
+    def features(self, layer: str) -> "Features":
+        """Return the network up to and with a layer, as a module that shares its weights.
+
+        It turns pictures ``(N, C, H, W)`` into the layer's output: maps for ``conv3``, numbers ``(N, n)`` for ``fc6``.
+
+        Raises:
+            SettingsError: there is no such layer.
+        """
+        return Features(self, layer)
+
+    def freeze(self, up_to: str) -> tuple[str, ...]:
+        """Stop layers from learning, from the first up to and with one; return their names.
+
+        Their batch norms keep to what they have counted, in training as well.
+
+        Args:
+            up_to: a layer, as ``conv3`` or ``fc6``, or ``conv`` for all convolutional layers.
+
+        Raises:
+            SettingsError: there is no such layer, or none would be left to learn.
+        """
+        last = self._conv_names[-1] if up_to == "conv" else up_to
+        names = self.layer_names
+        if last not in names:
+            raise SettingsError(f"there is no layer {up_to!r} to freeze{nearest(up_to, ['conv', *names[:-1]])}")
+        if last == names[-1]:
+            raise SettingsError(f"with {up_to!r} frozen nothing is left to learn; freeze up to {names[-2]} at most")
+        frozen = names[: names.index(last) + 1]
+        for name in frozen:
+            self.get_submodule(name).requires_grad_(False)
+        self.train(self.training)
+        return frozen
+
+    def parameter_groups(self, lr: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
+        """Return parameter groups for an optimiser, one a layer: the deeper a layer lies, the slower it learns.
+
+        Args:
+            lr: the learning rate of the last layer.
+            layer_decay: how much that of each layer before is of the one after, in (0, 1].
+
+        Raises:
+            SettingsError: ``layer_decay`` is outside of that.
+        """
+        if not 0 < layer_decay <= 1:
+            raise SettingsError(f"layer_decay is {layer_decay}; it is a share, above 0 and at most 1")
+        groups = []
+        for depth, name in enumerate(reversed(self.layer_names)):
+            learning = [each for each in self.get_submodule(name).parameters() if each.requires_grad]
+            if learning:
+                groups.append({"params": learning, "lr": lr * layer_decay**depth, "name": name})
+        return groups[::-1]
+
+
+class Features(Layers):
+    """A network up to one of its layers, to build upon: its layers keep their names, and their weights are shared.
+
+    Attributes:
+        n_channels: channels of the maps it gives, or how many numbers.
+    """
+
+    def __init__(self, model: AlexNet, layer: str) -> None:
+        super().__init__()
+        if layer not in model.layer_names:
+            raise SettingsError(f"there is no layer {layer!r}{nearest(layer, model.layer_names)}")
+        self.architecture = model.architecture
+        self.layer_names = model.layer_names[: model.layer_names.index(layer) + 1]
+        for name in self.layer_names:
+            self.add_module(name, model.get_submodule(name))
+        self.flatten = nn.Flatten()
+        self.n_channels = next(each.shape[0] for each in self.get_submodule(layer).parameters())
+        self.training = model.training
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the layer's output for normalised pictures ``(N, C, H, W)``.
+
+        Raises:
+            SettingsError: pictures smaller than the whole network can take.
+        """
+        self._refuse_small(pictures)
+        return self._through(self.layer_names, pictures)
+
+
+def _conv_layer(net: Architecture, layer: Conv, in_channels: int) -> nn.Sequential:
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    parts["conv"] = nn.Conv2d(
+        in_channels, layer.channels, layer.kernel, layer.stride, layer.padding, groups=layer.groups
+    )
+    for part in layer.parts:
+        parts[part] = ACTIVATIONS[net.activation]() if part == "activation" else _norm_or_pool(layer, part)
+    return nn.Sequential(parts)
+
+
+def _norm_or_pool(layer: Conv, part: str) -> nn.Module:
+    if part == "pool":
+        assert layer.pool is not None
+        pooling = nn.MaxPool2d if layer.pool.kind == "max" else nn.AvgPool2d
+        return pooling(layer.pool.kernel, layer.pool.stride)
+    norm = layer.norm
+    if isinstance(norm, LocalNorm):
+        return LocalResponseNorm(norm.size, norm.alpha, norm.beta, norm.k)
+    if isinstance(norm, GroupNorm):
+        return nn.GroupNorm(norm.n_groups, layer.channels)
+    return nn.BatchNorm2d(layer.channels)
+
+
+def _hidden_layer(net: Architecture, n_inputs: int, n_outputs: int) -> nn.Sequential:
+    # Dropout stands before the weights, as in Krizhevsky's later code and the reference table; the paper
+    # (section 4.2) drops the same activations and only names the layer after which it happens.
+    return nn.Sequential(
+        OrderedDict(
+            dropout=Dropout(net.dropout),
+            linear=nn.Linear(n_inputs, n_outputs),
+            activation=ACTIVATIONS[net.activation](),
+        )
+    )
+
+
+def without_weights(architecture: Architecture) -> AlexNet:
+    """Build the network on torch's meta device: shapes only, for drawing and for loading weights into."""
+    with torch.device("meta"):
+        return AlexNet(architecture)

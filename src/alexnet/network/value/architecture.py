@@ -1,0 +1,196 @@
+"""What an AlexNet is, as a value that can be printed, compared, saved and changed. No torch here."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from alexnet.errors import SettingsError, shown
+from alexnet.network.value.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Pool,
+    check_choice,
+    check_count,
+    check_object,
+    check_sizes,
+    conv_from_json,
+    divisors,
+    either,
+    from_fields,
+)
+from alexnet.network.value.operations import ACTIVATION_NAMES, Op
+
+Initialisation = Literal["torch", "paper", "caffenet"]
+
+# conv1 to conv5 and the 5x5 grid that fc6 reads, from the reference document's table.
+# Departure: the paper splits conv2, conv4 and conv5 over two GPUs (section 3.5) and normalises responses locally
+# (section 3.3); the reference network has one path and batch norm between convolution and ReLU, and no conv1 padding.
+REFERENCE_LAYERS = (
+    Conv(channels=96, kernel=11, stride=4, norm=BatchNorm(), pool=Pool()),
+    Conv(channels=256, kernel=5, padding=2, norm=BatchNorm(), pool=Pool()),
+    Conv(channels=384, kernel=3, padding=1, norm=BatchNorm()),
+    Conv(channels=384, kernel=3, padding=1, norm=BatchNorm()),
+    Conv(channels=256, kernel=3, padding=1, norm=BatchNorm(), pool=Pool()),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A network before it exists: print it, compare it, save it, change it with ``dataclasses.replace``.
+
+    Pictures of any size from ``smallest_image_size`` up are legal. Where the last convolutional map is not
+    ``grid`` x ``grid`` it is average-pooled to it, so the weights never depend on ``image_size``.
+
+    Raises:
+        SettingsError: a field that no network can have, a layer that does not fit the one before, or a picture too
+            small for the layers.
+
+    Source: the paper, section 3.5 and figure 2; the default is the reference document's table.
+    """
+
+    variant: str = "batchnorm"
+    """The family member this is, or was made from."""
+    layers: tuple[Conv, ...] = REFERENCE_LAYERS
+    """The convolutional layers, first to last."""
+    hidden: tuple[int, ...] = (4096, 4096)
+    """Sizes of the hidden fully-connected layers, fc6 and fc7."""
+    grid: int = 5
+    """Side of the map that the first fully-connected layer reads."""
+    n_classes: int = 1000
+    """Classes to tell apart."""
+    in_channels: int = 3
+    """Channels of a picture: 3 for RGB, 1 for grey."""
+    image_size: int = 224
+    """Side of the pictures it is used with, in pixels."""
+    activation: Activation = "relu"
+    """The non-linearity after each layer but the last."""
+    dropout: float = 0.5
+    """Share of inputs dropped before each hidden layer while training, in [0, 1). Section 4.2."""
+    initialisation: Initialisation = "torch"
+    """How its random weights are drawn: see ``network.initialisation``."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_classes", "in_channels", "grid", "image_size"):
+            check_count(name, getattr(self, name), least=1)
+        if not isinstance(self.variant, str):
+            raise SettingsError(f"variant is {shown(self.variant)}; it must be a name")
+        if not isinstance(self.layers, tuple | list) or not all(isinstance(layer, Conv) for layer in self.layers):
+            raise SettingsError(f"layers are {shown(self.layers)}; they must be a tuple of Conv")
+        # Tuples, so that a network that was saved and read again equals the one before.
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "hidden", check_sizes("hidden", self.hidden))
+        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+            raise SettingsError(f"dropout is {shown(self.dropout)}; it is a share, from 0 to below 1")
+        check_choice("activation", self.activation, get_args(Activation))
+        check_choice("initialisation", self.initialisation, get_args(Initialisation))
+        if not self.layers:
+            raise SettingsError("an architecture needs at least one convolutional layer")
+        self._refuse_unequal_groups()
+        self._refuse_small()
+
+    def _refuse_unequal_groups(self) -> None:
+        channels = self.in_channels
+        for name, layer in self.named_layers():
+            if channels % layer.groups or layer.channels % layer.groups:
+                raise SettingsError(
+                    f"{name} has {layer.groups} groups, for {channels} channels in and {layer.channels} out; "
+                    f"take {either(divisors(channels, layer.channels))}"
+                )
+            channels = layer.channels
+
+    def _refuse_small(self) -> None:
+        side = self.image_size
+        for name, layer in self.named_layers():
+            mapped = layer.conv_side(side)
+            pooled = layer.pooled_side(mapped) if mapped >= 1 else 0
+            if mapped < 1 or pooled < 1:
+                what, has, kernel = ("", side, layer.kernel)
+                if mapped >= 1 and layer.pool:
+                    what, has, kernel = ("'s pool", mapped, layer.pool.kernel)
+                smallest = self.smallest_image_size
+                raise SettingsError(
+                    f"image_size is {self.image_size}, but the smallest picture {shown(self.variant)} can take is "
+                    f"{smallest} px: {name}{what} of {kernel}x{kernel} would see {has}x{has}; use {smallest} or more"
+                )
+            side = pooled
+
+    def named_layers(self) -> Iterator[tuple[str, Conv]]:
+        """Yield the convolutional layers with their names, ``conv1`` and so on."""
+        return ((f"conv{number}", layer) for number, layer in enumerate(self.layers, start=1))
+
+    def operations(self) -> Iterator[Op]:
+        """Follow one picture of ``image_size`` through every operation, in order.
+
+        The table of counts, the drawing and the checks are made from this, so they cannot disagree.
+        """
+        channels, side = self.in_channels, self.image_size
+        for name, layer in self.named_layers():
+            yield from layer.operations(name, channels, side, self.activation)
+            channels, side = layer.channels, layer.pooled_side(layer.conv_side(side))
+        if side != self.grid:
+            yield Op(layer=name, kind="AdaptiveAvgPool", shape=(channels, self.grid, self.grid))
+        n_inputs = channels * self.grid**2
+        yield Op(layer="flatten", kind="Flatten", shape=(n_inputs,))
+        for number, n_outputs in enumerate((*self.hidden, self.n_classes), start=1):
+            name = f"fc{len(self.layers) + number}"
+            is_hidden = number <= len(self.hidden)
+            if is_hidden:
+                yield Op(layer=name, kind="Dropout", shape=(n_inputs,))
+            n = (n_inputs + 1) * n_outputs
+            yield Op(layer=name, kind="Linear", shape=(n_outputs,), n_parameters=n, n_mult_adds=n)
+            if is_hidden:
+                yield Op(layer=name, kind=ACTIVATION_NAMES[self.activation], shape=(n_outputs,))
+            n_inputs = n_outputs
+
+    @property
+    def smallest_image_size(self) -> int:
+        """Side in pixels of the smallest square picture for which every map has at least one pixel."""
+        size = 1
+        for layer in reversed(self.layers):
+            if layer.pool:
+                size = (size - 1) * layer.pool.stride + layer.pool.kernel
+            size = max(1, (size - 1) * layer.stride + layer.kernel - 2 * layer.padding)
+        return size
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable numbers in the whole network."""
+        return sum(op.n_parameters for op in self.operations())
+
+    @property
+    def n_features(self) -> int:
+        """Numbers that the last hidden layer gives for a picture; without hidden layers, those of the maps."""
+        return self.hidden[-1] if self.hidden else self.layers[-1].channels * self.grid**2
+
+    @property
+    def n_mult_adds(self) -> int:
+        """Multiply-adds for one picture of ``image_size``."""
+        return sum(op.n_mult_adds for op in self.operations())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Architecture":
+        """Rebuild a value from ``to_json``; what it does not say is as in the default network.
+
+        Raises:
+            SettingsError: unknown fields (the nearest known one is named) or values of the wrong kind.
+        """
+        found = dict(check_object(saved, "architecture", '{"n_classes": 3}'))
+        if "layers" in found:
+            if not isinstance(found["layers"], list | tuple):
+                raise SettingsError(f"layers are {shown(found['layers'])}; they must be a list of objects")
+            found["layers"] = tuple(
+                _named(f"conv{number}", layer) for number, layer in enumerate(found["layers"], start=1)
+            )
+        return from_fields(cls, found, "architecture")
+
+
+def _named(name: str, saved: dict[str, Any]) -> Conv:
+    try:
+        return conv_from_json(saved)
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error}") from error

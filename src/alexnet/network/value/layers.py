@@ -1,0 +1,245 @@
+"""What a network is made of, as frozen values: convolutional layers with their normalisation and pooling. No torch.
+
+Each value knows its own rules. What depends on the layer before, such as whether groups divide its channels, the
+``Architecture`` checks.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal, TypeVar, get_args
+
+from alexnet.errors import SettingsError, nearest, shown
+from alexnet.network.value.operations import ACTIVATION_NAMES, NORM_NAMES, POOL_NAMES, Op
+
+Activation = Literal["relu", "tanh", "gelu", "silu"]
+Place = Literal["before", "after", "pooled"]
+PoolKind = Literal["max", "average"]
+
+T = TypeVar("T")
+# Of channels, classes, pixels: no computer holds so many, and their products still fit into torch's 64 bits.
+MOST = 1_000_000
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Refuse what is no whole number of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise SettingsError(f"{name} is {shown(value)}; it must be a whole number, at least {least}")
+    if value > MOST:
+        raise SettingsError(f"{name} is {shown(value)}; it must be at most {MOST}")
+
+
+def check_choice(name: str, value: object, known: Iterable[str]) -> None:
+    """Refuse what is not among the words known."""
+    if value not in (known := tuple(known)):
+        raise SettingsError(f"unknown {name} {shown(value)}{nearest(str(value), known)}")
+
+
+def check_sizes(name: str, values: object) -> tuple[int, ...]:
+    """Return whole numbers of at least 1 as a tuple; refuse anything else."""
+    if not isinstance(values, tuple | list):
+        raise SettingsError(f"{name} is {shown(values)}; it must be a list of sizes, such as (512, 256)")
+    for value in values:
+        check_count(f"a size in {name}", value, least=1)
+    return tuple(values)
+
+
+def _check_number(name: str, value: object, *, above: bool = False) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < float("inf") or (above and value == 0):  # type: ignore[operator]
+        raise SettingsError(f"{name} is {shown(value)}; it must be a number{' above 0' if above else ', 0 or more'}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Pooling; with ``kernel > stride`` the windows overlap.
+
+    Source: the paper, section 3.4 (max, kernel 3, stride 2).
+    """
+
+    kind: PoolKind = "max"
+    kernel: int = 3
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        check_choice("pool", self.kind, get_args(PoolKind))
+        check_count("a pool's kernel", self.kernel, least=1)
+        check_count("a pool's stride", self.stride, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm:
+    """Batch normalisation: each channel by its mean and variance over the batch. Ioffe and Szegedy, 2015."""
+
+    kind: Literal["batch"] = "batch"
+    place: Place = "before"
+
+    def __post_init__(self) -> None:
+        check_choice("kind of a batch norm", self.kind, ("batch",))
+        check_choice("place of a norm", self.place, get_args(Place))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupNorm:
+    """Group normalisation: each picture by the mean and variance of groups of its channels. Wu and He, 2018."""
+
+    kind: Literal["group"] = "group"
+    place: Place = "before"
+    n_groups: int = 32
+
+    def __post_init__(self) -> None:
+        check_choice("kind of a group norm", self.kind, ("group",))
+        check_choice("place of a norm", self.place, get_args(Place))
+        check_count("a group norm's n_groups", self.n_groups, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalNorm:
+    """Local response normalisation: each number by those at its place in the ``size`` channels around its own.
+
+    The number is multiplied by ``(k + alpha / size * sum of squares) ** -beta``.
+
+    Departure: the formula in the paper's section 3.3 does not divide alpha by the size. Krizhevsky's own code does, as
+    do Caffe and torch, so with the paper's alpha of 1e-4 we do too.
+
+    Source: the paper, section 3.3 (size 5, alpha 1e-4, beta 0.75, k 2, after the ReLU).
+    """
+
+    kind: Literal["local"] = "local"
+    place: Place = "after"
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_choice("kind of a local norm", self.kind, ("local",))
+        check_choice("place of a norm", self.place, get_args(Place))
+        check_count("a local norm's size", self.size, least=1)
+        for name in ("alpha", "beta"):
+            _check_number(f"a local norm's {name}", getattr(self, name))
+        # With 0, what sees nothing but zeros would be infinitely amplified.
+        _check_number("a local norm's k", self.k, above=True)
+
+
+Norm = BatchNorm | GroupNorm | LocalNorm
+NORMS: dict[str, type[Norm]] = {"batch": BatchNorm, "group": GroupNorm, "local": LocalNorm}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv:
+    """One convolutional layer: convolution, activation, and normalisation and pooling if there are any.
+
+    The norm stands before the activation, after it, or after the pool, as its ``place`` says. With ``groups``, each
+    part of the channels sees only its own part of those before: section 3.5 of the paper, for want of memory.
+    """
+
+    channels: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+    norm: Norm | None = None
+    pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernel", "stride", "groups"):
+            check_count(f"a layer's {name}", getattr(self, name), least=1)
+        check_count("a layer's padding", self.padding, least=0)
+        if not isinstance(self.norm, Norm | None):
+            raise SettingsError(f"a layer's norm is {shown(self.norm)}; it must be a BatchNorm, GroupNorm or LocalNorm")
+        if not isinstance(self.pool, Pool | None):
+            raise SettingsError(f"a layer's pool is {shown(self.pool)}; it must be a Pool")
+        # Not one channel a group: on a map of one pixel it would see a single number, which torch refuses.
+        if isinstance(self.norm, GroupNorm) and self.norm.n_groups not in divisors(self.channels)[:-1]:
+            fitting = either(divisors(self.channels)[:-1]) or "no group norm"
+            raise SettingsError(
+                f"a layer of {self.channels} channels cannot be normalised in {self.norm.n_groups} groups of two or "
+                f"more; take {fitting}"
+            )
+        if self.norm is not None and self.norm.place == "pooled" and self.pool is None:
+            raise SettingsError("a norm stands after the pool of a layer that has none; place it before or after")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What follows the convolution, in order: ``norm``, ``activation`` and ``pool``, where there are any."""
+        order = ["activation", "pool"] if self.pool else ["activation"]
+        if self.norm is not None:
+            order.insert(get_args(Place).index(self.norm.place), "norm")
+        return tuple(order)
+
+    def conv_side(self, side: int) -> int:
+        """Return the side of the map after the convolution, for one of ``side``."""
+        return (side + 2 * self.padding - self.kernel) // self.stride + 1
+
+    def pooled_side(self, side: int) -> int:
+        """Return the side of the map after the pool, for what the convolution gave."""
+        return (side - self.pool.kernel) // self.pool.stride + 1 if self.pool else side
+
+    def operations(self, name: str, in_channels: int, side: int, activation: Activation) -> Iterator[Op]:
+        """Yield the operations of this layer, called ``name``, for maps of ``in_channels`` and ``side``."""
+        channels = self.channels
+        side = self.conv_side(side)
+        pooled = self.pooled_side(side)
+        n = channels * (in_channels // self.groups * self.kernel**2 + 1)
+        yield Op(layer=name, kind="Conv", shape=(channels, side, side), n_parameters=n, n_mult_adds=n * side**2)
+        for part in self.parts:
+            if part == "pool":
+                assert self.pool is not None
+                side = pooled
+                yield Op(layer=name, kind=POOL_NAMES[self.pool.kind], shape=(channels, side, side))
+            elif part == "activation":
+                yield Op(layer=name, kind=ACTIVATION_NAMES[activation], shape=(channels, side, side))
+            else:
+                assert self.norm is not None
+                kind, n = NORM_NAMES[self.norm.kind], 0 if self.norm.kind == "local" else 2 * channels
+                yield Op(layer=name, kind=kind, shape=(channels, side, side), n_parameters=n, n_mult_adds=n)
+
+
+def divisors(*numbers: int) -> list[int]:
+    """Return the common divisors, smallest first."""
+    return [n for n in range(1, min(numbers) + 1) if not any(number % n for number in numbers)]
+
+
+def either(numbers: list[int]) -> str:
+    """Return the numbers as words: ``1, 2 or 4``."""
+    return " or ".join(", ".join(map(str, numbers)).rsplit(", ", 1))
+
+
+def conv_from_json(saved: dict[str, Any]) -> Conv:
+    """Rebuild a layer from JSON.
+
+    Raises:
+        SettingsError: unknown fields, the nearest known one is named, or values of the wrong kind.
+    """
+    layer = dict(check_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
+    if (pool := layer.get("pool")) is not None:
+        saved_pool = check_object(pool, "pool", '{"kind": "max", "kernel": 3, "stride": 2}')
+        layer["pool"] = from_fields(Pool, saved_pool, "pool")
+    if (norm := layer.get("norm")) is not None:
+        kind = str(check_object(norm, "norm", '{"kind": "batch"}').get("kind"))
+        check_choice("norm", kind, NORMS)
+        layer["norm"] = from_fields(NORMS[kind], norm, f"{kind} norm")
+    return from_fields(Conv, layer, "layer")
+
+
+def from_fields(kind: type[T], saved: dict[str, Any], where: str) -> T:
+    """Build a frozen value from its fields by name.
+
+    Raises:
+        SettingsError: unknown fields, the nearest known one is named; or fields that are missing.
+    """
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    for key in saved:
+        if key not in known:
+            raise SettingsError(f"unknown field {shown(key)} in the {where}{nearest(key, known)}")
+    for name, field in known.items():
+        if field.default is MISSING and name not in saved:
+            raise SettingsError(f"the {where} lacks {name!r}")
+    return kind(**saved)
+
+
+def check_object(saved: Any, where: str, example: str) -> dict[str, Any]:
+    """Refuse what is no object of JSON."""
+    if not isinstance(saved, dict):
+        raise SettingsError(f"the {where} is {shown(saved)}; write it as an object, such as {example}")
+    return saved

@@ -1,0 +1,1 @@
+"""Weights of other networks, put into one of ours."""

@@ -1,0 +1,145 @@
+"""Which tensor of a file belongs to which layer, told by structure and not by name; and layouts in words."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from torch import Tensor
+
+from alexnet.network.module.model import without_weights
+from alexnet.network.value.variants import VARIANTS, Variant
+
+_OWN = re.compile(r"conv\d+\.(conv|norm)|fc\d+\.linear")
+# Caffe numbers what a layer learns.
+_ROLES = {"0": "weight", "1": "bias"}
+# Added by who compiled a network, or shared it between processes; the last may stand on either side.
+_WRAPPERS = ("module.", "_orig_mod.", "module.")
+_WORDS = {
+    "batchnorm": "the reference layout",
+    "paper": "the grouped layout of 2012 and Caffe",
+    "caffenet": "the grouped layout of 2012 and Caffe",
+    "torchvision": "torchvision's layout",
+    "small": "the layout for small pictures",
+}
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""The shapes of the weights by layer: ``conv1``, ``conv1.norm``, ..., ``fc8``."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A convolution, a norm or a linear layer of a file.
+
+    Attributes:
+        tensors: by their role: ``weight``, ``bias``, ``running_mean`` and so on.
+        names: what the file calls them, by role too.
+        how: in what way those were adapted that were, by role too.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    how: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes by role."""
+        return {role: tuple(tensor.shape) for role, tensor in self.tensors.items()}
+
+    @property
+    def n_dims(self) -> int:
+        """Dimensions of its weights: 4 of a convolution, 2 of a linear layer, 1 of a norm; 0 where it has none."""
+        return self.tensors["weight"].ndim if "weight" in self.tensors else 0
+
+
+def recognise(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
+    """Return the modules of a file by our names for them: ``conv1.conv``, ``conv1.norm``, ``fc6.linear``.
+
+    Names that are ours are believed. Of others, only the order counts, in which "10" comes after "9": weights of four
+    dimensions are convolutions, those of two linear layers. The first norm belongs to the first convolution and so on,
+    where there are as many; else each to the convolution before it. What is none of these is left out.
+
+    Caffe's old blobs, of four dimensions whatever they are, lose those of size 1.
+    """
+    modules = _modules(tensors)
+    if all(_OWN.fullmatch(name) for name in modules):
+        return modules
+    convs, linears, norms = ([name for name, each in modules.items() if each.n_dims == n] for n in (4, 2, 1))
+    found = {f"conv{number}.conv": modules[name] for number, name in enumerate(convs, start=1)}
+    found |= {f"fc{number}.linear": modules[name] for number, name in enumerate(linears, start=len(convs) + 1)}
+    order = list(modules)
+    for number, name in enumerate(norms, start=1):
+        before = order[order.index(name) - 1] if order.index(name) else ""
+        if len(norms) == len(convs):
+            found[f"conv{number}.norm"] = modules[name]
+        elif before in convs:
+            found[f"conv{convs.index(before) + 1}.norm"] = modules[name]
+    return found
+
+
+def _modules(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
+    modules: dict[str, Module] = {}
+    for name in sorted(tensors, key=_natural):
+        inner = name
+        for wrapper in _WRAPPERS:
+            inner = inner.removeprefix(wrapper)
+        owner, _, leaf = inner.rpartition(".")
+        role = _ROLES.get(leaf, leaf)
+        module = modules.setdefault(owner, Module())
+        module.tensors[role] = _squeezed(tensors[name], role)
+        module.names[role] = name
+    return modules
+
+
+def _natural(name: str) -> list[list[str | int]]:
+    """Return a sorting key that puts "2" before "10", and "fc" before "fc1"."""
+    # Words and numbers alternate, a word first: so any two keys can be compared.
+    split = [re.split(r"(\d+)", part) for part in name.split(".")]
+    return [[int(word) if place % 2 else word for place, word in enumerate(words)] for words in split]
+
+
+def _squeezed(tensor: Tensor, role: str) -> Tensor:
+    if role == "bias" and tensor.ndim == 4:
+        return tensor.reshape(-1)
+    if role == "weight" and tensor.ndim == 4 and tensor.shape[:2] == (1, 1):
+        return tensor[0, 0]
+    return tensor
+
+
+def shapes_of(modules: Mapping[str, Module]) -> Shapes:
+    """Return the shapes of the weights by layer."""
+    return {_layer(name): each.shapes["weight"] for name, each in modules.items() if "weight" in each.tensors}
+
+
+def _layer(module: str) -> str:
+    return module.removesuffix(".conv").removesuffix(".linear")
+
+
+def variants_like(shapes: Shapes) -> list[Variant]:
+    """Return the variants with these convolutions and norms, whatever the channels of a picture and the classes."""
+    theirs = _convolutional(shapes)
+    return [
+        name
+        for name, net in VARIANTS.items()
+        if theirs == _convolutional(shapes_of(recognise(without_weights(net).state_dict())))
+    ]
+
+
+def _convolutional(shapes: Shapes) -> Shapes:
+    convolutional = {name: shape for name, shape in shapes.items() if name.startswith("conv")}
+    first = convolutional.get("conv1", ())
+    return {**convolutional, "conv1": (*first[:1], *first[2:])}
+
+
+def in_words(shapes: Shapes, apart: list[str]) -> str:
+    """Say of what layout weights are, with the shapes of those layers, two at most, that another one has not."""
+    convs = [shape for name, shape in shapes.items() if name.startswith("conv") and len(shape) == 4]
+    if like := variants_like(shapes):
+        words = _WORDS.get(like[0], f"the layout of {like[0]!r}")
+    elif any(after[1] < before[0] for before, after in pairwise(convs)):
+        words = "a grouped layout"
+    else:
+        words = "a layout of its own"
+    shown = [_layer(name) for name in apart if _layer(name) in shapes] or list(shapes)
+    each = [f"{name} {'x'.join(map(str, shapes[name]))}" for name in shown[:2]]
+    return f"{words} ({', '.join(each)}{', ...' if len(shown) > 2 else ''})"

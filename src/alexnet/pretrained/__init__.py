@@ -1,0 +1,1 @@
+"""Weights that others trained: found, downloaded, read and loaded."""

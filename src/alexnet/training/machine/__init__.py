@@ -1,0 +1,1 @@
+"""The machine that trains, and the other processes."""

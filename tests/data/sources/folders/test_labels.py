@@ -1,0 +1,118 @@
+"""Tables of labels in folders: which are read, and how they and the folders agree."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from alexnet.data.sources.folders import labels
+from alexnet.data.sources.open import open_source
+from alexnet.data.sources.tables import manifest
+from alexnet.errors import DataError
+
+from ..trees import counts, make_tree
+
+
+def rows(root: Path, table: str, text: str) -> None:
+    (root / table).write_text(text.replace(" ", "\n"))
+
+
+@pytest.fixture(params=["folder", "zip"])
+def opened(request, tmp_path):
+    """Open a folder, or an archive of it."""
+
+    def open_it(folder: Path):
+        if request.param == "folder":
+            return open_source(folder)
+        return open_source(shutil.make_archive(str(tmp_path / "zipped"), "zip", folder.parent, folder.name))
+
+    return open_it
+
+
+def test_each_split_has_its_table(opened, tmp_path) -> None:
+    """supervision #625: one was trained to tell train from valid and test."""
+    data = make_tree(tmp_path / "data", "train/a.png train/b.png train/c.png valid/d.png test/e.png test/f.png")
+    rows(data, "train/_classes.csv", "filename,cat,dog a.png,1,0 b.png,0,1")
+    rows(data, "valid/_classes.csv", "filename,cat,dog d.png,1,0")
+    rows(data, "test/_classes.csv", "filename,cat,dog e.png,0,1 f.png,1,0")
+    source = opened(data)
+    assert counts(source) == {"test": {"cat": 1, "dog": 1}, "train": {"cat": 1, "dog": 1}, "val": {"cat": 1}}
+    assert any("left out 1 pictures that are in no table, such as" in remark for remark in source.remarks)
+
+
+def test_tables_called_after_splits(opened, tmp_path) -> None:
+    data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png test/d.png")
+    rows(data, "train.csv", "id,class a,cat b,dog")
+    rows(data, "test.csv", "id,class c,dog d,cat")
+    rows(data, "sample_submission.csv", "id,class c,cat d,cat")
+    assert counts(opened(data)) == {"test": {"cat": 1, "dog": 1}, "train": {"cat": 1, "dog": 1}}
+
+
+def test_one_table_beside_one_folder(opened, tmp_path) -> None:
+    """fastai #1126: labels.csv beside train/, with names that lack folder and ending."""
+    data = make_tree(tmp_path / "data", "train/a.png train/b.png")
+    rows(data, "labels.csv", "id,breed a,cat b,dog")
+    source = opened(data)
+    assert counts(source) == {None: {"cat": 1, "dog": 1}}
+    assert source.remarks[0].startswith("labels are those of the table '")
+
+
+def test_folders_split_a_table_that_does_not(opened, tmp_path) -> None:
+    """A test picture is not learned from because a table has no column for the split."""
+    data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png test/d.png")
+    rows(data, "labels.csv", "path,label train/a.png,cat train/b.png,dog test/c.png,cat test/d.png,dog")
+    split = {"test": {"cat": 1, "dog": 1}, "train": {"cat": 1, "dog": 1}}
+    assert counts(opened(data)) == split
+    given = open_source(data / "labels.csv")
+    assert counts(given) == split
+    assert given.remarks == (
+        "the table has no column split; its pictures lie in folders that are called so, and are train and test",
+    )
+    rows(data, "labels.csv", "path,label,split train/a.png,cat,test train/b.png,dog,train test/c.png,cat,train")
+    assert counts(open_source(data / "labels.csv")) == {"test": {"cat": 1}, "train": {"cat": 1, "dog": 1}}
+
+
+def test_several_tables_are_refused(opened, tmp_path) -> None:
+    data = make_tree(tmp_path / "data", "images/a.png images/b.png")
+    for name in ("labels.csv", "boxes.csv"):
+        rows(data, name, "path,label a.png,cat b.png,dog")
+    with pytest.raises(
+        DataError, match=r"no class folders, but 2 tables; give the one with the labels: '.*boxes\.csv'"
+    ):
+        opened(data)
+    rows(data, "manifest.csv", "path,label images/a.png,cat images/b.png,dog")
+    assert counts(opened(data)) == {None: {"cat": 1, "dog": 1}}
+
+
+def test_of_a_large_table_some_rows_are_held_against_folders(opened, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(labels, "MOST_ROWS", 2)
+    looked_at = []
+    locate = manifest.locate
+    monkeypatch.setattr(manifest, "locate", lambda table, *more: looked_at.extend(table.lines) or locate(table, *more))
+    data = make_tree(tmp_path / "data", "part_1/a.png part_1/b.png part_2/c.png part_2/d.png")
+    rows(data, "metadata.csv", "image_id,dx a,nv b,mel c,nv d,mel")
+    assert any("metadata.csv' says other labels" in remark for remark in opened(data).remarks)
+    assert sorted(set(looked_at)) == [2, 4]
+
+
+def test_a_competition_has_no_labels_of_test(opened, tmp_path) -> None:
+    data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png")
+    rows(data, "train.csv", "id,label a,cat b,dog")
+    rows(data, "test.csv", "id c")
+    with pytest.raises(DataError, match=r"test.csv' has no column label.*, give .*train.csv'") as caught:
+        opened(data)
+    assert str(caught.value).endswith(("/data/train.csv'", "give 'data/train.csv' of it, unpacked"))
+    assert counts(open_source(data / "train.csv")) == {None: {"cat": 1, "dog": 1}}
+
+
+def test_a_table_that_says_other_labels_than_folders_is_said(opened, tmp_path) -> None:
+    """HAM10000 is two folders of parts, and a table of what the pictures show."""
+    data = make_tree(tmp_path / "data", "part_1/a.png part_1/b.png part_2/c.png part_2/d.png")
+    rows(data, "metadata.csv", "image_id,dx a,nv b,mel c,nv d,mel")
+    source = opened(data)
+    assert source.classes == ("part_1", "part_2")
+    assert any("metadata.csv' says other labels than the folders" in remark for remark in source.remarks)
+    rows(data, "metadata.csv", "image_id,dx a,nv b,nv c,mel d,mel")
+    assert not open_source(data).remarks
+    rows(data, "metadata.csv", "width,height 3,4")
+    assert not open_source(data).remarks

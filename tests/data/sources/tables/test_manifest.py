@@ -1,0 +1,185 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from alexnet.data.sources.folders.archive import open_archive
+from alexnet.data.sources.folders.folder import Folder
+from alexnet.data.sources.open import open_source
+from alexnet.data.sources.tables.manifest import open_tables
+from alexnet.errors import DataError
+
+
+def table(photos, header: str, *rows: str, name: str = "list.csv") -> str:
+    path = photos.parent / name
+    path.write_text("\n".join((header, *rows)) + "\n")
+    return str(path)
+
+
+RED, BLUE = "photos/red/photo 0.jpg", "photos/blue/photo 10.jpg"
+
+
+def test_paths_are_relative_to_the_manifest(photos) -> None:
+    source = open_source(table(photos, "label,path,notes", f"r,{RED},x", f"b,./{BLUE},", '"2",photos/red/photo 9.jpg,'))
+    assert [(picture.path, picture.label) for picture in source.pictures] == [
+        (BLUE, "b"), (RED, "r"), ("photos/red/photo 9.jpg", "2"),
+    ]  # fmt: skip
+    assert source.classes == ("2", "b", "r")
+    assert {picture.split for picture in source.pictures} == {None}
+
+
+@pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("a.csv", ";"), ("a.CSV", "\t"), ("a.tsv", "\t")])
+def test_separators(photos, name, separator) -> None:
+    label = '"r, or so"' if separator == "," else "r, or so"
+    table = (("path", "label", "split"), (RED, label, "train"), (BLUE, "b", "Valid"))
+    text = "\n".join(separator.join(row) for row in table)
+    (photos.parent / name).write_text("\ufeff" + text, encoding="utf-8")
+    source = open_source(photos.parent / name)
+    assert [(picture.label, picture.split) for picture in source.pictures] == [("b", "val"), ("r, or so", "train")]
+
+
+def test_json_lines(photos) -> None:
+    lines = [{"path": RED, "label": 1, "size": [1, 2]}, {"path": BLUE, "label": 10}]
+    path = photos.parent / "list.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, lines)))
+    source = open_source(path)
+    assert source.classes == ("1", "10")
+
+
+def test_a_manifest_in_a_folder_without_class_folders_is_found(photos, tmp_path) -> None:
+    (tmp_path / "images").symlink_to(photos / "red")
+    (tmp_path / "manifest.csv").write_text("path,label\nimages/photo 0.jpg,a\nimages/photo 1.jpg,b\n")
+    source = open_source(tmp_path)
+    assert source.classes == ("a", "b")
+    assert source.name == str(tmp_path), "by which a run finds it again"
+
+
+def test_a_manifest_beside_one_folder_of_folders_is_found(photos, tmp_path) -> None:
+    shutil.copytree(photos, tmp_path / "images")
+    (tmp_path / "manifest.csv").write_text("path,label\nimages/red/photo 0.jpg,a\nimages/blue/photo 1.jpg,b\n")
+    assert open_source(tmp_path).classes == ("a", "b")
+
+
+def test_blanks_and_blank_lines_mean_nothing(photos) -> None:
+    path = photos.parent / "blanks.csv"
+    path.write_text(f"\r\n path ,LABEL\r\n\r\n {RED} , r\r\n{BLUE},r \r\n,\r\n")
+    assert open_source(path).classes == ("r",)
+
+
+def test_a_line_of_json_may_hold_any_character(photos) -> None:
+    path = photos.parent / "strange.jsonl"
+    path.write_text(f'{{"PATH": "{RED}", "label": "a\u2028b"}}\n{{"path": "{BLUE}", "label": "c"}}\n', encoding="utf-8")
+    assert open_source(path).classes == ("a\u2028b", "c")
+
+
+def test_a_class_missing_from_val_is_said(photos) -> None:
+    rows = [f"{RED},r,train", f"{BLUE},b,train", "photos/red/photo 1.jpg,r,val"]
+    assert any(
+        "val has no pictures of 'b'" in remark
+        for remark in open_source(table(photos, "path,label,split", *rows)).remarks
+    )
+
+
+def test_detours_are_walked(photos) -> None:
+    source = open_source(table(photos, "path,label", f"photos/../{RED},r", f"{photos / 'blue' / 'photo 1.jpg'},b"))
+    assert {picture.path for picture in source.pictures} == {RED, str(photos / "blue" / "photo 1.jpg")}
+    for _, read in source.reader.each([picture.path for picture in source.pictures]):
+        assert read()
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        (
+            "path,label",
+            [f"{RED},r", "photos/red/gone.jpg,r"],
+            r"lists 1 of 2 pictures that are not there, the first is 'photos/red/gone.jpg' in row 2 \(line 3\)",
+        ),
+        ("where,label,x", ["gone.jpg,r,1"], "has no column path; it has where, label, x"),
+        ("where,what,x", ["gone.jpg,r,1"], "has no column path and no column label; it has where, what, x"),
+        ("path,label", [f"{RED},r", f"{BLUE},"], "row 2 .* has no label"),
+        ("path,label", [f"{RED},r", f"{RED},b"], r"row 2 \(line 3\) lists .* again, after row 1"),
+        ("path,label,split", [f"{RED},r,tset"], "row 1 .* has the split 'tset'; did you mean 'test'"),
+        ("path,label,split", [f"{RED},r,train", f"{BLUE},b,"], "row 2 .* has no split, but other rows have"),
+        ("path,label", [], "lists no pictures"),
+        ("path,label,label", [f"{RED},r,s"], "2 columns called label"),
+        ("", [], "is empty; a table needs a row for each picture, with the columns path and label"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_the_row(photos, header, rows, message) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        open_source(table(photos, header, *rows))
+    assert "list.csv" in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"path": "a"', "row 1 .* is not JSON"),
+        (b"[" * 100_000, "row 1 .* is not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b'{"path": "a"}', "no column label"),
+        (b"\xff\xfe", "is empty"),
+        (b"\xff\xfea", "damaged UTF-16"),
+    ],
+)
+def test_faulty_json_lines(photos, content, message) -> None:
+    path = photos.parent / "faulty.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        open_source(path)
+
+
+# A table for each split
+
+
+def flat(root: Path, header: str = "filename, red, blue", **rows: tuple[str, ...]) -> dict[str, str]:
+    """Make a folder of pictures for each split, with a table beside them as its tool writes it."""
+    for split, lines in rows.items():
+        (root / split).mkdir(parents=True)
+        (root / split / "_classes.csv").write_text("\r\n".join((header, *lines, "")))
+        for line in lines:
+            (root / split / line.split(",")[0]).write_bytes(b"")
+    return {split: f"{split}/_classes.csv" for split in rows}
+
+
+def test_a_table_for_each_split(tmp_path) -> None:
+    tables = flat(tmp_path, train=("a.jpg,1,0", "b.jpg,0,1"), val=("a.jpg,0,1",), test=("c.jpg,1,0",))
+    source = open_tables(Folder(tmp_path), tables, "mine")
+    assert [(each.path, each.label, each.split) for each in source.pictures] == [
+        ("test/c.jpg", "red", "test"),
+        ("train/a.jpg", "red", "train"),
+        ("train/b.jpg", "blue", "train"),
+        ("val/a.jpg", "blue", "val"),
+    ]
+    assert (source.name, source.classes) == ("mine", ("blue", "red"))
+    archive = open_archive(Path(shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path)))
+    assert open_tables(archive, tables, "mine").pictures == source.pictures
+
+
+def test_of_two_folders_with_the_same_names_the_split_says_which(tmp_path) -> None:
+    flat(tmp_path, train=("a.jpg,1,0", "b.jpg,0,1"), test=("a.jpg,1,0", "b.jpg,0,1"))
+    for split in ("train", "test"):
+        (tmp_path / split / "_classes.csv").rename(tmp_path / f"{split}.csv")
+    source = open_tables(Folder(tmp_path), {"train": "train.csv", "test": "test.csv"}, "mine")
+    assert [each.path for each in source.in_split("train")] == ["train/a.jpg", "train/b.jpg"]
+    with pytest.raises(DataError, match=r"lists 'a.jpg', which may be 'test/a.jpg', 'train/a.jpg'; write the paths"):
+        open_source(tmp_path / "train.csv")
+
+
+def test_tables_of_splits_that_contradict(tmp_path) -> None:
+    tables = flat(tmp_path, "path,label,split", train=("a.jpg,r,train", "b.jpg,s,valid"))
+    with pytest.raises(DataError, match=r"is of train, but row 2 \(line 3\) has the split val"):
+        open_tables(Folder(tmp_path), tables, "mine")
+    tables = flat(tmp_path / "odd", train=("a.jpg,1,0",)) | flat(
+        tmp_path / "odd", "filename,red,grey", val=("a.jpg,1,0",)
+    )
+    with pytest.raises(DataError, match="differ in columns of classes: 'blue', 'grey'"):
+        open_tables(Folder(tmp_path / "odd"), tables, "mine")
+    tables = flat(tmp_path / "one", train=("a.jpg,1,0",)) | flat(tmp_path / "one", val=("b.jpg,1,0",))
+    (tmp_path / "one" / "val" / "_classes.csv").write_text("path,label\n../train/a.jpg,red\n")
+    with pytest.raises(DataError, match=r"val/_classes.csv' lists 'train/a.jpg', which is of train too"):
+        open_tables(Folder(tmp_path / "one"), tables, "mine")

@@ -1,0 +1,143 @@
+"""Where the pictures of a table lie that was written elsewhere."""
+
+import shutil
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from alexnet.data.sources.folders.archive import open_archive
+from alexnet.data.sources.folders.folder import Folder
+from alexnet.data.sources.open import open_source
+from alexnet.data.sources.tables.manifest import open_manifest
+from alexnet.errors import DataError
+
+from ....conftest import coloured_picture
+
+
+@pytest.fixture(params=["folder", "zip"])
+def opened(request, tmp_path):
+    """Return a function that makes files and a table of paths, in a folder or an archive, and opens it."""
+
+    def open_(files: list[str], *paths: str):
+        root = tmp_path / "root"
+        for file in files:
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / file).write_bytes(b"")
+        rows = (f"{path},{'xy'[number % 2]}" for number, path in enumerate(paths))
+        (root / "manifest.csv").write_text("\n".join(("path,label", *rows)) + "\n", encoding="utf-8")
+        if request.param == "folder":
+            return open_manifest(Folder(root), "manifest.csv", "mine")
+        archive = Path(shutil.make_archive(str(tmp_path / "all"), "zip", root))
+        return open_manifest(open_archive(archive), "manifest.csv", "mine")
+
+    return open_
+
+
+TREE = ["pics/a/1.jpg", "pics/b/2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "remark"),
+    [
+        (("pics\\a\\1.jpg", ".\\pics\\b\\2.jpg"), None),
+        (("pics/a/1", "pics/b/2"), "paths lack '.jpg', which was added"),
+        (("a/1.jpg", "b/2.jpg"), "paths lack 'pics/', which was added"),
+        (("a\\1", "b\\2"), "paths lack 'pics/', '.jpg', which were added"),
+        (("Pics/a/1.JPG", "pics/b/2.jpg"), "1 paths differ from their files in case, such as 'Pics/a/1.JPG' for"),
+        (
+            ("C:\\me\\pics\\a\\1.jpg", "C:\\me\\pics\\b\\2.jpg"),
+            "'C:/me/' was taken away from the beginning of each path",
+        ),
+        (("/content/x/pics/a/1", "/content/x/pics/b/2"), "paths lack '.jpg', which was added"),
+        (("../in/pics/a/1.jpg", "../in/pics/b/2.jpg"), "'../in/' was taken away from the beginning of each path"),
+        (("set/pics/a/1.jpg", "set/pics/b/2.jpg"), "'set/' was taken away from the beginning of each path"),
+    ],
+)
+def test_one_rule_for_all_paths(opened, paths, remark) -> None:
+    source = opened(TREE, *paths)
+    assert [(each.path, each.label) for each in source.pictures] == [("pics/a/1.jpg", "x"), ("pics/b/2.jpg", "y")]
+    assert any(remark in each for each in source.remarks) if remark else not source.remarks
+
+
+def test_bare_names_in_one_folder_of_several(opened) -> None:
+    source = opened(["train/a.jpg", "train/b.png", "test/a.jpg", "test/c.jpg"], "b", "a")
+    assert [each.path for each in source.pictures] == ["train/a.jpg", "train/b.png"]
+    assert source.remarks == ("manifest.csv: paths lack 'train/', '.jpg', '.png', which were added",)
+
+
+def test_names_whose_accents_another_system_wrote(opened) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    source = opened([f"{nfd}.jpg", f"2{nfc}.jpg"], f"{nfc}.jpg", f"2{nfd}.jpg")
+    assert [each.path for each in source.pictures] == [f"2{nfc}.jpg", f"{nfd}.jpg"]
+    assert not source.remarks
+
+
+def test_a_name_in_full_is_taken_before_one_that_is_like_it(opened) -> None:
+    source = opened(["a.jpg", "A.jpg", "b", "b.jpg"], "a.jpg", "A.jpg", "b", "b.jpg")
+    assert {each.path for each in source.pictures} == {"a.jpg", "A.jpg", "b", "b.jpg"}
+    assert not source.remarks
+
+
+@pytest.mark.parametrize(
+    ("files", "paths", "message"),
+    [
+        (["a.jpg", "a.png"], ("a", "a.png"), r"row 1 \(line 2\) lists 'a', which may be 'a.jpg', 'a.png'"),
+        (["a.jpg", "a.JPG"], ("a.Jpg",), "lists 'a.Jpg', which may be 'a.JPG', 'a.jpg'; write the paths in full"),
+        (["u/a.jpg", "v/a.jpg"], ("a.jpg",), "lists 'a.jpg', which may be 'u/a.jpg', 'v/a.jpg'"),
+        (["a.jpg"], ("a.jpg", "A.JPG"), r"row 2 \(line 3\) lists 'A.JPG' again, after row 1"),
+        (TREE, ("D:\\x\\1.jpg", "D:\\x\\2.jpg"), r"2 of 2 .* 'D:.*x.*1.jpg' in row 1 .*; they are paths of another"),
+        (TREE, ("/x/1.jpg", "/x/2.jpg"), "they are paths of another folder or computer; write them relative"),
+        (
+            ["t/a.jpg", "t/b.jpg"],
+            ("a", "b", "c"),
+            r"1 of 3 pictures that are not there in 't/', the first is 'c' in row 3",
+        ),
+        (
+            ["a.jpg", "t/b.jpg"],
+            ("a.jpg", "b.jpg"),
+            r"1 of 2 pictures that are not there, the first is 'b.jpg' in row 2",
+        ),
+        (["a.jpg"], ("a.png",), "1 of 1 pictures that are not there, .*; correct the paths, which are relative"),
+    ],
+)
+def test_what_is_missing_or_may_be_two_files_is_refused(opened, files, paths, message) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        opened(files, *paths)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_are_listed_only_where_a_row_is_not_found(tmp_path, monkeypatch) -> None:
+    """A table may lie in a folder of millions of other files."""
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "b.jpg").write_bytes(b"")
+    (tmp_path / "list.csv").write_text("path,label\na.jpg,x\n.\\b.jpg,y\n")
+    monkeypatch.setattr(Folder, "names", lambda *_: pytest.fail("listed"))
+    assert len(open_source(tmp_path / "list.csv").pictures) == 2
+
+
+def test_names_that_many_folders_share_take_no_longer(tmp_path) -> None:
+    """A look into each folder for each row would take minutes."""
+    n = 100
+    for folder in range(n):
+        (tmp_path / "all" / str(folder)).mkdir(parents=True)
+        for name in range(n):
+            (tmp_path / "all" / str(folder) / f"{name}.jpg").touch()
+    rows = "".join(f"{name}.jpg,{name % 2}\n" for name in range(n))
+    (tmp_path / "list.csv").write_text(f"path,label\n{rows * n}")
+    with pytest.raises(DataError, match=r"which may be .* and 95 more"):
+        open_source(tmp_path / "list.csv")
+
+
+def test_bare_names_may_lie_in_more_folders_than_one(tmp_path) -> None:
+    """HAM10000 is a table of ids, and two folders of pictures."""
+    for folder, name in (("part_1", "a.jpg"), ("part_1", "b.jpg"), ("part_2", "c.jpg")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        coloured_picture("red", 0).save(tmp_path / folder / name)
+    (tmp_path / "labels.csv").write_text("image_id,dx\na,nv\nb,mel\nc,nv\n")
+    source = open_source(tmp_path / "labels.csv")
+    assert [picture.path for picture in source.pictures] == ["part_1/a.jpg", "part_1/b.jpg", "part_2/c.jpg"]
+    assert "labels.csv: pictures were found by their names alone, in the folders 'part_1', 'part_2'" in source.remarks
+    coloured_picture("red", 0).save(tmp_path / "part_2" / "a.jpg")
+    with pytest.raises(DataError, match=r"lists 'a', which may be 'part_1/a\.jpg', 'part_2/a\.jpg'"):
+        open_source(tmp_path / "labels.csv")

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from alexnet.images import tensors
+from alexnet.images.decoding import decode
+from alexnet.images.preprocessing import GREY_MEAN, GREY_STD, PADDING, Preprocessing, fit, resized, to_channels
+
+from ..conftest import coloured_picture, shared_data
+
+
+def wide() -> np.ndarray:
+    """Return a picture four times as wide as high: a white tenth at its left, a red middle, a blue end."""
+    pixels = np.zeros((10, 40, 3), dtype=np.uint8)
+    pixels[:, :4] = 255
+    pixels[:, 15:25] = (200, 0, 0)
+    pixels[:, 36:] = (0, 0, 200)
+    return pixels
+
+
+def test_squash_keeps_all_of_the_picture() -> None:
+    small = fit(wide(), 10, "squash")
+    assert small.shape == (10, 10, 3)
+    assert small[:, 0].min() > 200
+    assert small[:, -1, 2].min() > 150
+
+
+def test_crop_keeps_the_middle_and_its_aspect() -> None:
+    small = fit(wide(), 10, "crop")
+    assert np.array_equal(small, wide()[:, 15:25])
+
+
+def test_pad_keeps_everything_and_fills_with_the_mean() -> None:
+    square = fit(wide(), 40, "pad")
+    assert square.shape == (40, 40, 3)
+    assert np.array_equal(square[15:25], wide())
+    assert (square[:15] == PADDING).all()
+    assert (square[25:] == PADDING).all()
+    tall = fit(wide().transpose(1, 0, 2), 40, "pad")
+    assert np.array_equal(tall, square.transpose(1, 0, 2))
+
+
+@pytest.mark.parametrize("how", ["squash", "crop", "pad"])
+def test_a_square_picture_is_the_same_however(how) -> None:
+    pixels = np.asarray(coloured_picture("red", 0, (50, 50)))
+    assert np.array_equal(fit(pixels, 32, how), resized(pixels, 32, 32))
+    assert fit(pixels[:1, :7], 32, how).shape == (32, 32, 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(*[st.integers(1, 300)] * 2), st.tuples(*[st.integers(1, 300)] * 2), st.integers(0, 9))
+def test_torch_resizes_as_pillow_does(before, after, seed) -> None:
+    """A network that answers without torch sees what it has learned from."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (*before, 3), dtype=np.uint8)
+    difference = np.abs(resized(pixels, *after).astype(int) - tensors.resized(pixels, *after))
+    assert difference.max() <= 1
+
+
+def test_torch_resizes_photos_as_pillow_does() -> None:
+    folder = shared_data("trashnet5") / "test" / "glass"
+    for path in sorted(folder.iterdir())[:20]:
+        pixels = decode(path)
+        assert (np.abs(resized(pixels, 256, 256).astype(int) - tensors.resized(pixels, 256, 256)) <= 1).all()
+
+
+def test_luminance_is_pillows() -> None:
+    picture = coloured_picture("green", 1)
+    grey = to_channels(np.asarray(picture), 1)
+    assert grey.shape == (40, 60, 1)
+    assert np.array_equal(grey[..., 0], np.asarray(picture.convert("L")))
+    assert np.array_equal(to_channels(np.asarray(picture), 3), np.asarray(picture))
+
+
+def test_preprocessing_goes_by_way_of_the_store() -> None:
+    pixels = np.asarray(coloured_picture("green", 3))
+    how = Preprocessing(store_size=32, image_size=67)
+    assert np.array_equal(how.apply(pixels), resized(resized(pixels, 32, 32), 67, 67))
+    grey = Preprocessing(store_size=32, image_size=67, mean=GREY_MEAN, std=GREY_STD, resize="pad")
+    assert grey.apply(pixels).shape == (67, 67, 1)
+
+
+def test_pillow_would_say_the_same() -> None:
+    pixels = np.asarray(coloured_picture("green", 3))
+    expected = Image.fromarray(pixels).resize((20, 30), Image.Resampling.BILINEAR)
+    assert np.array_equal(resized(pixels, 30, 20), np.asarray(expected))

@@ -1,0 +1,185 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alexnet.errors import SettingsError
+from alexnet.training.choices.recipe import SMALLEST_AUTO_BATCH, STEPS_AN_EPOCH, change
+from alexnet.training.choices.recipes import ARTICLE, MODERN, PAPER, RECIPES
+
+
+def test_learning_rate_climbs_and_falls_to_zero() -> None:
+    assert MODERN.lr_at(0) == 0
+    assert MODERN.lr_at(MODERN.warm_up) == pytest.approx(MODERN.lr)
+    assert MODERN.lr_at(0.55) == pytest.approx(MODERN.lr / 2)
+    assert MODERN.lr_at(1) == 0
+
+
+def test_sizes_grow_to_the_final_one_and_never_beyond() -> None:
+    assert [MODERN.size_at(progress, 224) for progress in (0, 0.59, 0.6, 0.8, 1)] == [128, 128, 160, 224, 224]
+    assert [MODERN.size_at(progress, 128) for progress in (0, 0.6, 0.8)] == [72, 92, 128]
+    assert [MODERN.size_at(progress, 32) for progress in (0, 0.6, 0.8)] == [20, 24, 32]
+    assert [PAPER.size_at(progress, 227) for progress in (0, 1)] == [227, 227]
+
+
+def test_learning_rate_follows_the_batch_size_unless_given() -> None:
+    assert change(MODERN, batch_size=128).lr == pytest.approx(2 * MODERN.lr)
+    assert change(MODERN, batch_size=128, lr=0.5).lr == 0.5
+
+
+def test_a_schedule_of_steps_divides_by_ten_at_each_milestone() -> None:
+    shares = (0, 0.24, 0.25, 0.49, 0.5, 0.74, 0.75, 1)
+    rates = [0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001, 0.00001, 0.00001]
+    assert [PAPER.lr_at(share) for share in shares] == pytest.approx(rates)
+    late = replace(PAPER, milestones=(0.9,))
+    assert [late.lr_at(share) for share in (0, 0.89, 0.9, 1)] == pytest.approx([0.01, 0.01, 0.001, 0.001])
+    assert replace(PAPER, milestones=()).lr_at(1) == 0.01
+
+
+def test_a_constant_schedule_never_changes() -> None:
+    assert {ARTICLE.lr_at(share / 10) for share in range(11)} == {0.005}
+
+
+def test_without_a_warm_up_a_linear_schedule_begins_at_its_peak() -> None:
+    falling = replace(MODERN, warm_up=0.0)
+    assert [falling.lr_at(share) for share in (0, 0.5, 1)] == pytest.approx([0.02, 0.01, 0])
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), replace(MODERN, warm_up=0.0)], ids=lambda recipe: recipe.name)
+@settings(max_examples=50, deadline=None)
+@given(progress=st.floats(0, 1))
+def test_no_learning_rate_is_above_the_peak_or_below_zero(recipe, progress) -> None:
+    assert 0 <= recipe.lr_at(progress) <= recipe.lr * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n_examples", "batch_size"), [(2, 16), (100, 16), (300, 16), (512, 32), (1023, 32), (1024, 64), (10**6, 64)]
+)
+def test_the_batch_follows_the_data_so_that_an_epoch_has_steps_enough(n_examples, batch_size) -> None:
+    found = MODERN.following(n_examples, largest=64)
+    assert found.batch_size == batch_size
+    assert found.lr == pytest.approx(MODERN.lr * batch_size / 64)
+    assert found.lr_at(0.55) == pytest.approx(found.lr / 2), "the schedule goes with it"
+
+
+def test_the_batch_follows_the_device_too() -> None:
+    assert MODERN.following(10**6, largest=256).batch_size == 256
+    assert MODERN.following(10**6, largest=256).lr == pytest.approx(4 * MODERN.lr)
+
+
+@settings(max_examples=100, deadline=None)
+@given(n_examples=st.integers(2, 10**6), n_devices=st.integers(1, 12))
+def test_no_batch_is_smaller_than_batch_norm_can_use_or_larger_than_the_devices(n_examples, n_devices) -> None:
+    largest = 256 * n_devices
+    found = MODERN.following(n_examples, largest).batch_size
+    assert SMALLEST_AUTO_BATCH <= found <= largest
+    assert found == SMALLEST_AUTO_BATCH or n_examples >= STEPS_AN_EPOCH * found
+
+
+def test_a_batch_size_that_is_given_follows_nothing() -> None:
+    chosen = change(MODERN, batch_size=48)
+    assert chosen.following(50, largest=256) == chosen
+    assert (chosen.batch_size, chosen.lr) == (48, pytest.approx(0.015))
+
+
+@pytest.mark.parametrize("recipe", [PAPER, ARTICLE], ids=lambda recipe: recipe.name)
+def test_published_recipes_keep_their_batch_whatever_the_data(recipe) -> None:
+    assert recipe.following(100, largest=256) == recipe
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"batch_size": 0},
+        {"batch_size": -8},
+        {"lr": 0.0},
+        {"lr": -0.1},
+        {"lr": float("nan")},
+        {"lr": float("inf")},
+        {"weight_decay": -1.0},
+        {"weight_decay": float("nan")},
+        {"clip_norm": -1.0},
+        {"clip_norm": float("inf")},
+        {"momentum": 1.0},
+        {"momentum": -0.1},
+        {"label_smoothing": 1.0},
+        {"label_smoothing": -0.1},
+        {"ema": 1.0},
+        {"ema": float("nan")},
+        {"warm_up": 1.0},
+        {"warm_up": -0.1},
+        {"milestones": (0.5, 0.25)},
+        {"milestones": (0.5, 0.5)},
+        {"milestones": (0.0,)},
+        {"milestones": (0.5, 1.0)},
+        {"sizes": ((0.8, 0.5), (0.6, 0.7))},
+        {"sizes": ((1.5, 0.5),)},
+        {"sizes": ((0.5, 1.5),)},
+        {"sizes": ((0.5, 0.0),)},
+    ],
+    ids=str,
+)
+def test_numbers_out_of_range_are_refused(bad) -> None:
+    with pytest.raises(SettingsError, match=next(iter(bad))):
+        change(MODERN, **bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"schedule": "step"}, "unknown schedule 'step'; did you mean 'steps'"),
+        ({"schedule": "cosine"}, "unknown schedule 'cosine'"),
+        ({"initialisation": "papre"}, "unknown initialisation 'papre'; did you mean 'paper'"),
+    ],
+)
+def test_unknown_words_are_refused_with_the_nearest(bad, message) -> None:
+    with pytest.raises(SettingsError, match=message):
+        replace(MODERN, **bad)
+
+
+def test_what_is_not_given_stays() -> None:
+    nothing = dict.fromkeys(("epochs", "weight_decay", "label_smoothing", "clip_norm", "ema"))
+    assert change(MODERN, batch_size=None, lr=None, augmentation={"flip": None}, **nothing) == MODERN
+    chosen = change(MODERN, label_smoothing=0.0, ema=0.0, augmentation={"flip": False})
+    assert (chosen.label_smoothing, chosen.ema, chosen.augmentation.flip) == (0, 0, False)
+
+
+def test_the_papers_recipe_is_that_of_its_section_5() -> None:
+    assert (PAPER.batch_size, PAPER.momentum, PAPER.weight_decay, PAPER.lr, PAPER.epochs) == (
+        128,
+        0.9,
+        0.0005,
+        0.01,
+        90,
+    )
+    assert PAPER.lr_at(0) / PAPER.lr_at(1) == pytest.approx(1000), "divided by ten, three times"
+    assert not PAPER.nesterov
+    assert PAPER.decay_all
+    assert PAPER.initialisation == "paper"
+    assert (PAPER.label_smoothing, PAPER.ema, PAPER.clip_norm, PAPER.sizes) == (0, 0, 0, ())
+    # Section 4.1.
+    how = PAPER.augmentation
+    assert (how.crop, how.flip, how.colour_shift) == ("paper", True, 0.1)
+    assert not any((how.turn, how.trivial_augment, how.erasing, how.mixup, how.cutmix))
+
+
+def test_the_articles_recipe_is_the_articles() -> None:
+    """CIFAR-10 at 227 pixels, nothing varied, as the reference document's article has it."""
+    assert ARTICLE.image_size == 227
+    assert (ARTICLE.batch_size, ARTICLE.lr, ARTICLE.momentum) == (64, 0.005, 0.9)
+    assert (ARTICLE.weight_decay, ARTICLE.epochs, ARTICLE.schedule) == (0.005, 20, "constant")
+    assert ARTICLE.decay_all, "torch's own optimiser, as the article uses it, spares nothing"
+    assert not ARTICLE.nesterov
+    assert ARTICLE.initialisation == "torch"
+    assert (ARTICLE.label_smoothing, ARTICLE.ema, ARTICLE.clip_norm, ARTICLE.sizes) == (0, 0, 0, ())
+    how = ARTICLE.augmentation
+    assert how.crop == "whole"
+    varied = (how.flip, how.turn, how.colour_shift, how.trivial_augment, how.erasing, how.mixup, how.cutmix)
+    assert not any(varied)
+
+
+def test_recipes_know_their_names() -> None:
+    assert all(recipe.name == name for name, recipe in RECIPES.items())

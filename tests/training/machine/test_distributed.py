@@ -1,0 +1,239 @@
+"""Several processes, for real: started by torchrun, talking over gloo."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from alexnet.data.batches.batches import Shard
+from alexnet.errors import SettingsError
+from alexnet.training.machine.distributed import Group, join
+
+from ...conftest import make_photos
+
+SMALL = str(Path(__file__).with_name("small.py"))
+QUICK = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
+
+
+def launch(n: int, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run ``alexnet`` with a small network in ``n`` processes."""
+    start = [] if n == 1 else ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *start, SMALL, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def metrics(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def odd_photos(tmp_path_factory) -> Path:
+    """57 training and 15 val pictures, so that neither batches nor val can be halved."""
+    root = tmp_path_factory.mktemp("odd")
+    make_photos(root / "train", n_each=19)
+    make_photos(root / "val", n_each=5)
+    return root
+
+
+@pytest.mark.parametrize("varied", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")])
+def test_two_processes_learn_what_one_learns(odd_photos, tmp_path, varied) -> None:
+    """pytorch/vision #4559: validation counts every picture once, though 15 cannot be halved."""
+    options = (odd_photos, *QUICK, *varied)
+    launch(1, "train", *options, "--out", tmp_path / "one")
+    done = launch(2, "train", *options, "--out", tmp_path / "two")
+    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    assert [line["epoch"] for line in two] == [1, 2, 3]
+    for ours, theirs in zip(one, two, strict=True):
+        assert theirs["train_loss"] == pytest.approx(ours["train_loss"], rel=1e-4)
+        assert theirs["val_loss"] == pytest.approx(ours["val_loss"], rel=1e-4)
+        assert theirs["val_top1"] == ours["val_top1"], "the same pictures, each counted once"
+    assert done.stdout.count("trained ") == 1, "one of them speaks"
+    assert "2 processes" in done.stderr
+    assert done.stderr.count("train, ") == 1
+    assert "Warning" not in done.stderr
+    weights, same = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("one", "two"))
+    assert weights.keys() == same.keys()
+
+
+def test_several_processes_resume_together_to_the_bit(odd_photos, tmp_path) -> None:
+    launch(2, "train", odd_photos, *QUICK, "--out", tmp_path / "whole")
+    stopping = f"""
+import sys; sys.argv = [{SMALL!r}]; exec(open({SMALL!r}).read().split("if __name__")[0])
+from alexnet import Settings
+from alexnet.training.session import Session
+settings = Settings(image_size=67, batch_size=14, precision="fp32", epochs=3, device="cpu")
+session = Session.start({str(odd_photos)!r}, {str(tmp_path / "cut")!r}, settings)
+for number, _ in enumerate(session.reports(), start=1):
+    if number == 6 and session.training.group.rank == 1:
+        session.training.stop.signal = 15  # one of them is asked; both stop, after the same step
+assert session.training.stop.agreed
+"""
+    script = tmp_path / "stop.py"
+    script.write_text(stopping)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+    assert not (tmp_path / "cut" / "model").exists()
+    launch(2, "train", "--resume", tmp_path / "cut")
+    whole, cut = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_several_processes_compute_in_one_precision(tmp_path) -> None:
+    script = tmp_path / "meet.py"
+    script.write_text("""
+import os
+from alexnet import Settings
+from alexnet.training.machine import runtime
+from alexnet.training.assembly import meet
+runtime._cpu_has_bf16 = lambda: os.environ["RANK"] == "0"  # two machines that are not alike
+runtime._cpu_prefers_bf16 = lambda: True
+here, group = meet(Settings(device="cpu"))
+assert here.precision == "fp32", here
+group.leave()
+""")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+# With time-outs short enough for a test.
+MEETING = """
+import time, torch
+from datetime import timedelta
+from alexnet.errors import SettingsError
+from alexnet.training.machine import distributed
+distributed.MEETING = timedelta(seconds=2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("rank", "place", "reason"),
+    [
+        ("0", ("127.0.0.1", "29531"), "1/2 clients joined"),
+        ("1", ("127.0.0.1", "29532"), "timed out"),
+        ("1", (), "environment variable MASTER_ADDR expected, but not set"),
+    ],
+)
+def test_whoever_meets_nobody_says_so_and_ends(tmp_path, rank, place, reason) -> None:
+    """Its launcher may have died, which would have ended it: as an orphan it would wait for twelve hours."""
+    script = tmp_path / "meet.py"
+    script.write_text(f"""{MEETING}
+try:
+    distributed.join(torch.device("cpu"))
+except SettingsError as error:
+    print(error)
+""")
+    environment = {
+        **os.environ,
+        "WORLD_SIZE": "2",
+        "RANK": rank,
+        **dict(zip(("MASTER_ADDR", "MASTER_PORT"), place, strict=False)),
+    }
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"process {rank} of 2 has not met the others at {':'.join(place or '??')}: ")
+    assert reason in line
+    assert "check that all were started" in line
+    assert len(line) < 300
+
+
+def test_who_has_met_waits_longer_than_for_the_meeting(tmp_path) -> None:
+    script = tmp_path / "wait.py"
+    script.write_text(f"""{MEETING}
+group = distributed.join(torch.device("cpu"))
+for wait in (group.gathered, lambda _: group.leave()):
+    if group.rank == 0:
+        time.sleep(4)
+    wait(0)
+""")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_last_batch_with_fewer_pictures_than_processes(odd_photos, tmp_path) -> None:
+    """57 pictures in batches of 11 leave 2 for 3 processes: one of them has none."""
+    options = (odd_photos, "--image-size", "67", "--batch-size", "11", "--precision", "fp32", "--epochs", "1")
+    launch(1, "train", *options, "--device", "cpu", "--out", tmp_path / "one")
+    launch(3, "train", *options, "--device", "cpu", "--out", tmp_path / "three")
+    (one,), (three,) = metrics(tmp_path / "one"), metrics(tmp_path / "three")
+    assert three["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
+    assert three["val_top1"] == one["val_top1"]
+
+
+@pytest.fixture
+def two_machines():
+    """Two network namespaces joined by a virtual cable: names, addresses and interfaces of two hosts."""
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("needs root and the ip command to make network namespaces")
+    hosts = [("alexnet-a", "10.213.7.1", "alexnet-va"), ("alexnet-b", "10.213.7.2", "alexnet-vb")]
+
+    def ip(words: str) -> None:
+        done = subprocess.run(["ip", *words.split()], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this machine does not allow network namespaces: {done.stderr.strip()}")
+
+    try:
+        for name, _, _ in hosts:
+            ip(f"netns add {name}")
+        ip(f"link add {hosts[0][2]} type veth peer name {hosts[1][2]}")
+        for name, address, interface in hosts:
+            ip(f"link set {interface} netns {name}")
+            ip(f"-n {name} addr add {address}/24 dev {interface}")
+            ip(f"-n {name} link set {interface} up")
+            ip(f"-n {name} link set lo up")
+        yield hosts
+    finally:
+        for name, _, _ in hosts:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def test_two_machines_learn_what_one_learns(odd_photos, tmp_path, two_machines) -> None:
+    options = ("train", odd_photos, *QUICK)
+    launch(1, *options, "--out", tmp_path / "one")
+    processes = []
+    for rank, (host, _, interface) in enumerate(two_machines):
+        start = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(rank),
+                 "--master-addr", two_machines[0][1], "--master-port", "29517"]  # fmt: skip
+        command = ["ip", "netns", "exec", host, sys.executable, *start, SMALL, *map(str, options)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": interface,
+                       "ALEXNET_CACHE": str(tmp_path / f"cache of {host}")}  # fmt: skip
+        # Each machine has a disk of its own: the run is written by the first, in its own working folder.
+        (tmp_path / host).mkdir()
+        processes.append(
+            subprocess.Popen([*command, "--out", "run"], cwd=tmp_path / host, env=environment, stderr=subprocess.PIPE)
+        )
+    for process in processes:
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err.decode()
+    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "alexnet-a" / "run")
+    assert [line["val_top1"] for line in two] == [line["val_top1"] for line in one]
+    for ours, theirs in zip(one, two, strict=True):
+        assert theirs["train_loss"] == pytest.approx(ours["train_loss"], rel=1e-4)
+    assert not (tmp_path / "alexnet-b" / "run").exists(), "only the first one writes"
+
+
+def test_alone_it_is_a_group_of_one() -> None:
+    group = join(torch.device("cpu"))
+    assert group == Group()
+    assert group.leads
+    assert group.shard == Shard()
+    assert group.total(1.5, True) == (1.5, True)
+    assert group.led("x") == "x"
+    assert group.gathered("x") == ["x"]
+    with group.one_at_first():
+        pass
+
+
+def test_devices_that_cannot_be_shared_are_refused(monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingsError, match="several processes cannot train on mps"):
+        join(torch.device("mps"))
