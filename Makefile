@@ -6,11 +6,11 @@ BIN := .venv/bin
 .PHONY: demo test slow lint types format
 
 demo: .venv/installed
-	rm -rf runs/demo runs/demo-pictures
+	rm -rf runs/demo runs/demo-images
 	$(BIN)/alexnet train digits --out runs/demo --time-limit 2m
 	$(BIN)/alexnet evaluate runs/demo
-	$(BIN)/python examples/digit_pictures.py runs/demo runs/demo-pictures
-	$(BIN)/alexnet predict runs/demo runs/demo-pictures --top 3
+	$(BIN)/python examples/digit_images.py runs/demo runs/demo-images
+	$(BIN)/alexnet predict runs/demo runs/demo-images --top 3
 
 test: .venv/installed
 	$(BIN)/pytest -m "not slow"

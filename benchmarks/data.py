@@ -5,9 +5,9 @@
 DATA is a folder of class folders. Three comparisons, each side in a process of its own, in turns, with as many workers
 as the machine has cores; medians over the rounds and their ratios are printed:
 
-1. prepare: decoding and shrinking every picture once, against ``DataLoader(ImageFolder)`` with torchvision's evaluation
+1. prepare: decoding and shrinking every image once, against ``DataLoader(ImageFolder)`` with torchvision's evaluation
    transform (decode, resize to 256, cut out the centre), for DATA and for ``--large`` JPEGs of 12 megapixels, which are
-   made first from pictures of DATA.
+   made first from images of DATA.
 2. batches: a warm epoch of training batches at 224 px, cropped, mirrored and normalised, out of a store that is ready,
    against ``DataLoader(ImageFolder)`` with ``RandomResizedCrop``, flip, ``ToTensor`` and ``Normalize``.
 3. memory: what a process holds after as many batches of a store, and of one four times as large.
@@ -63,7 +63,7 @@ def usual_loader(
 
 
 def prepare_usual(data: Path) -> float:
-    """Return pictures a second of torchvision's evaluation transform."""
+    """Return images a second of torchvision's evaluation transform."""
     from torchvision import transforms
 
     steps = transforms.Resize(256), transforms.CenterCrop(224), transforms.PILToTensor()
@@ -71,7 +71,7 @@ def prepare_usual(data: Path) -> float:
 
 
 def prepare_ours(data: Path) -> float:
-    """Return pictures a second of making a store, writing it to the disk included."""
+    """Return images a second of making a store, writing it to the disk included."""
     clear()
     train = data / "train"
     source = open_source(train if train.is_dir() else data)
@@ -81,7 +81,7 @@ def prepare_ours(data: Path) -> float:
 
 
 def batches_usual(data: Path) -> float:
-    """Return pictures a second of a second epoch of torchvision's training transform, from its second batch on."""
+    """Return images a second of a second epoch of torchvision's training transform, from its second batch on."""
     from torchvision import transforms
 
     steps = transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip(), transforms.ToTensor()
@@ -91,7 +91,7 @@ def batches_usual(data: Path) -> float:
 
 
 def batches_ours(data: Path) -> float:
-    """Return pictures a second of a second epoch of ours, normalised as training does it, from its second batch on."""
+    """Return images a second of a second epoch of ours, normalised as training does it, from its second batch on."""
     if detect().device.type == "cpu":
         keep_memory()
     train = _examples(data)
@@ -136,29 +136,29 @@ def _epoch(data: Examples) -> float:
     runtime = detect()
     batches = training_batches(data, batch_size=BATCH, size=224, augmentation=Augmentation(), seed=0, epoch=0)
     with runtime.autocast():
-        return _rate((normalise(batch.pictures), batch.labels) for batch in batches)
+        return _rate((normalise(batch.images), batch.labels) for batch in batches)
 
 
 def _rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:
-    """Return pictures a second, from the second batch on: workers have started by then."""
+    """Return images a second, from the second batch on: workers have started by then."""
     left = iter(batches)
     next(left)
     began, n = time.perf_counter(), 0
-    for pictures, _ in left:
-        n += len(pictures)
+    for images, _ in left:
+        n += len(images)
     return n / (time.perf_counter() - began)
 
 
 def make_large(data: Path, folder: Path, n: int) -> None:
-    """Make ``n`` JPEGs of 4000x3000 pixels from pictures of DATA, with the fine grain that a camera adds."""
+    """Make ``n`` JPEGs of 4000x3000 pixels from images of DATA, with the fine grain that a camera adds."""
     source = open_source(data)
-    pictures = source.pictures[:: max(1, len(source.pictures) // n)][:n]
+    images = source.images[:: max(1, len(source.images) // n)][:n]
     rng = np.random.default_rng(0)
-    for number, picture in enumerate(pictures):
-        ((_, read),) = source.reader.each([picture.path])
+    for number, image in enumerate(images):
+        ((_, read),) = source.reader.each([image.path])
         large = np.asarray(Image.fromarray(decode(read())).resize((4000, 3000), Image.Resampling.BICUBIC))
         grain = rng.integers(-4, 5, large.shape[:2], dtype=np.int16)[..., None]
-        label = folder / picture.label
+        label = folder / image.label
         label.mkdir(exist_ok=True)
         noisy = Image.fromarray((large + grain).clip(0, 255).astype(np.uint8))
         noisy.save(label / f"{number}.jpg", quality=90)
@@ -182,7 +182,7 @@ def compare(what: str, data: Path, rounds: int) -> None:
             list_.append(float(json.loads(done.stdout.splitlines()[-1])))
     ratios = [ours / usual for usual, ours in zip(rates["usual"], rates["ours"], strict=True)]
     print(
-        f"{what:8} {data.name:12} usual {statistics.median(rates['usual']):7.0f} pictures/s   "
+        f"{what:8} {data.name:12} usual {statistics.median(rates['usual']):7.0f} images/s   "
         f"ours {statistics.median(rates['ours']):7.0f}   ratio {statistics.median(ratios):.2f} "
         f"(from {min(ratios):.2f} to {max(ratios):.2f})",
         flush=True,

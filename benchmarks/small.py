@@ -1,11 +1,11 @@
-"""What ``small`` is worth on small pictures: beside the default network, which sees them blown up.
+"""What ``small`` is worth on small images: beside the default network, which sees them blown up.
 
-    python -m benchmarks.small cifar10_jpeg.zip [--pictures 4000] [--judged 2000] [--epochs 10] [--seeds 0]
+    python -m benchmarks.small cifar10_jpeg.zip [--images 4000] [--judged 2000] [--epochs 10] [--seeds 0]
 
-DATA is a zip archive of a folder with ``train`` and ``test`` of class folders. Of each, as many pictures are taken,
+DATA is a zip archive of a folder with ``train`` and ``test`` of class folders. Of each, as many images are taken,
 equally of all classes, the first by name. Both networks are trained by ``alexnet.train`` on these for as many epochs, a
-seed after the other: ``small`` at 32 px, ``batchnorm`` at the 128 px that ``alexnet train`` chooses for such pictures.
-Pictures a second are of whole epochs of training, the median over all; validation is not in it.
+seed after the other: ``small`` at 32 px, ``batchnorm`` at the 128 px that ``alexnet train`` chooses for such images.
+Images a second are of whole epochs of training, the median over all; validation is not in it.
 """
 
 import argparse
@@ -32,16 +32,16 @@ class Score:
     """How one network did with one seed."""
 
     seconds: float
-    pictures_a_second: float
+    images_a_second: float
     val_top1: float
     test_top1: float
 
 
 def extract(archive: Path, folder: Path, n_train: int, n_test: int) -> None:
-    """Unpack the first pictures of every class, so that ``train`` and ``test`` have as many as asked for."""
+    """Unpack the first images of every class, so that ``train`` and ``test`` have as many as asked for."""
     by_class: dict[tuple[str, str], list[str]] = defaultdict(list)
-    with zipfile.ZipFile(archive) as pictures:
-        for name in sorted(pictures.namelist(), key=natural_key):
+    with zipfile.ZipFile(archive) as images:
+        for name in sorted(images.namelist(), key=natural_key):
             split, label = PurePosixPath(name).parts[-3:-1] if name.count("/") > 1 else ("", "")
             if split in ("train", "test") and not name.endswith("/"):
                 by_class[split, label].append(name)
@@ -50,7 +50,7 @@ def extract(archive: Path, folder: Path, n_train: int, n_test: int) -> None:
             target = folder / split / label
             target.mkdir(parents=True)
             for name in names[: (n_train if split == "train" else n_test) // n_classes]:
-                (target / PurePosixPath(name).name).write_bytes(pictures.read(name))
+                (target / PurePosixPath(name).name).write_bytes(images.read(name))
 
 
 def measure(data: Path, side: str, epochs: int, seed: int, out: Path) -> Score:
@@ -59,7 +59,7 @@ def measure(data: Path, side: str, epochs: int, seed: int, out: Path) -> Score:
     lines = run.metrics()
     return Score(
         seconds=sum(line["seconds"] for line in lines),
-        pictures_a_second=statistics.median(line["images_per_second"] for line in lines),
+        images_a_second=statistics.median(line["images_per_second"] for line in lines),
         val_top1=lines[-1]["val_top1"],
         test_top1=evaluate(out, data, split="test").evaluation.top1,
     )
@@ -69,7 +69,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--pictures", type=int, default=4000)
+    parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--judged", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
@@ -77,8 +77,8 @@ def main() -> None:
     print(describe(detect()))
     scores: dict[str, list[Score]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="alexnet-benchmark-") as folder:
-        data = Path(folder, "pictures")
-        extract(arguments.data, data, arguments.pictures, arguments.judged)
+        data = Path(folder, "images")
+        extract(arguments.data, data, arguments.images, arguments.judged)
         for seed in arguments.seeds:
             for side in SIDES:
                 score = measure(data, side, arguments.epochs, seed, Path(folder, f"{side}-{seed}"))
@@ -87,7 +87,7 @@ def main() -> None:
     for side, each in scores.items():
         tests = [score.test_top1 for score in each]
         print(
-            f"{side}: {statistics.mean(score.pictures_a_second for score in each):.0f} pictures/s, "
+            f"{side}: {statistics.mean(score.images_a_second for score in each):.0f} images/s, "
             f"{statistics.mean(score.seconds for score in each):.0f} s, test top-1 {statistics.mean(tests):.3f} "
             f"({min(tests):.3f} to {max(tests):.3f})"
         )

@@ -1,4 +1,4 @@
-"""Seconds until a network recognises a share of pictures that it has never seen: ``alexnet train`` and the usual way.
+"""Seconds until a network recognises a share of images that it has never seen: ``alexnet train`` and the usual way.
 
     python -m benchmarks.time_to_accuracy DATA [--target 0.75] [--seeds 0 1 2] [--epochs 40] [--limit-minutes 120]
 
@@ -6,13 +6,13 @@ DATA is a folder with ``train``, ``val`` and ``test``. Both sides train the defa
 machine, each in a process of its own, in turns, a seed after the other:
 
 - ours: the recipe ``modern`` as ``alexnet train`` runs it, for ``--epochs``, in a new folder and with an empty
-  cache: preparing all pictures, validating, averaging and saving are on its clock. Judged is the averaged network.
+  cache: preparing all images, validating, averaging and saving are on its clock. Scored is the averaged network.
 - usual: torchvision's reference recipe for AlexNet: SGD with lr 0.01, momentum 0.9 and weight decay 1e-4, batches of
   128, fp32, ``RandomResizedCrop``, flip, normalisation, a ``DataLoader`` with a worker a core, two at least. The
   learning rate falls along a cosine over as many epochs. It neither validates nor saves.
 
 After every epoch the network is judged on ``test`` in float32, by one function for both, while the clocks stand still.
-The pictures are whole, resized to a square; usual is also judged in torchvision's way, on the centre of pictures
+The images are whole, resized to a square; usual is also judged in torchvision's way, on the centre of images
 resized to 8/7 of that, and the better of its two scores counts. A side that does not arrive within its epochs and
 ``--limit-minutes`` (when those are over it is judged a last time) is reported as ``> N s``: a bound, as is the ratio.
 
@@ -106,8 +106,8 @@ def usual(data: Path, size: int, seed: int, n_epochs: int) -> Generator[Standing
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs * len(loader))
     for epoch in range(1, n_epochs + 1):
         model.train()
-        for pictures, labels in loader:
-            usual_step(model, optimizer, pictures, labels)
+        for images, labels in loader:
+            usual_step(model, optimizer, images, labels)
             schedule.step()
             yield Standing(model, epoch, is_epoch=False)
         yield Standing(model, epoch, is_epoch=True)
@@ -127,14 +127,14 @@ def ours(data: Path, size: int, seed: int, n_epochs: int) -> Generator[Standing]
 
 @dataclass(frozen=True)
 class Test:
-    """The pictures to judge by, made ready in one or more ways: ``(N, 3, size, size)`` uint8 each."""
+    """The images to judge by, made ready in one or more ways: ``(N, 3, size, size)`` uint8 each."""
 
     ways: list[Tensor]
     labels: Tensor
 
     @classmethod
     def of(cls, data: Path, size: int, side: str) -> "Test":
-        """Read the test pictures as a side is judged on them."""
+        """Read the test images as a side is judged on them."""
         from torchvision import datasets, transforms
 
         resized = [[transforms.Resize((size, size))]]
@@ -142,9 +142,9 @@ class Test:
             resized.append([transforms.Resize(size * 8 // 7), transforms.CenterCrop(size)])
         ways = [transforms.Compose([*steps, transforms.PILToTensor()]) for steps in resized]
         folder, classes = datasets.ImageFolder(str(data / "test")), open_source(data).classes
-        made = [([way(picture) for way in ways], classes.index(folder.classes[number])) for picture, number in folder]
-        pictures = [torch.stack(each) for each in zip(*(pictures for pictures, _ in made), strict=True)]
-        return cls(pictures, torch.tensor([label for _, label in made]))
+        made = [([way(image) for way in ways], classes.index(folder.classes[number])) for image, number in folder]
+        images = [torch.stack(each) for each in zip(*(images for images, _ in made), strict=True)]
+        return cls(images, torch.tensor([label for _, label in made]))
 
     def top1(self, network: nn.Module) -> float:
         """Return the share that is recognised, in [0, 1]; of the way in which that are most."""
@@ -152,9 +152,9 @@ class Test:
         device = next(network.parameters()).device
         n_right = []
         with torch.inference_mode():
-            for pictures in self.ways:
+            for images in self.ways:
                 parts = [
-                    network(normalise(part.to(device))).argmax(1).cpu() for part in torch.split(pictures, JUDGING_BATCH)
+                    network(normalise(part.to(device))).argmax(1).cpu() for part in torch.split(images, JUDGING_BATCH)
                 ]
                 n_right.append(int((torch.cat(parts) == self.labels).sum()))
         return max(n_right) / len(self.labels)
@@ -216,7 +216,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--limit-minutes", type=float, default=120, help="of training, for each side and seed")
     parser.add_argument("--epochs", type=int, default=40, help="planned by either side")
-    parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels, at the end of training")
+    parser.add_argument("--size", type=int, default=224, help="side of the images in pixels, at the end of training")
     parser.add_argument("--curve", type=Path, help="append a line of JSON for each side and seed to this file")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     return parser
@@ -249,7 +249,7 @@ def main() -> None:
 
 
 def _read_once(data: Path) -> None:
-    """Put all pictures into the system's file cache: the side that goes first would wait for the disk alone."""
+    """Put all images into the system's file cache: the side that goes first would wait for the disk alone."""
     for path in data.rglob("*"):
         if path.is_file():
             path.read_bytes()

@@ -1,4 +1,4 @@
-"""Training throughput of ``alexnet``: against the usual way, its own step without the pictures, and the machine.
+"""Training throughput of ``alexnet``: against the usual way, its own step without the images, and the machine.
 
     python -m benchmarks.training DATA [--size 224] [--batch 128] [--steps 8] [--rounds 3]
 
@@ -8,14 +8,14 @@ its own, as it would be for a user; they take turns, and each warms up first:
 - usual: the default network in fp32, contiguous; torchvision's ``ImageFolder``, ``RandomResizedCrop``, flip and
   normalisation; a ``DataLoader`` with a worker a core, two at least; ``torch.optim.SGD``.
 - ours: the loop of ``alexnet train`` with the recipe ``modern``, every step at the full size; the store that it takes
-  pictures from has been prepared before. Validation between epochs does not count.
+  images from has been prepared before. Validation between epochs does not count.
 - in memory: the same steps, averaging included, on one normalised batch that lies on the device.
 - matrix product: what ``torch.matmul`` of large squares reaches in the precision of ours.
 
 Medians over the rounds are printed, and the medians of what follows from each round, with the least and the most:
 ours to usual, ours to in memory, and the step in memory to the matrix product. For that, a step is the multiplications
 and additions of three products for each forward one (forward, and backward to the weights and to the inputs), but two
-for conv1, whose inputs are pictures; what else a step does (norms, pooling, the optimiser) counts as time alone.
+for conv1, whose inputs are images; what else a step does (norms, pooling, the optimiser) counts as time alone.
 """
 
 import argparse
@@ -34,7 +34,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.data.batches.augment import vary
+from alexnet.data.batches.augment import augment_batch
 from alexnet.data.batches.batches import training_batches
 from alexnet.data.source import Source
 from alexnet.data.sources.open import open_source
@@ -54,11 +54,11 @@ from alexnet.training.machine.runtime import Runtime, detect
 N_WARM_UP = 2
 N_WORKERS = max(2, os.cpu_count() or 2)
 PRODUCT_SIDES, LONG_ENOUGH = (2048, 4096, 8192, 16384), 0.25
-PAPER_PICTURES = 90 * 1_280_000
+PAPER_IMAGES = 90 * 1_280_000
 
 
 def usual_loader(data: Path, size: int, batch: int) -> Any:
-    """Return a loader of normalised training pictures and labels, the way tutorials make it; full batches only."""
+    """Return a loader of normalised training images and labels, the way tutorials make it; full batches only."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
@@ -83,11 +83,11 @@ def usual_network(n_classes: int, device: torch.device) -> tuple[AlexNet, torch.
     return model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
 
 
-def usual_step(model: AlexNet, optimizer: torch.optim.Optimizer, pictures: Tensor, labels: Tensor) -> None:
+def usual_step(model: AlexNet, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> None:
     """Learn from one batch of the loader, the way tutorials do."""
     device = next(model.parameters()).device
-    pictures, labels = pictures.to(device, non_blocking=True), labels.to(device, non_blocking=True)
-    loss = F.cross_entropy(model(pictures), labels)
+    images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+    loss = F.cross_entropy(model(images), labels)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
@@ -100,34 +100,34 @@ def synchronise() -> None:
 
 
 def usual(data: Path, size: int, batch: int, n_steps: int) -> float:
-    """Return pictures a second of a plain training loop."""
+    """Return images a second of a plain training loop."""
 
     def steps() -> Iterator[bool]:
         model, optimizer = usual_network(len(open_source(data).classes), detect().device)
         loader = usual_loader(data, size, batch)
         while True:
-            for pictures, labels in loader:
-                usual_step(model, optimizer, pictures, labels)
+            for images, labels in loader:
+                usual_step(model, optimizer, images, labels)
                 yield True
 
     return _rate(steps(), batch, n_steps)
 
 
 def ours(data: Path, size: int, batch: int, n_steps: int) -> float:
-    """Return pictures a second of the very loop that ``alexnet train`` runs."""
+    """Return images a second of the very loop that ``alexnet train`` runs."""
     reports = fit_steps(_training(data, size, batch, n_steps))
     return _rate((isinstance(report, StepReport) for report in reports), batch, n_steps)
 
 
 def in_memory(data: Path, size: int, batch: int, n_steps: int) -> float:
-    """Return pictures a second of the same steps on one batch, always the same."""
+    """Return images a second of the same steps on one batch, always the same."""
 
     def steps() -> Iterator[bool]:
         training = _training(data, size, batch, n_steps)
-        pictures, targets = _one_batch(training, size, batch)
+        images, targets = _one_batch(training, size, batch)
         training.step.network.train()
         for number in range(1, N_WARM_UP + n_steps + 1):
-            training.step.take(pictures, targets, seed=number).item()
+            training.step.take(images, targets, seed=number).item()
             if training.average is not None and number % STEPS_BETWEEN == 0:
                 training.average.update(training.model, number - STEPS_BETWEEN, number)
             yield True
@@ -166,12 +166,12 @@ SIDES: dict[str, Side] = {
 
 
 def flops(size: int, n_classes: int) -> int:
-    """Return the multiplications and additions of a training step, for one picture."""
+    """Return the multiplications and additions of a training step, for one image."""
     net = resolve(n_classes=n_classes, image_size=size)
     return 2 * (3 * net.n_mult_adds - next(net.operations()).n_mult_adds)
 
 
-def _pictures(data: Path, size: int) -> tuple[Source, Store]:
+def _images(data: Path, size: int) -> tuple[Source, Store]:
     source = open_source(data)
     store = prepare(source, store_size(size))
     return split(source, store, seed=0), store
@@ -179,7 +179,7 @@ def _pictures(data: Path, size: int) -> tuple[Source, Store]:
 
 def _training(data: Path, size: int, batch: int, n_steps: int) -> Training:
     """Return what ``alexnet train`` would train, planned for steps that are all alike: at one size, of full batches."""
-    source, store = _pictures(data, size)
+    source, store = _images(data, size)
     training = assemble(source, store, Settings(image_size=size, batch_size=batch), detect())
     n_full = len(training.train) // batch
     training.plan = replace(
@@ -200,11 +200,11 @@ def _one_batch(training: Training, size: int, batch: int) -> tuple[Tensor, Tenso
     n_classes, mean, std = len(training.classes), training.mean, training.std
     with runtime.autocast():
         moved = runtime.move_batch(next(batches))
-        return vary(moved, how, seed=0, n_classes=n_classes, colours=training.colours, mean=mean, std=std)
+        return augment_batch(moved, how, seed=0, n_classes=n_classes, colours=training.colours, mean=mean, std=std)
 
 
 def _rate(events: Iterable[bool], batch: int, n_steps: int) -> float:
-    """Return pictures a second: True is a step that has just been taken, False something whose time does not count."""
+    """Return images a second: True is a step that has just been taken, False something whose time does not count."""
     seconds: list[float] = []
     began = time.perf_counter()
     for is_step in events:
@@ -246,23 +246,23 @@ def _range(values: list[float], form: str) -> str:
     return f"from {min(values):{form}} to {max(values):{form}}"
 
 
-def report(figures: dict[str, list[float]], flops_a_picture: int, *, is_cuda: bool) -> None:
+def report(figures: dict[str, list[float]], flops_a_image: int, *, is_cuda: bool) -> None:
     """Print the medians and what follows from them."""
     medians = {name: statistics.median(list_) for name, list_ in figures.items()}
     usual, ours, memory, product = (figures[name] for name in SIDES)
     ratios = [a / b for a, b in zip(ours, usual, strict=True)]
     data = [a / b for a, b in zip(ours, memory, strict=True)]
-    shares = [rate * flops_a_picture / most for rate, most in zip(memory, product, strict=True)]
+    shares = [rate * flops_a_image / most for rate, most in zip(memory, product, strict=True)]
     print(f"median:  {_line(medians)}")
     print(f"ratio:   {statistics.median(ratios):.2f} ({_range(ratios, '.2f')})")
     print(f"data:    ours is {statistics.median(data):.1%} of the step in memory ({_range(data, '.1%')})")
     print(
-        f"step:    {medians['in memory'] * flops_a_picture / 1e9:.0f} GFLOP/s, {statistics.median(shares):.1%} of the "
+        f"step:    {medians['in memory'] * flops_a_image / 1e9:.0f} GFLOP/s, {statistics.median(shares):.1%} of the "
         f"matrix product's {medians['matrix product'] / 1e9:.0f} GFLOP/s ({_range(shares, '.1%')})"
     )
     if is_cuda:
-        hours = PAPER_PICTURES / medians["ours"] / 3600
-        print(f"paper:   90 epochs of 1.28 million pictures take {hours:.1f} hours at the rate of ours")
+        hours = PAPER_IMAGES / medians["ours"] / 3600
+        print(f"paper:   90 epochs of 1.28 million images take {hours:.1f} hours at the rate of ours")
 
 
 def main() -> None:
@@ -279,13 +279,13 @@ def main() -> None:
         print(json.dumps(SIDES[chosen.side](chosen.data, chosen.size, chosen.batch, chosen.steps)))
         return
 
-    source, _ = _pictures(chosen.data, chosen.size)
+    source, _ = _images(chosen.data, chosen.size)
     n_train = len(source.in_split("train"))
     if n_train < chosen.batch:
-        parser.error(f"{chosen.data} has {n_train} training pictures, fewer than a batch of {chosen.batch}")
+        parser.error(f"{chosen.data} has {n_train} training images, fewer than a batch of {chosen.batch}")
     runtime = detect()
     print(describe(runtime))
-    print(f"{chosen.size} px, batch {chosen.batch}, {chosen.steps} steps a round; pictures a second:", flush=True)
+    print(f"{chosen.size} px, batch {chosen.batch}, {chosen.steps} steps a round; images a second:", flush=True)
     figures = compare(chosen.rounds)
     report(figures, flops(chosen.size, len(source.classes)), is_cuda=runtime.device.type == "cuda")
 

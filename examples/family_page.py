@@ -29,8 +29,8 @@ def page() -> str:
 
 def _overview() -> str:
     rows = [
-        ("picture", lambda net: f"{net.image_size} px"),
-        ("smallest picture", lambda net: f"{net.smallest_image_size} px"),
+        ("image", lambda net: f"{net.image_size} px"),
+        ("smallest image", lambda net: f"{net.smallest_image_size} px"),
         ("parameters", lambda net: f"{net.n_parameters:,}"),
         ("multiply-adds", lambda net: f"{net.n_mult_adds / 1e6:,.0f} M"),
         ("first weights", lambda net: net.initialisation),

@@ -1,4 +1,4 @@
-"""What the tests share: small real folders of pictures, and one trained network."""
+"""What the tests share: small real folders of images, and one trained network."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ CLASSES = ("blue", "green", "red")
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep prepared pictures out of the cache of whoever runs the tests."""
+    """Keep prepared images out of the cache of whoever runs the tests."""
     before = os.environ.get("ALEXNET_CACHE")
     os.environ["ALEXNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
@@ -43,44 +43,44 @@ def _no_process_is_left() -> Iterator[None]:
 
 
 def shared_data(name: str) -> Path:
-    """Return a folder of real pictures, or skip the test where there is none."""
+    """Return a folder of real images, or skip the test where there is none."""
     folder = SHARED / "data" / name
     if not folder.exists():
-        pytest.skip(f"needs the real pictures in {folder}")
+        pytest.skip(f"needs the real images in {folder}")
     return folder
 
 
-def coloured_picture(label: str, seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
-    """Return a noisy picture in which one of three colours is the strongest."""
+def coloured_image(label: str, seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
+    """Return a noisy image in which one of three colours is the strongest."""
     channel = {"red": 0, "green": 1, "blue": 2}[label]
     noise = np.random.default_rng(seed).integers(0, 120, (size[1], size[0], 3))
     noise[..., channel] += 100
     return Image.fromarray(noise.astype(np.uint8))
 
 
-def make_photos(root: Path, n_each: int = 20, first: int = 0) -> Path:
-    """Make a folder of three classes, learned within seconds; pictures of the same numbers are the same."""
+def make_image_folder(root: Path, n_each: int = 20, first: int = 0) -> Path:
+    """Make a folder of three classes, learned within seconds; images of the same numbers are the same."""
     for label in CLASSES:
         (root / label).mkdir(parents=True)
         for number in range(first, first + n_each):
-            coloured_picture(label, number).save(root / label / f"photo {number}.jpg")
+            coloured_image(label, number).save(root / label / f"photo {number}.jpg")
     return root
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of class folders; tests must not change it."""
-    root = make_photos(tmp_path_factory.mktemp("data") / "photos", n_each=40)
+    root = make_image_folder(tmp_path_factory.mktemp("data") / "photos", n_each=40)
     before = sorted(root.rglob("*"))
     yield root
     assert sorted(root.rglob("*")) == before, "a test has changed the folder that all share"
 
 
 @pytest.fixture(scope="session")
-def trained_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a small network trained on ``photos``; tests must not change it."""
     from alexnet import Settings, train
 
     out = tmp_path_factory.mktemp("runs") / "photos"
     settings = Settings(epochs=6, image_size=67, batch_size=16)
-    return train(photos, out=out, settings=settings, verbose=False).folder
+    return train(image_folder, out=out, settings=settings, verbose=False).folder

@@ -12,11 +12,11 @@ from alexnet.data.check import check
 from alexnet.data.sources.open import open_source
 from alexnet.data.store.store import prepare
 
-from .conftest import CLASSES, make_photos
+from .conftest import CLASSES, make_image_folder
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 REASONS = {
-    "set/Training/blue/pointer.jpg": "a Git LFS pointer, not a picture; run git lfs pull",
+    "set/Training/blue/pointer.jpg": "a Git LFS pointer, not an image; run git lfs pull",
     "set/Training/red/phone.jxl": "JPEG XL inside; convert it to JPEG",
 }
 # Of each split and class.
@@ -25,11 +25,11 @@ COUNTS = {"train": 10, "test": 3}
 
 @pytest.fixture(scope="module")
 def awkward(tmp_path_factory):
-    """Splits of other names, pictures without endings, masks, thumbnails, and files that cannot be read."""
+    """Splits of other names, images without endings, masks, thumbnails, and files that cannot be read."""
     root = tmp_path_factory.mktemp("awkward")
     folder = root / "download"
-    make_photos(folder / "set" / "Training", n_each=10)
-    make_photos(folder / "set" / "Test", n_each=3, first=50)
+    make_image_folder(folder / "set" / "Training", n_each=10)
+    make_image_folder(folder / "set" / "Test", n_each=3, first=50)
     red = folder / "set" / "Training" / "red"
     (red / "photo 1.jpg").rename(red / "photo 1")
     (red / "photo 2.jpg").rename(red / "photo 2.jpg?w=640")
@@ -60,14 +60,14 @@ def test_train_and_evaluate_agree(awkward, tmp_path) -> None:
     assert sum(map(sum, evaluate(run, awkward).evaluation.confusion)) == 9
 
 
-def test_predict_answers_the_same_pictures(awkward, trained_run, capsys) -> None:
+def test_predict_answers_the_same_images(awkward, trained_run, capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["predict", str(trained_run), str(awkward), "--format", "json"])
     assert stop.value.code == 1
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     answered = {answer["path"] for answer in answers if "error" not in answer}
-    usable = {picture.path for picture in open_source(awkward).pictures} - set(REASONS)
-    # Masks are pictures too, where nobody asks for classes.
+    usable = {image.path for image in open_source(awkward).images} - set(REASONS)
+    # Masks are images too, where nobody asks for classes.
     assert answered == {f"{awkward}/{path}" for path in [*usable, "set/Training/red/masks/SYNOPHOTO_THUMB.jpg"]}
     errors = {answer["path"]: answer["error"] for answer in answers if "error" in answer}
     assert errors == {f"{awkward}/{path}": reason for path, reason in REASONS.items()}

@@ -18,12 +18,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from alexnet import cli
-from alexnet.commands.tables import answer_lines
-from alexnet.inference.classifier import Answer, Prediction
+from alexnet.commands.tables import prediction_lines
+from alexnet.inference.classifier import ImagePredictions, Prediction
 from alexnet.network.diagram import mermaid
 from alexnet.network.value.variants import resolve
 
-from .conftest import coloured_picture, make_photos
+from .conftest import coloured_image, make_image_folder
 
 GOLDEN = Path(__file__).parent / "golden" / "alexnet_table.txt"
 QUICK = ("--epochs", "1", "--image-size", "67", "--batch-size", "16")
@@ -155,7 +155,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["train", "my", "photos"], "unexpected argument 'photos'; put a name that holds spaces in quotes"),
         (["summary", "--as", "tabel"], "--as cannot be 'tabel'; did you mean 'table'?"),
         (["evaluate", "x", "--split", "tset"], "--split cannot be 'tset'; did you mean 'test'?"),
-        (["predict", "x"], "predict needs at least one picture"),
+        (["predict", "x"], "predict needs at least one image"),
         (["evaluate", "x", "--views", "5"], "--views cannot be '5'"),
         (["evaluate"], "evaluate needs MODEL"),
         (["push", "x"], "push needs REPO"),
@@ -182,23 +182,23 @@ def test_wrong_usage_is_one_line_with_the_nearest_word(capsys, monkeypatch, colu
 # train, and what is wrong with data and settings
 
 
-def test_train_evaluate_predict(photos, tmp_path, capsys) -> None:
+def test_train_evaluate_predict(image_folder, tmp_path, capsys) -> None:
     run = tmp_path / "run"
-    assert alexnet("train", photos, "--out", run, *QUICK) == 0
+    assert alexnet("train", image_folder, "--out", run, *QUICK) == 0
     out, err = capsys.readouterr()
     assert str(run) in out
-    assert "96 train, 12 val and 12 test pictures of 3 classes" in err
+    assert "96 train, 12 val and 12 test images of 3 classes" in err
     assert "epoch   1  67 px" in err
 
-    assert alexnet("evaluate", run, photos, "--split", "test", "--json") == 0
+    assert alexnet("evaluate", run, image_folder, "--split", "test", "--json") == 0
     scores = json.loads(capsys.readouterr().out)
     assert list(scores) == ["n_images", "top1", "top5", "loss", "ece", "per_class", "confusion"]
     assert scores["n_images"] == 12
 
-    assert alexnet("predict", run, photos / "red" / "photo 0.jpg", "--format", "json") == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert sum(each["probability"] for each in answer["predictions"]) == pytest.approx(1)
-    assert {each["label"] for each in answer["predictions"]} == {"red", "green", "blue"}
+    assert alexnet("predict", run, image_folder / "red" / "photo 0.jpg", "--format", "json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert sum(each["probability"] for each in result["predictions"]) == pytest.approx(1)
+    assert {each["label"] for each in result["predictions"]} == {"red", "green", "blue"}
 
 
 @pytest.mark.parametrize(
@@ -255,8 +255,8 @@ def test_bad_input_is_one_line(capsys, tmp_path, monkeypatch, arguments, words) 
 
 def test_bad_tables_archives_and_splits_are_one_line(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    make_photos(tmp_path / "photos" / "train", n_each=3)
-    make_photos(tmp_path / "photos" / "test", n_each=1)
+    make_image_folder(tmp_path / "photos" / "train", n_each=3)
+    make_image_folder(tmp_path / "photos" / "test", n_each=1)
     (tmp_path / "photos" / "test" / "red").rename(tmp_path / "photos" / "test" / "rouge")
     archive = Path(shutil.make_archive("photos", "gztar", "photos"))
     archive.write_bytes(archive.read_bytes()[:5000])
@@ -287,15 +287,15 @@ def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
     assert "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG" in " ".join(
         capsys.readouterr().out.split()
     )
-    coloured_picture("red", 0).save(tmp_path / "heic" / "cats" / "a.png")
+    coloured_image("red", 0).save(tmp_path / "heic" / "cats" / "a.png")
     (tmp_path / "heic" / "dogs").mkdir()
     (tmp_path / "heic" / "dogs" / "IMG 1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     assert alexnet("train", "heic") == 1
-    assert "pictures of one class only ('cats')" in (line := one_error(capsys))
+    assert "images of one class only ('cats')" in (line := one_error(capsys))
     assert "2 cannot be read, the first is 'cats/a.heic': HEIC inside; pip install 'alexnet[heif]'" in line
 
     (tmp_path / "one" / "cats").mkdir(parents=True)
-    coloured_picture("red", 0).save(tmp_path / "one" / "cats" / "a.png")
+    coloured_image("red", 0).save(tmp_path / "one" / "cats" / "a.png")
     assert alexnet("train", "one") == 1
     assert "one class only ('cats')" in one_error(capsys)
 
@@ -304,8 +304,8 @@ def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_another_run_is_never_overwritten(capsys, trained_run, photos) -> None:
-    assert alexnet("train", photos, "--out", trained_run, *QUICK) == 1
+def test_another_run_is_never_overwritten(capsys, trained_run, image_folder) -> None:
+    assert alexnet("train", image_folder, "--out", trained_run, *QUICK) == 1
     assert "never overwritten" in one_error(capsys)
 
 
@@ -321,12 +321,12 @@ def test_a_suggested_command_can_be_pasted_into_a_shell(capsys, tmp_path) -> Non
     assert shlex.split(one_error(capsys).partition("continue it with ")[2]) == ["--resume", str(run)]
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(capsys, photos, tmp_path, monkeypatch) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(capsys, image_folder, tmp_path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
-    assert alexnet("train", photos, "--out", tmp_path / "run", *QUICK) == 1
+    assert alexnet("train", image_folder, "--out", tmp_path / "run", *QUICK) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: cannot write ")
     assert "No space left on device" in error
@@ -335,55 +335,55 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(capsys, photos,
 
 def test_imperfect_data_is_warned_of_and_learned_from(capsys, tmp_path) -> None:
     for split in ("train", "val"):
-        make_photos(tmp_path / "photos" / split, n_each=6)
+        make_image_folder(tmp_path / "photos" / split, n_each=6)
     shutil.rmtree(tmp_path / "photos" / "val" / "green")
     (tmp_path / "photos" / "train" / "yellow").mkdir()
     (tmp_path / "photos" / "train" / "red" / "photo 1.jpg").write_bytes(b"broken")
     assert alexnet("train", tmp_path / "photos", "--out", tmp_path / "run", *QUICK) == 0
     err = capsys.readouterr().err
-    assert "warning: class 'yellow' has no pictures" in err
-    assert "warning: val has no pictures of 'green'" in err
-    assert "warning: skipped train/red/photo 1.jpg: not a picture in a known format" in err
-    assert "skipped 1 unreadable picture" in err
-    assert "17 train, 12 val and 0 test pictures of 4 classes" in err
+    assert "warning: class 'yellow' has no images" in err
+    assert "warning: val has no images of 'green'" in err
+    assert "warning: skipped train/red/photo 1.jpg: not an image in a known format" in err
+    assert "skipped 1 unreadable image" in err
+    assert "17 train, 12 val and 0 test images of 4 classes" in err
     config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
     assert config["classes"] == ["blue", "green", "red", "yellow"]
 
 
-def test_prepare_says_where_and_clears(capsys, photos, tmp_path, monkeypatch) -> None:
+def test_prepare_says_where_and_clears(capsys, image_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
     assert alexnet("prepare", "--where") == 0
     assert capsys.readouterr().out == f"{tmp_path / 'cache'}  0 MB\n"
-    assert alexnet("prepare", photos, "--size", "60") == 0
+    assert alexnet("prepare", image_folder, "--size", "60") == 0
     out = capsys.readouterr().out
-    assert "120 pictures of 3 classes, 60 px, 1 MB" in out
+    assert "120 images of 3 classes, 60 px, 1 MB" in out
     assert Path(out.split("prepared in ")[1].strip()).is_dir()
     assert alexnet("prepare", "--where") == 0
     assert capsys.readouterr().out == f"{tmp_path / 'cache'}  1 MB\n"
     assert alexnet("prepare", "--clear") == 0
-    assert capsys.readouterr().out.startswith("deleted 1 MB of prepared pictures")
+    assert capsys.readouterr().out.startswith("deleted 1 MB of prepared images")
     assert not list((tmp_path / "cache").rglob("*"))
 
 
 def test_check_finds_copies_and_says_so_by_its_status(capsys, tmp_path) -> None:
-    photos = make_photos(tmp_path / "photos", n_each=4)
-    assert alexnet("check", photos) == 0
-    assert "12 usable pictures" in capsys.readouterr().out
-    shutil.copy(photos / "red" / "photo 1.jpg", photos / "blue" / "wrong.jpg")
-    (photos / "red" / "half.jpg").write_bytes((photos / "red" / "photo 1.jpg").read_bytes()[:300])
-    assert alexnet("check", photos) == 1
+    image_folder = make_image_folder(tmp_path / "photos", n_each=4)
+    assert alexnet("check", image_folder) == 0
+    assert "12 usable images" in capsys.readouterr().out
+    shutil.copy(image_folder / "red" / "photo 1.jpg", image_folder / "blue" / "wrong.jpg")
+    (image_folder / "red" / "half.jpg").write_bytes((image_folder / "red" / "photo 1.jpg").read_bytes()[:300])
+    assert alexnet("check", image_folder) == 1
     out = capsys.readouterr().out
     assert "two labels" in out
     assert "half.jpg" in out
 
-    assert alexnet("check", photos, "--json") == 1
+    assert alexnet("check", image_folder, "--json") == 1
     report = json.loads(capsys.readouterr().out)
     assert list(report) == ["usable", "unusable", "warnings", "classes"]
     assert report["usable"] == 13
     assert [each["path"] for each in report["unusable"]] == ["red/half.jpg"]
     assert set(report["classes"]) == {"red", "green", "blue"}
 
-    assert alexnet("check", photos, "--csv") == 1
+    assert alexnet("check", image_folder, "--csv") == 1
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert {(row["kind"], row["path"]) for row in rows} >= {
         ("unusable", "red/half.jpg"),
@@ -392,21 +392,24 @@ def test_check_finds_copies_and_says_so_by_its_status(capsys, tmp_path) -> None:
 
 
 def test_training_says_what_is_there_twice(capsys, tmp_path) -> None:
-    photos = make_photos(tmp_path / "photos", n_each=10)
-    shutil.copy(photos / "red" / "photo 1.jpg", photos / "blue" / "wrong.jpg")
-    assert alexnet("train", photos, "--out", tmp_path / "run", *QUICK) == 0
+    image_folder = make_image_folder(tmp_path / "photos", n_each=10)
+    shutil.copy(image_folder / "red" / "photo 1.jpg", image_folder / "blue" / "wrong.jpg")
+    assert alexnet("train", image_folder, "--out", tmp_path / "run", *QUICK) == 0
     err = capsys.readouterr().err
     assert "warning: 'blue/wrong.jpg', 'red/photo 1.jpg': " in err
 
 
 @pytest.mark.parametrize("kind", ["zip", "csv", "grey", "pad"])
-def test_train_and_judge_from_other_data(capsys, photos, tmp_path, kind) -> None:
-    data, more = photos, ()
+def test_train_and_judge_from_other_data(capsys, image_folder, tmp_path, kind) -> None:
+    data, more = image_folder, ()
     if kind == "zip":
-        data = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos))
+        data = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", image_folder))
     elif kind == "csv":
-        rows = [f"photos/{path.relative_to(photos)},{path.parent.name}" for path in sorted(photos.rglob("*.jpg"))]
-        data = photos.parent / "labels.csv"
+        rows = [
+            f"photos/{path.relative_to(image_folder)},{path.parent.name}"
+            for path in sorted(image_folder.rglob("*.jpg"))
+        ]
+        data = image_folder.parent / "labels.csv"
         data.write_text("path,label\n" + "\n".join(rows))
     else:
         more = ("--in-channels", 1, "--crop", "paper") if kind == "grey" else ("--resize", "pad", "--mixup", "0.2")
@@ -415,10 +418,10 @@ def test_train_and_judge_from_other_data(capsys, photos, tmp_path, kind) -> None
     assert alexnet("evaluate", tmp_path / "run", "--json") == 0
     own = json.loads(capsys.readouterr().out)
     assert own["n_images"] == 12
-    picture = photos / "red" / "photo 3.jpg"
-    assert alexnet("predict", tmp_path / "run", picture, "--format", "json") == 0
+    image = image_folder / "red" / "photo 3.jpg"
+    assert alexnet("predict", tmp_path / "run", image, "--format", "json") == 0
     assert "predictions" in json.loads(capsys.readouterr().out)
-    assert alexnet("predict", tmp_path / "run", picture, "--max-pixels", 100, "--format", "json") == 1
+    assert alexnet("predict", tmp_path / "run", image, "--max-pixels", 100, "--format", "json") == 1
     assert "2,400" not in capsys.readouterr().out
     config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
     assert config["preprocessing"]["resize"] == ("pad" if kind == "pad" else "squash")
@@ -431,7 +434,7 @@ def test_train_and_judge_from_other_data(capsys, photos, tmp_path, kind) -> None
 def test_evaluate_shows_tables(capsys, trained_run) -> None:
     assert alexnet("evaluate", trained_run) == 0
     out = capsys.readouterr().out
-    assert "12 test pictures" in out
+    assert "12 test images" in out
     assert "top-1" in out
     assert "top-3" in out, "with three classes there is no top-5"
     assert "true \\ answered" in out
@@ -439,38 +442,38 @@ def test_evaluate_shows_tables(capsys, trained_run) -> None:
 
 def test_evaluate_looks_ten_times(capsys, trained_run) -> None:
     assert alexnet("evaluate", trained_run, "--views", "10") == 0
-    assert "12 test pictures" in (out := capsys.readouterr().out)
+    assert "12 test images" in (out := capsys.readouterr().out)
     assert ", 10 views of each\n" in out
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
-def test_a_damaged_model_is_one_line(capsys, trained_run, tmp_path, photos, damage) -> None:
+def test_a_damaged_model_is_one_line(capsys, trained_run, tmp_path, image_folder, damage) -> None:
     folder = Path(shutil.copytree(trained_run / "model", tmp_path / "model"))
     weights = folder / "model.safetensors"
     if damage == "missing":
         weights.unlink()
     else:
         weights.write_bytes(weights.read_bytes()[:1000] if damage == "truncated" else b"PK\x03\x04 a zip file")
-    for arguments in (("predict", folder, photos), ("evaluate", folder, photos)):
+    for arguments in (("predict", folder, image_folder), ("evaluate", folder, image_folder)):
         assert alexnet(*arguments) == 1
         assert str(folder) in one_error(capsys)
 
 
-def test_one_bad_picture_never_stops_the_others(capsys, trained_run, photos, tmp_path) -> None:
+def test_one_bad_image_never_stops_the_others(capsys, trained_run, image_folder, tmp_path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"bad")
-    good = photos / "red" / "photo 1.jpg"
+    good = image_folder / "red" / "photo 1.jpg"
     assert alexnet("predict", trained_run, good, tmp_path / "bad.jpg", good, "--format", "json") == 1
     first, bad, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first == last
-    assert bad == {"path": str(tmp_path / "bad.jpg"), "error": "not a picture in a known format"}
+    assert bad == {"path": str(tmp_path / "bad.jpg"), "error": "not an image in a known format"}
 
 
-def test_csv_and_words(capsys, trained_run, photos) -> None:
-    assert alexnet("predict", trained_run, photos / "red", "--format", "csv", "--top", 2) == 0
+def test_csv_and_words(capsys, trained_run, image_folder) -> None:
+    assert alexnet("predict", trained_run, image_folder / "red", "--format", "csv", "--top", 2) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert len(rows) == 40
     assert list(rows[0]) == ["path", "label_1", "probability_1", "label_2", "probability_2", "error"]
-    assert alexnet("predict", trained_run, photos / "red" / "photo 2.jpg") == 0
+    assert alexnet("predict", trained_run, image_folder / "red" / "photo 2.jpg") == 0
     assert "photo 2.jpg  red " in capsys.readouterr().out
 
 
@@ -508,33 +511,36 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch, tmp_path, capsys) -
     assert not (tmp_path / "sets").exists()
 
 
-def test_a_network_of_nan_scores_and_answers_nothing(trained_run, photos, tmp_path, capsys) -> None:
+def test_a_network_of_nan_scores_and_answers_nothing(trained_run, image_folder, tmp_path, capsys) -> None:
     model = shutil.copytree(trained_run / "model", tmp_path / "model")
     weights = load_file(model / "model.safetensors")
     spoilt = {name: each * float("nan") if each.is_floating_point() else each for name, each in weights.items()}
     save_file(spoilt, model / "model.safetensors")
-    for arguments in (("evaluate", model, photos, "--json"), ("predict", model, photos / "red", "--format", "json")):
+    for arguments in (
+        ("evaluate", model, image_folder, "--json"),
+        ("predict", model, image_folder / "red", "--format", "json"),
+    ):
         assert alexnet(*arguments) == 1
         assert "holds NaN or infinity" in one_error(capsys)
 
 
 def test_json_never_holds_nan() -> None:
-    answer = Answer("a.jpg", (Prediction("cat", float("nan")),))
+    result = ImagePredictions("a.jpg", (Prediction("cat", float("nan")),))
     with pytest.raises(ValueError, match="not JSON compliant"):
-        answer_lines("json", 1)(answer)
+        prediction_lines("json", 1)(result)
 
 
-def test_a_phones_folder_names_what_it_leaves_out(trained_run, photos, tmp_path, capsys, monkeypatch) -> None:
+def test_a_phones_folder_names_what_it_leaves_out(trained_run, image_folder, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    shutil.copyfile(photos / "red" / "photo 1.jpg", tmp_path / "IMG_1.JPG")
-    shutil.copyfile(photos / "red" / "photo 2.jpg", tmp_path / "IMG_2.HEIC")
-    (tmp_path / "notes.txt").write_text("no picture")
+    shutil.copyfile(image_folder / "red" / "photo 1.jpg", tmp_path / "IMG_1.JPG")
+    shutil.copyfile(image_folder / "red" / "photo 2.jpg", tmp_path / "IMG_2.HEIC")
+    (tmp_path / "notes.txt").write_text("no image")
     assert alexnet("predict", trained_run, tmp_path, "--format", "json") == 0
     out, err = capsys.readouterr()
     assert [json.loads(line)["path"] for line in out.splitlines()] == [
         str(tmp_path / name) for name in ("IMG_1.JPG", "IMG_2.HEIC")
     ]
-    assert err == f"warning: left out what is no picture: {str(tmp_path / 'notes.txt')!r}\n"
+    assert err == f"warning: left out what is no image: {str(tmp_path / 'notes.txt')!r}\n"
 
     (tmp_path / "IMG_3.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     for given in (tmp_path, tmp_path / "IMG_3.HEIC"):
@@ -544,14 +550,14 @@ def test_a_phones_folder_names_what_it_leaves_out(trained_run, photos, tmp_path,
         assert last == {"path": str(tmp_path / "IMG_3.HEIC"), "error": words}
 
 
-def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:
-    process = start("train", photos, "--out", "run", "--epochs", 4, *OFTEN, cwd=tmp_path)
+def test_killed_and_resumed_it_ends(image_folder, tmp_path, capsys) -> None:
+    process = start("train", image_folder, "--out", "run", "--epochs", 4, *OFTEN, cwd=tmp_path)
     wait_for_an_epoch(tmp_path / "run", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "run" / "model").exists()
 
-    assert alexnet("predict", tmp_path / "run", photos) == 1
+    assert alexnet("predict", tmp_path / "run", image_folder) == 1
     assert "--resume" in one_error(capsys)
     assert alexnet("train", "--resume", tmp_path / "run") == 0
     assert "going on in epoch" in capsys.readouterr().err
@@ -561,8 +567,8 @@ def test_killed_and_resumed_it_ends(photos, tmp_path, capsys) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_stops(photos, tmp_path, number, status) -> None:
-    process = start("train", photos, "--out", "run", "--epochs", 500, *OFTEN, cwd=tmp_path)
+def test_a_signal_saves_and_stops(image_folder, tmp_path, number, status) -> None:
+    process = start("train", image_folder, "--out", "run", "--epochs", 500, *OFTEN, cwd=tmp_path)
     wait_for_an_epoch(tmp_path / "run", process)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""Every code block of the documents is run, in order, in a folder with a folder ``photos``.
+"""Every code block of the documents is run, in order, in a folder with a folder ``images``.
 
 Lines of ``make`` and of benchmarks would take minutes and install anew: of those, only that they exist.
 """
@@ -39,9 +39,9 @@ def run_shell(line: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_code_blocks_run(document, photos, tmp_path, monkeypatch, capsys) -> None:
-    shutil.copytree(photos, tmp_path / "photos")
-    (tmp_path / "photos" / "blue").rename(tmp_path / "photos" / "glass")
+def test_code_blocks_run(document, image_folder, tmp_path, monkeypatch, capsys) -> None:
+    shutil.copytree(image_folder, tmp_path / "images")
+    (tmp_path / "images" / "blue").rename(tmp_path / "images" / "glass")
     monkeypatch.chdir(tmp_path)
     for language, code in code_blocks(document):
         # The time is what a reader has; a test has less.

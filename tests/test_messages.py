@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from alexnet import AlexNet
-from alexnet.data.source import Picture, Source, describe
+from alexnet.data.source import LabelledImage, Source, describe
 from alexnet.data.split import refuse_unlearnable
 from alexnet.errors import ArtifactError, DataError, SettingsError
 from alexnet.evaluation.labels import labelled_as
@@ -14,14 +14,14 @@ from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv
 from alexnet.network.weights.loading import load_tensors
 from alexnet.training.choices.settings import Settings
-from alexnet.training.learning.watch import few_pictures
+from alexnet.training.learning.watch import few_images
 
 MOST = 300
 CLASSES = tuple(f"{number:04d} {'x' * 240}" for number in range(1000))
 
 
 class Nothing:
-    """Of pictures nothing is known, and none is read."""
+    """Of images nothing is known, and none is read."""
 
     def stamp(self, path: str) -> str:
         return ""
@@ -30,39 +30,39 @@ class Nothing:
         return iter(())
 
 
-def source_of(*pictures: Picture) -> Source:
-    return Source("photos", pictures, CLASSES, Nothing())
+def source_of(*images: LabelledImage) -> Source:
+    return Source("photos", images, CLASSES, Nothing())
 
 
-def test_of_classes_without_pictures() -> None:
-    some = [Picture(f"{label}/a.jpg", label, "train") for label in CLASSES[:500]]
-    lines = describe([*some, Picture("b.jpg", CLASSES[0], "val")], CLASSES)
+def test_of_classes_without_images() -> None:
+    some = [LabelledImage(f"{label}/a.jpg", label, "train") for label in CLASSES[:500]]
+    lines = describe([*some, LabelledImage("b.jpg", CLASSES[0], "val")], CLASSES)
     assert len(lines) == 2
-    assert "and 499 more have no pictures; they are kept" in lines[0]
+    assert "and 499 more have no images; they are kept" in lines[0]
     assert max(map(len, lines)) < MOST
 
 
 @pytest.mark.parametrize(
-    "pictures",
+    "images",
     [
-        [Picture(f"{CLASSES[0]}/a.jpg", CLASSES[0])],
-        [Picture(f"{label}/a.jpg", label, "train" if label < "0500" else "test") for label in CLASSES],
+        [LabelledImage(f"{CLASSES[0]}/a.jpg", CLASSES[0])],
+        [LabelledImage(f"{label}/a.jpg", label, "train" if label < "0500" else "test") for label in CLASSES],
     ],
 )
-def test_of_data_that_cannot_be_learned(pictures) -> None:
+def test_of_data_that_cannot_be_learned(images) -> None:
     with pytest.raises(DataError) as caught:
-        refuse_unlearnable(source_of(*pictures))
+        refuse_unlearnable(source_of(*images))
     assert len(str(caught.value)) < MOST
 
 
 def test_of_classes_that_a_model_does_not_know() -> None:
     with pytest.raises(DataError, match="and 999 more; rename or omit it") as caught:
-        labelled_as(source_of(Picture("a.jpg", "y" * 240)), CLASSES)
+        labelled_as(source_of(LabelledImage("a.jpg", "y" * 240)), CLASSES)
     assert len(str(caught.value)) < MOST
 
 
-def test_of_classes_with_few_pictures() -> None:
-    text = few_pictures([1] * 1000, CLASSES)
+def test_of_classes_with_few_images() -> None:
+    text = few_images([1] * 1000, CLASSES)
     assert text is not None
     assert len(text) < MOST
 

@@ -29,7 +29,7 @@ def test_quick_commands_are_quick(arguments, limit) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ten_minutes_are_enough_for_real_photos(tmp_path) -> None:
+def test_ten_minutes_are_enough_for_real_images(tmp_path) -> None:
     data, run = str(shared_data("trashnet5")), str(tmp_path / "trash")
     began = time.monotonic()
     command = [sys.executable, "-m", "alexnet"]
@@ -62,7 +62,7 @@ def test_data_are_faster_than_the_usual_way() -> None:
 
 
 @pytest.mark.slow
-def test_an_archive_of_60_000_pictures_is_learned_from_at_once(tmp_path) -> None:
+def test_an_archive_of_60_000_images_is_learned_from_at_once(tmp_path) -> None:
     """A first batch within 90 seconds on two cores, and within 5 the second time."""
     script = f"""
 from alexnet import Settings

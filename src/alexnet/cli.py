@@ -26,9 +26,9 @@ from alexnet.training.choices.settings import load_settings
 
 DESCRIPTION = """Build, train, judge and use AlexNet image classifiers.
 
-  alexnet train photos --time-limit 10m     photos holds one folder of pictures a class
-  alexnet evaluate runs/photos
-  alexnet predict runs/photos new.jpg"""
+  alexnet train images --time-limit 10m     images holds one folder of images a class
+  alexnet evaluate runs/images
+  alexnet predict runs/images new.jpg"""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except MemoryError:
-        status = _fail("there is not enough memory; close other programs, or take smaller pictures or batches", 1)
+        status = _fail("there is not enough memory; close other programs, or take smaller images or batches", 1)
     except RuntimeError as error:
         # torch has a kind of its own for a device, and none for a machine, whose memory is used up.
         if type(error).__name__ != "OutOfMemoryError" and "not enough memory" not in str(error):
             raise
-        status = _fail("there is not enough memory; take smaller pictures or batches, or --accumulate 4 in training", 1)
+        status = _fail("there is not enough memory; take smaller images or batches, or --accumulate 4 in training", 1)
     except OSError as error:
         # A full disk, a folder that may not be written: the system's own words say what and where.
         status = _fail(f"{error}; check the disk and the permissions", 1)
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _settle_process() -> None:
     """Set what holds for a whole process, and so is no business of the package where others import it."""
-    # Pillow remarks on odd metadata without saying in which file; the picture is fine, or is refused by name.
+    # Pillow warnings on odd metadata without saying in which file; the image is fine, or is refused by name.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     # NumPy 2.4 warns of CIFAR's pickles (pytorch/vision #9340).

@@ -3,7 +3,7 @@
     AlexNetError
     ├── SettingsError   an option, recipe or architecture that cannot work
     ├── DataError       a folder that is missing, empty or has too few classes
-    │   └── PictureError   one picture that cannot be read
+    │   └── ImageError   one image that cannot be read
     ├── ArtifactError   a saved model that is missing, damaged or foreign
     └── RunError        a run folder that cannot be created, read or resumed
 
@@ -32,8 +32,8 @@ class DataError(AlexNetError):
     """Data that is missing, empty, or cannot be learned from."""
 
 
-class PictureError(DataError):
-    """One picture that cannot be read.
+class ImageError(DataError):
+    """One image that cannot be read.
 
     Args:
         where: the path, or a name for bytes that have none.
@@ -41,7 +41,7 @@ class PictureError(DataError):
     """
 
     def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"cannot read picture {where}: {reason}")
+        super().__init__(f"cannot read image {where}: {reason}")
         self.where = where
         self.reason = reason
 

@@ -1,4 +1,4 @@
-"""Pictures that look alike, in folders without splits: bursts of photos and frames of films."""
+"""Images that look alike, in folders without splits: bursts of photos and frames of films."""
 
 import hashlib
 import random
@@ -49,8 +49,8 @@ def make_burst(folder: Path, n: int, seed: int) -> None:
     wide = scene(seed, width=WIDTH + 16)
     for number in range(n):
         left = int(rng.integers(0, 3))
-        photo = ImageEnhance.Brightness(wide.crop((left, 0, left + WIDTH, HEIGHT))).enhance(rng.uniform(0.9, 1.1))
-        photo.save(folder / f"burst {seed} {number}.jpg", quality=int(rng.integers(60, 95)))
+        image = ImageEnhance.Brightness(wide.crop((left, 0, left + WIDTH, HEIGHT))).enhance(rng.uniform(0.9, 1.1))
+        image.save(folder / f"burst {seed} {number}.jpg", quality=int(rng.integers(60, 95)))
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +82,9 @@ class Blind:
 def splits_by_group(source: Source) -> dict[str, set[str]]:
     """Return the splits of each burst and film, by the beginnings of their names."""
     splits = defaultdict(set)
-    for picture in source.pictures:
-        if "single" not in picture.path:
-            splits[picture.path.rpartition(" ")[0]].add(picture.split)
+    for image in source.images:
+        if "single" not in image.path:
+            splits[image.path.rpartition(" ")[0]].add(image.split)
     return splits
 
 
@@ -98,8 +98,8 @@ def test_bursts_and_films_stay_on_one_side(bursts) -> None:
         assert len(leaks(split(source, Blind(store), seed))) > 5, "or there is nothing to keep together"
         chosen = split(source, store, seed)
         assert not leaks(chosen)
-        assert chosen.remarks == ("kept 24 groups of pictures that look alike (108 pictures) on one side each",)
-        counts = Counter((picture.label, picture.split) for picture in chosen.pictures)
+        assert chosen.warnings == ("kept 24 groups of images that look alike (108 images) on one side each",)
+        counts = Counter((image.label, image.split) for image in chosen.images)
         for name in ("val", "test"):
             assert counts["cat", name] == pytest.approx(7, abs=1)
             assert counts["dog", name] == pytest.approx(6, abs=1)
@@ -116,27 +116,27 @@ def test_the_ends_of_a_film_stay_together_though_they_differ(tmp_path) -> None:
     for seed in range(5):
         chosen = split(source, store, seed)
         assert splits_by_group(chosen) == {"cat/film 1": {"train"}}, "it is more than a tenth of its class"
-        assert Counter(each.split for each in chosen.pictures if each.label == "cat") == {
+        assert Counter(each.split for each in chosen.images if each.label == "cat") == {
             "train": 52, "val": 6, "test": 6
         }  # fmt: skip
-        assert "kept 1 group of pictures that look alike (24 pictures) on one side" in chosen.remarks
+        assert "kept 1 group of images that look alike (24 images) on one side" in chosen.warnings
 
 
 def test_neither_order_nor_names_decide(bursts, tmp_path) -> None:
     source, store = opened(bursts)
     there = split(source, store, 3)
-    shuffled = list(source.pictures)
+    shuffled = list(source.images)
     random.Random(1).shuffle(shuffled)
-    mixed = split(source.with_pictures(tuple(shuffled)), store, 3)
-    assert {each.path: each.split for each in mixed.pictures} == {each.path: each.split for each in there.pictures}
+    mixed = split(source.with_images(tuple(shuffled)), store, 3)
+    assert {each.path: each.split for each in mixed.images} == {each.path: each.split for each in there.images}
     for folder in bursts.iterdir():
         (tmp_path / folder.name).mkdir()
         for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
             shutil.copy(path, tmp_path / folder.name / f"{number}{path.suffix}")
     renamed, store_of_renamed = opened(tmp_path)
     again = split(renamed, store_of_renamed, 3)
-    assert {store_of_renamed.content(each.path): each.split for each in again.pictures} == {
-        store.content(each.path): each.split for each in there.pictures
+    assert {store_of_renamed.content(each.path): each.split for each in again.images} == {
+        store.content(each.path): each.split for each in there.images
     }
 
 
@@ -148,7 +148,7 @@ def test_copies_of_one_frame_are_of_its_film(bursts, tmp_path) -> None:
     for seed in range(3):
         chosen = split(source, store, seed)
         assert not leaks(chosen)
-        assert chosen.remarks == ("kept 24 groups of pictures that look alike (120 pictures) on one side each",)
+        assert chosen.warnings == ("kept 24 groups of images that look alike (120 images) on one side each",)
 
 
 def test_a_class_that_is_one_film_is_divided_and_said(tmp_path) -> None:
@@ -157,12 +157,12 @@ def test_a_class_that_is_one_film_is_divided_and_said(tmp_path) -> None:
     make_singles(tmp_path / "dog", 20, seed=100)
     source, store = opened(tmp_path)
     chosen = split(source, store, 0)
-    assert {each.split for each in chosen.pictures if "film" in each.path} == {"train", "val", "test"}
-    assert chosen.remarks == (
-        "'cat': 30 of 36 pictures look alike; if they are frames of a film or the like, val and test hold "
-        "pictures much like learned ones, and the result will look better than it is: give splits of your own",
+    assert {each.split for each in chosen.images if "film" in each.path} == {"train", "val", "test"}
+    assert chosen.warnings == (
+        "'cat': 30 of 36 images look alike; if they are frames of a film or the like, val and test hold "
+        "images much like learned ones, and the result will look better than it is: give splits of your own",
     )
-    assert chosen.pictures == split(source, Blind(store), 0).pictures, "as if nothing looked alike"
+    assert chosen.images == split(source, Blind(store), 0).images, "as if nothing looked alike"
 
 
 def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> None:
@@ -171,10 +171,10 @@ def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> 
             make_film(tmp_path / "all" / label, 10, seed=seed + film)
     source, store = opened(tmp_path / "all")
     chosen = split(source, store, 0)
-    assert Counter(each.split for each in chosen.pictures) == {"train": 32, "val": 4, "test": 4}
-    (remark,) = chosen.remarks
-    assert remark.startswith(
-        "'cat', 'dog': 40 of 40 pictures look alike; if they are frames of a film or the like, val and test hold"
+    assert Counter(each.split for each in chosen.images) == {"train": 32, "val": 4, "test": 4}
+    (warning,) = chosen.warnings
+    assert warning.startswith(
+        "'cat', 'dog': 40 of 40 images look alike; if they are frames of a film or the like, val and test hold"
     )
 
     shutil.copytree(tmp_path / "all", tmp_path / "split" / "train")
@@ -183,25 +183,25 @@ def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> 
     source, store = opened(tmp_path / "split")
     chosen = split(source, store, 0)
     assert not leaks(chosen)
-    assert Counter(each.split for each in chosen.pictures) == {"train": 20, "val": 20, "test": 6}
-    assert chosen.remarks == ("kept 4 groups of pictures that look alike (40 pictures) on one side each",)
+    assert Counter(each.split for each in chosen.images) == {"train": 20, "val": 20, "test": 6}
+    assert chosen.warnings == ("kept 4 groups of images that look alike (40 images) on one side each",)
 
 
 def test_val_that_is_like_train_is_said(tmp_path) -> None:
     for label, seed in (("cat", 1), ("dog", 20)):
         make_film(tmp_path / "train" / label, 20, seed=seed)
         make_singles(tmp_path / "test" / label, 3, seed=50 + seed)
-    (remark,) = split(*opened(tmp_path), 0).remarks
-    assert remark.startswith("'cat', 'dog': 40 of 40 pictures look alike; if they are frames of a film")
-    assert "val holds pictures much like learned ones" in remark
+    (warning,) = split(*opened(tmp_path), 0).warnings
+    assert warning.startswith("'cat', 'dog': 40 of 40 images look alike; if they are frames of a film")
+    assert "val holds images much like learned ones" in warning
 
 
 def test_many_films_are_one_line(tmp_path) -> None:
     for number in range(12):
         make_film(tmp_path / f"a class of a long name, number {number}", 8, seed=10 * number)
-    (remark,) = split(*opened(tmp_path), 0).remarks
-    assert "96 of 96 pictures look alike" in remark
-    assert len(remark) < 320
+    (warning,) = split(*opened(tmp_path), 0).warnings
+    assert "96 of 96 images look alike" in warning
+    assert len(warning) < 320
 
 
 def test_splits_that_are_given_stay_and_the_quick_part_counts(bursts, tmp_path) -> None:
@@ -212,7 +212,7 @@ def test_splits_that_are_given_stay_and_the_quick_part_counts(bursts, tmp_path) 
         shutil.copy(path, tmp_path / name / path.parent.name)
     source, store = opened(tmp_path)
     chosen = split(source, store, 0)
-    assert all(each.path.startswith("test") == (each.split == "test") for each in chosen.pictures)
+    assert all(each.path.startswith("test") == (each.split == "test") for each in chosen.images)
     (finding,) = [each for each in quick(source, store) if each.kind == "near_duplicates_across_splits"]
     assert finding.what.endswith("and 47 more pairs like this")
     assert finding.splits == ("train", "test")
@@ -230,7 +230,7 @@ def test_what_looks_alike_under_two_labels_is_said(tmp_path) -> None:
         scene(number).save(tmp_path / "dog" / f"like {number}.jpg", quality=60)
     source, store = opened(tmp_path)
     chosen = split(source, store, 0)
-    assert chosen.remarks == ()
+    assert chosen.warnings == ()
     (finding,) = quick(chosen, store)
     assert (finding.kind, set(finding.labels)) == ("near_duplicates_across_splits", {"cat", "dog"})
 
@@ -240,7 +240,7 @@ def test_check_tells_groups_of_a_folder_without_splits(bursts) -> None:
     groups = [each for each in report.warnings if each.kind == "near_duplicates"]
     assert sorted(len(each.paths) for each in groups) == [4] * 12 + [5] * 12
     assert all(len({path.rpartition(" ")[0] for path in each.paths}) == 1 for each in groups)
-    assert "5 pictures that look alike" in groups[-1].what
+    assert "5 images that look alike" in groups[-1].what
     assert "in one split where it can" in groups[-1].message, "not where they are most of their class"
     assert groups[-1].labels == ("dog",)
     assert not report.is_harmful
@@ -254,7 +254,7 @@ def test_check_tells_a_copy_once_and_both_labels(tmp_path) -> None:
     near, copy = check(open_source(tmp_path)).warnings
     assert (near.kind, copy.kind) == ("near_duplicates", "duplicates")
     assert near.paths == ("cat/single 0.png", "dog/like.jpg")
-    assert near.what == "2 pictures that look alike, labelled 'cat', 'dog'"
+    assert near.what == "2 images that look alike, labelled 'cat', 'dog'"
 
 
 def test_digits_are_split_as_they_always_were() -> None:
@@ -262,41 +262,41 @@ def test_digits_are_split_as_they_always_were() -> None:
     assert store.fingerprint == "b219cd0783214f310977d5d50298fa4f"
     for seed, expected in ((0, "3f17884f1d439dc3819edb1f68a2372d"), (1, "8453208f1e925cec52000c48f78491c1")):
         chosen = split(source, store, seed)
-        judged = "\n".join(f"{each.path}\t{each.split}" for each in chosen.pictures if each.split != "train")
+        judged = "\n".join(f"{each.path}\t{each.split}" for each in chosen.images if each.split != "train")
         assert hashlib.sha256(judged.encode()).hexdigest()[:32] == expected
-        assert not chosen.remarks
+        assert not chosen.warnings
         assert not quick(chosen, store)
 
 
 @pytest.mark.parametrize("side", [63, 64])
-def test_small_pictures_are_not_compared(tmp_path, side) -> None:
-    """Glyphs are truly alike: digits would lose a tenth of their pictures to groups."""
+def test_small_images_are_not_compared(tmp_path, side) -> None:
+    """Glyphs are truly alike: digits would lose a tenth of their images to groups."""
     for label in ("cat", "dog"):
         make_burst(tmp_path / label, 3, seed=ord(label[0]))
         make_singles(tmp_path / label, 3, seed=100 * ord(label[0]))
         for path in (tmp_path / label).iterdir():
             Image.open(path).resize((side, side // 2)).save(path)
     source, store = opened(tmp_path)
-    assert all((store.hash(each.path) is None) == (side < 64) for each in source.pictures)
+    assert all((store.hash(each.path) is None) == (side < 64) for each in source.images)
     assert bool([each for each in check(source).warnings if each.kind == "near_duplicates"]) == (side >= 64)
 
 
-def test_a_second_start_reads_no_picture_and_splits_alike(bursts, monkeypatch) -> None:
+def test_a_second_start_reads_no_image_and_splits_alike(bursts, monkeypatch) -> None:
     source, store = opened(bursts)
     first = split(source, store, 0)
 
     def read(*_: object, **__: object) -> None:
-        raise AssertionError("a picture is read again")
+        raise AssertionError("an image is read again")
 
     monkeypatch.setattr("alexnet.data.store.store.read", read)
     monkeypatch.setattr("alexnet.data.store.store.measure", read)
     source, store = opened(bursts)
     again = split(source, store, 0)
-    assert (again.pictures, again.remarks) == (first.pictures, first.remarks)
+    assert (again.images, again.warnings) == (first.images, first.warnings)
 
 
 @pytest.mark.parametrize("how", ["crop", "pad"])
-def test_how_pictures_become_square_does_not_decide(bursts, how) -> None:
+def test_how_images_become_square_does_not_decide(bursts, how) -> None:
     source = open_source(bursts)
     squashed, store = prepare(source), prepare(source, resize=how)
     assert [store.hash(path) for path in store.rows] == [squashed.hash(path) for path in squashed.rows]

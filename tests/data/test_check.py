@@ -18,7 +18,7 @@ from alexnet.data.sources.folders.folder import Folder
 from alexnet.data.sources.folders.layout import open_container
 from alexnet.data.sources.open import open_source
 from alexnet.data.store.store import prepare
-from alexnet.errors import PictureError
+from alexnet.errors import ImageError
 from alexnet.images.decoding import decode
 
 from ..conftest import shared_data
@@ -26,14 +26,14 @@ from ..images.files import jpeg_of
 
 
 def scene(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
-    """Return a picture with shapes large enough to be recognised after compression; each seed gives another."""
+    """Return an image with shapes large enough to be recognised after compression; each seed gives another."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 12, 3), np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
-def make(root: Path, **pictures: int) -> Path:
+def make(root: Path, **images: int) -> Path:
     """Make scenes; keys are paths with ``__`` for ``/``, values their seeds."""
-    for name, seed in pictures.items():
+    for name, seed in images.items():
         path = root / f"{name.replace('__', '/')}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         scene(seed).save(path)
@@ -58,7 +58,7 @@ def clean(tmp_path) -> Path:
     )  # fmt: skip
 
 
-def test_nothing_to_say_about_clean_pictures(clean) -> None:
+def test_nothing_to_say_about_clean_images(clean) -> None:
     report = check(opened(clean))
     assert report.to_json() == {
         "usable": 12,
@@ -76,7 +76,7 @@ def without_heif(monkeypatch) -> str:
     return "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
 
 
-def test_unusable_pictures_are_named_with_their_reasons(clean, without_heif) -> None:
+def test_unusable_images_are_named_with_their_reasons(clean, without_heif) -> None:
     (clean / "train" / "cat" / "empty.jpg").write_bytes(b"")
     (clean / "train" / "cat" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     whole = (clean / "train" / "cat" / "0.png").read_bytes()
@@ -92,7 +92,7 @@ def test_unusable_pictures_are_named_with_their_reasons(clean, without_heif) -> 
 
 
 def listed_in_a_table(root: Path, name: str) -> Source:
-    """Return what is in train with one more picture of cats, which may be called anything."""
+    """Return what is in train with one more image of cats, which may be called anything."""
     paths = [*sorted(root.glob("train/*/*.png")), root / "train" / "cat" / name]
     rows = [f'"{path.relative_to(root)}",{path.parent.name}' for path in dict.fromkeys(paths)]
     (root / "labels.csv").write_text("\n".join(("path,label", *rows)))
@@ -106,11 +106,11 @@ def listed_in_a_table(root: Path, name: str) -> Source:
         (b"\0\0\0\x18ftypheic", "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"),
         (b"\0\0\0\x18ftypmif1", "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"),
         (b"\xff\x0a", "JPEG XL inside; convert it to JPEG"),
-        (b"<!doctype html>", "an HTML page, not a picture; download it again"),
+        (b"<!doctype html>", "an HTML page, not an image; download it again"),
         (jpeg_of(0xC3, 16), "a lossless JPEG of 16 bits, which cannot be read here; convert it to PNG"),
     ],
 )
-def test_a_picture_is_lost_for_the_same_reason_everywhere(clean, without_heif, name, content, reason) -> None:
+def test_a_image_is_lost_for_the_same_reason_everywhere(clean, without_heif, name, content, reason) -> None:
     (clean / "train" / "cat" / name).write_bytes(content + bytes(100))
     source = listed_in_a_table(clean, name)
     report = check(source)
@@ -118,7 +118,7 @@ def test_a_picture_is_lost_for_the_same_reason_everywhere(clean, without_heif, n
     assert not report.warnings
     assert report.is_harmful
     assert prepare(source).skipped == {f"train/cat/{name}": reason}
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         decode(clean / "train" / "cat" / name)
     assert caught.value.reason == reason
 
@@ -133,22 +133,22 @@ def test_a_cameras_raw_file_is_lost_for_the_same_reason_everywhere(clean) -> Non
     assert dict(check(source).unusable) == named
 
 
-def test_too_large_pictures_are_unusable(clean) -> None:
+def test_too_large_images_are_unusable(clean) -> None:
     scene(7, (200, 100)).save(clean / "train" / "cat" / "large.png")
     ((path, reason),) = check(opened(clean), max_pixels=96 * 64).unusable
     assert path == "train/cat/large.png"
     assert "--max-pixels" in reason
 
 
-def test_files_that_are_no_pictures(clean) -> None:
+def test_files_that_are_no_images(clean) -> None:
     (clean / "val" / "dog" / "notes.txt").write_text("a walk in the park")
     report = check(opened(clean))
     (finding,) = report.warnings
-    assert (finding.kind, finding.paths) == ("not_pictures", ("val/dog/notes.txt",))
+    assert (finding.kind, finding.paths) == ("not_images", ("val/dog/notes.txt",))
     assert not report.is_harmful
 
 
-def test_files_that_people_take_for_pictures_are_told_by_kind(clean) -> None:
+def test_files_that_people_take_for_images_are_told_by_kind(clean) -> None:
     film = b"\0\0\0\x20ftypisom" + bytes(100)
     for name, content in (
         ("b.mp4", film), ("a.mp4", film), ("pointer", b"version https://git-lfs.github.com/spec/v1"),
@@ -157,15 +157,15 @@ def test_files_that_people_take_for_pictures_are_told_by_kind(clean) -> None:
         (clean / "val" / "dog" / name).write_bytes(content)
     found = {finding.what: finding.paths for finding in check(opened(clean)).warnings}
     assert found == {
-        "not pictures": ("val/dog/notes.txt",),
-        "Git LFS pointers, not pictures": ("val/dog/pointer",),
-        "HTML pages, not pictures": ("val/dog/page.html",),
-        "films (MP4), not pictures": ("val/dog/a.mp4", "val/dog/b.mp4"),
-        "zip archives, not pictures": ("val/dog/more.zip",),
+        "not images": ("val/dog/notes.txt",),
+        "Git LFS pointers, not images": ("val/dog/pointer",),
+        "HTML pages, not images": ("val/dog/page.html",),
+        "films (MP4), not images": ("val/dog/a.mp4", "val/dog/b.mp4"),
+        "zip archives, not images": ("val/dog/more.zip",),
     }
 
 
-def test_a_picture_under_the_ending_of_another_format(clean) -> None:
+def test_a_image_under_the_ending_of_another_format(clean) -> None:
     for i in range(2):
         scene(70 + i).save(clean / "train" / "cat" / f"really {i}.jpg", "PNG")
     (finding,) = check(opened(clean)).warnings
@@ -183,7 +183,7 @@ def test_a_picture_under_the_ending_of_another_format(clean) -> None:
         (".heic", "called HEIC, but JPEG inside"),
     ],
 )
-def test_a_picture_without_the_ending_of_any(clean, ending, what) -> None:
+def test_a_image_without_the_ending_of_any(clean, ending, what) -> None:
     """Photos that a telephone calls HEIC are often JPEG: they need another name, not a conversion."""
     scene(70).save(clean / "train" / "cat" / f"lost{ending}", "JPEG")
     report = check(listed_in_a_table(clean, f"lost{ending}"))
@@ -210,7 +210,7 @@ def test_imbalance(tmp_path) -> None:
     make(tmp_path, **{f"large__{i}": i for i in range(21)}, **{f"small__{i}": 50 + i for i in range(2)})
     (finding,) = check(opened(tmp_path)).warnings
     assert (finding.kind, finding.labels) == ("imbalance", ("large", "small"))
-    assert "21 pictures of 'large' to learn from, but 2 of 'small'" in finding.message
+    assert "21 images of 'large' to learn from, but 2 of 'small'" in finding.message
     make(tmp_path, small__new=99)
     assert not check(opened(tmp_path)).warnings
 
@@ -221,7 +221,7 @@ def test_what_is_judged_may_be_unbalanced(tmp_path) -> None:
     assert not check(opened(tmp_path)).warnings
 
 
-def test_empty_and_one_picture_classes(clean) -> None:
+def test_empty_and_one_image_classes(clean) -> None:
     (clean / "train" / "bird").mkdir()
     (clean / "train" / "fish").mkdir()
     (clean / "train" / "fish" / "0.png").write_bytes(b"no fish")
@@ -229,7 +229,7 @@ def test_empty_and_one_picture_classes(clean) -> None:
     report = check(opened(clean))
     (empty,) = of_kind(report, "empty_class")
     assert empty.labels == ("bird", "fish")
-    (lonely,) = of_kind(report, "one_picture_class")
+    (lonely,) = of_kind(report, "one_image_class")
     assert (lonely.labels, lonely.paths) == (("cow",), ("train/cow/0.png",))
     assert report.classes["fish"] == {"train": 0, "val": 0}
 
@@ -243,15 +243,15 @@ def test_classes_that_differ_between_splits(clean) -> None:
 
 
 def test_duplicates_are_told_by_their_pixels(clean) -> None:
-    with Image.open(clean / "train" / "cat" / "0.png") as picture:
-        picture.save(clean / "train" / "cat" / "same.bmp")
+    with Image.open(clean / "train" / "cat" / "0.png") as image:
+        image.save(clean / "train" / "cat" / "same.bmp")
     report = check(opened(clean))
     (finding,) = report.warnings
     assert (finding.kind, finding.paths) == ("duplicates", ("train/cat/0.png", "train/cat/same.bmp"))
     assert not report.is_harmful
 
 
-def test_the_same_picture_under_two_labels(clean) -> None:
+def test_the_same_image_under_two_labels(clean) -> None:
     shutil.copy(clean / "train" / "cat" / "0.png", clean / "train" / "dog" / "copy.png")
     report = check(opened(clean))
     (finding,) = report.warnings
@@ -260,7 +260,7 @@ def test_the_same_picture_under_two_labels(clean) -> None:
     assert report.is_harmful
 
 
-def test_the_same_picture_in_two_splits(clean) -> None:
+def test_the_same_image_in_two_splits(clean) -> None:
     shutil.copy(clean / "train" / "cat" / "0.png", clean / "val" / "cat" / "copy.png")
     report = check(opened(clean))
     (finding,) = report.warnings
@@ -276,9 +276,9 @@ def test_a_group_may_be_wrong_in_two_ways(clean) -> None:
     assert len({finding.paths for finding in report.warnings}) == 1
 
 
-def test_nearly_the_same_picture_in_two_splits(clean) -> None:
-    with Image.open(clean / "train" / "cat" / "0.png") as picture:
-        picture.resize((60, 40)).save(clean / "val" / "cat" / "smaller.jpg", quality=60)
+def test_nearly_the_same_image_in_two_splits(clean) -> None:
+    with Image.open(clean / "train" / "cat" / "0.png") as image:
+        image.resize((60, 40)).save(clean / "val" / "cat" / "smaller.jpg", quality=60)
     report = check(opened(clean))
     (finding,) = report.warnings
     assert finding.kind == "near_duplicates_across_splits"
@@ -334,7 +334,7 @@ def test_the_quick_part_reads_no_file(clean) -> None:
     shutil.rmtree(clean)
     findings = quick(source, store)
     assert {finding.kind for finding in findings} == {
-        "two_labels", "duplicates_across_splits", "duplicates", "one_picture_class", "imbalance"
+        "two_labels", "duplicates_across_splits", "duplicates", "one_image_class", "imbalance"
     }  # fmt: skip
     assert set(findings) == {each for each in slow.warnings if each.kind != "classes_differ"}
 
@@ -345,7 +345,7 @@ def test_a_table_lists_all_that_is_unusable_and_ten_of_the_rest(clean) -> None:
         (clean / "train" / "cat" / f"note [red]{i}.txt").write_text("text")
     shutil.copy(clean / "train" / "cat" / "0.png", clean / "train" / "dog" / "copy.png")
     text = tables.check_report(check(opened(clean)))
-    assert text.startswith(f"13 usable pictures in {clean}, 12 unusable; 2 warnings")
+    assert text.startswith(f"13 usable images in {clean}, 12 unusable; 2 warnings")
     assert all(f"empty {i}.jpg" in text for i in range(12))
     assert "note [red]9.txt" in text
     assert "note [red]10.txt" not in text
@@ -376,8 +376,8 @@ def test_json_and_csv_hold_everything(clean) -> None:
     assert all(row["detail"] for row in rows)
 
 
-def test_nasty_pictures(without_heif) -> None:
-    """Real files from the test suites of picture libraries: what cannot be decoded is named, nothing else."""
+def test_nasty_images(without_heif) -> None:
+    """Real files from the test suites of image libraries: what cannot be decoded is named, nothing else."""
     folder = shared_data("nasty_images")
     with (folder / "INDEX.tsv").open(newline="", encoding="utf-8") as file:
         expected = {row["file"]: row["expect"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
@@ -388,14 +388,14 @@ def test_nasty_pictures(without_heif) -> None:
     }
     assert {path for path, expect in expected.items() if expect == "BAD"} <= unusable
     assert not {path for path in unusable if expected[path] in ("LOAD", "ORIENT", "SKIP")}
-    assert of_kind(report, "not_pictures")[0].paths == ("pillow/dummy.container",)
+    assert of_kind(report, "not_images")[0].paths == ("pillow/dummy.container",)
     assert report.n_usable + len(unusable) + expected_count(expected, "SKIP") == len(expected)
 
 
 def is_readable(path: Path) -> bool:
     try:
         decode(path)
-    except PictureError:
+    except ImageError:
         return False
     return True
 

@@ -19,7 +19,7 @@ def test_it_knows_what_was_seen_and_nothing_else(seen, others) -> None:
     assert fingerprint | Fingerprint.of(map(digest, others)) == Fingerprint.of(map(digest, seen | others))
 
 
-def test_it_takes_eight_characters_a_picture() -> None:
+def test_it_takes_eight_characters_a_image() -> None:
     assert len(Fingerprint.of(map(digest, range(1000))).to_text()) == 8000
 
 

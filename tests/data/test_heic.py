@@ -12,11 +12,11 @@ from alexnet.data.check import check
 from alexnet.data.sources.folders.folder import Folder
 from alexnet.data.sources.folders.layout import open_container
 from alexnet.data.store.store import prepare
-from alexnet.errors import PictureError
+from alexnet.errors import ImageError
 from alexnet.images.decoding import decode, measure, read
 from alexnet.inference.inputs import expand
 
-from ..conftest import coloured_picture, shared_data
+from ..conftest import coloured_image, shared_data
 
 WITHOUT = "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
 
@@ -32,17 +32,17 @@ def without_heif(monkeypatch) -> None:
 
 
 def scene() -> Image.Image:
-    """Return a picture that looks otherwise however it is turned, and survives compression."""
+    """Return an image that looks otherwise however it is turned, and survives compression."""
     y, x = np.mgrid[:48, :64]
     pixels = np.stack([x * 4, y * 5, x + y], axis=-1).astype(np.uint8)
     pixels[:10, :16] = 255
     return Image.fromarray(pixels)
 
 
-def heic_of(pillow_heif, *pictures: Image.Image, **options: object) -> bytes:
+def heic_of(pillow_heif, *images: Image.Image, **options: object) -> bytes:
     file = pillow_heif.HeifFile()
-    for picture in pictures:
-        file.add_from_pillow(picture)
+    for image in images:
+        file.add_from_pillow(image)
     buffer = io.BytesIO()
     file.save(buffer, quality=95, **options)
     return buffer.getvalue()
@@ -66,14 +66,12 @@ def test_it_stands_upright_and_is_turned_once(pillow_heif, orientation) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = pillow_heif.misc.CtxEncode(1, quality=95)
-    picture = scene()
-    file.add_image(
-        picture.size, "RGB", picture.tobytes(), image_orientation=orientation, primary=True, exif=exif.tobytes()
-    )
+    image = scene()
+    file.add_image(image.size, "RGB", image.tobytes(), image_orientation=orientation, primary=True, exif=exif.tobytes())
     buffer = io.BytesIO()
     file.save(buffer)
-    picture.getexif()[0x0112] = orientation
-    upright = ImageOps.exif_transpose(picture)
+    image.getexif()[0x0112] = orientation
+    upright = ImageOps.exif_transpose(image)
     assert distance(decode(buffer.getvalue()), upright) < 2
     assert measure(buffer.getvalue()) == upright.size
 
@@ -95,33 +93,33 @@ def test_a_dark_grey_of_ten_bits_stays_dark(pillow_heif) -> None:
     assert decode(buffer.getvalue()).max() == pytest.approx(3000 / 257, abs=1.5)
 
 
-def test_the_primary_picture_is_taken_of_several(pillow_heif) -> None:
-    pictures = Image.new("RGB", (64, 64), "red"), Image.new("RGB", (32, 32), "blue")
-    pixels = decode(heic_of(pillow_heif, *pictures, primary_index=1))
+def test_the_primary_image_is_taken_of_several(pillow_heif) -> None:
+    images = Image.new("RGB", (64, 64), "red"), Image.new("RGB", (32, 32), "blue")
+    pixels = decode(heic_of(pillow_heif, *images, primary_index=1))
     assert pixels.shape == (32, 32, 3)
     assert pixels[..., 2].min() > 240
 
 
-def test_no_thumbnail_is_taken_for_the_picture(pillow_heif) -> None:
+def test_no_thumbnail_is_taken_for_the_image(pillow_heif) -> None:
     content = heic_of(pillow_heif, scene().resize((640, 480)), thumbnails=[320])
     assert decode(content, min_side=64).shape == (480, 640, 3)
 
 
 def test_transparent_pixels_are_white(pillow_heif) -> None:
-    picture = scene()
-    picture.putalpha(0)
-    assert decode(heic_of(pillow_heif, picture)).min() > 250
+    image = scene()
+    image.putalpha(0)
+    assert decode(heic_of(pillow_heif, image)).min() > 250
 
 
 def test_it_is_measured_before_it_is_decoded(pillow_heif) -> None:
     content = heic_of(pillow_heif, scene())
-    with pytest.raises(PictureError, match="it claims 64x48 pixels, more than the 100 allowed"):
+    with pytest.raises(ImageError, match="it claims 64x48 pixels, more than the 100 allowed"):
         read(content, max_pixels=100)
 
 
 @pytest.mark.parametrize("kept", [20, 100, 300, -100])
 def test_one_that_is_cut_off_is_damaged(pillow_heif, kept) -> None:
-    with pytest.raises(PictureError, match="damaged"):
+    with pytest.raises(ImageError, match="damaged"):
         read(heic_of(pillow_heif, scene())[:kept])
 
 
@@ -129,7 +127,7 @@ def test_one_that_is_damaged_is_said_in_one_line(pillow_heif) -> None:
     content = bytearray(heic_of(pillow_heif, scene()))
     at = content.find(b"iloc") + 20
     content[at : at + 2] = b"\xff\xff"  # of how many pieces its first item is
-    with pytest.raises(PictureError, match="damaged") as caught:
+    with pytest.raises(ImageError, match="damaged") as caught:
         decode(bytes(content))
     assert "\n" not in str(caught.value)
 
@@ -144,10 +142,10 @@ def phone(folder, content: bytes) -> None:
     for label in ("blue", "red"):
         (folder / label).mkdir(parents=True)
         for number in range(3):
-            coloured_picture(label, number).save(folder / label / f"{number}.jpg")
+            coloured_image(label, number).save(folder / label / f"{number}.jpg")
     for name in ("a.heic", "b.HIF", "c.jpg"):
         (folder / "red" / name).write_bytes(content + name.encode())
-    coloured_picture("red", 7).save(folder / "red" / "d.HEIC", "JPEG")
+    coloured_image("red", 7).save(folder / "red" / "d.HEIC", "JPEG")
 
 
 def test_a_phones_folder_is_read(pillow_heif, tmp_path) -> None:
@@ -167,9 +165,9 @@ def test_without_the_extra_all_say_the_same(without_heif, tmp_path) -> None:
     assert prepare(source).skipped == named
     assert dict(check(source).unusable) == named
     found = {str(path.relative_to(tmp_path)) for path in expand(tmp_path)}
-    assert found == {each.path for each in source.pictures}
+    assert found == {each.path for each in source.images}
     for path in named:
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(ImageError) as caught:
             decode(tmp_path / path)
         assert caught.value.reason == WITHOUT
 
@@ -196,7 +194,7 @@ assert "pillow_heif" not in sys.modules
 try:
     decode(b"\\0\\0\\0\\x18ftypheic" + bytes(100))
 except Exception as error:
-    assert "cannot read picture" in str(error)
+    assert "cannot read image" in str(error)
 assert "HEIF" not in Image.OPEN and ".heic" not in Image.registered_extensions()
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -49,7 +49,7 @@ def test_families_are_those_of_all_pairs(most) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_crowded_hashes_are_joined_in_any_order(seed) -> None:
-    """What a picture is near may have been joined, by way of others, a moment before."""
+    """What an image is near may have been joined, by way of others, a moment before."""
     rng = np.random.default_rng(seed)
     hashes = (rng.random((60, 20)) < 0.35) @ (np.uint64(1) << np.arange(20, dtype=np.uint64))
     for most in (3, 4):

@@ -12,14 +12,14 @@ from alexnet.data.split import split
 from alexnet.data.store.store import Store, prepare
 from alexnet.errors import DataError
 
-from ..conftest import coloured_picture, make_photos
+from ..conftest import coloured_image, make_image_folder
 
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    """A folder with the splits of ``own``, five pictures of each of three classes."""
+    """A folder with the splits of ``own``, five images of each of three classes."""
     (tmp_path / "run").mkdir()
-    source, store = opened(make_photos(tmp_path / "own", n_each=5))
+    source, store = opened(make_image_folder(tmp_path / "own", n_each=5))
     write_splits(tmp_path / "run" / "splits.csv", split(source, store, seed=0), store)
     return tmp_path / "run"
 
@@ -42,7 +42,7 @@ def test_written_splits_are_read_back(run, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"two\nlines.jpg", b"a\rreturn.jpg", b"'quo\"ted', too.jpg"])
 def test_strange_names_are_written_too(tmp_path, name) -> None:
-    root = make_photos(tmp_path / "photos", n_each=4)
+    root = make_image_folder(tmp_path / "photos", n_each=4)
     (root / "red" / "photo 0.jpg").rename(root / "red" / os.fsdecode(name))
     source, store = opened(root)
     written = split(source, store, seed=0)
@@ -50,28 +50,26 @@ def test_strange_names_are_written_too(tmp_path, name) -> None:
     assert again(root, tmp_path) == written
 
 
-def test_pictures_are_found_elsewhere_in_the_order_of_the_record(run, tmp_path) -> None:
-    """Training draws pictures by their place in the order, so a resumed run needs the same one."""
+def test_images_are_found_elsewhere_in_the_order_of_the_record(run, tmp_path) -> None:
+    """Training draws images by their place in the order, so a resumed run needs the same one."""
     before = again(tmp_path / "own", run)
     new = tmp_path / "new"
     for number, path in enumerate(sorted((tmp_path / "own").rglob("*.jpg"), reverse=True)):
         (new / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, new / path.parent.name / f"{number:03d}.jpg")
     after = again(new, run)
-    assert [(each.label, each.split) for each in after.pictures] == [
-        (each.label, each.split) for each in before.pictures
-    ]
+    assert [(each.label, each.split) for each in after.images] == [(each.label, each.split) for each in before.images]
     stores = [prepare(source) for source in (before, after)]
     contents = [
-        [store.content(each.path) for each in source.pictures]
+        [store.content(each.path) for each in source.images]
         for source, store in zip((before, after), stores, strict=True)
     ]
     assert contents[0] == contents[1]
 
 
 def test_copies_keep_their_places_and_labels(tmp_path) -> None:
-    """One picture under two labels: moved, each is found under its own."""
-    root = make_photos(tmp_path / "photos", n_each=4)
+    """One image under two labels: moved, each is found under its own."""
+    root = make_image_folder(tmp_path / "photos", n_each=4)
     shutil.copy(root / "red" / "photo 1.jpg", root / "blue" / "copy.jpg")
     shutil.copy(root / "red" / "photo 1.jpg", root / "red" / "copy.jpg")
     source, store = opened(root)
@@ -88,27 +86,27 @@ def test_copies_keep_their_places_and_labels(tmp_path) -> None:
 
 def test_labels_that_have_changed_are_refused_by_name(run, tmp_path) -> None:
     (tmp_path / "own" / "red" / "photo 2.jpg").rename(tmp_path / "own" / "blue" / "was red.jpg")
-    with pytest.raises(DataError, match=r"1 pictures have other labels .* 'blue/was red\.jpg': 'red' then, 'blue' now"):
+    with pytest.raises(DataError, match=r"1 images have other labels .* 'blue/was red\.jpg': 'red' then, 'blue' now"):
         again(tmp_path / "own", run)
 
 
-def test_pictures_that_have_gone_or_changed_are_named_with_what_to_do(run, tmp_path) -> None:
+def test_images_that_have_gone_or_changed_are_named_with_what_to_do(run, tmp_path) -> None:
     (tmp_path / "own" / "red" / "photo 2.jpg").unlink()
     with pytest.raises(DataError, match=r"1 of 15 .* are gone in .*: 'red/photo 2\.jpg'; .*train DATA --resume"):
         again(tmp_path / "own", run)
-    coloured_picture("red", 99).save(tmp_path / "own" / "blue" / "photo 1.jpg")
-    with pytest.raises(DataError, match=r"2 of 15 pictures .* are gone or have changed"):
+    coloured_image("red", 99).save(tmp_path / "own" / "blue" / "photo 1.jpg")
+    with pytest.raises(DataError, match=r"2 of 15 images .* are gone or have changed"):
         again(tmp_path / "own", run)
 
 
-def test_pictures_and_classes_added_since_change_nothing(run, tmp_path) -> None:
+def test_images_and_classes_added_since_change_nothing(run, tmp_path) -> None:
     before = again(tmp_path / "own", run)
     (tmp_path / "own" / "violet").mkdir()
-    coloured_picture("red", 99).save(tmp_path / "own" / "amber.png")
-    coloured_picture("red", 99).save(tmp_path / "own" / "green" / "amber.png")
+    coloured_image("red", 99).save(tmp_path / "own" / "amber.png")
+    coloured_image("red", 99).save(tmp_path / "own" / "green" / "amber.png")
     after = again(tmp_path / "own", run)
-    assert (after.pictures, after.classes) == (before.pictures, before.classes)
-    assert "left out 1 pictures that the run's splits.csv does not name: 'green/amber.png'" in after.remarks
+    assert (after.images, after.classes) == (before.images, before.classes)
+    assert "left out 1 images that the run's splits.csv does not name: 'green/amber.png'" in after.warnings
 
 
 @pytest.mark.parametrize(
@@ -141,4 +139,4 @@ def test_a_run_from_a_system_that_writes_accents_otherwise_goes_on(run, tmp_path
     assert not found.relabelled
     classes = ("blue", "green", nfd)
     again = restored(source, store, classes, run, "alexnet train DATA --resume run")
-    assert {each.label for each in again.pictures} == set(classes), "those that the network was built for"
+    assert {each.label for each in again.images} == set(classes), "those that the network was built for"

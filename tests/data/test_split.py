@@ -11,7 +11,7 @@ from alexnet.data.split import refuse_unlearnable, split
 from alexnet.data.store.store import prepare
 from alexnet.errors import DataError
 
-from ..conftest import coloured_picture, make_photos
+from ..conftest import coloured_image, make_image_folder
 
 
 def split_of(data, seed: int = 0):
@@ -22,37 +22,37 @@ def split_of(data, seed: int = 0):
 def by_content(data, seed: int = 0) -> dict[str, str | None]:
     source = open_source(data)
     store = prepare(source)
-    return {store.content(picture.path): picture.split for picture in split(source, store, seed).pictures}
+    return {store.content(image.path): image.split for image in split(source, store, seed).images}
 
 
-def test_tenths_of_each_class(photos) -> None:
-    counts = Counter((picture.label, picture.split) for picture in split_of(photos).pictures)
+def test_tenths_of_each_class(image_folder) -> None:
+    counts = Counter((image.label, image.split) for image in split_of(image_folder).images)
     for label in ("blue", "green", "red"):
         assert [counts[label, name] for name in ("train", "val", "test")] == [32, 4, 4]
 
 
-def test_the_seed_decides_and_the_order_of_files_does_not(photos) -> None:
-    source = open_source(photos)
+def test_the_seed_decides_and_the_order_of_files_does_not(image_folder) -> None:
+    source = open_source(image_folder)
     store = prepare(source)
-    shuffled = list(source.pictures)
+    shuffled = list(source.images)
     random.Random(1).shuffle(shuffled)
-    there = {picture.path: picture.split for picture in split(source, store, 3).pictures}
-    mixed = source.with_pictures(tuple(shuffled))
-    again = {picture.path: picture.split for picture in split(mixed, store, 3).pictures}
-    other = {picture.path: picture.split for picture in split(source, store, 4).pictures}
+    there = {image.path: image.split for image in split(source, store, 3).images}
+    mixed = source.with_images(tuple(shuffled))
+    again = {image.path: image.split for image in split(mixed, store, 3).images}
+    other = {image.path: image.split for image in split(source, store, 4).images}
     assert there == again != other
 
 
-def test_the_content_decides_and_names_do_not(photos, tmp_path) -> None:
-    for folder in photos.iterdir():
+def test_the_content_decides_and_names_do_not(image_folder, tmp_path) -> None:
+    for folder in image_folder.iterdir():
         (tmp_path / folder.name).mkdir()
         for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
             shutil.copy(path, tmp_path / folder.name / f"renamed {number}.jpeg")
-    assert by_content(photos) == by_content(tmp_path)
+    assert by_content(image_folder) == by_content(tmp_path)
 
 
 def test_copies_stay_on_one_side(tmp_path) -> None:
-    root = make_photos(tmp_path / "photos", n_each=20)
+    root = make_image_folder(tmp_path / "photos", n_each=20)
     for label in ("blue", "green", "red"):
         for number in range(20):
             path = root / label / f"photo {number}.jpg"
@@ -65,75 +65,75 @@ def test_copies_stay_on_one_side(tmp_path) -> None:
     store = prepare(source)
     for seed in range(5):
         splits_of = defaultdict(set)
-        for picture in split(source, store, seed).pictures:
-            splits_of[store.look(picture.path)].add(picture.split)
+        for image in split(source, store, seed).images:
+            splits_of[store.look(image.path)].add(image.split)
         assert all(len(splits) == 1 for splits in splits_of.values())
-        counts = Counter(picture.split for picture in split(source, store, seed).pictures)
+        counts = Counter(image.split for image in split(source, store, seed).images)
         assert counts["val"] == pytest.approx(12, abs=3)
         assert counts["test"] == pytest.approx(12, abs=3)
 
 
 def test_a_crowd_of_copies_goes_to_train(tmp_path) -> None:
-    root = make_photos(tmp_path / "photos", n_each=5)
+    root = make_image_folder(tmp_path / "photos", n_each=5)
     for number in range(20):
         shutil.copy(root / "red" / "photo 0.jpg", root / "red" / f"placeholder {number}.jpg")
     for path in list(root.rglob("blue/*.jpg")):  # two of each: no group is as small as a tenth of the class
         shutil.copy(path, path.with_suffix(".jpeg"))
     for seed in range(5):
-        pictures = split_of(root, seed).pictures
-        assert {each.split for each in pictures if each.label == "blue"} == {"train", "val", "test"}
-        assert {each.split for each in pictures if "placeholder" in each.path} == {"train"}
-        assert {each.split for each in pictures if each.label == "red"} == {"train", "val", "test"}
+        images = split_of(root, seed).images
+        assert {each.split for each in images if each.label == "blue"} == {"train", "val", "test"}
+        assert {each.split for each in images if "placeholder" in each.path} == {"train"}
+        assert {each.split for each in images if each.label == "red"} == {"train", "val", "test"}
 
 
-def test_unreadable_pictures_have_no_split(tmp_path) -> None:
-    root = make_photos(tmp_path / "photos", n_each=4)
+def test_unreadable_images_have_no_split(tmp_path) -> None:
+    root = make_image_folder(tmp_path / "photos", n_each=4)
     (root / "red" / "photo 1.jpg").write_bytes(b"broken")
-    assert len(split_of(root).pictures) == 11
+    assert len(split_of(root).images) == 11
 
 
 def test_splits_that_are_there_are_kept_and_val_is_taken_from_train(tmp_path) -> None:
-    make_photos(tmp_path / "train", n_each=10)
-    make_photos(tmp_path / "test", n_each=10)
-    pictures = split_of(tmp_path).pictures
-    assert Counter(picture.split for picture in pictures) == {"train": 27, "val": 3, "test": 30}
-    assert [picture.path for picture in pictures] == [picture.path for picture in open_source(tmp_path).pictures]
-    assert all(picture.path.startswith("test/") == (picture.split == "test") for picture in pictures)
+    make_image_folder(tmp_path / "train", n_each=10)
+    make_image_folder(tmp_path / "test", n_each=10)
+    images = split_of(tmp_path).images
+    assert Counter(image.split for image in images) == {"train": 27, "val": 3, "test": 30}
+    assert [image.path for image in images] == [image.path for image in open_source(tmp_path).images]
+    assert all(image.path.startswith("test/") == (image.split == "test") for image in images)
 
 
 def test_what_has_two_labels_stays_in_train(tmp_path) -> None:
-    root = make_photos(tmp_path / "photos", n_each=10)
+    root = make_image_folder(tmp_path / "photos", n_each=10)
     (root / "only copies").mkdir()
     shutil.copy(root / "red" / "photo 1.jpg", root / "only copies" / "a.jpg")
     for seed in range(10):
-        splits = {picture.path: picture.split for picture in split_of(root, seed).pictures}
+        splits = {image.path: image.split for image in split_of(root, seed).images}
         assert splits["red/photo 1.jpg"] == splits["only copies/a.jpg"] == "train"
 
 
 def test_one_class_cannot_be_learned(tmp_path) -> None:
     (tmp_path / "only").mkdir()
-    coloured_picture("red", 0).save(tmp_path / "only" / "a.png")
+    coloured_image("red", 0).save(tmp_path / "only" / "a.png")
     with pytest.raises(DataError, match="one class only"):
         refuse_unlearnable(open_source(tmp_path))
 
 
-def test_too_few_pictures_to_split(tmp_path) -> None:
+def test_too_few_images_to_split(tmp_path) -> None:
     with pytest.raises(DataError, match="too small to split"):
-        split_of(make_photos(tmp_path / "photos", n_each=1))
+        split_of(make_image_folder(tmp_path / "photos", n_each=1))
 
 
-def test_no_train_pictures(photos) -> None:
-    source = open_source(photos)
-    only_val = source.with_pictures(tuple(replace(picture, split="val") for picture in source.pictures))
-    with pytest.raises(DataError, match="no train pictures, only val"):
+def test_no_train_images(image_folder) -> None:
+    source = open_source(image_folder)
+    only_val = source.with_images(tuple(replace(image, split="val") for image in source.images))
+    with pytest.raises(DataError, match="no train images, only val"):
         refuse_unlearnable(only_val)
 
 
 def test_a_class_in_test_only_cannot_be_learned(tmp_path) -> None:
-    make_photos(tmp_path / "train", n_each=3)
-    make_photos(tmp_path / "test", n_each=1)
+    make_image_folder(tmp_path / "train", n_each=3)
+    make_image_folder(tmp_path / "test", n_each=1)
     (tmp_path / "test" / "violet").mkdir()
-    coloured_picture("red", 0).save(tmp_path / "test" / "violet" / "a.png")
+    coloured_image("red", 0).save(tmp_path / "test" / "violet" / "a.png")
     with pytest.raises(DataError, match=r"class 'violet' in test only.*test/violet/a\.png"):
         refuse_unlearnable(open_source(tmp_path))
 
@@ -142,10 +142,10 @@ def test_a_class_that_train_spells_otherwise_is_named_beside_it(tmp_path) -> Non
     """'glass' in train and 'Glass' in val are two classes on one system and one on another."""
     for path in ("train/glass", "train/paper", "val/Glass", "val/paper"):
         (tmp_path / path).mkdir(parents=True)
-        coloured_picture("red", 0).save(tmp_path / path / "a.png")
+        coloured_image("red", 0).save(tmp_path / path / "a.png")
     source = open_source(tmp_path)
     assert (
-        "classes 'Glass', 'glass' differ only in case or blanks; if they are one, give them one name" in source.remarks
+        "classes 'Glass', 'glass' differ only in case or blanks; if they are one, give them one name" in source.warnings
     )
     with pytest.raises(
         DataError, match=r"has the class 'Glass' in val only, .* but train has 'glass'; if they are one"

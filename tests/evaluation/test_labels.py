@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from alexnet import evaluate
-from alexnet.data.source import Picture
+from alexnet.data.source import LabelledImage
 from alexnet.data.sources.open import open_source
 from alexnet.errors import DataError
 from alexnet.evaluation.labels import labelled_as
 
-from ..conftest import make_photos
+from ..conftest import make_image_folder
 
 NFC, NFD = (unicodedata.normalize(form, "vérre") for form in ("NFC", "NFD"))
 
@@ -24,9 +24,9 @@ def test_one_name_in_two_writings_is_one_class(trained_run, tmp_path, known, fou
     config = json.loads((model / "config.json").read_text())
     config["classes"] = ["blue", "green", known]
     (model / "config.json").write_text(json.dumps(config))
-    photos = make_photos(tmp_path / "photos", n_each=3, first=1000)
-    (photos / "red").rename(photos / found)
-    judged = evaluate(model, photos)
+    image_folder = make_image_folder(tmp_path / "photos", n_each=3, first=1000)
+    (image_folder / "red").rename(image_folder / found)
+    judged = evaluate(model, image_folder)
     assert [(each.label, each.n_images) for each in judged.evaluation.per_class] == [
         ("blue", 3),
         ("green", 3),
@@ -36,14 +36,14 @@ def test_one_name_in_two_writings_is_one_class(trained_run, tmp_path, known, fou
 
 
 @pytest.mark.parametrize("other", ["Glass", "glass ", "GLASS"])
-def test_a_class_that_is_almost_known_is_named_beside_it(photos, other) -> None:
-    source = open_source(photos).with_pictures((Picture("a.jpg", other),))
+def test_a_class_that_is_almost_known_is_named_beside_it(image_folder, other) -> None:
+    source = open_source(image_folder).with_images((LabelledImage("a.jpg", other),))
     with pytest.raises(DataError, match=f"does not know the class '{other}' of .*, but 'glass'; rename or omit it"):
         labelled_as(source, ("glass", "paper"))
     with pytest.raises(DataError, match=f"does not know the class '{other}' of .*; it knows 'metal', 'paper'; rename"):
         labelled_as(source, ("metal", "paper"))
 
 
-def test_of_two_classes_in_two_writings_each_is_its_own(photos) -> None:
-    source = open_source(photos).with_pictures((Picture("a.jpg", NFC), Picture("b.jpg", NFD)))
+def test_of_two_classes_in_two_writings_each_is_its_own(image_folder) -> None:
+    source = open_source(image_folder).with_images((LabelledImage("a.jpg", NFC), LabelledImage("b.jpg", NFD)))
     assert labelled_as(source, (NFD, NFC)) == source

@@ -12,7 +12,7 @@ from sklearn.metrics import (
 )
 
 from alexnet.errors import ArtifactError
-from alexnet.evaluation.metrics import calibration_error, judge
+from alexnet.evaluation.metrics import calibration_error, score
 from alexnet.inference.probability import log_softmax
 
 
@@ -27,7 +27,7 @@ def case():
 
 def test_scores_are_sklearns(case) -> None:
     logits, labels = case
-    scores = judge(logits, labels, tuple("abcdefgh"))
+    scores = score(logits, labels, tuple("abcdefgh"))
     probabilities = np.exp(log_softmax(logits))
     answers = logits.argmax(axis=1)
     assert scores.n_images == 300
@@ -43,18 +43,18 @@ def test_scores_are_sklearns(case) -> None:
 
 def test_three_classes_have_a_top5() -> None:
     """serve #411: topk=5 failed with three classes."""
-    scores = judge(np.eye(3, dtype=np.float32), np.array([1, 2, 0]), ("a", "b", "c"))
+    scores = score(np.eye(3, dtype=np.float32), np.array([1, 2, 0]), ("a", "b", "c"))
     assert scores.top1 == 0
     assert scores.top5 == 1
 
 
 def test_ties_count_once() -> None:
-    scores = judge(np.zeros((4, 4), dtype=np.float32), np.arange(4), tuple("abcd"))
+    scores = score(np.zeros((4, 4), dtype=np.float32), np.arange(4), tuple("abcd"))
     assert scores.top1 == 0.25
 
 
-def test_a_class_without_pictures(case) -> None:
-    scores = judge(np.array([[2.0, 1.0, 0.0]]), np.array([0]), ("a", "b", "c"))
+def test_a_class_without_images(case) -> None:
+    scores = score(np.array([[2.0, 1.0, 0.0]]), np.array([0]), ("a", "b", "c"))
     assert [each.n_images for each in scores.per_class] == [1, 0, 0]
     assert [each.recall for each in scores.per_class] == [1, 0, 0]
 
@@ -66,13 +66,13 @@ def test_calibration_error_by_hand() -> None:
 
 
 def test_json_has_the_promised_keys(case) -> None:
-    whole = json.loads(json.dumps(judge(*case, tuple("abcdefgh")).to_json()))
+    whole = json.loads(json.dumps(score(*case, tuple("abcdefgh")).to_json()))
     assert list(whole) == ["n_images", "top1", "top5", "loss", "ece", "per_class", "confusion"]
     assert sum(map(sum, whole["confusion"])) == 300
 
 
 def test_huge_logits_overflow_nothing() -> None:
-    scores = judge(np.array([[1e4, -1e4]], dtype=np.float32), np.array([0]), ("a", "b"))
+    scores = score(np.array([[1e4, -1e4]], dtype=np.float32), np.array([0]), ("a", "b"))
     assert scores.loss == 0
 
 
@@ -82,4 +82,4 @@ def test_what_is_no_number_has_no_score(value, case) -> None:
     logits, labels = case
     logits[7, 2] = value
     with pytest.raises(ArtifactError, match="NaN or infinity"):
-        judge(logits, labels, tuple("abcdefgh"))
+        score(logits, labels, tuple("abcdefgh"))

@@ -8,26 +8,26 @@ from alexnet import Settings, evaluate, load, train
 from alexnet.data.record import read_splits
 from alexnet.errors import ArtifactError, DataError, SettingsError
 
-from ..conftest import coloured_picture, make_photos
+from ..conftest import coloured_image, make_image_folder
 
 
-def test_a_run_is_judged_on_its_own_test_pictures(trained_run, photos) -> None:
+def test_a_run_is_judged_on_its_own_test_images(trained_run, image_folder) -> None:
     judged = evaluate(trained_run)
     assert judged.split == "test"
     assert judged.evaluation.n_images == 12
     assert judged.evaluation.top1 > 0.9
-    assert evaluate(trained_run, photos) == judged, "the same folder is split as it was for training"
-    assert evaluate(trained_run, photos, split="val").evaluation.n_images == 12
+    assert evaluate(trained_run, image_folder) == judged, "the same folder is split as it was for training"
+    assert evaluate(trained_run, image_folder, split="val").evaluation.n_images == 12
 
 
-def test_the_model_in_its_run_is_the_run(trained_run, photos) -> None:
-    assert evaluate(trained_run / "model") == evaluate(trained_run / "model", photos) == evaluate(trained_run)
+def test_the_model_in_its_run_is_the_run(trained_run, image_folder) -> None:
+    assert evaluate(trained_run / "model") == evaluate(trained_run / "model", image_folder) == evaluate(trained_run)
 
 
-def test_judging_answers_like_predicting(trained_run, photos) -> None:
-    pictures = [row for row in read_splits(trained_run / "splits.csv") if row.split == "test"]
-    answers = load(trained_run).predict([photos / picture.path for picture in pictures])
-    share = sum(answer.label == picture.label for answer, picture in zip(answers, pictures, strict=True)) / 12
+def test_judging_answers_like_predicting(trained_run, image_folder) -> None:
+    images = [row for row in read_splits(trained_run / "splits.csv") if row.split == "test"]
+    answers = load(trained_run).predict([image_folder / image.path for image in images])
+    share = sum(answer.label == image.label for answer, image in zip(answers, images, strict=True)) / 12
     assert evaluate(trained_run).evaluation.top1 == pytest.approx(share)
 
 
@@ -44,7 +44,7 @@ def test_ten_views_are_judged_as_one_answer(trained_run) -> None:
 def test_labels_are_matched_by_name(trained_run, tmp_path) -> None:
     for number in range(4):
         (tmp_path / "red").mkdir(exist_ok=True)
-        coloured_picture("red", 100 + number).save(tmp_path / "red" / f"{number}.png")
+        coloured_image("red", 100 + number).save(tmp_path / "red" / f"{number}.png")
     judged = evaluate(trained_run, tmp_path)
     assert judged.split is None
     assert judged.evaluation.top1 == 1
@@ -52,22 +52,22 @@ def test_labels_are_matched_by_name(trained_run, tmp_path) -> None:
 
 
 def test_an_unknown_class_is_named(trained_run, tmp_path) -> None:
-    make_photos(tmp_path, n_each=1, first=1000)
+    make_image_folder(tmp_path, n_each=1, first=1000)
     (tmp_path / "red").rename(tmp_path / "rouge")
     with pytest.raises(DataError, match="does not know the class 'rouge'"):
         evaluate(trained_run, tmp_path)
 
 
 def test_a_split_that_is_not_there(trained_run, tmp_path) -> None:
-    make_photos(tmp_path / "train", n_each=1, first=1000)
-    with pytest.raises(DataError, match="no test pictures, only train"):
+    make_image_folder(tmp_path / "train", n_each=1, first=1000)
+    with pytest.raises(DataError, match="no test images, only train"):
         evaluate(trained_run, tmp_path)
     with pytest.raises(DataError, match="is not split"):
         evaluate(trained_run, tmp_path / "train", split="test")
 
 
-def test_unreadable_pictures_are_counted(trained_run, tmp_path) -> None:
-    make_photos(tmp_path, n_each=2, first=1000)
+def test_unreadable_images_are_counted(trained_run, tmp_path) -> None:
+    make_image_folder(tmp_path, n_each=2, first=1000)
     (tmp_path / "red" / "photo 1000.jpg").write_bytes(b"")
     judged = evaluate(trained_run, tmp_path)
     assert judged.evaluation.n_images == 5
@@ -89,22 +89,22 @@ def splits_of(run: Path) -> dict[str, str]:
 
 @pytest.fixture
 def mine(tmp_path) -> Path:
-    """Pictures like those of ``photos``, none of which any network has seen."""
-    return make_photos(tmp_path / "mine", n_each=3, first=1000)
+    """Images like those of ``photos``, none of which any network has seen."""
+    return make_image_folder(tmp_path / "mine", n_each=3, first=1000)
 
 
 @pytest.mark.parametrize("how", ["moved", "a link", "zip", "table", "renamed"])
-def test_its_own_pictures_are_known_wherever_they_lie(trained_run, photos, tmp_path, how) -> None:
+def test_its_own_images_are_known_wherever_they_lie(trained_run, image_folder, tmp_path, how) -> None:
     """Moved, a run's data were judged as a whole, what had been learned from included."""
     place = tmp_path / "archive" / "photos"
     if how == "zip":
-        place = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos))
+        place = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", image_folder))
     elif how == "a link":
         place = tmp_path / "linked"
-        shutil.copytree(photos, tmp_path / "elsewhere")
+        shutil.copytree(image_folder, tmp_path / "elsewhere")
         place.symlink_to(tmp_path / "elsewhere")
     else:
-        shutil.copytree(photos, place)
+        shutil.copytree(image_folder, place)
     if how == "renamed":
         for path in place.rglob("*.jpg"):
             path.rename(path.with_name(f"new {path.name}"))
@@ -114,58 +114,60 @@ def test_its_own_pictures_are_known_wherever_they_lie(trained_run, photos, tmp_p
         place.write_text("path,label\n" + "".join(rows))
     judged = evaluate(trained_run, place)
     assert (judged.split, judged.evaluation) == ("test", evaluate(trained_run).evaluation)
-    assert any("these are the test pictures of the run" in remark for remark in judged.remarks)
+    assert any("these are the test images of the run" in warning for warning in judged.warnings)
     assert evaluate(trained_run, place, split="val").evaluation.n_images == 12
 
 
-def test_a_model_without_its_run_knows_what_it_learned_from(trained_run, photos, tmp_path) -> None:
+def test_a_model_without_its_run_knows_what_it_learned_from(trained_run, image_folder, tmp_path) -> None:
     shutil.copytree(trained_run / "model", tmp_path / "model")
-    judged = evaluate(tmp_path / "model", photos)
+    judged = evaluate(tmp_path / "model", image_folder)
     assert judged.evaluation == evaluate(trained_run).evaluation, "what is left is the run's test"
-    assert "left out 108 of 120 pictures that the network learned from or was chosen by (val)" in judged.remarks
+    assert "left out 108 of 120 images that the network learned from or was chosen by (val)" in judged.warnings
 
 
-def test_what_it_has_seen_is_left_out_of_other_data(trained_run, photos, mine) -> None:
+def test_what_it_has_seen_is_left_out_of_other_data(trained_run, image_folder, mine) -> None:
     splits = splits_of(trained_run)
     for split, n in (("train", 3), ("val", 2), ("test", 1)):
         for path in [path for path in splits if splits[path] == split][:n]:
             label, name = path.split("/")
-            shutil.copy(photos / path, mine / label / f"{split} {name}")
+            shutil.copy(image_folder / path, mine / label / f"{split} {name}")
     judged = evaluate(trained_run, mine)
     assert judged.evaluation.n_images == 10, "9 new ones, and one of test"
-    assert "left out 5 of 15 pictures that the network learned from or was chosen by (val)" in judged.remarks
-    assert any("only 1 of the 12 test pictures of the run" in remark for remark in judged.remarks)
+    assert "left out 5 of 15 images that the network learned from or was chosen by (val)" in judged.warnings
+    assert any("only 1 of the 12 test images of the run" in warning for warning in judged.warnings)
 
 
-def test_splits_that_data_bring_are_judged_without_what_was_learned_from(trained_run, photos, mine, tmp_path) -> None:
+def test_splits_that_data_bring_are_judged_without_what_was_learned_from(
+    trained_run, image_folder, mine, tmp_path
+) -> None:
     for split in ("train", "test"):
         shutil.copytree(mine, tmp_path / "data" / split)
     splits = splits_of(trained_run)
     learned = next(path for path in splits if splits[path] == "train")
-    shutil.copy(photos / learned, tmp_path / "data" / "test" / "red" / "leaked.jpg")
+    shutil.copy(image_folder / learned, tmp_path / "data" / "test" / "red" / "leaked.jpg")
     judged = evaluate(trained_run, tmp_path / "data", split="test")
     assert judged.evaluation.n_images == 9
-    assert any(remark.startswith("left out 1 of 10 pictures") for remark in judged.remarks)
-    shutil.copy(photos / learned, tmp_path / "data" / "train" / "red" / "leaked.jpg")
+    assert any(warning.startswith("left out 1 of 10 images") for warning in judged.warnings)
+    shutil.copy(image_folder / learned, tmp_path / "data" / "train" / "red" / "leaked.jpg")
     judged = evaluate(trained_run, tmp_path / "data", split="train")
     assert judged.evaluation.n_images == 10
-    assert any(remark.startswith("the network learned from 1 of 10 pictures") for remark in judged.remarks)
+    assert any(warning.startswith("the network learned from 1 of 10 images") for warning in judged.warnings)
 
 
-def test_only_what_it_learned_from_is_nothing_to_judge_by(trained_run, photos, tmp_path) -> None:
+def test_only_what_it_learned_from_is_nothing_to_judge_by(trained_run, image_folder, tmp_path) -> None:
     splits = splits_of(trained_run)
     for path in [path for path in splits if splits[path] == "train"][:40]:
         (tmp_path / "learned" / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(photos / path, tmp_path / "learned" / path)
-    with pytest.raises(DataError, match=r"the network learned from all 40 pictures to be judged in .*--split train"):
+        shutil.copy(image_folder / path, tmp_path / "learned" / path)
+    with pytest.raises(DataError, match=r"the network learned from all 40 images to be judged in .*--split train"):
         evaluate(trained_run, tmp_path / "learned")
 
 
 def test_train_is_judged_with_a_word(trained_run) -> None:
     judged = evaluate(trained_run, split="train")
     assert judged.evaluation.n_images == 96
-    assert judged.remarks == (
-        "the network learned from 96 of 96 pictures: this says how well it knows them, not how good it is",
+    assert judged.warnings == (
+        "the network learned from 96 of 96 images: this says how well it knows them, not how good it is",
     )
 
 
@@ -176,55 +178,55 @@ def test_a_model_that_does_not_say_what_it_learned_from_is_judged_with_a_warning
     (model / "config.json").write_text(json.dumps(config))
     judged = evaluate(model, mine)
     assert judged.evaluation.n_images == 9
-    assert any("does not say what it learned from" in remark for remark in judged.remarks)
+    assert any("does not say what it learned from" in warning for warning in judged.warnings)
 
 
 @pytest.fixture
-def own(photos, trained_run, tmp_path) -> tuple[Path, Path]:
-    """A run and its own pictures, both to be changed."""
+def own(image_folder, trained_run, tmp_path) -> tuple[Path, Path]:
+    """A run and its own images, both to be changed."""
     run, data = tmp_path / "run", tmp_path / "own"
     shutil.copytree(trained_run, run, ignore=shutil.ignore_patterns("checkpoint"))
-    shutil.copytree(photos, data)
+    shutil.copytree(image_folder, data)
     settings = json.loads((run / "settings.json").read_text())
     (run / "settings.json").write_text(json.dumps({**settings, "data": str(data)}))
     return run, data
 
 
-def test_pictures_added_since_are_counted(own) -> None:
+def test_images_added_since_are_counted(own) -> None:
     run, data = own
     before = evaluate(run)
-    assert before.remarks == ()
-    coloured_picture("red", 500).save(data / "red" / "new.png")
+    assert before.warnings == ()
+    coloured_image("red", 500).save(data / "red" / "new.png")
     (data / "violet").mkdir()
-    coloured_picture("blue", 501).save(data / "violet" / "new.png")
+    coloured_image("blue", 501).save(data / "violet" / "new.png")
     after = evaluate(run)
     assert after.evaluation == before.evaluation
-    words = "left out 2 pictures that the run's splits.csv does not name: 'red/new.png', 'violet/new.png'"
-    assert after.remarks == (words,)
+    words = "left out 2 images that the run's splits.csv does not name: 'red/new.png', 'violet/new.png'"
+    assert after.warnings == (words,)
 
 
 def test_data_that_have_moved_are_asked_for(own, tmp_path) -> None:
     run, data = own
     data.rename(tmp_path / "moved")
-    with pytest.raises(DataError, match=r"pictures of the run .* are not at .*own' any more; .*evaluate .*run DATA"):
+    with pytest.raises(DataError, match=r"images of the run .* are not at .*own' any more; .*evaluate .*run DATA"):
         evaluate(run)
     assert evaluate(run, tmp_path / "moved").split == "test"
 
 
-def test_pictures_of_test_that_have_gone_or_changed_are_named(own) -> None:
+def test_images_of_test_that_have_gone_or_changed_are_named(own) -> None:
     run, data = own
     splits = splits_of(run)
     gone, changed = [path for path in splits if splits[path] == "test"][:2]
     (data / gone).unlink()
-    with pytest.raises(DataError, match=r"1 of 12 pictures of the run .* are gone in .*put them back"):
+    with pytest.raises(DataError, match=r"1 of 12 images of the run .* are gone in .*put them back"):
         evaluate(run)
-    coloured_picture("red", 77).save(data / changed)
-    with pytest.raises(DataError, match=r"2 of 12 pictures .* are gone or have changed"):
+    coloured_image("red", 77).save(data / changed)
+    with pytest.raises(DataError, match=r"2 of 12 images .* are gone or have changed"):
         evaluate(run)
     assert evaluate(run, split="val").evaluation.n_images == 12, "of other splits nothing is asked"
 
 
-def test_a_picture_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
+def test_a_image_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
     run, data = own
     splits = splits_of(run)
     broken = next(path for path in splits if splits[path] == "test")
@@ -241,12 +243,12 @@ def test_labels_that_were_corrected_since_are_said(own) -> None:
     (data / wrong).rename(data / "blue" / "was red.jpg")
     judged = evaluate(run)
     assert [each.n_images for each in judged.evaluation.per_class] == [5, 4, 3]
-    assert any("1 pictures have other labels than when the run began" in remark for remark in judged.remarks)
+    assert any("1 images have other labels than when the run began" in warning for warning in judged.warnings)
 
 
-def test_the_same_picture_in_train_and_test_is_left_out(tmp_path) -> None:
+def test_the_same_image_in_train_and_test_is_left_out(tmp_path) -> None:
     for split, first in (("train", 0), ("val", 50), ("test", 60)):
-        make_photos(tmp_path / "data" / split, n_each=6, first=first)
+        make_image_folder(tmp_path / "data" / split, n_each=6, first=first)
     shutil.copy(tmp_path / "data" / "train" / "red" / "photo 0.jpg", tmp_path / "data" / "test" / "red" / "leaked.jpg")
     run = train(
         tmp_path / "data",
@@ -256,7 +258,7 @@ def test_the_same_picture_in_train_and_test_is_left_out(tmp_path) -> None:
     )
     judged = evaluate(run.folder)
     assert judged.evaluation.n_images == 18
-    assert any(remark.startswith("left out 1 of 19 pictures") for remark in judged.remarks)
+    assert any(warning.startswith("left out 1 of 19 images") for warning in judged.warnings)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"data": 3}', '{"data": "digits", "data_dir": 5}'])
@@ -269,38 +271,38 @@ def test_damaged_settings_of_its_run_are_named_where_they_are_needed(own, text) 
     assert evaluate(run, data).evaluation == whole.evaluation
 
 
-def copied(photos: Path, run: Path, split: str, to: Path) -> Path:
-    """Copy the pictures that a run has in one split."""
+def copied(image_folder: Path, run: Path, split: str, to: Path) -> Path:
+    """Copy the images that a run has in one split."""
     for path in [path for path, its_split in splits_of(run).items() if its_split == split]:
         (to / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(photos / path, to / path)
+        shutil.copy(image_folder / path, to / path)
     return to
 
 
-def test_val_alone_is_judged_with_a_word(trained_run, photos, tmp_path) -> None:
-    val = copied(photos, trained_run, "val", tmp_path / "val")
+def test_val_alone_is_judged_with_a_word(trained_run, image_folder, tmp_path) -> None:
+    val = copied(image_folder, trained_run, "val", tmp_path / "val")
     judged = evaluate(trained_run, val)
     assert judged.evaluation == evaluate(trained_run, split="val").evaluation
-    assert any("these pictures are of val" in remark for remark in judged.remarks)
+    assert any("these images are of val" in warning for warning in judged.warnings)
 
 
-def test_of_a_model_alone_each_split_can_be_judged(trained_run, photos, tmp_path) -> None:
+def test_of_a_model_alone_each_split_can_be_judged(trained_run, image_folder, tmp_path) -> None:
     model = shutil.copytree(trained_run / "model", tmp_path / "model")
     for split in ("train", "val", "test"):
-        assert evaluate(model, photos, split=split).evaluation == evaluate(trained_run, split=split).evaluation
-    with pytest.raises(DataError, match=r"no picture in .* is of the network's val"):
-        evaluate(model, copied(photos, trained_run, "train", tmp_path / "train"), split="val")
+        assert evaluate(model, image_folder, split=split).evaluation == evaluate(trained_run, split=split).evaluation
+    with pytest.raises(DataError, match=r"no image in .* is of the network's val"):
+        evaluate(model, copied(image_folder, trained_run, "train", tmp_path / "train"), split="val")
 
 
 def test_its_own_data_behind_a_link_are_its_own(own, tmp_path) -> None:
-    """Else, with one picture gone, what is left would be judged together with what was added."""
+    """Else, with one image gone, what is left would be judged together with what was added."""
     run, data = own
     data.rename(tmp_path / "moved")
     data.symlink_to(tmp_path / "moved")
     assert evaluate(run).split == "test"
     gone = next(path for path, split in splits_of(run).items() if split == "test")
     (data / gone).unlink()
-    with pytest.raises(DataError, match=r"1 of 12 pictures of the run .* are gone"):
+    with pytest.raises(DataError, match=r"1 of 12 images of the run .* are gone"):
         evaluate(run)
 
 
@@ -314,8 +316,8 @@ def test_a_run_is_found_from_inside(own, monkeypatch, place) -> None:
 
 def test_splits_that_a_run_lacks_are_named(tmp_path) -> None:
     for split, first in (("train", 0), ("val", 50)):
-        make_photos(tmp_path / "data" / split, n_each=6, first=first)
+        make_image_folder(tmp_path / "data" / split, n_each=6, first=first)
     settings = Settings(epochs=1, image_size=67, width=0.25, hidden=(32,))
     run = train(tmp_path / "data", out=tmp_path / "run", settings=settings, verbose=False)
-    with pytest.raises(DataError, match=r"the run .* has no test pictures, only train and val; choose with --split"):
+    with pytest.raises(DataError, match=r"the run .* has no test images, only train and val; choose with --split"):
         evaluate(run.folder)

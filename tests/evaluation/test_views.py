@@ -6,7 +6,7 @@ from alexnet.evaluation.views import average_of_views, ten_views
 
 @pytest.fixture
 def numbered() -> np.ndarray:
-    """Two pictures of 16 px: red counts rows, green counts columns, blue tells them apart."""
+    """Two images of 16 px: red counts rows, green counts columns, blue tells them apart."""
     rows, columns = np.mgrid[:16, :16]
     return np.stack([np.stack([rows, columns, np.full_like(rows, 9 * n)], axis=-1) for n in range(2)]).astype(np.uint8)
 

@@ -1,10 +1,10 @@
 import pytest
 
-from alexnet.files.atomic import UNFINISHED, delete_unfinished, whole_folder, write_whole
+from alexnet.files.atomic import UNFINISHED, atomic_folder, delete_unfinished, write_atomically
 
 
 def test_a_folder_appears_when_it_is_whole(tmp_path) -> None:
-    with whole_folder(tmp_path / "a") as unfinished:
+    with atomic_folder(tmp_path / "a") as unfinished:
         (unfinished / "x").write_text("1")
         assert not (tmp_path / "a").exists()
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["a", "a/x"]
@@ -13,7 +13,7 @@ def test_a_folder_appears_when_it_is_whole(tmp_path) -> None:
 def test_an_error_leaves_what_was_there(tmp_path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").write_text("1")
-    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "a"):
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "a"):
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "old"]
 
@@ -30,7 +30,7 @@ def test_what_appears_meanwhile_is_never_replaced(tmp_path, kind) -> None:
             (tmp_path / "a").symlink_to("nowhere")
 
     def make() -> None:
-        with whole_folder(tmp_path / "a") as unfinished:
+        with atomic_folder(tmp_path / "a") as unfinished:
             (unfinished / "ours").write_text("1")
             appear()
 
@@ -42,14 +42,14 @@ def test_what_appears_meanwhile_is_never_replaced(tmp_path, kind) -> None:
 
 def test_an_empty_folder_gives_way(tmp_path) -> None:
     (tmp_path / "a").mkdir()
-    with whole_folder(tmp_path / "a") as unfinished:
+    with atomic_folder(tmp_path / "a") as unfinished:
         (unfinished / "ours").write_text("1")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["ours"]
 
 
 def test_text_is_written_in_one_piece(tmp_path) -> None:
-    write_whole(tmp_path / "a.json", "1")
-    write_whole(tmp_path / "a.json", "2")
+    write_atomically(tmp_path / "a.json", "1")
+    write_atomically(tmp_path / "a.json", "2")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "2")]
 
 

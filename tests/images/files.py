@@ -1,4 +1,4 @@
-"""Picture files made by hand, of kinds that Pillow reads or refuses but does not write."""
+"""Image files made by hand, of kinds that Pillow reads or refuses but does not write."""
 
 import struct
 import zlib

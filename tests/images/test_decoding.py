@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.errors import PictureError
+from alexnet.errors import ImageError
 from alexnet.images.decoding import EXTENSIONS, FORMATS, decode, measure, read
 from alexnet.images.preprocessing import fit
 
-from ..conftest import coloured_picture, shared_data
+from ..conftest import coloured_image, shared_data
 
 
 def nasty(*expected: str) -> list[tuple[str, str]]:
-    """Return (file, what a good loader does) of the shared awkward pictures, or nothing where they are absent."""
+    """Return (file, what a good loader does) of the shared awkward images, or nothing where they are absent."""
     index = Path(__file__).parents[3] / "shared" / "data" / "nasty_images" / "INDEX.tsv"
     if not index.exists():
         return []
@@ -38,7 +38,7 @@ ORIENTED = [
 
 
 @pytest.mark.parametrize(("file", "expected"), nasty("LOAD", "ORIENT"))
-def test_awkward_pictures_are_read(file, expected) -> None:
+def test_awkward_images_are_read(file, expected) -> None:
     began = time.process_time()
     pixels = decode(shared_data("nasty_images") / file)
     assert time.process_time() - began < 2
@@ -50,18 +50,18 @@ def test_awkward_pictures_are_read(file, expected) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_no_picture_takes_long_or_much_memory() -> None:
+def test_no_image_takes_long_or_much_memory() -> None:
     folder = shared_data("nasty_images")
     script = f"""
 import pathlib, time
 from alexnet.images.decoding import decode
-from alexnet.errors import PictureError
+from alexnet.errors import ImageError
 slowest = 0
 for path in pathlib.Path({str(folder)!r}).rglob("*"):
     began = time.perf_counter()
     try:
         decode(path)
-    except PictureError:
+    except ImageError:
         pass
     slowest = max(slowest, time.perf_counter() - began)
 # Not getrusage: that counts what pytest held before it became this process.
@@ -74,7 +74,7 @@ print(slowest, int(peak) / 1024)
     assert megabytes < 1000
 
 
-# What some of the awkward pictures look like, as (picture, its grey twin or what its mean colour must be near).
+# What some of the awkward images look like, as (image, its grey twin or what its mean colour must be near).
 @pytest.mark.parametrize(
     ("file", "colour"),
     [
@@ -90,8 +90,8 @@ def test_the_first_frame_is_taken(file, colour) -> None:
     assert np.abs(mean - colour).max() < 3
 
 
-def test_deep_pictures_look_like_their_shallow_twins() -> None:
-    """pytorch #20524: a 16-bit picture became white."""
+def test_deep_images_look_like_their_shallow_twins() -> None:
+    """pytorch #20524: a 16-bit image became white."""
     folder = shared_data("nasty_images") / "pillow"
     shallow = decode(folder / "hopper.png").mean()
     assert decode(folder / "hopper_16bit.pgm").mean() == pytest.approx(shallow, abs=6)
@@ -107,27 +107,27 @@ def test_inverted_cmyk_is_put_right() -> None:
 
 
 @pytest.mark.parametrize(("file", "expected"), nasty("BAD"))
-def test_broken_pictures_are_refused_by_name(file, expected, monkeypatch) -> None:
+def test_broken_images_are_refused_by_name(file, expected, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)  # one is a HEIC, which only an extra reads
-    with pytest.raises(PictureError, match=Path(file).name) as caught:
+    with pytest.raises(ImageError, match=Path(file).name) as caught:
         decode(shared_data("nasty_images") / file)
     assert "\n" not in str(caught.value)
     assert len(caught.value.reason) > 5
 
 
 @pytest.mark.parametrize(("file", "expected"), nasty("TOL"))
-def test_damaged_pictures_do_the_same_each_time(file, expected) -> None:
+def test_damaged_images_do_the_same_each_time(file, expected) -> None:
     def outcome() -> object:
         try:
             return decode(shared_data("nasty_images") / file).tobytes()
-        except PictureError as error:
+        except ImageError as error:
             return error.reason
 
     assert outcome() == outcome()
 
 
 @pytest.mark.parametrize(("file", "twin", "tolerance"), ORIENTED)
-def test_photos_stand_upright(file, twin, tolerance) -> None:
+def test_images_stand_upright(file, twin, tolerance) -> None:
     """Pillow #9109: phone photos lay on their side."""
     folder = shared_data("nasty_images")
     turned, upright = (fit(decode(folder / name), 32).astype(int) for name in (file, twin))
@@ -140,8 +140,8 @@ def test_photos_stand_upright(file, twin, tolerance) -> None:
 )
 def test_orientation_outside_of_jpeg_is_honoured(file, orientation) -> None:
     path = shared_data("nasty_images") / "pillow" / file
-    with Image.open(path) as picture:
-        lying = np.asarray(picture.convert("RGBA"))[..., :3]
+    with Image.open(path) as image:
+        lying = np.asarray(image.convert("RGBA"))[..., :3]
     turned = {3: lying[::-1, ::-1], 6: lying.transpose(1, 0, 2)[:, ::-1]}[orientation]
     pixels = decode(path)
     assert pixels.shape == turned.shape
@@ -154,14 +154,14 @@ def test_a_lying_fax_stands_up() -> None:
     assert decode(shared_data("nasty_images") / "pillow" / "orientation_rectangle.jpg").shape == (2, 1, 3)
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def test_bytes_and_files_give_the_same(tmp_path) -> None:
-    content = encoded(coloured_picture("red", 0), "JPEG")
+    content = encoded(coloured_image("red", 0), "JPEG")
     (tmp_path / "a.jpg").write_bytes(content)
     assert np.array_equal(decode(content), decode(tmp_path / "a.jpg"))
     assert measure(content) == (60, 40)
@@ -180,8 +180,8 @@ def test_transparent_pixels_become_white() -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "RGB"])
 def test_modes_become_rgb(mode) -> None:
-    picture = Image.new("RGB", (9, 7), (255, 255, 255)).convert(mode)
-    pixels = decode(encoded(picture, "TIFF"))
+    image = Image.new("RGB", (9, 7), (255, 255, 255)).convert(mode)
+    pixels = decode(encoded(image, "TIFF"))
     assert pixels.shape == (7, 9, 3)
     assert pixels.min() > 250
 
@@ -194,31 +194,31 @@ def test_large_jpegs_are_decoded_small_but_never_too_small() -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty"), (b"no picture at all", "not a picture"), (encoded(coloured_picture("red", 0))[:900], "damaged")],
+    [(b"", "empty"), (b"no image at all", "not an image"), (encoded(coloured_image("red", 0))[:900], "damaged")],
 )
 def test_reasons_are_named(tmp_path, content, reason) -> None:
     (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(PictureError, match=f"x.png.*{reason}"):
+    with pytest.raises(ImageError, match=f"x.png.*{reason}"):
         decode(tmp_path / "x.png")
 
 
 def test_a_bomb_costs_nothing() -> None:
     header = bytes.fromhex("424d36000000000000003600000028000000") + (50_000).to_bytes(4, "little") * 2
-    with pytest.raises(PictureError, match="pixels"):
+    with pytest.raises(ImageError, match="pixels"):
         decode(header + (1).to_bytes(2, "little") + (24).to_bytes(2, "little") + bytes(24))
 
 
 def decode_or_reason(content: bytes) -> np.ndarray | str:
     try:
         return decode(content, max_pixels=10_000_000)
-    except PictureError as error:
+    except ImageError as error:
         return error.reason
 
 
 def test_2000_damaged_files_are_read_or_refused_and_nothing_else() -> None:
     """pytorch/vision #138: training died hours in, on one file."""
     rng = random.Random(0)
-    whole = [encoded(coloured_picture("blue", 1), kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")]
+    whole = [encoded(coloured_image("blue", 1), kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")]
     n_read = 0
     for number in range(2000):
         content = bytearray(whole[number % len(whole)])
@@ -239,36 +239,36 @@ def test_2000_damaged_files_are_read_or_refused_and_nothing_else() -> None:
 
 def test_the_bound_on_pixels_can_be_moved() -> None:
     content = encoded(Image.new("RGB", (100, 100)))
-    with pytest.raises(PictureError, match=r"100x100 pixels, more than the 9,999 allowed by --max-pixels"):
+    with pytest.raises(ImageError, match=r"100x100 pixels, more than the 9,999 allowed by --max-pixels"):
         decode(content, max_pixels=9_999)
     assert decode(content, max_pixels=10_000).shape == (100, 100, 3)
 
 
 def test_formats_that_run_other_programs_are_not_tried() -> None:
     assert "EPS" not in FORMATS
-    with pytest.raises(PictureError, match="EPS inside; convert it to JPEG"):
+    with pytest.raises(ImageError, match="EPS inside; convert it to JPEG"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
 
 
 def test_a_wrong_ending_does_not_matter(tmp_path) -> None:
-    (tmp_path / "really a PNG.JPG").write_bytes(encoded(coloured_picture("red", 0)))
+    (tmp_path / "really a PNG.JPG").write_bytes(encoded(coloured_image("red", 0)))
     decoded = read(tmp_path / "really a PNG.JPG")
     assert (decoded.format, decoded.mode, decoded.sides) == ("PNG", "RGB", (60, 40))
 
 
-def test_an_opened_picture_is_read_and_left_open() -> None:
-    picture = coloured_picture("red", 0)
-    assert np.array_equal(decode(picture), np.asarray(picture))
-    assert np.array_equal(decode(picture), np.asarray(picture))
+def test_an_opened_image_is_read_and_left_open() -> None:
+    image = coloured_image("red", 0)
+    assert np.array_equal(decode(image), np.asarray(image))
+    assert np.array_equal(decode(image), np.asarray(image))
 
 
-def test_memory_that_is_short_says_nothing_about_a_picture(monkeypatch) -> None:
+def test_memory_that_is_short_says_nothing_about_a_image(monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("alexnet.images.decoding._to_rgb", fail)
     with pytest.raises(MemoryError):
-        decode(encoded(coloured_picture("red", 0)))
+        decode(encoded(coloured_image("red", 0)))
 
 
 def test_floats_are_scaled_by_their_range() -> None:

@@ -1,4 +1,4 @@
-"""Numbers of more than eight bits: each picture is one ramp from black to white, however it is stored."""
+"""Numbers of more than eight bits: each image is one ramp from black to white, however it is stored."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.errors import PictureError
+from alexnet.errors import ImageError
 from alexnet.images import deep
 from alexnet.images.decoding import decode, measure, read
 from alexnet.images.tiff import other_half
@@ -35,14 +35,14 @@ def colours(white: int, *more: int) -> np.ndarray:
 
 
 def off_by(content: bytes, wanted: np.ndarray) -> float:
-    """Return how much a picture differs from what it should look like, at most, of 255."""
+    """Return how much an image differs from what it should look like, at most, of 255."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return float(np.abs(decode(content) - wanted).max())
 
 
 def reason(content: bytes) -> str:
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         decode(content)
     assert len(str(caught.value)) < 300
     return caught.value.reason
@@ -166,7 +166,7 @@ def test_half_transparent_colours_of_12_bits_are_laid_on_white() -> None:
     assert off_by(png_of(colours(4095, 32768)), COLOURS * 127.5 + 127.5) <= 1.5
 
 
-def test_a_black_picture_stays_black() -> None:
+def test_a_black_image_stays_black() -> None:
     for content in (png_of(colours(0)), tiff_of(colours(0)), ppm_of(colours(0), 65535)):
         assert decode(content).max() == 0
 
@@ -217,7 +217,7 @@ def test_jpegs_2000(white) -> None:
 def test_a_jpeg_2000_of_colours_that_may_be_dark_is_refused(monkeypatch) -> None:
     dark = jpeg2000_of((COLOURS * 15).astype(np.uint8))
     assert decode(dark).max() < 20, "eight bits are what they are"
-    monkeypatch.setattr(deep, "_of_jpeg2000", lambda picture: (16, False))
+    monkeypatch.setattr(deep, "_of_jpeg2000", lambda image: (16, False))
     assert "of which 12 at most are used, which cannot be read here; save it as PNG" in reason(dark)
     assert decode(jpeg2000_of((COLOURS * 255).astype(np.uint8))).max() > 250
 
@@ -271,7 +271,7 @@ def test_a_raw_file_without_a_name_is_known_by_its_tags(tags) -> None:
 @pytest.mark.parametrize(
     "tags", [{50706: (1,)}, {254: (0,), 50706: (1,)}, {254: (0,), 330: (8,)}, {254: (1,)}, {254: (2,)}]
 )
-def test_a_picture_in_full_is_no_raw_file(tags) -> None:
+def test_a_image_in_full_is_no_raw_file(tags) -> None:
     """Programs that develop raw files may copy their tags, and scanners number their pages."""
     values = (COLOURS * 255).round().astype(np.uint8)
     assert off_by(tiff_of(values, tags=tags), values) == 0
@@ -313,23 +313,23 @@ def test_greys_of_few_bits_reach_white(bits) -> None:
     row = int("".join(f"{level:0{bits}b}" for level in range(n_levels)).ljust(8, "0"), 2)
     content = zlib.compress(b"\0" + row.to_bytes(max(1, n_levels * bits // 8), "big"))
     header = struct.pack(">IIBBBBB", n_levels, 1, bits, 0, 0, 0, 0)
-    picture = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
-    assert decode(picture)[0, :, 0].tolist() == [255 * level // (n_levels - 1) for level in range(n_levels)]
+    image = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+    assert decode(image)[0, :, 0].tolist() == [255 * level // (n_levels - 1) for level in range(n_levels)]
 
 
-def test_a_picture_that_was_opened_is_seen_as_its_file_or_refused() -> None:
+def test_a_image_that_was_opened_is_seen_as_its_file_or_refused() -> None:
     for content in (tiff_of(65535 - grey(0, 65535, np.uint16), photometric=0), jpeg2000_of(grey(0, 4095, np.uint16))):
-        with Image.open(io.BytesIO(content)) as picture:
-            assert np.array_equal(decode(picture), decode(content))
-            assert np.array_equal(decode(picture), decode(content)), "loaded by now"
+        with Image.open(io.BytesIO(content)) as image:
+            assert np.array_equal(decode(image), decode(content))
+            assert np.array_equal(decode(image), decode(content)), "loaded by now"
     with (
-        Image.open(io.BytesIO(png_of(colours(4095)))) as picture,
-        pytest.raises(PictureError, match="Pillow gives the upper eight; give the file instead"),
+        Image.open(io.BytesIO(png_of(colours(4095)))) as image,
+        pytest.raises(ImageError, match="Pillow gives the upper eight; give the file instead"),
     ):
-        decode(picture)
+        decode(image)
 
 
-def test_the_lower_bits_of_a_picture_on_its_side(tmp_path) -> None:
+def test_the_lower_bits_of_a_image_on_its_side(tmp_path) -> None:
     content = tiff_of(colours(4095), tags={274: (6,)})
     (tmp_path / "a.tif").write_bytes(content)
     for given in (content, tmp_path / "a.tif"):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from alexnet.errors import PictureError
+from alexnet.errors import ImageError
 from alexnet.images.decoding import decode, measure, read
 
-from ..conftest import coloured_picture
+from ..conftest import coloured_image
 from .files import chunk
 
 
@@ -21,27 +21,27 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b"")
 
 
-def icon_of(*pictures: tuple[int, bytes]) -> bytes:
-    """Return an icon of pictures, each with the side that the icon's table claims; 0 is 256."""
-    offset = 6 + 16 * len(pictures)
+def icon_of(*images: tuple[int, bytes]) -> bytes:
+    """Return an icon of images, each with the side that the icon's table claims; 0 is 256."""
+    offset = 6 + 16 * len(images)
     table = b""
-    for side, content in pictures:
+    for side, content in images:
         table += struct.pack("<BBBBHHII", side, side, 0, 0, 1, 32, len(content), offset)
         offset += len(content)
-    return struct.pack("<HHH", 0, 1, len(pictures)) + table + b"".join(content for _, content in pictures)
+    return struct.pack("<HHH", 0, 1, len(images)) + table + b"".join(content for _, content in images)
 
 
 def test_a_bomb_inside_an_icon_is_measured_not_decoded() -> None:
     """The table of an icon says 256x256 at most, and Pillow decodes what is inside to learn how large it is."""
     icon = icon_of((0, png_of(20_000, 20_000)))
     assert measure(icon) == (20_000, 20_000)
-    with pytest.raises(PictureError, match="it claims 20000x20000 pixels"):
+    with pytest.raises(ImageError, match="it claims 20000x20000 pixels"):
         read(icon)
 
 
-def test_an_icon_cannot_show_another_picture_than_the_one_that_was_measured() -> None:
+def test_an_icon_cannot_show_another_image_than_the_one_that_was_measured() -> None:
     small = io.BytesIO()
-    coloured_picture("red", 0, (48, 48)).save(small, "PNG")
+    coloured_image("red", 0, (48, 48)).save(small, "PNG")
     icon = icon_of((0, small.getvalue()), (48, png_of(20_000, 20_000)))
     assert decode(icon).shape == (48, 48, 3)
 
@@ -49,11 +49,11 @@ def test_an_icon_cannot_show_another_picture_than_the_one_that_was_measured() ->
 @pytest.mark.parametrize("kind", ["png", "bmp"])
 @pytest.mark.parametrize("mode", ["RGBA", "RGB"])
 def test_icons_look_as_pillow_shows_them(kind, mode) -> None:
-    picture = coloured_picture("blue", 1, (64, 64)).convert(mode)
+    image = coloured_image("blue", 1, (64, 64)).convert(mode)
     if mode == "RGBA":
-        picture.putalpha(Image.linear_gradient("L").resize((64, 64)))
+        image.putalpha(Image.linear_gradient("L").resize((64, 64)))
     buffer = io.BytesIO()
-    picture.save(buffer, "ICO", sizes=[(16, 16), (48, 48)], bitmap_format=kind)
+    image.save(buffer, "ICO", sizes=[(16, 16), (48, 48)], bitmap_format=kind)
     page = Image.new("RGB", (48, 48), (255, 255, 255))
     with Image.open(buffer) as theirs:
         shown = theirs.convert("RGBA")
@@ -68,13 +68,13 @@ def test_more_pixels_than_pillow_takes_are_a_matter_of_one_call(monkeypatch) -> 
         buffer = io.BytesIO()
         Image.new("RGB", (100, 100)).save(buffer, kind, **({"sizes": [(100, 100)]} if kind == "ICO" else {}))
         assert decode(buffer.getvalue()).shape == (100, 100, 3), kind
-        with pytest.raises(PictureError, match="100x100 pixels, more than the 9,999 allowed"):
+        with pytest.raises(ImageError, match="100x100 pixels, more than the 9,999 allowed"):
             decode(buffer.getvalue(), max_pixels=9_999)
 
 
-def webp_of(picture: Image.Image, **options: object) -> bytes:
+def webp_of(image: Image.Image, **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", **options)
+    image.save(buffer, "WEBP", **options)
     return buffer.getvalue()
 
 
@@ -90,12 +90,12 @@ def turned() -> Image.Exif:
     [{}, {"lossless": True}, {"quality": 30}, {"exif": turned()}, {"save_all": True, "append_images": "itself"}],
 )
 def test_webps_look_as_pillow_shows_them(mode, options) -> None:
-    picture = coloured_picture("blue", 1, (61, 33))
+    image = coloured_image("blue", 1, (61, 33))
     if mode != "RGB":
-        picture.putalpha(Image.linear_gradient("L").resize(picture.size) if mode == "RGBA" else 255)
+        image.putalpha(Image.linear_gradient("L").resize(image.size) if mode == "RGBA" else 255)
     if "append_images" in options:
-        options = {**options, "append_images": [Image.new(picture.mode, picture.size)]}
-    content = webp_of(picture, **options)
+        options = {**options, "append_images": [Image.new(image.mode, image.size)]}
+    content = webp_of(image, **options)
     with Image.open(io.BytesIO(content)) as theirs:
         decoded = read(content)
         assert (decoded.format, decoded.mode, decoded.sides) == ("WEBP", theirs.mode, theirs.size)
@@ -110,16 +110,16 @@ def test_a_webp_is_measured_before_there_is_memory_for_it() -> None:
     body = b"VP8L" + struct.pack("<IBI", 14, 0x2F, bits) + bytes(9)
     bomb = b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
     assert measure(bomb) == (16383, 16383)
-    with pytest.raises(PictureError, match=r"it claims 16383x16383 pixels"):
+    with pytest.raises(ImageError, match=r"it claims 16383x16383 pixels"):
         read(bomb)
-    with pytest.raises(PictureError, match="damaged"):
+    with pytest.raises(ImageError, match="damaged"):
         read(bomb, max_pixels=16383**2)
 
 
 @pytest.mark.parametrize("n_kept", [12, 20, 29, 30, 100, -1])
 def test_a_webp_that_is_cut_off_is_named(n_kept) -> None:
-    with pytest.raises(PictureError, match=r"damaged|not a picture"):
-        read(webp_of(coloured_picture("red", 0))[:n_kept])
+    with pytest.raises(ImageError, match=r"damaged|not an image"):
+        read(webp_of(coloured_image("red", 0))[:n_kept])
 
 
 def test_an_icon_above_pillows_limit_warns_of_nothing(monkeypatch) -> None:
@@ -135,28 +135,26 @@ def test_a_frame_that_pillow_refuses_says_so() -> None:
     """Of a GIF whose first frame is to be cleared, Pillow makes an empty one of that size while opening it."""
     screen = b"GIF89a" + struct.pack("<HH", 10, 10) + b"\x80\0\0" + bytes(6)
     frame = b"!\xf9\x04\x08\0\0\0\0," + struct.pack("<HHHH", 0, 0, 65535, 65535) + b"\0\x02\x02\x44\x01\0;"
-    with pytest.raises(
-        PictureError, match=r"Pillow refuses it .*, whatever --max-pixels says; save it as PNG"
-    ) as caught:
+    with pytest.raises(ImageError, match=r"Pillow refuses it .*, whatever --max-pixels says; save it as PNG") as caught:
         decode(screen + frame)
     assert "damaged" not in caught.value.reason
     assert "MAX_IMAGE_PIXELS" not in caught.value.reason
 
 
-def test_an_opened_picture_is_measured_before_it_is_decoded() -> None:
+def test_an_opened_image_is_measured_before_it_is_decoded() -> None:
     with (
-        Image.open(io.BytesIO(png_of(3_000, 3_000))) as picture,
-        pytest.raises(PictureError, match="it claims 3000x3000 pixels"),
+        Image.open(io.BytesIO(png_of(3_000, 3_000))) as image,
+        pytest.raises(ImageError, match="it claims 3000x3000 pixels"),
     ):
-        decode(picture, max_pixels=1_000_000)
+        decode(image, max_pixels=1_000_000)
 
 
-def test_a_closed_picture_is_not_called_damaged(tmp_path) -> None:
-    coloured_picture("red", 0).save(tmp_path / "a.png")
-    with Image.open(tmp_path / "a.png") as picture:
+def test_a_closed_image_is_not_called_damaged(tmp_path) -> None:
+    coloured_image("red", 0).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
         pass
-    with pytest.raises(PictureError, match="it cannot be read any more"):
-        decode(picture)
+    with pytest.raises(ImageError, match="it cannot be read any more"):
+        decode(image)
 
 
 def test_nothing_is_changed_for_the_whole_process() -> None:

@@ -8,11 +8,11 @@ from alexnet.images import tensors
 from alexnet.images.decoding import decode
 from alexnet.images.preprocessing import GREY_MEAN, GREY_STD, PADDING, Preprocessing, fit, resized, to_channels
 
-from ..conftest import coloured_picture, shared_data
+from ..conftest import coloured_image, shared_data
 
 
 def wide() -> np.ndarray:
-    """Return a picture four times as wide as high: a white tenth at its left, a red middle, a blue end."""
+    """Return an image four times as wide as high: a white tenth at its left, a red middle, a blue end."""
     pixels = np.zeros((10, 40, 3), dtype=np.uint8)
     pixels[:, :4] = 255
     pixels[:, 15:25] = (200, 0, 0)
@@ -20,7 +20,7 @@ def wide() -> np.ndarray:
     return pixels
 
 
-def test_squash_keeps_all_of_the_picture() -> None:
+def test_squash_keeps_all_of_the_image() -> None:
     small = fit(wide(), 10, "squash")
     assert small.shape == (10, 10, 3)
     assert small[:, 0].min() > 200
@@ -43,8 +43,8 @@ def test_pad_keeps_everything_and_fills_with_the_mean() -> None:
 
 
 @pytest.mark.parametrize("how", ["squash", "crop", "pad"])
-def test_a_square_picture_is_the_same_however(how) -> None:
-    pixels = np.asarray(coloured_picture("red", 0, (50, 50)))
+def test_a_square_image_is_the_same_however(how) -> None:
+    pixels = np.asarray(coloured_image("red", 0, (50, 50)))
     assert np.array_equal(fit(pixels, 32, how), resized(pixels, 32, 32))
     assert fit(pixels[:1, :7], 32, how).shape == (32, 32, 3)
 
@@ -58,7 +58,7 @@ def test_torch_resizes_as_pillow_does(before, after, seed) -> None:
     assert difference.max() <= 1
 
 
-def test_torch_resizes_photos_as_pillow_does() -> None:
+def test_torch_resizes_images_as_pillow_does() -> None:
     folder = shared_data("trashnet5") / "test" / "glass"
     for path in sorted(folder.iterdir())[:20]:
         pixels = decode(path)
@@ -66,15 +66,15 @@ def test_torch_resizes_photos_as_pillow_does() -> None:
 
 
 def test_luminance_is_pillows() -> None:
-    picture = coloured_picture("green", 1)
-    grey = to_channels(np.asarray(picture), 1)
+    image = coloured_image("green", 1)
+    grey = to_channels(np.asarray(image), 1)
     assert grey.shape == (40, 60, 1)
-    assert np.array_equal(grey[..., 0], np.asarray(picture.convert("L")))
-    assert np.array_equal(to_channels(np.asarray(picture), 3), np.asarray(picture))
+    assert np.array_equal(grey[..., 0], np.asarray(image.convert("L")))
+    assert np.array_equal(to_channels(np.asarray(image), 3), np.asarray(image))
 
 
 def test_preprocessing_goes_by_way_of_the_store() -> None:
-    pixels = np.asarray(coloured_picture("green", 3))
+    pixels = np.asarray(coloured_image("green", 3))
     how = Preprocessing(store_size=32, image_size=67)
     assert np.array_equal(how.apply(pixels), resized(resized(pixels, 32, 32), 67, 67))
     grey = Preprocessing(store_size=32, image_size=67, mean=GREY_MEAN, std=GREY_STD, resize="pad")
@@ -82,6 +82,6 @@ def test_preprocessing_goes_by_way_of_the_store() -> None:
 
 
 def test_pillow_would_say_the_same() -> None:
-    pixels = np.asarray(coloured_picture("green", 3))
+    pixels = np.asarray(coloured_image("green", 3))
     expected = Image.fromarray(pixels).resize((20, 30), Image.Resampling.BILINEAR)
     assert np.array_equal(resized(pixels, 30, 20), np.asarray(expected))

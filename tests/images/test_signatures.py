@@ -7,11 +7,11 @@ import sys
 import pytest
 from PIL import Image
 
-from alexnet.errors import PictureError
-from alexnet.images.decoding import EXTENSIONS, FORMATS, decode, is_picture, read
+from alexnet.errors import ImageError
+from alexnet.images.decoding import EXTENSIONS, FORMATS, decode, is_image, read
 from alexnet.images.signatures import N_BEGINNING, kind_of
 
-from ..conftest import coloured_picture
+from ..conftest import coloured_image
 from .files import jpeg_of
 
 
@@ -23,11 +23,11 @@ def brand(*names: bytes) -> bytes:
 
 def encoded(kind: str) -> bytes:
     buffer = io.BytesIO()
-    coloured_picture("red", 0, (48, 48)).save(buffer, kind)
+    coloured_image("red", 0, (48, 48)).save(buffer, kind)
     return buffer.getvalue()
 
 
-# Content, its name, whether people call it a picture, and what is said of it.
+# Content, its name, whether people call it an image, and what is said of it.
 FOREIGN = [
     (brand(b"heix", b"mif1", b"heix"), "HEIC", True, "pip install 'alexnet[heif]', or convert it to JPEG"),
     (brand(b"mif1", b"mif1", b"heic"), "HEIC", True, "HEIC inside"),
@@ -43,32 +43,32 @@ FOREIGN = [
     (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "EPS", True, "EPS inside"),
     (bytes(128) + b"DICM", "DICOM", True, "DICOM inside; convert it to PNG"),
     (b"SIMPLE  =                    T", "FITS", True, "FITS inside; convert it to PNG"),
-    (b"%PDF-1.7", "PDF", False, "a PDF, not a picture"),
-    (b"version https://git-lfs.github.com/spec/v1\noid", "LFS", False, "a Git LFS pointer, not a picture; run git lfs"),
-    (b"\n <!DOCTYPE html><html>", "HTML", False, "an HTML page, not a picture; download it again"),
+    (b"%PDF-1.7", "PDF", False, "a PDF, not an image"),
+    (b"version https://git-lfs.github.com/spec/v1\noid", "LFS", False, "a Git LFS pointer, not an image; run git lfs"),
+    (b"\n <!DOCTYPE html><html>", "HTML", False, "an HTML page, not an image; download it again"),
     (b"<!-- sorry --><html>", "HTML", False, "an HTML page"),
-    (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code>", "XML", False, "XML, not a picture; download it again"),
-    (b'{"message": "rate limit exceeded"}', "JSON", False, "JSON, not a picture; download it again"),
-    (brand(b"isom", b"iso2", b"avc1"), "MP4", False, "a film (MP4), not a picture; take frames out of it"),
+    (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code>", "XML", False, "XML, not an image; download it again"),
+    (b'{"message": "rate limit exceeded"}', "JSON", False, "JSON, not an image; download it again"),
+    (brand(b"isom", b"iso2", b"avc1"), "MP4", False, "a film (MP4), not an image; take frames out of it"),
     (brand(b"qt  "), "MOV", False, "a film (MOV)"),
     (b"\0\0\0\x08wide\0\0\0\0mdat", "MOV", False, "a film (MOV)"),
     (b"RIFF\0\0\0\0AVI LIST", "AVI", False, "a film (AVI)"),
     (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", "WebM", False, "a film (WebM)"),
     (b"\x1a\x45\xdf\xa3\xa3\x42\x82\x88matroska", "MKV", False, "a film (MKV)"),
-    (b"PK\3\4\x14\0", "zip", False, "a zip archive, not a picture; unpack it"),
+    (b"PK\3\4\x14\0", "zip", False, "a zip archive, not an image; unpack it"),
     (b"\x1f\x8b\x08\0", "gzip", False, "a gzip archive"),
     (bytes(257) + b"ustar", "tar", False, "a tar archive"),
 ]
 
 
-@pytest.mark.parametrize(("content", "name", "picture", "words"), FOREIGN, ids=[each[1] for each in FOREIGN])
-def test_a_file_is_called_what_it_is(content, name, picture, words, monkeypatch) -> None:
+@pytest.mark.parametrize(("content", "name", "image", "words"), FOREIGN, ids=[each[1] for each in FOREIGN])
+def test_a_file_is_called_what_it_is(content, name, image, words, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     kind = kind_of("photo.jpg", content)
     assert kind is not None
-    assert (kind.name, kind.is_picture) == (name, picture)
-    assert is_picture("without an ending", content) is picture
-    with pytest.raises(PictureError) as caught:
+    assert (kind.name, kind.is_image) == (name, image)
+    assert is_image("without an ending", content) is image
+    with pytest.raises(ImageError) as caught:
         decode(content)
     assert words in caught.value.reason
     assert "damaged" not in caught.value.reason
@@ -79,45 +79,45 @@ def test_what_is_read_here_has_a_signature(kind) -> None:
     content = encoded(kind)
     found = kind_of("", content[:N_BEGINNING])
     assert (found.name, found.fault) == (kind, "")
-    assert is_picture("photo.jpg?w=640", content[:N_BEGINNING])
+    assert is_image("photo.jpg?w=640", content[:N_BEGINNING])
 
 
-def test_an_avif_may_say_first_that_it_is_some_picture() -> None:
+def test_an_avif_may_say_first_that_it_is_some_image() -> None:
     assert kind_of("", brand(b"mif1", b"avif", b"mif1")).name == "AVIF"
 
 
 @pytest.mark.parametrize(
     "text", [b"BMW, and other words", b"P1 is the first", b"", b"GIFT", b"\0" * 600, b"a,b\n1,2\n"]
 )
-def test_words_and_nothing_are_no_pictures(text) -> None:
+def test_words_and_nothing_are_no_images(text) -> None:
     assert kind_of("notes.txt", text) is None
-    assert not is_picture("notes.txt", text)
+    assert not is_image("notes.txt", text)
 
 
 @pytest.mark.parametrize("ending", ["", ".jpg?w=640", ".JEPG", ".jpg_large", ".jpg~", ".jpeg.", ".heic", ".nef"])
 def test_content_decides_not_the_ending(tmp_path, ending) -> None:
     path = tmp_path / f"photo{ending}"
     path.write_bytes(encoded("JPEG"))
-    assert is_picture(path.name, path.read_bytes()[:N_BEGINNING])
+    assert is_image(path.name, path.read_bytes()[:N_BEGINNING])
     assert read(path).format == "JPEG"
 
 
 @pytest.mark.parametrize("ending", [".dng", ".nef", ".arw", ".cr2", ".NEF"])
 def test_a_cameras_raw_file_is_not_its_thumbnail(tmp_path, ending) -> None:
-    """Most are TIFFs of which other programs see the first picture, of 160x120 pixels."""
+    """Most are TIFFs of which other programs see the first image, of 160x120 pixels."""
     path = tmp_path / f"photo{ending}"
     path.write_bytes(encoded("TIFF"))
     words = rf"a camera's raw file \({ending[1:].upper()}\); convert it to JPEG"
     for given, where in ((path, None), (path.read_bytes(), path.name)):
-        with pytest.raises(PictureError, match=words):
+        with pytest.raises(ImageError, match=words):
             read(given, where=where)
-    assert is_picture(path.name, b"raw")
+    assert is_image(path.name, b"raw")
 
 
 def test_an_ending_is_no_reason_to_call_something_a_heic(tmp_path) -> None:
     (tmp_path / "a.heic").write_text("words")
-    assert is_picture("a.heic", b"words"), "so that it is named"
-    with pytest.raises(PictureError, match="not a picture in a known format"):
+    assert is_image("a.heic", b"words"), "so that it is named"
+    with pytest.raises(ImageError, match="not an image in a known format"):
         read(tmp_path / "a.heic")
 
 
@@ -130,7 +130,7 @@ def test_noise_is_no_tga_where_it_is_known_to_be_something_else() -> None:
     """A TGA has no signature, so a film may pass for one."""
     header = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 8, 8, 24, 0)
     assert decode(header + bytes(8 * 8 * 3)).shape == (8, 8, 3)
-    assert not is_picture("noise", header)
+    assert not is_image("noise", header)
     assert ".tga" in EXTENSIONS
 
 
@@ -149,18 +149,18 @@ def test_noise_is_no_tga_where_it_is_known_to_be_something_else() -> None:
 )
 def test_a_jpeg_of_another_process_is_not_damaged(content, words) -> None:
     """pydicom #813: radiographs."""
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         decode(content)
     assert caught.value.reason.startswith(words)
     assert caught.value.reason.endswith("; convert it to PNG")
-    assert is_picture("radiograph", content[:N_BEGINNING])
+    assert is_image("radiograph", content[:N_BEGINNING])
 
 
 @pytest.mark.parametrize(
     "content", [b"\xff\xd8\xff", b"\xff\xd8\xff\xc3\0", encoded("JPEG")[:150], encoded("PNG")[:20]]
 )
 def test_what_is_cut_off_is_damaged(content) -> None:
-    with pytest.raises(PictureError, match=r"^cannot read picture given as bytes: damaged \(.+\)$"):
+    with pytest.raises(ImageError, match=r"^cannot read image given as bytes: damaged \(.+\)$"):
         decode(content)
 
 
@@ -168,5 +168,5 @@ def test_large_metadata_does_not_hide_what_a_file_is() -> None:
     buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x010E] = "words " * 5000
-    coloured_picture("red", 0).save(buffer, "JPEG", exif=exif)
-    assert is_picture("photo", buffer.getvalue()[:N_BEGINNING])
+    coloured_image("red", 0).save(buffer, "JPEG", exif=exif)
+    assert is_image("photo", buffer.getvalue()[:N_BEGINNING])

@@ -15,12 +15,12 @@ import torch
 from PIL import Image
 
 from alexnet import Classifier, load
-from alexnet.errors import PictureError, SettingsError
+from alexnet.errors import ImageError, SettingsError
 from alexnet.inference import classifier as classifier_module
 from alexnet.inference.classifier import BATCH
 from alexnet.inference.inputs import content, expand
 
-from ..conftest import coloured_picture
+from ..conftest import coloured_image
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
 
@@ -32,11 +32,11 @@ def classifier(trained_run) -> Classifier:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    coloured_picture("blue", 3).save(tmp_path / "picture.png")
-    return tmp_path / "picture.png"
+    coloured_image("blue", 3).save(tmp_path / "image.png")
+    return tmp_path / "image.png"
 
 
-def test_whatever_holds_a_picture_answers_like_its_file(classifier, path) -> None:
+def test_whatever_holds_a_image_answers_like_its_file(classifier, path) -> None:
     file = path.read_bytes()
     array = np.asarray(Image.open(io.BytesIO(file)))
     tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
@@ -48,12 +48,12 @@ def test_whatever_holds_a_picture_answers_like_its_file(classifier, path) -> Non
             *(array, array[:, ::-1][:, ::-1], np.dstack([array, np.full(array.shape[:2], 255, np.uint8)])),
             *(tensor, tensor.contiguous(), Image.fromarray(array)),
         ]
-        answers = classifier.predict(given)
+        results = classifier.predict(given)
         assert not opened.closed
-    assert len(answers) == len(given)
-    for one, answer in zip(given, answers, strict=True):
-        assert answer.predictions == answers[0].predictions, type(one)
-    assert [answer.path for answer in answers[7:9]] == ["<BytesIO>", "<ndarray>"]
+    assert len(results) == len(given)
+    for one, result in zip(given, results, strict=True):
+        assert result.predictions == results[0].predictions, type(one)
+    assert [result.path for result in results[7:9]] == ["<BytesIO>", "<ndarray>"]
 
 
 def test_each_of_them_may_be_given_alone(classifier, path) -> None:
@@ -66,33 +66,33 @@ def test_each_of_them_may_be_given_alone(classifier, path) -> None:
         torch.tensor(array).permute(2, 0, 1),
     ):
         assert len(classifier.predict(one)) == 1
-        assert len(list(classifier.answers(one))) == 1
+        assert len(list(classifier.predict_each(one))) == 1
         assert classifier.embed(one).shape == (1, 4096)
 
 
 def test_grey_is_grey_whatever_its_shape(classifier, tmp_path) -> None:
-    grey = np.asarray(coloured_picture("red", 1).convert("L"))
+    grey = np.asarray(coloured_image("red", 1).convert("L"))
     Image.fromarray(grey).save(tmp_path / "grey.png")
     tensor = torch.tensor(grey)
     first, *others = classifier.predict([tmp_path / "grey.png", grey, grey[..., None], tensor, tensor[None]])
-    for answer in others:  # a picture's place in its batch may decide the last digit
-        assert answer.label == first.label
-        assert answer.predictions[0].probability == pytest.approx(first.predictions[0].probability, abs=1e-6)
+    for result in others:  # an image's place in its batch may decide the last digit
+        assert result.label == first.label
+        assert result.predictions[0].probability == pytest.approx(first.predictions[0].probability, abs=1e-6)
 
 
-def test_a_stack_is_as_many_pictures(classifier) -> None:
-    arrays = np.stack([np.asarray(coloured_picture(label, 5)) for label in ("blue", "green", "red")])
-    expected = [answer.predictions for answer in classifier.predict(list(arrays))]
+def test_a_stack_is_as_many_images(classifier) -> None:
+    arrays = np.stack([np.asarray(coloured_image(label, 5)) for label in ("blue", "green", "red")])
+    expected = [result.predictions for result in classifier.predict(list(arrays))]
     assert len(set(expected)) == 3
-    assert [answer.predictions for answer in classifier.predict(arrays)] == expected
+    assert [result.predictions for result in classifier.predict(arrays)] == expected
     tensors = torch.tensor(arrays).permute(0, 3, 1, 2)
-    assert [answer.predictions for answer in classifier.predict(tensors)] == expected
-    assert [answer.predictions for answer in classifier.predict([arrays[:1], tensors[1:]])] == expected
+    assert [result.predictions for result in classifier.predict(tensors)] == expected
+    assert [result.predictions for result in classifier.predict([arrays[:1], tensors[1:]])] == expected
 
 
 def test_arrays_of_paths_are_several(classifier, path) -> None:
     for kind in (str, object):
-        assert [answer.path for answer in classifier.predict(np.array([str(path)] * 2, dtype=kind))] == [str(path)] * 2
+        assert [result.path for result in classifier.predict(np.array([str(path)] * 2, dtype=kind))] == [str(path)] * 2
 
 
 class Table:
@@ -113,7 +113,7 @@ SQUARE = np.zeros((8, 8, 3), np.uint8)
         ([3.5], "cannot be float"),
         (["a.jpg", ["b.jpg"]], "cannot be list"),
         ({"image": "a.jpg"}, "cannot be dict"),
-        (Table(), "a Table is a table, not pictures; give its column of paths"),
+        (Table(), "a Table is a table, not images; give its column of paths"),
         (SQUARE.astype(np.float32), "cannot be of float32, which does not say what is white"),
         (SQUARE.astype(bool), "cannot be of bool"),
         (torch.zeros(3, 8, 8), "cannot be of float32"),
@@ -127,8 +127,8 @@ SQUARE = np.zeros((8, 8, 3), np.uint8)
         (io.StringIO(""), "open it with mode 'rb'"),
     ],
 )
-def test_what_is_no_picture_is_a_type_error_in_words(classifier, given, message) -> None:
-    for ask in (classifier.predict, lambda given: list(classifier.answers(given)), classifier.embed):
+def test_what_is_no_image_is_a_type_error_in_words(classifier, given, message) -> None:
+    for ask in (classifier.predict, lambda given: list(classifier.predict_each(given)), classifier.embed):
         with pytest.raises(TypeError, match=message) as caught:
             ask(given)
         assert "\n" not in str(caught.value)
@@ -144,35 +144,35 @@ def test_what_is_no_picture_is_a_type_error_in_words(classifier, given, message)
         (Image.new("RGB", (0, 5)), "it claims 0x5 pixels, which is none"),
         ("a\0b", "no file can be called so (embedded null byte)"),
         (io.BytesIO(b""), "the file is empty"),
-        (bytearray(b"no picture"), "not a picture in a known format"),
+        (bytearray(b"no image"), "not an image in a known format"),
         (b"\xff\x0a" + bytes(100), "JPEG XL inside; convert it to JPEG"),
     ],
 )
 def test_what_cannot_be_read_stops_nobody(classifier, path, given, reason) -> None:
-    bad, good = classifier.answers([given, path])
+    bad, good = classifier.predict_each([given, path])
     assert reason in bad.error
     assert good.error is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_a_file_in_text_mode_is_told_from_a_damaged_one(classifier, photos, encoding) -> None:
+def test_a_file_in_text_mode_is_told_from_a_damaged_one(classifier, image_folder, encoding) -> None:
     with (
-        (photos / "red" / "photo 1.jpg").open(encoding=encoding) as file,
-        pytest.raises(TypeError, match="a TextIOWrapper that gives str is no picture; open it with mode 'rb'"),
+        (image_folder / "red" / "photo 1.jpg").open(encoding=encoding) as file,
+        pytest.raises(TypeError, match="a TextIOWrapper that gives str is no image; open it with mode 'rb'"),
     ):
         classifier.predict(file)
 
 
 def test_a_file_that_is_open_for_writing_says_so(classifier, path, tmp_path) -> None:
     with (tmp_path / "new.jpg").open("wb") as file:
-        bad, good = classifier.answers([file, path])
+        bad, good = classifier.predict_each([file, path])
     assert bad.error == "it is open for writing only; open it with mode 'rb'"
     assert good.error is None
 
 
-def test_a_stream_is_read_to_its_end(classifier, photos) -> None:
+def test_a_stream_is_read_to_its_end(classifier, image_folder) -> None:
     """A pipe without a buffer gives what is there, which may be less than all."""
-    file = photos / "red" / "photo 1.jpg"
+    file = image_folder / "red" / "photo 1.jpg"
     reading, writing = os.pipe()
 
     def write() -> None:
@@ -185,24 +185,24 @@ def test_a_stream_is_read_to_its_end(classifier, photos) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     with os.fdopen(reading, "rb", buffering=0) as pipe:
-        (answer,) = classifier.answers(pipe)
+        (result,) = classifier.predict_each(pipe)
     writer.join()
-    assert answer.predictions == classifier.predict(file)[0].predictions
+    assert result.predictions == classifier.predict(file)[0].predictions
 
 
 def test_a_stream_that_never_ends_is_left(classifier, monkeypatch) -> None:
     monkeypatch.setattr("alexnet.inference.inputs.MAX_BYTES", 3 << 20)
     with Path("/dev/zero").open("rb") as file:
-        (answer,) = classifier.answers(file)
-    assert answer.error.startswith("the file is larger than")
+        (result,) = classifier.predict_each(file)
+    assert result.error.startswith("the file is larger than")
 
 
 def test_a_pipe_that_does_not_wait_says_so(classifier) -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "wb"):
-        (answer,) = classifier.answers(pipe)
-    assert answer.error == "it has nothing to give yet, and does not wait"
+        (result,) = classifier.predict_each(pipe)
+    assert result.error == "it has nothing to give yet, and does not wait"
 
 
 def test_a_folder_that_may_not_be_listed_is_named_and_stops_nobody(classifier, path, tmp_path, monkeypatch) -> None:
@@ -217,8 +217,8 @@ def test_a_folder_that_may_not_be_listed_is_named_and_stops_nobody(classifier, p
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    answers = list(classifier.answers([tmp_path / "closed", tmp_path / "half"]))
-    assert [(answer.path, answer.error) for answer in answers] == [
+    results = list(classifier.predict_each([tmp_path / "closed", tmp_path / "half"]))
+    assert [(result.path, result.error) for result in results] == [
         (str(tmp_path / "closed"), "no permission to read it"),
         (str(tmp_path / "half" / "a.png"), None),
         (str(tmp_path / "half" / "closed"), "no permission to read it"),
@@ -228,8 +228,8 @@ def test_a_folder_that_may_not_be_listed_is_named_and_stops_nobody(classifier, p
 def test_a_path_in_an_array_without_dimensions_is_a_path(classifier, path) -> None:
     for kind in (str, object):
         given = np.array(str(path), dtype=kind)
-        assert [answer.path for answer in classifier.predict(given)] == [str(path)]
-        assert [answer.path for answer in classifier.predict([given, path])] == [str(path)] * 2
+        assert [result.path for result in classifier.predict(given)] == [str(path)]
+        assert [result.path for result in classifier.predict([given, path])] == [str(path)] * 2
 
 
 @pytest.mark.parametrize("top", [1.5, "2", None, np.nan])
@@ -242,13 +242,13 @@ def test_top_is_a_whole_number(classifier, path, top) -> None:
 def test_a_file_that_was_closed_is_not_damaged(classifier, path) -> None:
     with path.open("rb") as file:
         pass
-    (answer,) = classifier.answers([file])
-    assert answer.error == "it cannot be read any more (I/O operation on closed file)"
+    (result,) = classifier.predict_each([file])
+    assert result.error == "it cannot be read any more (I/O operation on closed file)"
 
 
 def test_nothing_gives_nothing(classifier) -> None:
     assert classifier.predict([]) == []
-    assert list(classifier.answers(iter(()))) == []
+    assert list(classifier.predict_each(iter(()))) == []
     assert classifier.embed([]).shape == (0, 4096)
     assert classifier.predict(np.zeros((0, 8, 8, 3), np.uint8)) == []
 
@@ -260,47 +260,47 @@ def test_an_endless_generator_is_answered_after_its_first_batch(classifier) -> N
         nonlocal given
         while True:
             given += 1
-            yield coloured_picture("red", 1, (8, 8))
+            yield coloured_image("red", 1, (8, 8))
 
-    answers = classifier.answers(frames())
-    first = next(answers)
+    results = classifier.predict_each(frames())
+    first = next(results)
     assert first.error is None
     assert given == BATCH
-    assert next(answers).predictions == first.predictions
-    answers.close()
+    assert next(results).predictions == first.predictions
+    results.close()
 
 
 def test_memory_stays_flat_however_many_there_are(classifier, monkeypatch) -> None:
-    """10,000 opened pictures were all held before the first answer."""
+    """10,000 opened images were all held before the first result."""
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
 
     def frames(n: int) -> Iterator[np.ndarray]:
         for _ in range(n):
             yield np.zeros((300, 400, 3), np.uint8)
 
-    for answer in classifier.answers(frames(BATCH)):
-        assert answer.error is None
+    for result in classifier.predict_each(frames(BATCH)):
+        assert result.error is None
     tracemalloc.start()
-    for answer in classifier.answers(frames(4 * BATCH)):
-        assert answer.error is None
+    for result in classifier.predict_each(frames(4 * BATCH)):
+        assert result.error is None
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < BATCH * 300 * 400 * 3, "that of one batch of them, though none needs to stay"
 
 
-def test_a_generator_may_use_its_memory_again_and_close_its_files(classifier, photos, tmp_path) -> None:
-    paths = [photos / label / f"photo {number}.jpg" for number in (1, 2) for label in ("blue", "green", "red")]
-    expected = [answer.predictions for answer in classifier.predict(paths)]
+def test_a_generator_may_use_its_memory_again_and_close_its_files(classifier, image_folder, tmp_path) -> None:
+    paths = [image_folder / label / f"photo {number}.jpg" for number in (1, 2) for label in ("blue", "green", "red")]
+    expected = [result.predictions for result in classifier.predict(paths)]
 
     def opened() -> Iterator[Image.Image]:
         for path in paths:
-            with Image.open(path) as picture:
-                yield picture
+            with Image.open(path) as image:
+                yield image
 
     def one_buffer() -> Iterator[np.ndarray]:
         buffer = np.empty((40, 60, 3), np.uint8)
-        for picture in opened():
-            buffer[:] = np.asarray(picture)
+        for image in opened():
+            buffer[:] = np.asarray(image)
             yield buffer
 
     def one_file() -> Iterator[Path]:
@@ -310,21 +310,21 @@ def test_a_generator_may_use_its_memory_again_and_close_its_files(classifier, ph
 
     def grey_buffer() -> Iterator[np.ndarray]:
         buffer = np.empty((40, 60), np.uint8)
-        for picture in opened():
-            buffer[:] = np.asarray(picture.convert("L"))
+        for image in opened():
+            buffer[:] = np.asarray(image.convert("L"))
             yield buffer
 
     for frames in (opened, one_buffer, one_file):
-        assert [answer.predictions for answer in classifier.answers(frames())] == expected
+        assert [result.predictions for result in classifier.predict_each(frames())] == expected
     grey = [array.copy() for array in grey_buffer()]
-    assert [each.predictions for each in classifier.answers(grey_buffer())] == [
-        each.predictions for each in classifier.answers(grey)
+    assert [each.predictions for each in classifier.predict_each(grey_buffer())] == [
+        each.predictions for each in classifier.predict_each(grey)
     ]
 
 
-def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, photos, tmp_path, monkeypatch) -> None:
-    paths = [photos / label / "photo 1.jpg" for label in ("blue", "green", "red")]
-    expected = [answer.predictions for answer in classifier.predict(paths)]
+def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, image_folder, tmp_path, monkeypatch) -> None:
+    paths = [image_folder / label / "photo 1.jpg" for label in ("blue", "green", "red")]
+    expected = [result.predictions for result in classifier.predict(paths)]
     monkeypatch.setattr("alexnet.inference.inputs.MAX_BYTES", 100)
     assert content(paths[0]) == paths[0]
 
@@ -333,13 +333,13 @@ def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, photo
             (tmp_path / "frame.jpg").write_bytes(path.read_bytes())
             yield tmp_path / "frame.jpg"
 
-    assert [answer.predictions for answer in classifier.answers(one_file())] == expected
+    assert [result.predictions for result in classifier.predict_each(one_file())] == expected
 
 
 @pytest.mark.parametrize(
     "as_held", [Path.read_bytes, lambda path: path.open("rb"), lambda path: io.BytesIO(path.read_bytes())]
 )
-def test_several_are_decoded_at_a_time(classifier, photos, monkeypatch, as_held) -> None:
+def test_several_are_decoded_at_a_time(classifier, image_folder, monkeypatch, as_held) -> None:
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
     both = threading.Barrier(2, timeout=20)
     real = classifier_module.decode
@@ -349,25 +349,25 @@ def test_several_are_decoded_at_a_time(classifier, photos, monkeypatch, as_held)
         return real(*given, **how)
 
     monkeypatch.setattr(classifier_module, "decode", meet)
-    given = [as_held(photos / label / "photo 1.jpg") for label in ("blue", "red")]
-    assert [answer.label for answer in classifier.answers(given)] == ["blue", "red"]
+    given = [as_held(image_folder / label / "photo 1.jpg") for label in ("blue", "red")]
+    assert [result.label for result in classifier.predict_each(given)] == ["blue", "red"]
     for each in given:
         if hasattr(each, "close"):
             each.close()
 
 
-def test_what_is_held_at_a_time_is_bounded(classifier, photos, monkeypatch) -> None:
-    path = photos / "blue" / "photo 1.jpg"
+def test_what_is_held_at_a_time_is_bounded(classifier, image_folder, monkeypatch) -> None:
+    path = image_folder / "blue" / "photo 1.jpg"
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 8)
     monkeypatch.setattr("alexnet.inference.classifier.MAX_BYTES", 2 * path.stat().st_size)
     held, most = 0, 0
     real_content, real_decode = classifier_module.content, classifier_module.decode
 
-    def take(picture):
+    def take(image):
         nonlocal held, most
         held += 1
         most = max(most, held)
-        return real_content(picture)
+        return real_content(image)
 
     def decode(*given, **how):
         nonlocal held
@@ -377,25 +377,25 @@ def test_what_is_held_at_a_time_is_bounded(classifier, photos, monkeypatch) -> N
 
     monkeypatch.setattr(classifier_module, "content", take)
     monkeypatch.setattr(classifier_module, "decode", decode)
-    assert len(list(classifier.answers([path] * 20))) == 20
+    assert len(list(classifier.predict_each([path] * 20))) == 20
     assert most <= 3, "two, and the one that waits for them"
 
 
-def test_a_folder_gives_what_begins_like_a_picture_and_names_the_rest(tmp_path) -> None:
-    picture = io.BytesIO()
-    coloured_picture("red", 1).save(picture, "JPEG")
+def test_a_folder_gives_what_begins_like_a_image_and_names_the_rest(tmp_path) -> None:
+    image = io.BytesIO()
+    coloured_image("red", 1).save(image, "JPEG")
     files = {
-        "a.jpg": picture.getvalue(),
-        "b.HEIC": picture.getvalue(),
+        "a.jpg": image.getvalue(),
+        "b.HEIC": image.getvalue(),
         "c.heic": HEIC,
-        "d": picture.getvalue(),
+        "d": image.getvalue(),
         "e": HEIC,
         "f.nef": b"raw",
         "notes.txt": b"BMW, and other words",
         "table.csv": b"path,label",
         "README": b"words",
-        ".hidden": picture.getvalue(),
-        "Thumbs.db": picture.getvalue(),
+        ".hidden": image.getvalue(),
+        "Thumbs.db": image.getvalue(),
     }
     for name, file in files.items():
         (tmp_path / name).write_bytes(file)
@@ -409,8 +409,8 @@ def test_a_folder_gives_what_begins_like_a_picture_and_names_the_rest(tmp_path) 
 
 def test_an_address_that_is_a_file_is_read(monkeypatch, tmp_path, path) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PictureError, match="it is an address"):
-        content("s3://picture.png")
+    with pytest.raises(ImageError, match="it is an address"):
+        content("s3://image.png")
     (tmp_path / "s3:").mkdir()
-    path.rename(tmp_path / "s3:" / "picture.png")
-    assert content("s3://picture.png") == Path("s3:/picture.png").read_bytes()
+    path.rename(tmp_path / "s3:" / "image.png")
+    assert content("s3://image.png") == Path("s3:/image.png").read_bytes()

@@ -32,12 +32,12 @@ def test_a_run_and_its_model_folder_are_the_same_model(trained_run) -> None:
     assert load_artifact(trained_run) == load_artifact(trained_run / "model")
 
 
-def test_what_an_answer_depends_on_is_saved(trained_run, photos) -> None:
+def test_what_an_answer_depends_on_is_saved(trained_run, image_folder) -> None:
     artifact = load_artifact(trained_run)
     assert artifact.classes == ("blue", "green", "red")
     assert artifact.architecture.image_size == artifact.preprocessing.image_size == 67
     assert artifact.preprocessing.store_size == 69
-    assert artifact.provenance["data"] == str(photos)
+    assert artifact.provenance["data"] == str(image_folder)
     assert not load_model(artifact).training
 
 
@@ -146,19 +146,19 @@ def test_weights_of_others_that_are_no_numbers_change_nothing(tmp_path) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
 
 
-def test_finite_weights_that_overflow_give_no_answer(model_folder, photos) -> None:
+def test_finite_weights_that_overflow_give_no_answer(model_folder, image_folder) -> None:
     spoil(model_folder, "fc8.linear.weight", 3e38)
     classifier = load(model_folder)
-    picture = photos / "red" / "photo 1.jpg"
+    image = image_folder / "red" / "photo 1.jpg"
     with pytest.raises(ArtifactError, match="answers with NaN or infinity") as caught:
-        classifier.predict(picture)
+        classifier.predict(image)
     assert str(model_folder) in str(caught.value)
-    assert classifier.embed(picture).shape == (1, 4096)
+    assert classifier.embed(image).shape == (1, 4096)
     with pytest.raises(ArtifactError, match="answers with NaN or infinity"):
-        evaluate(model_folder, photos)
+        evaluate(model_folder, image_folder)
     spoil(model_folder, "fc7.linear.weight", 3e38)
     with pytest.raises(ArtifactError, match="answers with NaN or infinity"):
-        load(model_folder).embed(picture)
+        load(model_folder).embed(image)
 
 
 @pytest.fixture
@@ -241,8 +241,8 @@ import os, torch
 os.umask({umask})
 from pathlib import Path
 from alexnet.model.artifact import save_tensors
-from alexnet.files.atomic import whole_folder
-with whole_folder(Path("model")) as folder:
+from alexnet.files.atomic import atomic_folder
+with atomic_folder(Path("model")) as folder:
     for _ in range(2):
         save_tensors({{"x": torch.zeros(3)}}, folder / "model.safetensors")
     (folder / "config.json").write_text("x")

@@ -28,7 +28,7 @@ def card(data: str = "digits", n_classes: int = 3) -> str:
 
 def test_it_says_what_who_and_how_well() -> None:
     text = card()
-    for words in ("`batchnorm`", "46,762,051", "- class 2", "digits: 1,437 pictures", "`modern`, 40 epochs", "0.988"):
+    for words in ("`batchnorm`", "46,762,051", "- class 2", "digits: 1,437 images", "`modern`, 40 epochs", "0.988"):
         assert words in text
     assert 'alexnet.load("THIS_FOLDER")' in text
 

@@ -69,7 +69,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_what_was_pushed_answers_alike(hub: LocalHub, run: Path, photos: Path, capsys) -> None:
+def test_what_was_pushed_answers_alike(hub: LocalHub, run: Path, image_folder: Path, capsys) -> None:
     before = files_of(run / "model")
     address = push(run, "anna/birds")
     assert address == f"{hub.address}/anna/birds"
@@ -77,10 +77,10 @@ def test_what_was_pushed_answers_alike(hub: LocalHub, run: Path, photos: Path, c
     assert set(hub.files("anna/birds")) == {"config.json", "model.safetensors", "README.md"}
     assert files_of(run / "model") == before
 
-    picture = photos / "red" / "photo 1.jpg"
-    ours = load(run).predict(picture)
-    assert load("hf:anna/birds").predict(picture) == ours
-    assert cli.run(["predict", "hf:anna/birds", str(picture), "--format", "json"]) == 0
+    image = image_folder / "red" / "photo 1.jpg"
+    ours = load(run).predict(image)
+    assert load("hf:anna/birds").predict(image) == ours
+    assert cli.run(["predict", "hf:anna/birds", str(image), "--format", "json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["predictions"][0]["label"] == ours[0].label
     assert err == ""
@@ -101,7 +101,7 @@ def test_its_readme_says_how_to_use_it_from_there(hub: LocalHub, run: Path) -> N
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_nobody_learns_where_the_pictures_lie(hub: LocalHub, run: Path) -> None:
+def test_nobody_learns_where_the_images_lie(hub: LocalHub, run: Path) -> None:
     push(run, "anna/birds")
     for name in ("config.json", "README.md"):
         assert b"/home/anna" not in hub.files("anna/birds")[name]

@@ -14,7 +14,7 @@ def model() -> AlexNet:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> torch.Tensor:
+def images() -> torch.Tensor:
     torch.manual_seed(1)
     return torch.randn(2, 3, 100, 130)
 
@@ -30,14 +30,14 @@ def pictures() -> torch.Tensor:
         ("fc8", (3,)),
     ],
 )
-def test_features_are_what_the_layer_gives(model, pictures, layer, shape) -> None:
+def test_features_are_what_the_layer_gives(model, images, layer, shape) -> None:
     seen = []
     handle = model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: seen.append(output))
     with torch.inference_mode():
-        model(pictures)
+        model(images)
         handle.remove()
         features = model.features(layer)
-        assert torch.equal(features(pictures), seen[0])
+        assert torch.equal(features(images), seen[0])
     assert seen[0].shape == (2, *shape)
     assert features.n_channels == shape[0]
 
@@ -53,22 +53,22 @@ def test_features_of_no_layer_are_refused_with_the_nearest(model) -> None:
         model.features("conv33")
 
 
-def test_the_halves_make_the_whole(model, pictures) -> None:
+def test_the_halves_make_the_whole(model, images) -> None:
     with torch.inference_mode():
-        maps = model.forward_features(pictures)
+        maps = model.forward_features(images)
         assert maps.shape == (2, 64, 2, 2)
-        assert torch.equal(model.forward_head(maps), model(pictures))
+        assert torch.equal(model.forward_head(maps), model(images))
 
 
-def test_embeddings_are_fc7_after_its_activation(model, pictures) -> None:
+def test_embeddings_are_fc7_after_its_activation(model, images) -> None:
     with torch.inference_mode():
-        embedded = model.embed(pictures)
-        assert torch.equal(embedded, model.features("fc7")(pictures))
-        assert torch.equal(model.fc8(embedded), model(pictures))
+        embedded = model.embed(images)
+        assert torch.equal(embedded, model.features("fc7")(images))
+        assert torch.equal(model.fc8(embedded), model(images))
     assert embedded.shape == (2, 30)
     assert float(embedded.min()) >= 0
     flat = AlexNet(n_classes=3, width=0.25, hidden=()).eval()
-    assert flat.embed(pictures).shape == (2, 64 * 5 * 5)
+    assert flat.embed(images).shape == (2, 64 * 5 * 5)
 
 
 def test_frozen_layers_stay_as_they_are() -> None:
@@ -98,7 +98,7 @@ def test_frozen_norms_keep_still_in_a_backbone_and_on_several_gpus() -> None:
     assert [model.get_submodule(f"conv{n}").norm.training for n in (1, 2, 3)] == [False, False, True]
 
 
-def test_features_of_too_small_a_picture_are_refused_by_name(model) -> None:
+def test_features_of_too_small_a_image_are_refused_by_name(model) -> None:
     with pytest.raises(SettingsError, match="67 px"):
         model.features("conv2")(torch.zeros(1, 3, 20, 20))
 

@@ -53,11 +53,11 @@ def net(request):
 @pytest.fixture
 def model(net) -> AlexNet:
     torch.manual_seed(0)
-    # Of the paper's own small weights hardly anything of a picture would reach the logits of so narrow a network.
+    # Of the paper's own small weights hardly anything of an image would reach the logits of so narrow a network.
     return AlexNet(replace(net, initialisation="torch"))
 
 
-def pictures_for(net, n: int = 4, **kind) -> torch.Tensor:
+def images_for(net, n: int = 4, **kind) -> torch.Tensor:
     torch.manual_seed(1)
     return torch.randn(n, net.in_channels, net.image_size, net.image_size).to(**kind)
 
@@ -67,14 +67,14 @@ def test_a_step_of_training_reaches_every_parameter(net, model) -> None:
     runtime = detect("cpu", "fp32")
     recipe = replace(MODERN, lr=0.05)
     step = Step(network=model.train(), optimizer=make_optimizer(model, recipe, runtime), runtime=runtime)
-    loss = F.cross_entropy(model(pictures_for(net)), torch.tensor([0, 1, 2, 0]))
+    loss = F.cross_entropy(model(images_for(net)), torch.tensor([0, 1, 2, 0]))
     loss.backward()
     for name, parameter in model.named_parameters():
         # A bias before batch norm changes nothing, so its gradient is zero but for rounding.
         assert parameter.grad is not None, name
         assert name.endswith("conv.bias") or parameter.grad.abs().sum() > 0, name
     model.zero_grad()
-    assert float(step.take(pictures_for(net), torch.tensor([0, 1, 2, 0]), seed=0)) > 0
+    assert float(step.take(images_for(net), torch.tensor([0, 1, 2, 0]), seed=0)) > 0
     after = model.state_dict()
     assert all(not torch.equal(before[name], after[name]) for name in after if name.endswith("weight"))
 
@@ -96,14 +96,14 @@ def test_saved_and_loaded_it_answers_the_same(net, model, tmp_path) -> None:
     assert again.architecture == model.architecture
     loaded = load_model(again)
     with torch.inference_mode():
-        assert torch.equal(loaded(pictures_for(net)), model.eval()(pictures_for(net)))
+        assert torch.equal(loaded(images_for(net)), model.eval()(images_for(net)))
 
 
 def test_state_dict_round_trip(net, model) -> None:
     twin = AlexNet(model.architecture)
     assert str(twin.load_state_dict(model.state_dict())) == "<All keys matched successfully>"
     with torch.inference_mode():
-        assert torch.equal(twin.eval()(pictures_for(net)), model.eval()(pictures_for(net)))
+        assert torch.equal(twin.eval()(images_for(net)), model.eval()(images_for(net)))
 
 
 def test_it_is_summarised_and_drawn(net, model) -> None:
@@ -114,24 +114,24 @@ def test_it_is_summarised_and_drawn(net, model) -> None:
 
 def test_it_is_exported_for_batches_of_any_number(net, model) -> None:
     n = torch.export.Dim("n", min=1, max=64)
-    exported = torch.export.export(model.eval(), (pictures_for(net),), dynamic_shapes=({0: n},)).module()
-    pictures = pictures_for(net, 7)
+    exported = torch.export.export(model.eval(), (images_for(net),), dynamic_shapes=({0: n},)).module()
+    images = images_for(net, 7)
     with torch.inference_mode():
-        assert torch.allclose(exported(pictures), model(pictures), atol=1e-6)
+        assert torch.allclose(exported(images), model(images), atol=1e-6)
 
 
 def test_copies_are_equal_and_apart(net, model) -> None:
     twin = copy.deepcopy(model.eval())
     with torch.inference_mode():
-        assert torch.equal(model(pictures_for(net)), twin(pictures_for(net)))
+        assert torch.equal(model(images_for(net)), twin(images_for(net)))
         twin.conv1.conv.weight.zero_()
-        assert not torch.equal(model(pictures_for(net)), twin(pictures_for(net)))
+        assert not torch.equal(model(images_for(net)), twin(images_for(net)))
 
 
 def test_on_the_meta_device_it_has_shapes_only(net) -> None:
     model = without_weights(net)
     assert all(parameter.is_meta for parameter in model.parameters())
-    assert model(pictures_for(net, device="meta")).shape == (4, 3)
+    assert model(images_for(net, device="meta")).shape == (4, 3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
@@ -142,16 +142,16 @@ def test_it_is_summarised_whatever_its_numbers(net, model, dtype) -> None:
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-5), (torch.bfloat16, 0.1), (torch.float16, 0.02)])
 def test_other_kinds_of_numbers(net, model, dtype, atol) -> None:
     with torch.inference_mode():
-        exact = model.eval()(pictures_for(net))
-        other = model.to(dtype)(pictures_for(net, dtype=dtype))
+        exact = model.eval()(images_for(net))
+        other = model.to(dtype)(images_for(net, dtype=dtype))
     assert other.dtype == dtype
     assert torch.allclose(other.float(), exact, atol=atol * max(1.0, float(exact.abs().max())))
 
 
 def test_channels_last_changes_nothing(net, model) -> None:
     with torch.inference_mode():
-        plain = model.eval()(pictures_for(net))
-        laid = model.to(memory_format=torch.channels_last)(pictures_for(net, memory_format=torch.channels_last))
+        plain = model.eval()(images_for(net))
+        laid = model.to(memory_format=torch.channels_last)(images_for(net, memory_format=torch.channels_last))
     assert torch.allclose(plain, laid, atol=1e-5)
 
 
@@ -162,7 +162,7 @@ def test_it_is_deterministic_at_its_own_size(net, model) -> None:
         for _ in range(2):
             model.zero_grad()
             torch.manual_seed(3)
-            F.cross_entropy(model(pictures_for(net)), torch.tensor([0, 1, 2, 0])).backward()
+            F.cross_entropy(model(images_for(net)), torch.tensor([0, 1, 2, 0])).backward()
             gradients.append([parameter.grad.clone() for parameter in model.parameters()])
     finally:
         torch.use_deterministic_algorithms(False)
@@ -179,7 +179,7 @@ def test_at_its_own_size_nothing_is_pooled_to_the_grid(variant) -> None:
 def test_the_family_as_it_is_answers(variant) -> None:
     net = VARIANTS[variant]
     with torch.inference_mode():
-        logits = AlexNet(net).eval()(pictures_for(net, 1))
+        logits = AlexNet(net).eval()(images_for(net, 1))
     assert logits.shape == (1, 1000)
     assert bool(logits.isfinite().all())
 
@@ -187,10 +187,10 @@ def test_the_family_as_it_is_answers(variant) -> None:
 @pytest.mark.slow
 def test_compiled_it_answers_the_same(net, model) -> None:
     with torch.inference_mode():
-        assert torch.allclose(torch.compile(model.eval())(pictures_for(net)), model(pictures_for(net)), atol=1e-5)
+        assert torch.allclose(torch.compile(model.eval())(images_for(net)), model(images_for(net)), atol=1e-5)
 
 
-def test_a_custom_network_goes_all_the_way(photos, tmp_path) -> None:
+def test_a_custom_network_goes_all_the_way(image_folder, tmp_path) -> None:
     """Nothing downstream breaks: trained from options, written down, judged and asked."""
     from alexnet import Settings, evaluate, load, train
     from alexnet.training.learning.reports import EpochReport
@@ -199,7 +199,7 @@ def test_a_custom_network_goes_all_the_way(photos, tmp_path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(json.dumps(OWN.to_json()))
     settings = Settings(architecture=str(file), hidden=(12,), epochs=2, image_size=40, device="cpu")
-    session = Session.start(photos, tmp_path / "run", settings)
+    session = Session.start(image_folder, tmp_path / "run", settings)
     for report in session.reports():
         if isinstance(report, EpochReport):
             break
@@ -209,16 +209,16 @@ def test_a_custom_network_goes_all_the_way(photos, tmp_path) -> None:
     classifier = load(run.folder)
     assert classifier.artifact.architecture == resolve(OWN, hidden=(12,), n_classes=3, image_size=40)
     assert len(load_file(run.model_folder / "model.safetensors")) > 0
-    assert sum(each.probability for each in classifier.predict(next(photos.rglob("*.jpg")))[0].predictions) > 0.99
+    assert sum(each.probability for each in classifier.predict(next(image_folder.rglob("*.jpg")))[0].predictions) > 0.99
     assert evaluate(run.folder).evaluation.n_images > 0
 
 
-def test_a_network_that_takes_large_pictures_only_is_trained_at_a_size_it_can_take(photos, tmp_path) -> None:
+def test_a_network_that_takes_large_images_only_is_trained_at_a_size_it_can_take(image_folder, tmp_path) -> None:
     from alexnet import Settings, train
 
     layer = Conv(channels=8, kernel=3, padding=1, pool=Pool())
     deep = replace(OWN, layers=(layer,) * 6, grid=1, image_size=130)
     assert deep.smallest_image_size == 127
     settings = Settings(architecture=json.dumps(deep.to_json()), epochs=1, device="cpu")
-    run = train(photos, out=tmp_path / "run", settings=settings, verbose=False)
-    assert run.settings()["resolved"]["image_size"] == 128, "as small pictures are, and no smaller"
+    run = train(image_folder, out=tmp_path / "run", settings=settings, verbose=False)
+    assert run.settings()["resolved"]["image_size"] == 128, "as small images are, and no smaller"

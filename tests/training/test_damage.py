@@ -6,14 +6,14 @@ from alexnet.data.store.mending import mend
 from alexnet.errors import DataError
 from alexnet.training.session import Session
 
-from ..conftest import make_photos
+from ..conftest import make_image_folder
 
 
 def test_a_run_that_met_damage_goes_on_after_mending(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
-    photos = make_photos(tmp_path / "photos", n_each=4)
+    image_folder = make_image_folder(tmp_path / "photos", n_each=4)
     settings = Settings(epochs=2, image_size=67, batch_size=6, device="cpu")
-    session = Session.start(photos, tmp_path / "run", settings)
+    session = Session.start(image_folder, tmp_path / "run", settings)
     reports = session.reports()
     next(reports)
     session.save()
@@ -25,7 +25,7 @@ def test_a_run_that_met_damage_goes_on_after_mending(tmp_path, monkeypatch) -> N
 
     with pytest.raises(DataError, match="is damaged"):
         list(Session.resume(tmp_path / "run").reports())
-    assert mend(open_source(photos)).n_whole == 1
+    assert mend(open_source(image_folder)).n_whole == 1
     session = Session.resume(tmp_path / "run")
     assert session.training.position.progress == 0.5, "it goes on, and does not begin again"
     list(session.reports())

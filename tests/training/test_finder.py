@@ -35,7 +35,7 @@ QUICK = ("--image-size", "67", "--batch-size", "16", "--device", "cpu")
 
 
 def make_training(*, lr: float = 0.02, n_epochs: int = 1, contrast: int = 150) -> Training:
-    """Bright against dark pictures; all alike without contrast."""
+    """Bright against dark images; all alike without contrast."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 48)
     pixels = rng.integers(0, 100, (48, 32, 32, 3)) * bool(contrast) + contrast * labels[:, None, None, None]
@@ -107,7 +107,7 @@ def test_the_same_seed_finds_the_same(trials) -> None:
     assert again == trials
 
 
-def test_pictures_are_as_large_as_training_begins() -> None:
+def test_images_are_as_large_as_training_begins() -> None:
     training = make_training()
     training.plan.architecture = replace(NET, image_size=99)
     training.plan.recipe = replace(training.plan.recipe, sizes=((0.5, 0.81),))
@@ -156,7 +156,7 @@ def test_the_rule(finding, at) -> None:
 
 
 def test_noise_is_nothing_learnt() -> None:
-    """Batches of a few pictures differ by more than a network learns at first."""
+    """Batches of a few images differ by more than a network learns at first."""
     rng = np.random.default_rng(0)
     mean, trials = 0.0, []
     for number in range(100):
@@ -176,9 +176,9 @@ def test_what_was_measured_is_written_and_drawn(finding, tmp_path) -> None:
     assert header == ["lr", "loss", "smoothed"]
     read = [tuple(map(float, row)) for row in rows]
     assert read == list(zip(finding.lrs, finding.losses, finding.smoothed, strict=True))
-    with Image.open(folder / "lr.png") as picture:
-        assert picture.width >= 800
-        assert len(picture.convert("RGB").getcolors(1 << 20)) > 3
+    with Image.open(folder / "lr.png") as image:
+        assert image.width >= 800
+        assert len(image.convert("RGB").getcolors(1 << 20)) > 3
 
 
 def test_a_finding_of_nothing_is_drawn_too(tmp_path) -> None:
@@ -208,9 +208,9 @@ def alexnet(*arguments: object) -> int:
 
 
 @pytest.mark.usefixtures("small")
-def test_the_command_prints_one_line_and_trains_nothing(photos, tmp_path, capsys, monkeypatch) -> None:
+def test_the_command_prints_one_line_and_trains_nothing(image_folder, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert alexnet("train", photos, "--find-lr", *QUICK) == 0
+    assert alexnet("train", image_folder, "--find-lr", *QUICK) == 0
     out, err = capsys.readouterr()
     found = re.fullmatch(r"suggested learning rate: (\S+) \(for batches of 16\); try: --lr \1 --batch-size 16\n", out)
     assert found
@@ -221,20 +221,20 @@ def test_the_command_prints_one_line_and_trains_nothing(photos, tmp_path, capsys
 
 
 @pytest.mark.usefixtures("small")
-def test_without_matplotlib_the_command_says_what_to_install(photos, tmp_path, capsys, monkeypatch) -> None:
+def test_without_matplotlib_the_command_says_what_to_install(image_folder, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("alexnet.training.finder.find_lr", lambda _: iter(()))
     out = tmp_path / "out"
-    assert alexnet("train", photos, "--find-lr", "--out", out, *QUICK) == 1
+    assert alexnet("train", image_folder, "--find-lr", "--out", out, *QUICK) == 1
     said, err = capsys.readouterr()
     assert said == (
-        "no learning rate suggested: nothing was learnt at any of them; look at the pictures and their labels\n"
+        "no learning rate suggested: nothing was learnt at any of them; look at the images and their labels\n"
     )
     assert "pip install 'alexnet[plots]'" in err
     assert str(out / "lr.csv") in err
 
 
-def test_what_cannot_be_measured_is_refused_in_one_line(photos, tmp_path, capsys, monkeypatch) -> None:
+def test_what_cannot_be_measured_is_refused_in_one_line(image_folder, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").touch()
@@ -248,8 +248,8 @@ def test_what_cannot_be_measured_is_refused_in_one_line(photos, tmp_path, capsys
         return line
 
     assert "--resume" in refused("--resume", "runs/photos")
-    assert "not an empty folder" in refused(photos, "--out", "full")
+    assert "not an empty folder" in refused(image_folder, "--out", "full")
     assert "no folder 'nowhere'" in refused("nowhere")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "without torchrun" in refused(photos)
+    assert "without torchrun" in refused(image_folder)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["full", "thesis.tex"]

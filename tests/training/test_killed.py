@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ..conftest import make_photos
+from ..conftest import make_image_folder
 from .machine.test_distributed import SMALL, launch, metrics
 
 N_KILLS = 10
@@ -50,15 +50,15 @@ def run_and_kill(n: int, seconds: float, chooser: random.Random, *arguments: obj
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("n", [1, 2])
 def test_killed_at_ten_random_moments_it_ends_the_same_to_the_bit(n, tmp_path) -> None:
-    photos = make_photos(tmp_path / "photos", n_each=19)
-    launch(n, "train", photos, *OPTIONS, "--out", tmp_path / "whole")
+    image_folder = make_image_folder(tmp_path / "photos", n_each=19)
+    launch(n, "train", image_folder, *OPTIONS, "--out", tmp_path / "whole")
 
     # Together they nearly always come to less than the run: machines differ too much for moments in seconds.
     latest = sum(line["seconds"] for line in metrics(tmp_path / "whole")) / 9
     chooser = random.Random()  # ten other moments each time; what they were is said if it fails
     moments = [chooser.uniform(0, latest) for _ in range(N_KILLS)]
     print("killed after", moments)
-    arguments: tuple[object, ...] = (photos, *OPTIONS, "--out", tmp_path / "killed")
+    arguments: tuple[object, ...] = (image_folder, *OPTIONS, "--out", tmp_path / "killed")
     for moment in moments:
         assert run_and_kill(n, moment, chooser, "train", *arguments), "it had ended before it could be killed"
         arguments = ("--resume", tmp_path / "killed")

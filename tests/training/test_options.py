@@ -73,8 +73,8 @@ DOES_SOMETHING_ELSE = {
 
 
 @pytest.fixture(scope="module")
-def unequal_photos(tmp_path_factory):
-    """Three classes of unequal size; wide pictures with something at their left end, and two of a larger size."""
+def unequal_images(tmp_path_factory):
+    """Three classes of unequal size; wide images with something at their left end, and two of a larger size."""
     root = tmp_path_factory.mktemp("unequal")
     rng = np.random.default_rng(0)
     for channel, (label, n) in enumerate({"a": 30, "b": 14, "c": 8}.items()):
@@ -89,7 +89,7 @@ def unequal_photos(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def weights_after(unequal_photos, tmp_path_factory):
+def weights_after(unequal_images, tmp_path_factory):
     """A function that trains with some settings and returns the weights."""
     folder = tmp_path_factory.mktemp("runs")
     torch.manual_seed(7)
@@ -104,7 +104,7 @@ def weights_after(unequal_photos, tmp_path_factory):
         settings = Settings(**{**BASE, **changes})
         out = folder / f"run {len(list(folder.iterdir()))}"
         return load_file(
-            train(unequal_photos, out=out, settings=settings, verbose=False).model_folder / "model.safetensors"
+            train(unequal_images, out=out, settings=settings, verbose=False).model_folder / "model.safetensors"
         )
 
     with pytest.MonkeyPatch.context() as patch:
@@ -138,10 +138,10 @@ def test_both_ways_to_balance_are_ways_of_their_own(balance, weights_after) -> N
 
 @pytest.mark.parametrize("balance", ["loss", "sampler"])
 @pytest.mark.parametrize("empty", ["0", "z"])
-def test_a_class_without_pictures_has_no_weight(balance, empty, unequal_photos, tmp_path, monkeypatch) -> None:
+def test_a_class_without_images_has_no_weight(balance, empty, unequal_images, tmp_path, monkeypatch) -> None:
     """The first one, or the last one, of which counts by class know nothing."""
     monkeypatch.setitem(VARIANTS, "batchnorm", TINY)
-    shutil.copytree(unequal_photos, tmp_path / "photos")
+    shutil.copytree(unequal_images, tmp_path / "photos")
     (tmp_path / "photos" / empty).mkdir()
     settings = Settings(**BASE, balance=balance)
     run = train(tmp_path / "photos", out=tmp_path / "run", settings=settings, verbose=False)
@@ -149,41 +149,41 @@ def test_a_class_without_pictures_has_no_weight(balance, empty, unequal_photos, 
     assert load(run.folder).classes == tuple(sorted(["a", "b", "c", empty]))
 
 
-def test_checkpoints_are_as_frequent_as_asked_for(unequal_photos, tmp_path, monkeypatch) -> None:
+def test_checkpoints_are_as_frequent_as_asked_for(unequal_images, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(VARIANTS, "batchnorm", TINY)
     saved = []
     monkeypatch.setattr("alexnet.training.session.save_checkpoint", lambda *arguments: saved.append(arguments))
     for minutes, n in ((1e-9, 6), (60.0, 1)):
         saved.clear()
         settings = Settings(**BASE, checkpoint_minutes=minutes)
-        train(unequal_photos, out=tmp_path / f"{minutes}", settings=settings, verbose=False)
+        train(unequal_images, out=tmp_path / f"{minutes}", settings=settings, verbose=False)
         assert len(saved) >= n if minutes < 1 else len(saved) == n
 
 
-def test_compiling_is_asked_of_torch(unequal_photos, tmp_path, monkeypatch) -> None:
+def test_compiling_is_asked_of_torch(unequal_images, tmp_path, monkeypatch) -> None:
     """What compiling gives is a slow test of its own; here, that it is asked for, and only then."""
     monkeypatch.setitem(VARIANTS, "batchnorm", TINY)
     asked = []
     monkeypatch.setattr(torch, "compile", lambda network: asked.append(network) or network)
     for switch, n in (("off", 0), ("auto", int(torch.cuda.is_available())), ("on", 1)):
         asked.clear()
-        train(unequal_photos, out=tmp_path / switch, settings=Settings(**BASE, compile=switch), verbose=False)
+        train(unequal_images, out=tmp_path / switch, settings=Settings(**BASE, compile=switch), verbose=False)
         assert len(asked) == n
 
 
 @pytest.mark.slow
-def test_a_compiled_network_learns_the_same(unequal_photos, tmp_path, monkeypatch) -> None:
+def test_a_compiled_network_learns_the_same(unequal_images, tmp_path, monkeypatch) -> None:
     # A compiled network draws random numbers of its own, so its dropout is another.
     monkeypatch.setitem(VARIANTS, "batchnorm", replace(TINY, dropout=0.0))
     losses = []
     for switch in ("off", "on"):
-        run = train(unequal_photos, out=tmp_path / switch, settings=Settings(**BASE, compile=switch), verbose=False)
+        run = train(unequal_images, out=tmp_path / switch, settings=Settings(**BASE, compile=switch), verbose=False)
         losses.append([line["train_loss"] for line in run.metrics()])
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
-def test_what_follows_from_the_options_is_written_down(weights_after, unequal_photos, tmp_path) -> None:
+def test_what_follows_from_the_options_is_written_down(weights_after, unequal_images, tmp_path) -> None:
     settings = Settings(**BASE, mixup=0.3, weight_decay=0.01, ema=0.2)
-    run = train(unequal_photos, out=tmp_path / "run", settings=settings, verbose=False)
+    run = train(unequal_images, out=tmp_path / "run", settings=settings, verbose=False)
     recipe = json.loads((run.folder / "settings.json").read_text())["resolved"]["recipe"]
     assert (recipe["augmentation"]["mixup"], recipe["weight_decay"], recipe["ema"]) == (0.3, 0.01, 0.2)

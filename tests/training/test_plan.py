@@ -35,8 +35,8 @@ def walk(plan: Plan, clock=None, slowdown: float = 1.0) -> list:
         progress = leg.stop
         if clock:
             share = leg.n_steps / plan.n_steps
-            clock.now += (share * plan.n_examples * plan.seconds_a_picture(leg.size) + 1) * slowdown
-            plan.pace.seconds[leg.size] = plan.seconds_a_picture(leg.size) * (
+            clock.now += (share * plan.n_examples * plan.seconds_a_image(leg.size) + 1) * slowdown
+            plan.pace.seconds[leg.size] = plan.seconds_a_image(leg.size) * (
                 slowdown if leg.size not in walk.seen else 1
             )
             walk.seen.add(leg.size)
@@ -89,5 +89,5 @@ def test_no_size_is_too_small(progress, size) -> None:
 
 def test_time_of_other_sizes_follows_from_the_multiply_adds() -> None:
     plan = plan_of()
-    assert plan.seconds_a_picture(128) == 0.005
-    assert 2.5 < plan.seconds_a_picture(224) / 0.005 < 4.5
+    assert plan.seconds_a_image(128) == 0.005
+    assert 2.5 < plan.seconds_a_image(224) / 0.005 < 4.5

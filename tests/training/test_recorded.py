@@ -13,23 +13,23 @@ from alexnet.errors import DataError, SettingsError
 from alexnet.training.choices.settings import load_settings
 from alexnet.training.session import Session
 
-from ..conftest import make_photos
+from ..conftest import make_image_folder
 
 QUICK = Settings(epochs=1, image_size=67, batch_size=16, hidden=(8,))
 
 
 @pytest.fixture
-def opened(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def opened(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the sets that were opened, all of them small; a folder digits lies in the current one."""
     sets: list[str] = []
 
     def small(name: str, data_dir: Path | None) -> object:
         sets.append(name)
-        return replace(open_source(photos), name=name)
+        return replace(open_source(image_folder), name=name)
 
     monkeypatch.setattr("alexnet.data.sources.sets.named.open_named", small)
     monkeypatch.chdir(tmp_path)
-    make_photos(tmp_path / "digits", n_each=1, first=1000)
+    make_image_folder(tmp_path / "digits", n_each=1, first=1000)
     return sets
 
 
@@ -71,11 +71,11 @@ def test_find_lr_without_data_is_for_the_set(opened, monkeypatch) -> None:
     assert asked == ["set:digits"]
 
 
-def test_the_weights_it_began_with_are_written_down_with_their_key(photos, tmp_path, monkeypatch) -> None:
+def test_the_weights_it_began_with_are_written_down_with_their_key(image_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     nets = [AlexNet(hidden=(8,), n_classes=3, image_size=67) for _ in range(2)]
     torch.save({"model": nets[0].state_dict(), "ema": nets[1].state_dict()}, "theirs.pth")
-    session = Session.open(photos, out="run", settings=replace(QUICK, init="theirs.pth", init_key="ema"))
+    session = Session.open(image_folder, out="run", settings=replace(QUICK, init="theirs.pth", init_key="ema"))
     begun = session.training.model.state_dict()["conv2.conv.weight"]
     assert torch.equal(begun, nets[1].state_dict()["conv2.conv.weight"])
     saved = session.run.settings()

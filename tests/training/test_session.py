@@ -22,7 +22,7 @@ from alexnet.training.learning.reports import EpochReport
 from alexnet.training.run.run import Run
 from alexnet.training.session import Session
 
-from ..conftest import coloured_picture, make_photos
+from ..conftest import coloured_image, make_image_folder
 
 QUICK = Settings(epochs=2, image_size=67, batch_size=32)
 
@@ -52,8 +52,8 @@ def test_checkpoints_are_saved_by_time_and_at_the_end(trained_run) -> None:
     assert checkpoints(trained_run) == ["000006-00000000"], "six epochs take less than five minutes"
 
 
-def test_only_the_newest_checkpoints_are_kept(photos, tmp_path) -> None:
-    session = Session.start(photos, tmp_path / "run", replace(QUICK, checkpoint_minutes=1e-9))
+def test_only_the_newest_checkpoints_are_kept(image_folder, tmp_path) -> None:
+    session = Session.start(image_folder, tmp_path / "run", replace(QUICK, checkpoint_minutes=1e-9))
     seen = [(report, checkpoints(tmp_path / "run")) for report in session.reports()]
     assert seen[-1][1] == ["000001-00000003", "000002-00000000"]
     after_first = next(names for report, names in seen if isinstance(report, EpochReport))
@@ -61,10 +61,10 @@ def test_only_the_newest_checkpoints_are_kept(photos, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("n_reports", [2, 4, 5, 7])
-def test_stopped_and_resumed_it_ends_the_same_to_the_bit(photos, tmp_path, n_reports) -> None:
-    whole = train(photos, out=tmp_path / "whole", settings=QUICK, verbose=False)
+def test_stopped_and_resumed_it_ends_the_same_to_the_bit(image_folder, tmp_path, n_reports) -> None:
+    whole = train(image_folder, out=tmp_path / "whole", settings=QUICK, verbose=False)
 
-    session = Session.start(photos, tmp_path / "broken", QUICK)
+    session = Session.start(image_folder, tmp_path / "broken", QUICK)
     for number, _ in enumerate(session.reports(), start=1):
         if number == n_reports:
             break
@@ -77,14 +77,14 @@ def test_stopped_and_resumed_it_ends_the_same_to_the_bit(photos, tmp_path, n_rep
     assert [line["epoch"] for line in resumed.run.metrics()] == [1, 2]
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(photos, tmp_path) -> None:
-    Session.start(photos, tmp_path / "run", QUICK)
+def test_a_run_killed_before_its_first_checkpoint_begins_again(image_folder, tmp_path) -> None:
+    Session.start(image_folder, tmp_path / "run", QUICK)
     list(Session.resume(tmp_path / "run").reports())
     assert load(tmp_path / "run").classes == ("blue", "green", "red")
 
 
-def test_a_metrics_line_cut_short_is_dropped(photos, tmp_path) -> None:
-    session = Session.start(photos, tmp_path / "run", QUICK)
+def test_a_metrics_line_cut_short_is_dropped(image_folder, tmp_path) -> None:
+    session = Session.start(image_folder, tmp_path / "run", QUICK)
     next(report for report in session.reports() if isinstance(report, EpochReport))
     with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 2, "train')
@@ -92,19 +92,19 @@ def test_a_metrics_line_cut_short_is_dropped(photos, tmp_path) -> None:
     assert [line["epoch"] for line in Run(tmp_path / "run").metrics()] == [1, 2]
 
 
-def test_a_run_goes_on_in_its_own_precision(photos, tmp_path, monkeypatch) -> None:
+def test_a_run_goes_on_in_its_own_precision(image_folder, tmp_path, monkeypatch) -> None:
     settings = replace(QUICK, precision="auto", device="cpu")
     monkeypatch.setattr("alexnet.training.machine.runtime._cpu_has_bf16", lambda: True)
     monkeypatch.setattr("alexnet.training.machine.runtime._cpu_prefers_bf16", lambda: True)
-    session = Session.start(photos, tmp_path / "run", settings)
+    session = Session.start(image_folder, tmp_path / "run", settings)
     next(session.reports())
     session.save()
     monkeypatch.setattr("alexnet.training.machine.runtime._cpu_prefers_bf16", lambda: False)
     assert Session.resume(tmp_path / "run").training.runtime.precision == "bf16"
 
 
-def test_a_damaged_checkpoint_is_named(photos, tmp_path) -> None:
-    session = Session.start(photos, tmp_path / "run", QUICK)
+def test_a_damaged_checkpoint_is_named(image_folder, tmp_path) -> None:
+    session = Session.start(image_folder, tmp_path / "run", QUICK)
     next(report for report in session.reports() if isinstance(report, EpochReport))
     session.save()
     (checkpoint,) = (tmp_path / "run" / "checkpoint").iterdir()
@@ -113,21 +113,21 @@ def test_a_damaged_checkpoint_is_named(photos, tmp_path) -> None:
         Session.resume(tmp_path / "run")
 
 
-def test_a_run_is_never_overwritten(trained_run, photos) -> None:
+def test_a_run_is_never_overwritten(trained_run, image_folder) -> None:
     before = (trained_run / "settings.json").read_text()
     with pytest.raises(RunError, match="never overwritten"):
-        Session.start(photos, trained_run, QUICK)
+        Session.start(image_folder, trained_run, QUICK)
     assert (trained_run / "settings.json").read_text() == before
 
 
-def test_other_peoples_files_are_never_overwritten(photos, tmp_path) -> None:
+def test_other_peoples_files_are_never_overwritten(image_folder, tmp_path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(RunError, match="not an empty folder"):
-        Session.start(photos, tmp_path, QUICK)
+        Session.start(image_folder, tmp_path, QUICK)
 
 
 def appearing(monkeypatch, make) -> None:
-    """Let something appear while the pictures are being prepared."""
+    """Let something appear while the images are being prepared."""
     from alexnet.training import session
 
     def get_ready(*arguments, **options):
@@ -138,33 +138,33 @@ def appearing(monkeypatch, make) -> None:
     monkeypatch.setattr(session, "get_ready", get_ready)
 
 
-def test_a_run_that_appears_meanwhile_is_never_replaced(photos, tmp_path, monkeypatch) -> None:
+def test_a_run_that_appears_meanwhile_is_never_replaced(image_folder, tmp_path, monkeypatch) -> None:
     def make() -> None:
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "settings.json").write_text("theirs")
 
     appearing(monkeypatch, make)
     with pytest.raises(RunError, match=r"appeared at .*run' since this began.* choose another --out"):
-        Session.start(photos, tmp_path / "run", QUICK)
+        Session.start(image_folder, tmp_path / "run", QUICK)
     assert [path.name for path in tmp_path.rglob("*")] == ["run", "settings.json"]
     assert (tmp_path / "run" / "settings.json").read_text() == "theirs"
 
 
-def test_of_two_runs_made_at_once_none_vanishes(photos, tmp_path, monkeypatch) -> None:
+def test_of_two_runs_made_at_once_none_vanishes(image_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first = Session.start(photos, None, QUICK)
+    first = Session.start(image_folder, None, QUICK)
     first.save()
     # The second one has looked for a name before the first one was there.
     names = iter([Path("runs/photos"), Path("runs/photos-2")])
     monkeypatch.setattr("alexnet.training.run.place._free_folder", lambda *_: next(names))
-    second = Session.start(photos, None, QUICK)
+    second = Session.start(image_folder, None, QUICK)
     assert second.run.folder == Path("runs/photos-2")
     assert checkpoints(first.run.folder) == ["000000-00000000"]
 
 
-def test_without_a_name_runs_are_numbered(photos, tmp_path, monkeypatch) -> None:
+def test_without_a_name_runs_are_numbered(image_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folders = [Session.start(photos, None, QUICK).run.folder.as_posix() for _ in range(2)]
+    folders = [Session.start(image_folder, None, QUICK).run.folder.as_posix() for _ in range(2)]
     assert folders == ["runs/photos", "runs/photos-2"]
 
 
@@ -180,13 +180,13 @@ def test_resuming_takes_no_other_settings(trained_run) -> None:
         train(resume=trained_run, out="elsewhere")
 
 
-def test_resuming_from_python(photos, tmp_path) -> None:
-    Session.start(photos, tmp_path / "run", QUICK)
+def test_resuming_from_python(image_folder, tmp_path) -> None:
+    Session.start(image_folder, tmp_path / "run", QUICK)
     assert train(resume=tmp_path / "run", verbose=False).is_finished
 
 
-def test_what_a_kill_left_half_written_is_deleted(photos, tmp_path) -> None:
-    session = Session.start(photos, tmp_path / "run", QUICK)
+def test_what_a_kill_left_half_written_is_deleted(image_folder, tmp_path) -> None:
+    session = Session.start(image_folder, tmp_path / "run", QUICK)
     session.save()
     left = tmp_path / "run" / "checkpoint" / ".unfinished-000001"
     left.mkdir()
@@ -196,13 +196,13 @@ def test_what_a_kill_left_half_written_is_deleted(photos, tmp_path) -> None:
     assert not left.exists()
 
 
-def test_a_place_that_cannot_be_written_to_is_said_first(photos, tmp_path) -> None:
+def test_a_place_that_cannot_be_written_to_is_said_first(image_folder, tmp_path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(RunError, match="cannot be written to"):
-        Session.start(photos, tmp_path / "file" / "run", QUICK)
+        Session.start(image_folder, tmp_path / "file" / "run", QUICK)
 
 
-def test_large_pictures_come_from_a_large_store(photos) -> None:
+def test_large_images_come_from_a_large_store(image_folder) -> None:
     assert [store_size(size) for size in (None, 67, 224, 448)] == [256, 256, 256, 512]
 
 
@@ -219,28 +219,28 @@ def test_a_failed_start_leaves_nothing(tmp_path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_time_limit_chooses_a_size_and_ends_the_run(photos, tmp_path) -> None:
-    run = train(photos, out=tmp_path / "run", settings=Settings(time_limit="6s", batch_size=32), verbose=False)
+def test_a_time_limit_chooses_a_size_and_ends_the_run(image_folder, tmp_path) -> None:
+    run = train(image_folder, out=tmp_path / "run", settings=Settings(time_limit="6s", batch_size=32), verbose=False)
     resolved = run.settings()["resolved"]
-    assert resolved["image_size"] in (128, 96, 80), "60 px pictures are not blown up to 224 px"
+    assert resolved["image_size"] in (128, 96, 80), "60 px images are not blown up to 224 px"
     assert run.is_finished
 
 
-def test_a_time_limit_that_preparing_uses_up_is_said(photos, tmp_path) -> None:
+def test_a_time_limit_that_preparing_uses_up_is_said(image_folder, tmp_path) -> None:
     settings = Settings(time_limit="1s", image_size=67, batch_size=16)  # less than is kept back for saving
-    session = Session.start(photos, tmp_path / "run", settings)
+    session = Session.start(image_folder, tmp_path / "run", settings)
     begun = {name: tensor.clone() for name, tensor in session.training.model.state_dict().items()}
     reports = list(session.reports())
-    assert str(reports[-1]).startswith("warning: the time limit ended training when 16 of 96 pictures had been seen:")
+    assert str(reports[-1]).startswith("warning: the time limit ended training when 16 of 96 images had been seen:")
     kept = load_file(tmp_path / "run" / "model" / "model.safetensors")
     assert not torch.equal(kept["fc8.linear.weight"], begun["fc8.linear.weight"]), "its one step had a rate above 0"
     card = (tmp_path / "run" / "model" / "README.md").read_text()
-    assert "1 epochs (0.17 passes over the pictures)" in card
+    assert "1 epochs (0.17 passes over the images)" in card
 
 
-def test_an_epoch_cut_short_is_logged_at_the_size_at_which_val_was_judged(photos, tmp_path) -> None:
+def test_an_epoch_cut_short_is_logged_at_the_size_at_which_val_was_judged(image_folder, tmp_path) -> None:
     settings = Settings(time_limit="1h", epochs=20, image_size=144, batch_size=16)
-    session = Session.start(photos, tmp_path / "run", settings)
+    session = Session.start(image_folder, tmp_path / "run", settings)
     reports = session.reports()
     assert next(reports).n_steps == 6, "a whole epoch"
     assert session.training.position.leg.size < 144
@@ -250,28 +250,28 @@ def test_an_epoch_cut_short_is_logged_at_the_size_at_which_val_was_judged(photos
     assert report.n_images == 32
 
 
-def test_flipping_follows_the_data_unless_said(photos, tmp_path) -> None:
-    assert Session.start(photos, tmp_path / "a", QUICK).training.plan.recipe.augmentation.flip
+def test_flipping_follows_the_data_unless_said(image_folder, tmp_path) -> None:
+    assert Session.start(image_folder, tmp_path / "a", QUICK).training.plan.recipe.augmentation.flip
     assert not Session.start("digits", tmp_path / "b", QUICK).training.plan.recipe.augmentation.flip
 
 
 def test_class_names_that_are_no_text_are_learned_too(tmp_path) -> None:
-    root = make_photos(tmp_path / "photos", n_each=6)
+    root = make_image_folder(tmp_path / "photos", n_each=6)
     (root / "red").rename(root / os.fsdecode(b"caf\xe9"))
     run = train(root, out=tmp_path / "run", settings=replace(QUICK, epochs=1), verbose=False)
     assert os.fsdecode(b"caf\xe9") in load(run.folder).classes
     assert "caf\\udce9" in (run.model_folder / "README.md").read_text()
 
 
-def test_a_resumed_run_has_its_own_store_size_and_pictures(tmp_path) -> None:
-    root = make_photos(tmp_path / "photos", n_each=6)
+def test_a_resumed_run_has_its_own_store_size_and_images(tmp_path) -> None:
+    root = make_image_folder(tmp_path / "photos", n_each=6)
     session = Session.start(root, tmp_path / "run", QUICK)
     next(iter(session.reports()))
     session.save()
-    coloured_picture("red", 7, (90, 90)).save(root / "red" / "larger.png")
+    coloured_image("red", 7, (90, 90)).save(root / "red" / "larger.png")
     assert Session.resume(tmp_path / "run").store.size == session.store.size == 69
-    coloured_picture("red", 8).save(root / "red" / "photo 3.jpg")
-    with pytest.raises(DataError, match=r"1 of 18 pictures .* have changed in .*'red/photo 3\.jpg'; put them back"):
+    coloured_image("red", 8).save(root / "red" / "photo 3.jpg")
+    with pytest.raises(DataError, match=r"1 of 18 images .* have changed in .*'red/photo 3\.jpg'; put them back"):
         Session.resume(tmp_path / "run")
 
 
@@ -280,8 +280,10 @@ def test_a_resumed_run_has_its_own_store_size_and_pictures(tmp_path) -> None:
 
 @pytest.fixture
 def begun(tmp_path) -> Session:
-    """A run with one epoch done, on pictures of its own that may be changed."""
-    session = Session.start(make_photos(tmp_path / "photos", n_each=8), tmp_path / "run", replace(QUICK, batch_size=8))
+    """A run with one epoch done, on images of its own that may be changed."""
+    session = Session.start(
+        make_image_folder(tmp_path / "photos", n_each=8), tmp_path / "run", replace(QUICK, batch_size=8)
+    )
     next(report for report in session.reports() if isinstance(report, EpochReport))
     session.save()
     return session
@@ -294,22 +296,22 @@ def weights_of(run: Path) -> dict[str, torch.Tensor]:
 def test_classes_come_from_the_run(begun, tmp_path) -> None:
     """An empty class folder, made meanwhile, was said to be a damaged checkpoint."""
     (tmp_path / "photos" / "amber").mkdir()
-    coloured_picture("red", 99).save(tmp_path / "photos" / "red" / "new.png")
+    coloured_image("red", 99).save(tmp_path / "photos" / "red" / "new.png")
     resumed = Session.resume(tmp_path / "run")
     assert resumed.training.classes == ("blue", "green", "red")
-    assert "left out 1 pictures that the run's splits.csv does not name: 'red/new.png'" in resumed.source.remarks
+    assert "left out 1 images that the run's splits.csv does not name: 'red/new.png'" in resumed.source.warnings
     list(resumed.reports())
     assert load(tmp_path / "run").classes == ("blue", "green", "red")
 
 
 def test_labels_that_were_swapped_meanwhile_are_refused(tmp_path) -> None:
-    root = make_photos(tmp_path / "photos", n_each=8)
+    root = make_image_folder(tmp_path / "photos", n_each=8)
     rows = [f"{path},{path.parent.name}" for path in sorted(root.rglob("*.jpg"))]
     table = tmp_path / "labels.csv"
     table.write_text("path,label\n" + "\n".join(rows))
     Session.start(table, tmp_path / "run", QUICK)
     table.write_text("path,label\n" + "\n".join(rows).replace(",red", ",blue", 2))
-    with pytest.raises(DataError, match=r"2 pictures have other labels .*: 'red' then, 'blue' now; put"):
+    with pytest.raises(DataError, match=r"2 images have other labels .*: 'red' then, 'blue' now; put"):
         Session.resume(tmp_path / "run")
 
 
@@ -352,9 +354,9 @@ def test_what_a_run_had_settled_on_is_checked(begun, tmp_path, change, words) ->
         Session.resume(tmp_path / "run")
 
 
-def test_a_run_goes_on_where_its_pictures_are_now(photos, tmp_path) -> None:
-    whole = train(photos, out=tmp_path / "whole", settings=QUICK, verbose=False)
-    shutil.copytree(photos, tmp_path / "photos")
+def test_a_run_goes_on_where_its_images_are_now(image_folder, tmp_path) -> None:
+    whole = train(image_folder, out=tmp_path / "whole", settings=QUICK, verbose=False)
+    shutil.copytree(image_folder, tmp_path / "photos")
     session = Session.start(tmp_path / "photos", tmp_path / "run", QUICK)
     next(iter(session.reports()))
     session.save()
@@ -372,9 +374,9 @@ def test_a_run_goes_on_where_its_pictures_are_now(photos, tmp_path) -> None:
     assert evaluate(run.folder).split == "test"
 
 
-def test_a_run_does_not_go_on_with_other_pictures(begun, photos, tmp_path) -> None:
-    other = make_photos(tmp_path / "other", n_each=8, first=500)
-    with pytest.raises(DataError, match=r"24 of 24 pictures of the run .* are gone in .*other"):
+def test_a_run_does_not_go_on_with_other_images(begun, image_folder, tmp_path) -> None:
+    other = make_image_folder(tmp_path / "other", n_each=8, first=500)
+    with pytest.raises(DataError, match=r"24 of 24 images of the run .* are gone in .*other"):
         Session.resume(tmp_path / "run", other)
 
 
@@ -393,8 +395,8 @@ def test_the_folder_of_named_sets_is_kept_whole(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs locks on files")
-def test_a_run_is_trained_by_one_process_at_a_time(photos, tmp_path) -> None:
-    session = Session.start(photos, tmp_path / "run", QUICK)
+def test_a_run_is_trained_by_one_process_at_a_time(image_folder, tmp_path) -> None:
+    session = Session.start(image_folder, tmp_path / "run", QUICK)
     reports = session.reports()
     next(reports)
     session.save()
@@ -404,7 +406,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(photos, tmp_path) -> None:
     next(Session.resume(tmp_path / "run").reports())
 
 
-def test_out_of_patience_it_ends_and_keeps_the_best_epoch(photos, tmp_path, monkeypatch) -> None:
+def test_out_of_patience_it_ends_and_keeps_the_best_epoch(image_folder, tmp_path, monkeypatch) -> None:
     """The loss on val is made to rise after the second epoch, so that the second is the best one."""
     judged = []
 
@@ -414,7 +416,7 @@ def test_out_of_patience_it_ends_and_keeps_the_best_epoch(photos, tmp_path, monk
         return SimpleNamespace(loss=loss, top1=0.5)
 
     monkeypatch.setattr("alexnet.training.learning.loop.validate", validate)
-    run = train(photos, out=tmp_path / "run", settings=replace(QUICK, epochs=9, patience=2), verbose=False)
+    run = train(image_folder, out=tmp_path / "run", settings=replace(QUICK, epochs=9, patience=2), verbose=False)
     assert [line["epoch"] for line in run.metrics()] == [1, 2, 3, 4]
     kept = load_file(run.model_folder / "model.safetensors")
     assert all(torch.equal(kept[name], judged[1][name]) for name in kept)
@@ -423,12 +425,12 @@ def test_out_of_patience_it_ends_and_keeps_the_best_epoch(photos, tmp_path, monk
     assert config["provenance"]["val_loss"] == 0.5
 
 
-def test_a_run_killed_before_its_end_by_patience_ends_the_same(photos, tmp_path, monkeypatch) -> None:
+def test_a_run_killed_before_its_end_by_patience_ends_the_same(image_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(
         "alexnet.training.learning.loop.validate", lambda training, size: SimpleNamespace(loss=0.5, top1=0.5)
     )
     settings = replace(QUICK, epochs=9, patience=1)
-    session = Session.start(photos, tmp_path / "run", settings)
+    session = Session.start(image_folder, tmp_path / "run", settings)
     for report in session.reports():
         if isinstance(report, EpochReport) and report.epoch == 2:
             break  # killed after the checkpoint, before the model was written
@@ -439,11 +441,11 @@ def test_a_run_killed_before_its_end_by_patience_ends_the_same(photos, tmp_path,
     assert resumed.run.is_finished
 
 
-def test_weights_to_begin_with_are_asked_for_once(trained_run, photos, tmp_path) -> None:
+def test_weights_to_begin_with_are_asked_for_once(trained_run, image_folder, tmp_path) -> None:
     shutil.copytree(trained_run / "model", tmp_path / "weights")
     settings = replace(QUICK, init=str(tmp_path / "weights"), init_take="fitting", freeze="conv2")
-    whole = train(photos, out=tmp_path / "whole", settings=settings, verbose=False)
-    session = Session.start(photos, tmp_path / "cut", settings)
+    whole = train(image_folder, out=tmp_path / "whole", settings=settings, verbose=False)
+    session = Session.start(image_folder, tmp_path / "cut", settings)
     next(iter(session.reports()))
     shutil.rmtree(tmp_path / "weights")  # a checkpoint has what they were
     list(Session.resume(tmp_path / "cut").reports())
@@ -455,12 +457,12 @@ def test_weights_to_begin_with_are_asked_for_once(trained_run, photos, tmp_path)
     assert whole.settings()["resolved"]["loaded"]
 
 
-def test_what_the_weights_to_begin_with_had_seen_is_not_forgotten(trained_run, photos, tmp_path) -> None:
-    """With another seed the pictures are split otherwise: what the first network learned from is in test now."""
+def test_what_the_weights_to_begin_with_had_seen_is_not_forgotten(trained_run, image_folder, tmp_path) -> None:
+    """With another seed the images are split otherwise: what the first network learned from is in test now."""
     settings = replace(QUICK, init=str(trained_run), seed=1, init_take="fitting")
-    session = Session.start(photos, tmp_path / "run", settings)
-    remark = next(session.reports())
-    assert re.match("warning: [0-9]+ pictures of val and test are among those that --init learned from", str(remark))
+    session = Session.start(image_folder, tmp_path / "run", settings)
+    warning = next(session.reports())
+    assert re.match("warning: [0-9]+ images of val and test are among those that --init learned from", str(warning))
     seen = {row.content for row in read_splits(trained_run / "splits.csv") if row.split != "test"}
     test = [row for row in read_splits(tmp_path / "run" / "splits.csv") if row.split == "test"]
     n_new = sum(row.content not in seen for row in test)
@@ -481,10 +483,10 @@ def test_files_of_weights_say_what_they_have_seen_or_that_they_do_not(begun, tmp
     judged = evaluate(tmp_path / "second")
     if kind == "copy":
         assert "weights.safetensors does not say what it learned from" in first
-        assert any("began with (--init) does not say what it learned from" in remark for remark in judged.remarks)
+        assert any("began with (--init) does not say what it learned from" in warning for warning in judged.warnings)
     else:
-        assert "pictures of val and test are among those that --init learned from" in first
-        assert any(remark.startswith("left out") for remark in judged.remarks)
+        assert "images of val and test are among those that --init learned from" in first
+        assert any(warning.startswith("left out") for warning in judged.warnings)
 
 
 def test_a_record_that_has_lost_lines_is_refused(begun, tmp_path) -> None:
@@ -492,7 +494,7 @@ def test_a_record_that_has_lost_lines_is_refused(begun, tmp_path) -> None:
     rows = file.read_text().splitlines(keepends=True)
     lost = next(row for row in rows if ",train," in row)
     file.write_text("".join(row for row in rows if row != lost))
-    with pytest.raises(RunError, match=r"splits\.csv' has 17 train pictures, but the run began with 18; put back"):
+    with pytest.raises(RunError, match=r"splits\.csv' has 17 train images, but the run began with 18; put back"):
         Session.resume(tmp_path / "run")
 
 
@@ -525,37 +527,37 @@ def test_what_stands_where_the_model_will_be_is_said_before(begun, tmp_path) -> 
 
 
 @pytest.mark.parametrize("runs", ["a file", "a link to nowhere"])
-def test_runs_that_is_no_folder_is_said_and_waited_for_by_nobody(photos, tmp_path, monkeypatch, runs) -> None:
+def test_runs_that_is_no_folder_is_said_and_waited_for_by_nobody(image_folder, tmp_path, monkeypatch, runs) -> None:
     monkeypatch.chdir(tmp_path)
     if runs == "a file":
         (tmp_path / "runs").write_text("mine")
     else:
         (tmp_path / "runs").symlink_to("nowhere")
     with pytest.raises(RunError, match=r"'runs/photos' cannot be made, because .*runs' cannot be written to"):
-        Session.start(photos, None, QUICK)
+        Session.start(image_folder, None, QUICK)
 
 
-def test_links_are_followed_where_they_lead_somewhere(photos, tmp_path, monkeypatch) -> None:
+def test_links_are_followed_where_they_lead_somewhere(image_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to("disk")
     (tmp_path / "lost").symlink_to("nowhere")
     for out, words in (("lost", "exists and is not an empty folder"), ("lost/run", "cannot be made")):
         with pytest.raises(RunError, match=words):
-            Session.start(photos, out, QUICK)
-    assert Session.start(photos, "link", QUICK).run.folder == tmp_path / "disk"
+            Session.start(image_folder, out, QUICK)
+    assert Session.start(image_folder, "link", QUICK).run.folder == tmp_path / "disk"
 
 
-def test_the_folder_one_stands_in_is_no_place_for_a_run(photos, tmp_path, monkeypatch) -> None:
+def test_the_folder_one_stands_in_is_no_place_for_a_run(image_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match="name a new one"):
-        Session.start(photos, ".", QUICK)
+        Session.start(image_folder, ".", QUICK)
 
 
-def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(photos, tmp_path, monkeypatch) -> None:
+def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(image_folder, tmp_path, monkeypatch) -> None:
     """Where they followed from the machine: steps are counted in these batches."""
     settings = replace(QUICK, batch_size=None)
-    begun = Session.start(photos, tmp_path / "run", settings)
+    begun = Session.start(image_folder, tmp_path / "run", settings)
     next(iter(begun.reports()))
     begun.save()
     before = begun.training.plan.recipe

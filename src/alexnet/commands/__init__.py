@@ -1,6 +1,6 @@
 """The commands: one function each, its signature the options, its docstring the help.
 
-``looking`` at networks and pictures, ``training``, and ``using`` what was trained. Nothing heavy is imported before a
+``looking`` at networks and images, ``training``, and ``using`` what was trained. Nothing heavy is imported before a
 command needs it: ``alexnet --help`` answers at once.
 """
 

@@ -17,9 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from alexnet.data.check import quick
 from alexnet.data.sources.open import as_argument
-from alexnet.training.learning.reports import EpochReport, Remark, Report
+from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
 from alexnet.training.learning.state import Stop
-from alexnet.training.learning.watch import few_pictures
+from alexnet.training.learning.watch import few_images
 from alexnet.training.session import Session
 
 T = TypeVar("T")
@@ -35,32 +35,32 @@ def say(line: str) -> None:
     console.print(line, markup=False, emoji=False)
 
 
-def warn_of(remarks: Iterable[str]) -> None:
+def warn_of(warnings: Iterable[str]) -> None:
     """Print what deserves attention, a line each."""
-    for remark in remarks:
-        say(f"warning: {remark}")
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 def warn_of_skipped(skipped: dict[str, str]) -> None:
-    """Name the pictures that cannot be read, and count those beyond the first few."""
+    """Name the images that cannot be read, and count those beyond the first few."""
     shown = list(skipped.items())[:MOST_NAMED]
     warn_of(f"skipped {path}: {reason}" for path, reason in shown)
     if skipped:
-        say(f"skipped {len(skipped)} unreadable {'picture' if len(skipped) == 1 else 'pictures'}")
+        say(f"skipped {len(skipped)} unreadable {'image' if len(skipped) == 1 else 'images'}")
 
 
 def warn_of_damaged(left: dict[str, str]) -> None:
-    """Name the prepared pictures that stay damaged, and count those beyond the first few."""
+    """Name the prepared images that stay damaged, and count those beyond the first few."""
     shown = list(left.items())[:MOST_NAMED]
     warn_of(f"damaged on the disk, and not prepared anew, {path}: {reason}" for path, reason in shown)
     if left:
-        say(f"{len(left)} {'picture stays' if len(left) == 1 else 'pictures stay'} damaged")
+        say(f"{len(left)} {'image stays' if len(left) == 1 else 'images stay'} damaged")
 
 
 def introduce(session: Session) -> None:
     """Say what is about to be trained, on what, and where it goes."""
     source, training = session.source, session.training
-    warn_of(source.remarks + session.store.remarks)
+    warn_of(source.warnings + session.store.warnings)
     warn_of_skipped(session.store.skipped)
     # The cheap part of alexnet check: what preparing has found out anyway.
     findings = quick(source, session.store)
@@ -68,11 +68,11 @@ def introduce(session: Session) -> None:
     if len(findings) > MOST_NAMED:
         say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {as_argument(source)}")
     counts = np.bincount(training.train.labels, minlength=len(training.classes)).tolist()
-    warn_of(filter(None, [few_pictures(counts, training.classes)]))
+    warn_of(filter(None, [few_images(counts, training.classes)]))
     plan, runtime, group = training.plan, training.runtime, training.group
     n_test = len(source.in_split("test"))
     say(
-        f"{len(training.train)} train, {len(training.val)} val and {n_test} test pictures of "
+        f"{len(training.train)} train, {len(training.val)} val and {n_test} test images of "
         f"{len(source.classes)} classes"
     )
     epochs = f"{plan.n_epochs} {'epoch' if plan.n_epochs == 1 else 'epochs'}"
@@ -80,7 +80,7 @@ def introduce(session: Session) -> None:
         epochs = f"up to {epochs} in the time there is"
     say(
         f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
-        f"{runtime.precision} on {runtime.device}{f', {group.n_ranks} processes' if group.n_ranks > 1 else ''}; "
+        f"{runtime.precision} on {runtime.device}{f', {group.world_size} processes' if group.world_size > 1 else ''}; "
         f"run folder {session.run.folder}"
     )
     if training.loaded:
@@ -120,12 +120,12 @@ def show(reports: Iterable[Report]) -> Iterator[Report]:
     with Progress(words, BarColumn(), TextColumn("{task.fields[left]} left"), console=console) as progress:
         task = progress.add_task("training", total=1.0, epoch=1, words="", left="")
         for report in reports:
-            if isinstance(report, EpochReport | Remark):
+            if isinstance(report, EpochReport | TrainingWarning):
                 say(str(report))
             else:
                 words_now = (
                     f"step {report.step}/{report.n_steps}  loss {report.loss:.2f}  "
-                    f"{report.images_per_second:.0f} pictures/s"
+                    f"{report.images_per_second:.0f} images/s"
                 )
                 left = clock(report.seconds_left)
                 progress.update(task, completed=report.progress, epoch=report.epoch, words=words_now, left=left)
@@ -135,7 +135,7 @@ def show(reports: Iterable[Report]) -> Iterator[Report]:
 def _plain_show(reports: Iterable[Report]) -> Iterator[Report]:
     last, left = time.monotonic(), ""
     for report in reports:
-        if isinstance(report, Remark):
+        if isinstance(report, TrainingWarning):
             say(str(report))
         elif isinstance(report, EpochReport):
             say(f"{report}{left}")

@@ -16,8 +16,8 @@ from alexnet.data.findings import ADVICE, Report
 
 # Checking needs no torch, and these bring it: a second and a half.
 if TYPE_CHECKING:
-    from alexnet.evaluation.scoring import Judged
-    from alexnet.inference.classifier import Answer
+    from alexnet.evaluation.scoring import EvaluationResult
+    from alexnet.inference.classifier import ImagePredictions
 
 # A confusion matrix of more classes than this would not fit on a screen.
 MOST_CONFUSION_COLUMNS = 12
@@ -27,9 +27,9 @@ MOST_UNUSABLE = 100
 
 
 def check_report(report: Report) -> str:
-    """Return the usable pictures by class and split, the unusable ones, and the findings by kind."""
+    """Return the usable images by class and split, the unusable ones, and the findings by kind."""
     n_unusable, warnings = len(report.unusable), _counted(len(report.warnings), "warning")
-    parts = [f"{report.n_usable} usable pictures in {report.name}, {n_unusable} unusable; {warnings}\n"]
+    parts = [f"{report.n_usable} usable images in {report.name}, {n_unusable} unusable; {warnings}\n"]
     splits = next(iter(report.classes.values()), {})
     classes = _table("class", *splits)
     for label, counts in report.classes.items():
@@ -51,7 +51,7 @@ def check_json(report: Report) -> str:
 
 
 def check_csv(report: Report) -> str:
-    """Return a line for each picture with which something is wrong; for what is wrong with a class, one for that."""
+    """Return a line for each image with which something is wrong; for what is wrong with a class, one for that."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("kind", "path", "label", "split", "detail"))
@@ -70,8 +70,8 @@ def _counted(n: int, noun: str) -> str:
 
 
 def _place(report: Report, path: str) -> tuple[str, str]:
-    picture = report.pictures.get(path)
-    return (picture.label, picture.split or "") if picture else ("", "")
+    image = report.images.get(path)
+    return (image.label, image.split or "") if image else ("", "")
 
 
 def _pairs(first: str, second: str, rows: Sequence[tuple[str, str]], most: int = MOST_SHOWN) -> str:
@@ -88,10 +88,10 @@ def _first(paths: Sequence[str]) -> list[str]:
     return [*paths[:MOST_SHOWN], *more]
 
 
-def evaluation(judged: "Judged") -> str:
+def evaluation(judged: "EvaluationResult") -> str:
     """Return the scores, the table by class and, for few classes, the confusion matrix."""
     scores = judged.evaluation
-    what = f"{judged.split} pictures of {judged.data}" if judged.split else f"pictures of {judged.data}"
+    what = f"{judged.split} images of {judged.data}" if judged.split else f"images of {judged.data}"
     views = f", {judged.views} views of each" if judged.views > 1 else ""
     k = min(5, len(scores.per_class))
     head = (
@@ -99,9 +99,9 @@ def evaluation(judged: "Judged") -> str:
         f"top-1 {scores.top1:.4f}   top-{k} {scores.top5:.4f}   loss {scores.loss:.4f}   "
         f"calibration error {scores.ece:.4f}\n"
     )
-    classes = _table("class", "pictures", "recall", "precision")
+    classes = _table("class", "images", "recall", "precision")
     for score in scores.per_class:
-        # Without any picture of a class there is nothing to recall.
+        # Without any image of a class there is nothing to recall.
         recall = f"{score.recall:.3f}" if score.n_images else "-"
         classes.add_row(Text(score.label), str(score.n_images), recall, f"{score.precision:.3f}")
     parts = [head, _text(classes)]
@@ -113,20 +113,20 @@ def evaluation(judged: "Judged") -> str:
     return "\n".join(parts)
 
 
-def evaluation_json(judged: "Judged") -> str:
+def evaluation_json(judged: "EvaluationResult") -> str:
     """Return the scores as one JSON object."""
     return json.dumps(judged.evaluation.to_json(), allow_nan=False)
 
 
-AnswerFormat = Literal["table", "json", "csv"]
+PredictionFormat = Literal["table", "json", "csv"]
 
 
-def answer_lines(kind: AnswerFormat, top: int) -> Callable[["Answer"], str]:
-    """Return what turns an answer into one line; every line of CSV has a place for ``top`` classes."""
-    return {"table": _answer_words, "json": _answer_json, "csv": _answer_csv(top)}[kind]
+def prediction_lines(kind: PredictionFormat, top: int) -> Callable[["ImagePredictions"], str]:
+    """Return what turns an result into one line; every line of CSV has a place for ``top`` classes."""
+    return {"table": _prediction_words, "json": _prediction_json, "csv": _prediction_csv(top)}[kind]
 
 
-def answer_header(kind: AnswerFormat, top: int) -> str | None:
+def prediction_header(kind: PredictionFormat, top: int) -> str | None:
     """Return the line that stands before all answers, if there is one."""
     if kind != "csv":
         return None
@@ -134,23 +134,23 @@ def answer_header(kind: AnswerFormat, top: int) -> str | None:
     return ",".join(("path", *ranked, "error"))
 
 
-def _answer_words(answer: "Answer") -> str:
-    if answer.error is not None:
-        return f"{answer.path}  cannot be read: {answer.error}"
-    ranked = "  ".join(f"{each.label} {each.probability:.1%}" for each in answer.predictions)
-    return f"{answer.path}  {ranked}"
+def _prediction_words(result: "ImagePredictions") -> str:
+    if result.error is not None:
+        return f"{result.path}  cannot be read: {result.error}"
+    ranked = "  ".join(f"{each.label} {each.probability:.1%}" for each in result.predictions)
+    return f"{result.path}  {ranked}"
 
 
-def _answer_json(answer: "Answer") -> str:
-    return json.dumps(answer.to_json(), ensure_ascii=False, allow_nan=False)
+def _prediction_json(result: "ImagePredictions") -> str:
+    return json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False)
 
 
-def _answer_csv(top: int) -> Callable[["Answer"], str]:
-    def line(answer: "Answer") -> str:
-        cells = [cell for each in answer.predictions for cell in (each.label, f"{each.probability:.6f}")]
+def _prediction_csv(top: int) -> Callable[["ImagePredictions"], str]:
+    def line(result: "ImagePredictions") -> str:
+        cells = [cell for each in result.predictions for cell in (each.label, f"{each.probability:.6f}")]
         cells += [""] * (2 * top - len(cells))
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="").writerow((answer.path, *cells, answer.error or ""))
+        csv.writer(buffer, lineterminator="").writerow((result.path, *cells, result.error or ""))
         return buffer.getvalue()
 
     return line

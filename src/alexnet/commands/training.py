@@ -23,7 +23,7 @@ def train(
     find_lr: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     settings: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),  # noqa: B008
 ) -> int:
-    """Train a network on a folder of photos.
+    """Train a network on a folder of images.
 
     Ctrl-C saves and stops; --resume goes on from there.
 
@@ -33,7 +33,7 @@ def train(
             set, such as digits or cifar10 (set:digits where a folder is called so too), or hf: and a Hugging Face
             data set.
         out: The run folder to make, NAME being the data's; a run is never overwritten.
-        resume: A run folder to continue, with its own settings; DATA says where its pictures are now, if they moved.
+        resume: A run folder to continue, with its own settings; DATA says where its images are now, if they moved.
         settings_file: The settings.json of a run, to train like it: what it says are the defaults of all options.
         find_lr: Measure which learning rate suits instead of training: writes lr.csv and lr.png into RUN, and trains
             nothing.
@@ -50,13 +50,13 @@ def train(
     session = Session.open(data, out=out, settings=settings, resume=resume, track=display.track)
     training, folder = session.training, session.run.folder
     display.introduce(session)
-    with display.stop_on_signal(training.stop, alone=training.group.n_ranks == 1):
+    with display.stop_on_signal(training.stop, alone=training.group.world_size == 1):
         for _ in display.show(session.reports()):
             pass
     if training.stop.agreed:
         display.say(f"saved; go on with: alexnet train --resume {shlex.quote(str(folder))}")
         return 128 + (training.stop.signal or signal.SIGTERM)
-    if training.group.leads:
+    if training.group.is_main:
         print(f"trained {folder}: val top-1 {session.kept_epoch.val_top1:.3f}")
     return 0
 
@@ -81,7 +81,7 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     if out is not None:
         refuse_existing(out)
     source, store, training = get_ready(data, settings, began=time.monotonic(), track=display.track)
-    display.warn_of(source.remarks + store.remarks)
+    display.warn_of(source.warnings + store.warnings)
     display.warn_of_skipped(store.skipped)
     batch_size, size = training.plan.recipe.batch_size, training.plan.size_at(0.0)
     display.say(f"up to {N_STEPS} steps with batches of {batch_size} at {size} px on {training.runtime.device}")
@@ -90,9 +90,9 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     file = claim(out, source, lambda folder: save_plot(finding, folder), "-lr")
     display.say(f"see {file}")
     if file.suffix == ".csv":
-        display.say("for a picture of it: pip install 'alexnet[plots]'")
+        display.say("for an image of it: pip install 'alexnet[plots]'")
     if finding.suggested is None:
-        print("no learning rate suggested: nothing was learnt at any of them; look at the pictures and their labels")
+        print("no learning rate suggested: nothing was learnt at any of them; look at the images and their labels")
         return 1
     lr = f"{finding.suggested:.2g}"
     print(f"suggested learning rate: {lr} (for batches of {batch_size}); try: --lr {lr} --batch-size {batch_size}")

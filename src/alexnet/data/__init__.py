@@ -1,1 +1,1 @@
-"""What it sees: pictures found, decoded once, split, stored, and fed in batches."""
+"""What it sees: images found, decoded once, split, stored, and fed in batches."""

@@ -1,10 +1,10 @@
-"""What can be wrong with pictures, and how it is said."""
+"""What can be wrong with images, and how it is said."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from alexnet.data.source import Picture
+from alexnet.data.source import LabelledImage
 from alexnet.errors import listed
 
 Kind = Literal[
@@ -14,40 +14,40 @@ Kind = Literal[
     "near_duplicates",
     "duplicates",
     "wrong_ending",
-    "not_pictures",
+    "not_images",
     "unusual_mode",
     "one_class",
     "empty_class",
-    "one_picture_class",
+    "one_image_class",
     "imbalance",
     "classes_differ",
 ]
 # What to do about each kind, in the order in which they are reported.
 ADVICE: Mapping[Kind, str] = {
-    # The same picture under two labels.
-    "two_labels": "one of the labels is wrong, so keep the picture where it belongs",
-    # The same picture in two splits.
+    # The same image under two labels.
+    "two_labels": "one of the labels is wrong, so keep the image where it belongs",
+    # The same image in two splits.
     "duplicates_across_splits": "what is judged would have been learned, so keep it in one split",
-    # Pictures in two splits that look alike.
+    # Images in two splits that look alike.
     "near_duplicates_across_splits": "if they show the same thing, keep them in one split",
-    # Pictures of a folder without splits that look alike: a burst of photos, or the frames of a film.
+    # Images of a folder without splits that look alike: a burst of images, or the frames of a film.
     "near_duplicates": "training keeps those of one class in one split where it can, as should splits of your own",
-    # The same picture more than once in one class and one split.
+    # The same image more than once in one class and one split.
     "duplicates": "it counts as often in training, so delete all but one",
     # The ending says another format than the content, or none.
     "wrong_ending": "rename them, as the ending is what other programs go by",
-    # Files among the pictures that are none.
-    "not_pictures": "they are ignored, so move them away if they should not be there",
+    # Files among the images that are none.
+    "not_images": "they are ignored, so move them away if they should not be there",
     # Pixels that have to be converted to RGB by more than a table of colours.
     "unusual_mode": "they are converted to RGB, so see whether they still look as they should",
-    # All pictures are of one class.
+    # All images are of one class.
     "one_class": "a classifier needs at least two, so see whether their folders are where they should be",
-    # A class without usable pictures.
-    "empty_class": "nothing can be learned about it, so add pictures or delete it",
-    # A class with one usable picture.
-    "one_picture_class": "it cannot be learned and judged by one, so add pictures",
-    # The largest class has more than ``check.IMBALANCE`` times the pictures of the smallest.
-    "imbalance": "the small one may never be answered, so add pictures to it",
+    # A class without usable images.
+    "empty_class": "nothing can be learned about it, so add images or delete it",
+    # A class with one usable image.
+    "one_image_class": "it cannot be learned and judged by one, so add images",
+    # The largest class has more than ``check.IMBALANCE`` times the images of the smallest.
+    "imbalance": "the small one may never be answered, so add images to it",
     # A class that one split has and another has not.
     "classes_differ": "see whether a folder is missing or misspelt",
 }
@@ -57,7 +57,7 @@ HARMFUL: frozenset[Kind] = frozenset({"two_labels", "duplicates_across_splits"})
 
 @dataclass(frozen=True)
 class Finding:
-    """Something a user should know about some pictures.
+    """Something a user should know about some images.
 
     Attributes:
         kind: a key of ``ADVICE``.
@@ -99,12 +99,12 @@ class Report:
 
     Attributes:
         name: what the user calls the source.
-        n_usable: number of pictures that can be read.
+        n_usable: number of images that can be read.
         unusable: paths of the others, each with the reason.
         warnings: what was found, in the order of ``ADVICE``.
-        classes: the number of usable pictures of each class in each split; the one split is ``"all"`` where there are
+        classes: the number of usable images of each class in each split; the one split is ``"all"`` where there are
             none.
-        pictures: all pictures by path.
+        images: all images by path.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Report:
     unusable: tuple[tuple[str, str], ...]
     warnings: tuple[Finding, ...]
     classes: Mapping[str, Mapping[str, int]]
-    pictures: Mapping[str, Picture] = field(repr=False)
+    images: Mapping[str, LabelledImage] = field(repr=False)
 
     @property
     def is_harmful(self) -> bool:

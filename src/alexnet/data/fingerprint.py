@@ -1,4 +1,4 @@
-"""Which pictures a network has seen, told from their contents and not from where they lie."""
+"""Which images a network has seen, told from their contents and not from where they lie."""
 
 import base64
 import binascii
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Of two million pictures, the chance that any two share 48 bits is below one in a hundred.
+# Of two million images, the chance that any two share 48 bits is below one in a hundred.
 N_BYTES = 6
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The beginnings of the digests of some pictures: it tells whether a picture is among them, and shows none of them.
+    """The beginnings of the digests of some images: it tells whether an image is among them, and shows none of them.
 
     Attributes:
         words: ``N_BYTES`` each, in hexadecimal.
@@ -22,7 +22,7 @@ class Fingerprint:
 
     @classmethod
     def of(cls, contents: Iterable[str]) -> "Fingerprint":
-        """Return the fingerprint of pictures with these digests, in hexadecimal."""
+        """Return the fingerprint of images with these digests, in hexadecimal."""
         return cls(frozenset(content[: 2 * N_BYTES] for content in contents))
 
     def __contains__(self, content: str) -> bool:
@@ -32,7 +32,7 @@ class Fingerprint:
         return Fingerprint(self.words | other.words)
 
     def to_text(self) -> str:
-        """Return a text that ``from_text`` reads: eight characters a picture."""
+        """Return a text that ``from_text`` reads: eight characters an image."""
         return base64.b64encode(bytes.fromhex("".join(sorted(self.words)))).decode()
 
     @classmethod

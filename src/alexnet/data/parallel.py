@@ -1,4 +1,4 @@
-"""Many pictures at a time: on every core, in flat memory, with a word on how far it has come."""
+"""Many images at a time: on every core, in flat memory, with a word on how far it has come."""
 
 import os
 import sys
@@ -46,7 +46,7 @@ def in_threads(
     try:
         for path, fetch in reader.each(paths, n_bytes):
             size = reader.size(path) if n_bytes < 0 else n_bytes
-            # Few pictures and few bytes, so that memory stays flat for any number of files of any size.
+            # Few images and few bytes, so that memory stays flat for any number of files of any size.
             while len(under_way) > 2 * n_threads or (under_way and n_bytes_held + size > MAX_BYTES):
                 first, n_freed, future = under_way.popleft()
                 yield first, future.result()

@@ -1,4 +1,4 @@
-"""The record of a run's pictures, ``splits.csv``: found again by their content, wherever they lie by then."""
+"""The record of a run's images, ``splits.csv``: found again by their content, wherever they lie by then."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from alexnet.data.fingerprint import Fingerprint, Seen
-from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.data.source import SPLITS, LabelledImage, Source
 from alexnet.data.sources.open import open_source
 from alexnet.data.sources.vocabulary import one_name
 from alexnet.data.split import Identities
@@ -23,7 +23,7 @@ INHERITED_FILE = "init.json"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One picture of a run.
+    """One image of a run.
 
     Attributes:
         path: where it was in its source.
@@ -43,36 +43,36 @@ COLUMNS = [field.name for field in fields(Row)]
 
 @dataclass(frozen=True)
 class Found:
-    """The pictures of a run, looked for in a source.
+    """The images of a run, looked for in a source.
 
     Attributes:
-        pairs: each row of the record with the picture that has its content; with None where there is none.
-        added: the readable pictures of the source that the record does not name.
+        pairs: each row of the record with the image that has its content; with None where there is none.
+        added: the readable images of the source that the record does not name.
     """
 
-    pairs: tuple[tuple[Row, Picture | None], ...]
-    added: tuple[Picture, ...]
+    pairs: tuple[tuple[Row, LabelledImage | None], ...]
+    added: tuple[LabelledImage, ...]
 
     @property
     def missing(self) -> list[Row]:
-        """The rows whose pictures have gone or changed."""
-        return [row for row, picture in self.pairs if picture is None]
+        """The rows whose images have gone or changed."""
+        return [row for row, image in self.pairs if image is None]
 
     @property
-    def relabelled(self) -> list[tuple[Row, Picture]]:
-        """The rows and pictures that have other labels than each other, however their accents are written."""
-        found = [(row, picture) for row, picture in self.pairs if picture is not None]
-        return [(row, picture) for row, picture in found if one_name(picture.label) != one_name(row.label)]
+    def relabelled(self) -> list[tuple[Row, LabelledImage]]:
+        """The rows and images that have other labels than each other, however their accents are written."""
+        found = [(row, image) for row, image in self.pairs if image is not None]
+        return [(row, image) for row, image in found if one_name(image.label) != one_name(row.label)]
 
 
 def write_splits(path: Path, source: Source, identities: Identities) -> None:
-    """Write a line for each picture: ``path,label,split,content``."""
+    """Write a line for each image: ``path,label,split,content``."""
     # A line break in a name ends the line, unless it is quoted; csv thinks of only one of the two kinds.
-    everything = any("\r" in picture.path for picture in source.pictures)
+    everything = any("\r" in image.path for image in source.images)
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL)
         writer.writerow(COLUMNS)
-        for each in source.pictures:
+        for each in source.images:
             writer.writerow((each.path, each.label, each.split, identities.content(each.path)))
 
 
@@ -131,16 +131,16 @@ def seen_by(run: Path) -> Seen:
 
 
 def find(rows: Sequence[Row], source: Source, identities: Identities) -> Found:
-    """Look for the pictures of a run in a source: at their place first, then anywhere, always by their content."""
-    left = {each.path: each for each in source.pictures if each.path in identities.rows}
-    found: dict[int, Picture] = {}
+    """Look for the images of a run in a source: at their place first, then anywhere, always by their content."""
+    left = {each.path: each for each in source.images if each.path in identities.rows}
+    found: dict[int, LabelledImage] = {}
     for number, row in enumerate(rows):
         if row.path in left and identities.content(row.path) == row.content:
             found[number] = left.pop(row.path)
-    # Copies of one picture may have two labels: one with the row's own goes first.
+    # Copies of one image may have two labels: one with the row's own goes first.
     keys: tuple[Callable[[str, str], object], ...] = (lambda *both: both, lambda content, label: content)
     for key in keys:
-        same: dict[object, list[Picture]] = defaultdict(list)
+        same: dict[object, list[LabelledImage]] = defaultdict(list)
         for each in left.values():
             same[key(identities.content(each.path), one_name(each.label))].append(each)
         for number, row in enumerate(rows):
@@ -163,13 +163,13 @@ def open_recorded(recorded: str, data_dir: str | os.PathLike[str] | None, run: P
     """
     if Path(recorded).is_absolute() and not os.path.lexists(recorded):
         raise DataError(
-            f"the pictures of the run {str(run)!r} are not at {recorded!r} any more; say where they are: {command}"
+            f"the images of the run {str(run)!r} are not at {recorded!r} any more; say where they are: {command}"
         )
     return open_source(recorded, data_dir, recorded=True)
 
 
 def restored(source: Source, identities: Identities, classes: tuple[str, ...], run: Path, command: str) -> Source:
-    """Return the pictures of a run, in its order, with its splits, labels and classes, wherever they are now.
+    """Return the images of a run, in its order, with its splits, labels and classes, wherever they are now.
 
     Args:
         source: where they are.
@@ -179,7 +179,7 @@ def restored(source: Source, identities: Identities, classes: tuple[str, ...], r
         command: how to say that they are elsewhere.
 
     Raises:
-        DataError: pictures have gone or changed, or have other labels now.
+        DataError: images have gone or changed, or have other labels now.
     """
     rows = read_splits(run / SPLITS_FILE)
     found = find(rows, source, identities)
@@ -188,32 +188,32 @@ def restored(source: Source, identities: Identities, classes: tuple[str, ...], r
         raise DataError(f"{missing}; put them back, or say where they are: {command}")
     if found.relabelled:
         raise DataError(f"{what_is_relabelled(found.relabelled)}; put the labels back, or train anew")
-    pictures = (Picture(each.path, row.label, row.split) for row, each in found.pairs if each is not None)
-    remarks = (*source.remarks, *what_is_added(found.added))
-    return replace(source, pictures=tuple(pictures), classes=classes, remarks=remarks)
+    images = (LabelledImage(each.path, row.label, row.split) for row, each in found.pairs if each is not None)
+    warnings = (*source.warnings, *what_is_added(found.added))
+    return replace(source, images=tuple(images), classes=classes, warnings=warnings)
 
 
 def what_is_missing(missing: Sequence[Row], n_rows: int, run: Path, source: Source) -> str:
-    """Return the words for pictures of a run that are not there any more, or not as they were."""
-    paths = {each.path for each in source.pictures}
+    """Return the words for images of a run that are not there any more, or not as they were."""
+    paths = {each.path for each in source.images}
     n_there = sum(row.path in paths for row in missing)
     how = "have changed" if n_there == len(missing) else "are gone or have changed" if n_there else "are gone"
     return (
-        f"{len(missing)} of {n_rows} pictures of the run {str(run)!r} {how} in {source.name!r}: "
+        f"{len(missing)} of {n_rows} images of the run {str(run)!r} {how} in {source.name!r}: "
         f"{listed((row.path for row in missing), 2)}"
     )
 
 
-def what_is_relabelled(relabelled: Sequence[tuple[Row, Picture]]) -> str:
-    """Return the words for pictures whose labels are not those of the run any more."""
-    row, picture = relabelled[0]
+def what_is_relabelled(relabelled: Sequence[tuple[Row, LabelledImage]]) -> str:
+    """Return the words for images whose labels are not those of the run any more."""
+    row, image = relabelled[0]
     return (
-        f"{len(relabelled)} pictures have other labels than when the run began, the first is {shown(picture.path)}: "
-        f"{shown(row.label)} then, {shown(picture.label)} now"
+        f"{len(relabelled)} images have other labels than when the run began, the first is {shown(image.path)}: "
+        f"{shown(row.label)} then, {shown(image.label)} now"
     )
 
 
-def what_is_added(added: Sequence[Picture]) -> list[str]:
-    """Return a line on pictures that a run does not know, if there are any."""
+def what_is_added(added: Sequence[LabelledImage]) -> list[str]:
+    """Return a line on images that a run does not know, if there are any."""
     those = listed((each.path for each in added), 2)
-    return [f"left out {len(added)} pictures that the run's {SPLITS_FILE} does not name: {those}"] if added else []
+    return [f"left out {len(added)} images that the run's {SPLITS_FILE} does not name: {those}"] if added else []

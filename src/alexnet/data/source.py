@@ -1,4 +1,4 @@
-"""Labelled pictures: what they are called, what they show, and how they are read, wherever they come from."""
+"""Labelled images: what they are called, what they show, and how they are read, wherever they come from."""
 
 import re
 import unicodedata
@@ -19,15 +19,15 @@ _MOST_ALIKE = 5
 _NUMBERS = re.compile(r"(\d+)")
 # What systems call a folder that is there already: "cat - Copy", "cat (1)", "Copy of cat".
 _COPY = re.compile(r"(?:Copy of )?(.+?)(?:(?: -)? [Cc]opy(?: \d+)?)?(?: ?\(\d+\))?")
-# No photo is as large as this; a file that is would fill the memory.
+# No image is as large as this; a file that is would fill the memory.
 MAX_BYTES = 1 << 30
-# A picture's file, or the picture itself where a source has no files.
+# An image's file, or the image itself where a source has no files.
 Content = bytes | Image.Image
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One labelled picture; ``path`` is relative to its source and uses ``/`` on every system."""
+class LabelledImage:
+    """One labelled image; ``path`` is relative to its source and uses ``/`` on every system."""
 
     path: str
     label: str
@@ -35,10 +35,10 @@ class Picture:
 
 
 class Reader(Protocol):
-    """How a source's pictures are read."""
+    """How a source's images are read."""
 
     def stamp(self, path: str) -> str:
-        """Return a word that changes when the picture does, without reading it."""
+        """Return a word that changes when the image does, without reading it."""
         ...
 
     def size(self, path: str) -> int:
@@ -48,7 +48,7 @@ class Reader(Protocol):
     def each(self, paths: Iterable[str], n_bytes: int = -1) -> Iterator[tuple[str, Callable[[], Content]]]:
         """Yield every path with a function that reads it, in the order in which that is fastest.
 
-        Any thread may call the functions. They raise ``PictureError`` where a picture cannot be had at all. Where
+        Any thread may call the functions. They raise ``ImageError`` where an image cannot be had at all. Where
         ``n_bytes`` is given, the beginning of a file is enough.
         """
         ...
@@ -56,39 +56,39 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled pictures, where they lie and how they are read.
+    """Labelled images, where they lie and how they are read.
 
     Attributes:
         name: what the user called it, a path made absolute.
-        pictures: all of them, in natural order of their paths.
-        classes: class names in natural order ("2" before "10"), with those that have no picture.
-        reader: how pictures are read.
-        mirror_safe: whether a mirrored picture keeps its label (digits and letters do not).
-        others: files among the pictures that are none, going by their endings.
-        remarks: what a user should know, one line each.
+        images: all of them, in natural order of their paths.
+        classes: class names in natural order ("2" before "10"), with those that have no image.
+        reader: how images are read.
+        mirror_safe: whether a mirrored image keeps its label (digits and letters do not).
+        others: files among the images that are none, going by their endings.
+        warnings: what a user should know, one line each.
         data_dir: the folder that was given for a named set to lie in, absolute; None where none was.
     """
 
     name: str
-    pictures: tuple[Picture, ...]
+    images: tuple[LabelledImage, ...]
     classes: tuple[str, ...]
     reader: Reader
     mirror_safe: bool = True
     others: tuple[str, ...] = field(default=(), compare=False)
-    remarks: tuple[str, ...] = field(default=(), compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
     data_dir: str | None = field(default=None, compare=False)
 
-    def in_split(self, split: str) -> tuple[Picture, ...]:
-        """Return the pictures of one split."""
-        return tuple(picture for picture in self.pictures if picture.split == split)
+    def in_split(self, split: str) -> tuple[LabelledImage, ...]:
+        """Return the images of one split."""
+        return tuple(image for image in self.images if image.split == split)
 
-    def with_pictures(self, pictures: tuple[Picture, ...]) -> "Source":
-        """Return this source with other pictures; classes stay, so labels do not shift."""
-        return replace(self, pictures=pictures)
+    def with_images(self, images: tuple[LabelledImage, ...]) -> "Source":
+        """Return this source with other images; classes stay, so labels do not shift."""
+        return replace(self, images=images)
 
-    def with_remarks(self, remarks: Iterable[str]) -> "Source":
+    def with_warnings(self, warnings: Iterable[str]) -> "Source":
         """Return this source with more to know about it, said first."""
-        return replace(self, remarks=(*remarks, *self.remarks))
+        return replace(self, warnings=(*warnings, *self.warnings))
 
 
 def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
@@ -101,24 +101,24 @@ def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
     return parts, text
 
 
-def describe(pictures: Iterable[Picture], classes: tuple[str, ...]) -> list[str]:
-    """Return what is remarkable about which classes have pictures in which splits, a line each."""
+def describe(images: Iterable[LabelledImage], classes: tuple[str, ...]) -> list[str]:
+    """Return what is remarkable about which classes have images in which splits, a line each."""
     labels_of: dict[str | None, set[str]] = defaultdict(set)
-    for picture in pictures:
-        labels_of[picture.split].add(picture.label)
+    for image in images:
+        labels_of[image.split].add(image.label)
     present = set().union(*labels_of.values())
     absent = [label for label in classes if label not in present]
-    remarks = []
+    warnings = []
     if len(absent) == 1:
-        remarks.append(f"class {listed(absent)} has no pictures; it is kept, but nothing can be learned about it")
+        warnings.append(f"class {listed(absent)} has no images; it is kept, but nothing can be learned about it")
     elif absent:
-        what = f"classes {listed(absent)} have no pictures"
-        remarks.append(f"{what}; they are kept, but nothing can be learned about them")
+        what = f"classes {listed(absent)} have no images"
+        warnings.append(f"{what}; they are kept, but nothing can be learned about them")
     for split in SPLITS:
         missing = [label for label in classes if label in present and label not in labels_of[split]]
         if labels_of[split] and missing:
-            remarks.append(f"{split} has no pictures of {listed(missing)}; labels go by name, so nothing shifts")
-    return [*remarks, *alike(classes)]
+            warnings.append(f"{split} has no images of {listed(missing)}; labels go by name, so nothing shifts")
+    return [*warnings, *alike(classes)]
 
 
 def alike(classes: Collection[str]) -> list[str]:

@@ -1,1 +1,1 @@
-"""How good it is: scores on labelled pictures."""
+"""How good it is: scores on labelled images."""

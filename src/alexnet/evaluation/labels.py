@@ -1,4 +1,4 @@
-"""The labels of pictures in the words of the network that is judged on them."""
+"""The labels of images in the words of the network that is judged on them."""
 
 from dataclasses import replace
 
@@ -8,17 +8,17 @@ from alexnet.errors import DataError, listed, shown
 
 
 def labelled_as(source: Source, classes: tuple[str, ...]) -> Source:
-    """Return pictures labelled by the classes of a network, whichever system wrote the accents of either.
+    """Return images labelled by the classes of a network, whichever system wrote the accents of either.
 
     Args:
-        source: the pictures.
+        source: the images.
         classes: what the network knows.
 
     Raises:
-        DataError: it does not know the class of a picture.
+        DataError: it does not know the class of an image.
     """
     known = {one_name(label): label for label in classes} | {label: label for label in classes}
-    labels = {each.label for each in source.pictures}
+    labels = {each.label for each in source.images}
     named = {label: known[name] for label in labels for name in (one_name(label), label) if name in known}
     unknown = sorted(labels - set(named))
     if unknown:
@@ -27,4 +27,4 @@ def labelled_as(source: Source, classes: tuple[str, ...]) -> Source:
         raise DataError(
             f"the model does not know the class {shown(unknown[0])} of {source.name!r}{knows}; rename or omit it"
         )
-    return source.with_pictures(tuple(replace(each, label=named[each.label]) for each in source.pictures))
+    return source.with_images(tuple(replace(each, label=named[each.label]) for each in source.images))

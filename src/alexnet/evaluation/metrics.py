@@ -18,9 +18,9 @@ class ClassScore:
 
     Attributes:
         label: the class.
-        n_images: pictures that are of this class.
-        precision: share of the pictures called so that are, in [0, 1]; 0 where none was called so.
-        recall: share of its pictures that were recognised, in [0, 1]; 0 where there are none.
+        n_images: images that are of this class.
+        precision: share of the images called so that are, in [0, 1]; 0 where none was called so.
+        recall: share of its images that were recognised, in [0, 1]; 0 where there are none.
     """
 
     label: str
@@ -31,10 +31,10 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on labelled pictures.
+    """Scores on labelled images.
 
     Attributes:
-        n_images: pictures judged.
+        n_images: images judged.
         top1: share whose most probable class is right, in [0, 1].
         top5: share whose class is among the five most probable, or among all where there are fewer than five.
         loss: mean cross-entropy in nats.
@@ -68,7 +68,7 @@ class Evaluation:
         }
 
 
-def judge(logits: Floats, labels: Integers, classes: tuple[str, ...]) -> Evaluation:
+def score(logits: Floats, labels: Integers, classes: tuple[str, ...]) -> Evaluation:
     """Score logits ``(N, n_classes)`` against class numbers ``(N,)``; ``N`` is at least 1.
 
     Raises:

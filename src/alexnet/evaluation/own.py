@@ -1,4 +1,4 @@
-"""The run that made a network, and the pictures that are its own: known by their content, wherever they lie."""
+"""The run that made a network, and the images that are its own: known by their content, wherever they lie."""
 
 import os
 import shlex
@@ -16,7 +16,7 @@ from alexnet.data.record import (
     what_is_missing,
     what_is_relabelled,
 )
-from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.data.source import SPLITS, LabelledImage, Source
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.files.checked import as_kind, parse_object
@@ -46,7 +46,7 @@ class OwnRun:
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """Its pictures."""
+        """Its images."""
         return read_splits(self.folder / SPLITS_FILE)
 
     def data(self) -> tuple[str, str | None]:
@@ -74,27 +74,27 @@ class OwnRun:
 
     @property
     def command(self) -> str:
-        """How to say where its pictures are."""
+        """How to say where its images are."""
         return f"alexnet evaluate {shlex.quote(str(self.folder))} DATA"
 
 
 @dataclass(frozen=True)
-class OwnPictures:
-    """A run's own pictures of one split, as they are found in some data.
+class OwnImages:
+    """A run's own images of one split, as they are found in some data.
 
     Attributes:
-        pictures: those, labelled as they are now; one that cannot be read any more among them.
+        images: those, labelled as they are now; one that cannot be read any more among them.
         missing: the rows of the others.
-        remarks: what a user should know of the data, a line each.
+        warnings: what a user should know of the data, a line each.
     """
 
-    pictures: tuple[Picture, ...]
+    images: tuple[LabelledImage, ...]
     missing: tuple[Row, ...]
-    remarks: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-def own_pictures(run: OwnRun, source: Source, store: Store, split: str) -> OwnPictures:
-    """Look for a run's own pictures of a split.
+def own_images(run: OwnRun, source: Source, store: Store, split: str) -> OwnImages:
+    """Look for a run's own images of a split.
 
     Args:
         run: the run.
@@ -104,28 +104,28 @@ def own_pictures(run: OwnRun, source: Source, store: Store, split: str) -> OwnPi
     """
     found = find(run.rows, source, store)
     # One that cannot be read any more is not missing: it is named among the skipped.
-    unreadable = {each.path: each for each in source.pictures if each.path in store.skipped}
-    own = [(row, picture or unreadable.get(row.path)) for row, picture in found.pairs if row.split == split]
-    remarks = what_is_added(found.added)
-    if relabelled := [(row, picture) for row, picture in found.relabelled if row.split == split]:
-        remarks.append(f"{what_is_relabelled(relabelled)}; they are judged by the labels of now")
-    return OwnPictures(
-        tuple(Picture(each.path, each.label, split) for _, each in own if each is not None),
+    unreadable = {each.path: each for each in source.images if each.path in store.skipped}
+    own = [(row, image or unreadable.get(row.path)) for row, image in found.pairs if row.split == split]
+    warnings = what_is_added(found.added)
+    if relabelled := [(row, image) for row, image in found.relabelled if row.split == split]:
+        warnings.append(f"{what_is_relabelled(relabelled)}; they are judged by the labels of now")
+    return OwnImages(
+        tuple(LabelledImage(each.path, each.label, split) for _, each in own if each is not None),
         tuple(row for row, each in own if each is None),
-        tuple(remarks),
+        tuple(warnings),
     )
 
 
-def refuse_incomplete(run: OwnRun, own: OwnPictures, source: Source, split: str) -> None:
+def refuse_incomplete(run: OwnRun, own: OwnImages, source: Source, split: str) -> None:
     """Refuse to judge a part of what a run has set aside to be judged.
 
     Raises:
-        DataError: pictures have gone or changed, or there never were any.
+        DataError: images have gone or changed, or there never were any.
     """
     if own.missing:
-        n = len(own.missing) + len(own.pictures)
+        n = len(own.missing) + len(own.images)
         missing = what_is_missing(own.missing, n, run.folder, source)
         raise DataError(f"{missing}; put them back, or say where they are: {run.command}")
-    if not own.pictures:
+    if not own.images:
         have = " and ".join(name for name in SPLITS if any(row.split == name for row in run.rows))
-        raise DataError(f"the run {str(run.folder)!r} has no {split} pictures, only {have}; choose with --split")
+        raise DataError(f"the run {str(run.folder)!r} has no {split} images, only {have}; choose with --split")

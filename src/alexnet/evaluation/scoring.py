@@ -1,4 +1,4 @@
-"""Score a saved model on labelled pictures."""
+"""Score a saved model on labelled images."""
 
 import os
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from alexnet.data.sources.open import open_source, set_name
 from alexnet.data.store.store import prepare
 from alexnet.errors import ArtifactError, DataError, SettingsError
 from alexnet.evaluation.labels import labelled_as
-from alexnet.evaluation.metrics import Evaluation, judge
+from alexnet.evaluation.metrics import Evaluation, score
 from alexnet.evaluation.own import OwnRun
 from alexnet.evaluation.selection import candidates, select
 from alexnet.evaluation.views import N_VIEWS, average_of_views
@@ -24,23 +24,23 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluationResult:
     """An evaluation and what was judged.
 
     Attributes:
         evaluation: the scores.
         data: name of the data.
         split: which split of it; all of it where None.
-        skipped: why pictures could not be read, by path.
-        remarks: what a user should know about the data, a line each.
-        views: how many views of each picture were averaged.
+        skipped: why images could not be read, by path.
+        warnings: what a user should know about the data, a line each.
+        views: how many views of each image were averaged.
     """
 
     evaluation: Evaluation
     data: str
     split: str | None
     skipped: dict[str, str]
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     views: int = 1
 
 
@@ -53,18 +53,18 @@ def evaluate(
     data_dir: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
     track: Track = untracked,
-) -> Judged:
-    """Score a saved model on labelled pictures; labels are matched by name.
+) -> EvaluationResult:
+    """Score a saved model on labelled images; labels are matched by name.
 
-    Pictures that it learned from are left out wherever they lie, and that is said: see ``selection.select``.
+    Images that it learned from are left out wherever they lie, and that is said: see ``selection.select``.
 
     Args:
         model: a run folder, a model folder, or ``hf:user/name`` on the Hugging Face hub.
         data: as for training; a run's own data where not given.
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
-        views: 1 for the whole picture; 10 for the mean over five windows and their mirror images (section 4.1).
+        views: 1 for the whole image; 10 for the mean over five windows and their mirror images (section 4.1).
         data_dir: where named sets are; as in training where not given.
-        max_pixels: larger pictures are refused; as in training where not given.
+        max_pixels: larger images are refused; as in training where not given.
         track: how progress is shown.
 
     Raises:
@@ -86,12 +86,12 @@ def evaluate(
 
     data_examples = examples(store, source, None, artifact.classes, how.n_channels)
     if not len(data_examples):
-        raise DataError(f"none of the {len(source.pictures)} pictures in {source.name!r} can be read")
+        raise DataError(f"none of the {len(source.images)} images in {source.name!r} can be read")
     logits = _answers(TorchEngine(artifact), data_examples, how.image_size, views, track)
-    skipped = {each.path: store.skipped[each.path] for each in source.pictures if each.path in store.skipped}
-    scores = judge(logits, data_examples.labels, artifact.classes)
-    remarks = (*source.remarks, *store.remarks, *chosen.remarks)
-    return Judged(scores, source.name, chosen.split, skipped, remarks, views)
+    skipped = {each.path: store.skipped[each.path] for each in source.images if each.path in store.skipped}
+    scores = score(logits, data_examples.labels, artifact.classes)
+    warnings = (*source.warnings, *store.warnings, *chosen.warnings)
+    return EvaluationResult(scores, source.name, chosen.split, skipped, warnings, views)
 
 
 def _open(

@@ -1,4 +1,4 @@
-"""Which pictures a network is judged on: never, without a word, those that it learned from."""
+"""Which images a network is judged on: never, without a word, those that it learned from."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -8,43 +8,43 @@ from alexnet.data.record import seen_by
 from alexnet.data.source import SPLITS, Source
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
-from alexnet.evaluation.own import OwnRun, own_pictures, refuse_incomplete
+from alexnet.evaluation.own import OwnRun, own_images, refuse_incomplete
 from alexnet.model.artifact import Artifact
 
-_UNKNOWN = "does not say what it learned from; make sure that none of these pictures is among that"
+_UNKNOWN = "does not say what it learned from; make sure that none of these images is among that"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The pictures to judge on.
+    """The images to judge on.
 
     Attributes:
-        source: these pictures.
+        source: these images.
         split: which split they are; None for all of data that is not split.
-        remarks: what a user should know of how they were chosen, a line each.
+        warnings: what a user should know of how they were chosen, a line each.
     """
 
     source: Source
     split: str | None
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
-    def noting(self, remark: str) -> "Selection":
-        """Return this selection with one more remark."""
-        return replace(self, remarks=(*self.remarks, remark))
+    def noting(self, warning: str) -> "Selection":
+        """Return this selection with one more warning."""
+        return replace(self, warnings=(*self.warnings, warning))
 
     def without(self, paths: Collection[str]) -> "Selection":
-        """Return this selection without some pictures."""
-        left = tuple(each for each in self.source.pictures if each.path not in paths)
-        return replace(self, source=self.source.with_pictures(left))
+        """Return this selection without some images."""
+        left = tuple(each for each in self.source.images if each.path not in paths)
+        return replace(self, source=self.source.with_images(left))
 
 
 def candidates(source: Source, split: str | None, *, is_own: bool) -> Source:
-    """Return the pictures among which ``select`` has to choose: a split of the data, or all where there is none.
+    """Return the images among which ``select`` has to choose: a split of the data, or all where there is none.
 
     All of a run's own data, too: which of them are its ``test`` is known by their content.
     """
     wanted = source.in_split(split or "test")
-    return source.with_pictures(wanted) if wanted and not is_own else source
+    return source.with_images(wanted) if wanted and not is_own else source
 
 
 def select(
@@ -56,9 +56,9 @@ def select(
     is_own: bool = False,
     split: str | None = None,
 ) -> Selection:
-    """Choose the pictures to judge a network on.
+    """Choose the images to judge a network on.
 
-    The pictures of a run are known by their content, wherever they lie: of those, its own split is judged. What the
+    The images of a run are known by their content, wherever they lie: of those, its own split is judged. What the
     network learned from or was chosen by is left out, and that is said; of ``train`` it is only said.
 
     Args:
@@ -70,13 +70,13 @@ def select(
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
 
     Raises:
-        DataError: there is no such split, or nothing is left, or pictures of the run have gone or changed.
+        DataError: there is no such split, or nothing is left, or images of the run have gone or changed.
     """
     seen = artifact.seen or (None if run is None else seen_by(run.folder))
     chosen = None if run is None else _own(source, store, run, split or "test", is_own=is_own)
     if chosen is None or chosen.split is None:
-        remarks = chosen.remarks if chosen else ()
-        chosen = Selection(source, _present(source, split, is_known=seen is not None), remarks)
+        warnings = chosen.warnings if chosen else ()
+        chosen = Selection(source, _present(source, split, is_known=seen is not None), warnings)
     if seen is None:
         return chosen.noting(f"this model {_UNKNOWN}")
     if not seen.is_all:
@@ -85,55 +85,55 @@ def select(
 
 
 def _own(source: Source, store: Store, run: OwnRun, wanted: str, *, is_own: bool) -> Selection | None:
-    """Return the run's own split, if all of it is here; if only some of it is, a remark on that and no split."""
+    """Return the run's own split, if all of it is here; if only some of it is, a warning on that and no split."""
     if not is_own and source.in_split(wanted):
         return None
-    own = own_pictures(run, source, store, wanted)
+    own = own_images(run, source, store, wanted)
     if is_own:
         refuse_incomplete(run, own, source, wanted)
-        return Selection(source.with_pictures(own.pictures), wanted, own.remarks)
+        return Selection(source.with_images(own.images), wanted, own.warnings)
     where = f"the run {str(run.folder)!r}"
-    if own.pictures and not own.missing:
-        remark = f"these are the {wanted} pictures of {where}, known by their content"
-        return Selection(source.with_pictures(own.pictures), wanted, (remark, *own.remarks))
-    if own.pictures:
-        n = len(own.pictures) + len(own.missing)
-        remark = f"only {len(own.pictures)} of the {n} {wanted} pictures of {where} are here"
-        return Selection(source, None, (remark,))
+    if own.images and not own.missing:
+        warning = f"these are the {wanted} images of {where}, known by their content"
+        return Selection(source.with_images(own.images), wanted, (warning, *own.warnings))
+    if own.images:
+        n = len(own.images) + len(own.missing)
+        warning = f"only {len(own.images)} of the {n} {wanted} images of {where} are here"
+        return Selection(source, None, (warning,))
     return None
 
 
 def _unseen(chosen: Selection, store: Store, seen: Seen) -> Selection:
     """Leave out what the network learned from and, unless ``val`` is wanted, what it was chosen by."""
-    contents = {each.path: store.content(each.path) for each in chosen.source.pictures if each.path in store.rows}
+    contents = {each.path: store.content(each.path) for each in chosen.source.images if each.path in store.rows}
     learned = {path for path, content in contents.items() if content in seen.train}
     validated = {path for path, content in contents.items() if content in seen.val} - learned
-    is_split = any(each.split for each in chosen.source.pictures)
+    is_split = any(each.split for each in chosen.source.images)
     if chosen.split in ("train", "val") and not is_split:
         own = learned if chosen.split == "train" else validated
         if not own:
-            raise DataError(f"no picture in {chosen.source.name!r} is of the network's {chosen.split}")
+            raise DataError(f"no image in {chosen.source.name!r} is of the network's {chosen.split}")
         chosen, contents = chosen.without(contents.keys() - own), {path: contents[path] for path in own}
     n = len(contents)
     if chosen.split == "train":
-        share = f"{len(learned)} of {n} pictures"
-        remark = f"the network learned from {share}: this says how well it knows them, not how good it is"
-        return chosen.noting(remark) if learned else chosen
+        share = f"{len(learned)} of {n} images"
+        warning = f"the network learned from {share}: this says how well it knows them, not how good it is"
+        return chosen.noting(warning) if learned else chosen
     left_out = contents.keys() & (learned if chosen.split == "val" else learned | validated)
     if len(left_out) == n and validated and chosen.split != "val":
         left_out = learned
-        chosen = chosen.noting("these pictures are of val: the network did not learn from them, but was chosen by them")
+        chosen = chosen.noting("these images are of val: the network did not learn from them, but was chosen by them")
     if not left_out and chosen.split == "test" and not is_split:
         raise DataError(f"{chosen.source.name!r} is not split; leave out --split to judge all of it")
     if not left_out:
         return chosen
     if len(left_out) == n:
         raise DataError(
-            f"the network learned from all {n} pictures to be judged in {chosen.source.name!r}; give others, or see "
+            f"the network learned from all {n} images to be judged in {chosen.source.name!r}; give others, or see "
             "with --split train how well it knows them"
         )
     what = "learned from" if left_out == learned else "learned from or was chosen by (val)"
-    return chosen.without(left_out).noting(f"left out {len(left_out)} of {n} pictures that the network {what}")
+    return chosen.without(left_out).noting(f"left out {len(left_out)} of {n} images that the network {what}")
 
 
 def _present(source: Source, split: str | None, *, is_known: bool) -> str | None:
@@ -141,7 +141,7 @@ def _present(source: Source, split: str | None, *, is_known: bool) -> str | None
 
     Of such data ``split`` can be judged where it is known what the network learned from.
     """
-    present = {picture.split for picture in source.pictures}
+    present = {image.split for image in source.images}
     if present == {None}:
         if split is not None and not is_known:
             raise DataError(f"{source.name!r} is not split, and this model {_UNKNOWN}; leave out --split to judge all")
@@ -149,5 +149,5 @@ def _present(source: Source, split: str | None, *, is_known: bool) -> str | None
     wanted = split or "test"
     if wanted not in present:
         have = " and ".join(name for name in SPLITS if name in present)
-        raise DataError(f"{source.name!r} has no {wanted} pictures, only {have}; choose with --split")
+        raise DataError(f"{source.name!r} has no {wanted} images, only {have}; choose with --split")
     return wanted

@@ -18,7 +18,7 @@ UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a folder to write into; it becomes ``folder`` if the block ends well, and is deleted if it does not.
 
     Raises:
@@ -43,14 +43,14 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write a text file in one piece, replacing what was there; it is on the disk before it has its name."""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(text.encode())
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a file to write into; it becomes ``path``, in place of what was there, if the block ends well."""
     unfinished = _beside(path)
     try:
@@ -128,5 +128,5 @@ def lock(file: BinaryIO, *, alone: bool) -> None:
 
 
 def _beside(path: Path) -> Path:
-    # Of its own name in each process: two may prepare the same pictures at the same time.
+    # Of its own name in each process: two may prepare the same images at the same time.
     return path.with_name(f"{UNFINISHED}{path.name}-{os.getpid()}-{secrets.token_hex(3)}")

@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 from rich.console import Console
 from rich.progress import wrap_file
 
-from alexnet.files.atomic import whole_file
+from alexnet.files.atomic import atomic_file
 
 # A server that says nothing for so long says nothing more.
 SERVER_SECONDS = 60.0
@@ -39,7 +39,7 @@ def download(url: str, file: Path, sha256: str) -> None:
     with (
         urlopen(Request(url, headers={"User-Agent": "alexnet"}), timeout=SERVER_SECONDS) as response,
         wrap_file(response, response.length or 0, console=console, disable=not console.is_terminal) as shown,
-        whole_file(file) as unfinished,
+        atomic_file(file) as unfinished,
     ):
         while piece := shown.read(_PIECE):
             state.update(piece)

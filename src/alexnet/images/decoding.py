@@ -1,6 +1,6 @@
-"""The one decoder: a file, its bytes or an opened picture in; upright RGB uint8 out.
+"""The one decoder: a file, its bytes or an opened image in; upright RGB uint8 out.
 
-Checking, preparing, training, evaluating and predicting all read pictures through ``decode``, so a deployed network
+Checking, preparing, training, evaluating and predicting all read images through ``decode``, so a deployed network
 sees what the trained one saw. No torch here: a served model may run without it.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
-from alexnet.errors import PictureError
+from alexnet.errors import ImageError
 from alexnet.images import jpeg
 from alexnet.images.choices import MAX_PIXELS
 from alexnet.images.deep import Again, Numbers, deep_to_rgb, is_deep, is_wide, numbers_of, use_all_bits
@@ -30,14 +30,14 @@ Pixels = npt.NDArray[np.uint8]
 # The formats that are tried, whatever a file is called. Pillow knows more, but some of those run other programs.
 _WANTED = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
 FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)  # a Pillow may have been built without one
-# How people's files in these formats end, and in HEIC, which an extra reads. Other files are pictures by their content.
+# How people's files in these formats end, and in HEIC, which an extra reads. Other files are images by their content.
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".mpo", ".tga", ".heic", ".heif", ".hif"}
 )
 # Formats of which Pillow decodes fewer pixels than there are by leaving out detail.
 _DRAFTED = ("JPEG", "MPO")
-# Pictures of more pixels are decoded one at a time, whatever the number of threads: each may take ten bytes a pixel.
+# Images of more pixels are decoded one at a time, whatever the number of threads: each may take ten bytes a pixel.
 LARGE = 30_000_000
 _ONE_AT_A_TIME = threading.Lock()
 # Transparent pixels are laid on white, as a page or a catalogue would show them.
@@ -46,11 +46,11 @@ BACKGROUND = (255, 255, 255)
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture and how it was stored.
+    """An image and how it was stored.
 
     Attributes:
         pixels: ``(H, W, 3)`` uint8, upright.
-        format: name of the file format, such as ``JPEG``; empty for a picture that was opened already.
+        format: name of the file format, such as ``JPEG``; empty for an image that was opened already.
         mode: Pillow's name for the kind of pixels in the file, such as ``RGB``, ``CMYK`` or ``I;16``.
         sides: width and height in the file, in pixels.
     """
@@ -68,7 +68,7 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     where: str | None = None,
 ) -> Pixels:
-    """Read one picture upright as RGB: ``(H, W, 3)`` uint8. See ``read``, which also says how it was stored."""
+    """Read one image upright as RGB: ``(H, W, 3)`` uint8. See ``read``, which also says how it was stored."""
     return read(source, min_side=min_side, max_pixels=max_pixels, where=where).pixels
 
 
@@ -79,93 +79,93 @@ def read(
     max_pixels: int = MAX_PIXELS,
     where: str | None = None,
 ) -> Decoded:
-    """Read one picture upright as RGB.
+    """Read one image upright as RGB.
 
-    Orientation is honoured wherever a format keeps it. The first frame is taken of an animation, the primary picture of
+    Orientation is honoured wherever a format keeps it. The first frame is taken of an animation, the primary image of
     a HEIC; transparent pixels are laid on ``BACKGROUND``; numbers of more than eight bits are scaled by their depth or
     their range, see ``deep``.
 
     Args:
-        source: a path, the file's bytes, or a picture that Pillow has opened.
+        source: a path, the file's bytes, or an image that Pillow has opened.
         min_side: a JPEG may be decoded at a half, quarter or eighth of its size while no side falls below this many
-            pixels, which is several times faster for large photos.
-        max_pixels: a picture that claims more is refused before any of it is decoded.
-        where: how errors name the picture; the path where not given.
+            pixels, which is several times faster for large images.
+        max_pixels: an image that claims more is refused before any of it is decoded.
+        where: how errors name the image; the path where not given.
 
     Raises:
-        PictureError: the file is missing, empty, damaged, too large, or not a picture.
+        ImageError: the file is missing, empty, damaged, too large, or not an image.
     """
-    with _opened(source, where, max_pixels) as (picture, again):
-        numbers, has_lower_bits = numbers_of(picture), is_wide(picture)
-        if picture is source:
-            picture = picture.copy()  # it is turned in place below, and this one is somebody else's
-        stored = picture.format or "", picture.mode, picture.size
-        if min_side is not None and picture.format in _DRAFTED:
-            picture.draft(None, (min_side, min_side))
-        with _ONE_AT_A_TIME if picture.width * picture.height > LARGE else contextlib.nullcontext():
-            picture.load()
+    with _opened(source, where, max_pixels) as (image, again):
+        numbers, has_lower_bits = numbers_of(image), is_wide(image)
+        if image is source:
+            image = image.copy()  # it is turned in place below, and this one is somebody else's
+        stored = image.format or "", image.mode, image.size
+        if min_side is not None and image.format in _DRAFTED:
+            image.draft(None, (min_side, min_side))
+        with _ONE_AT_A_TIME if image.width * image.height > LARGE else contextlib.nullcontext():
+            image.load()
             if has_lower_bits:
-                use_all_bits(picture, again)
-            _turn_upright(picture)
-            return Decoded(np.asarray(_to_rgb(picture, numbers)), *stored)
+                use_all_bits(image, again)
+            _turn_upright(image)
+            return Decoded(np.asarray(_to_rgb(image, numbers)), *stored)
 
 
 def measure(
     source: Path | str | bytes | Image.Image, max_pixels: int | None = None, *, where: str | None = None
 ) -> tuple[int, int]:
-    """Return a picture's width and height as stored, from its header alone. Arguments are those of ``read``.
+    """Return an image's width and height as stored, from its header alone. Arguments are those of ``read``.
 
     Raises:
-        PictureError: there is no header to read, or it claims more than ``max_pixels``.
+        ImageError: there is no header to read, or it claims more than ``max_pixels``.
     """
-    with _opened(source, where, max_pixels) as (picture, _):
-        return picture.size
+    with _opened(source, where, max_pixels) as (image, _):
+        return image.size
 
 
-def ends_like_picture(path: str) -> bool:
-    """Return whether a file is called like a picture that can be read here."""
+def ends_like_image(path: str) -> bool:
+    """Return whether a file is called like an image that can be read here."""
     # A fifth of pathlib's time, for each of maybe a million.
     return path[path.rfind(".") :].lower() in EXTENSIONS
 
 
-def is_picture(path: str, beginning: bytes) -> bool:
-    """Return whether a file ends or begins like a picture, be it in a format that cannot be read here.
+def is_image(path: str, beginning: bytes) -> bool:
+    """Return whether a file ends or begins like an image, be it in a format that cannot be read here.
 
     Args:
         path: of the file.
         beginning: its first ``signatures.N_BEGINNING`` bytes.
     """
-    if ends_like_picture(path) or ending_of(path) in UNREADABLE_ENDINGS:
+    if ends_like_image(path) or ending_of(path) in UNREADABLE_ENDINGS:
         return True
     kind = kind_of(path, beginning)
-    return kind is not None and kind.is_picture
+    return kind is not None and kind.is_image
 
 
 @contextlib.contextmanager
 def _opened(
     source: Path | str | bytes | Image.Image, where: str | None = None, max_pixels: int | None = None
 ) -> Iterator[tuple[Image.Image, Again | None]]:
-    """Open a picture; whatever goes wrong while it is open is a ``PictureError`` that names it."""
+    """Open an image; whatever goes wrong while it is open is a ``ImageError`` that names it."""
     where = where or (str(source) if isinstance(source, Path | str) else f"given as {type(source).__name__}")
     try:
         with contextlib.ExitStack() as opened:
-            picture: Image.Image
+            image: Image.Image
             again: Again | None
             if isinstance(source, Image.Image):
-                picture, again = source, None
+                image, again = source, None
             else:
                 file = opened.enter_context(_file(source))
                 again = partial(_open, file, "" if isinstance(source, bytes) else str(source), where)
-                picture = again()
+                image = again()
             if max_pixels is not None:
-                _check_size(picture, max_pixels)
-            yield picture, again
+                _check_size(image, max_pixels)
+            yield image, again
     except RefusedError as refused:
-        raise PictureError(where, str(refused)) from None
+        raise ImageError(where, str(refused)) from None
     except MemoryError:
-        raise  # says nothing about the picture
+        raise  # says nothing about the image
     except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
-        raise PictureError(where, _reason(source, error)) from error
+        raise ImageError(where, _reason(source, error)) from error
 
 
 def _file(source: Path | str | bytes) -> IO[bytes]:
@@ -182,41 +182,41 @@ def _open(file: IO[bytes], name: str, where: str) -> ImageFile.ImageFile:
     return open_file(file, name, FORMATS, where)
 
 
-def _check_size(picture: Image.Image, max_pixels: int) -> None:
-    width, height = picture.size
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
     if not width or not height:
         raise RefusedError(f"it claims {width}x{height} pixels, which is none")
     if width * height > max_pixels:
         raise RefusedError(f"it claims {width}x{height} pixels, more than the {max_pixels:,} allowed by --max-pixels")
 
 
-def _turn_upright(picture: Image.Image) -> None:
+def _turn_upright(image: Image.Image) -> None:
     # A broken metadata block says nothing about the pixels, and those have been loaded.
     with contextlib.suppress(Exception):
-        # In place: a copy of a picture that stands already can take as long as decoding a small photo.
-        ImageOps.exif_transpose(picture, in_place=True)
+        # In place: a copy of an image that stands already can take as long as decoding a small image.
+        ImageOps.exif_transpose(image, in_place=True)
 
 
-def _to_rgb(picture: Image.Image, numbers: Numbers) -> Image.Image:
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture
-    if is_deep(picture, numbers):
-        return deep_to_rgb(picture, numbers)
-    if picture.mode == "La":  # grey that was multiplied by its transparency
-        picture = picture.convert("LA")
-    if picture.mode == "LAB":
-        return _lab_to_rgb(picture)
-    if picture.has_transparency_data:
-        rgba = picture.convert("RGBA")
+def _to_rgb(image: Image.Image, numbers: Numbers) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if is_deep(image, numbers):
+        return deep_to_rgb(image, numbers)
+    if image.mode == "La":  # grey that was multiplied by its transparency
+        image = image.convert("LA")
+    if image.mode == "LAB":
+        return _lab_to_rgb(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
         page = Image.new("RGB", rgba.size, BACKGROUND)
         page.paste(rgba, mask=rgba)
         return page
-    return picture.convert("RGB")
+    return image.convert("RGB")
 
 
-def _lab_to_rgb(picture: Image.Image) -> Image.Image:
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
     assert converted is not None
     return converted
 
@@ -240,7 +240,7 @@ def fault(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, IsADirectoryError):
-        return "it is a folder without pictures"
+        return "it is a folder without images"
     if isinstance(error, PermissionError):
         return "no permission to read it"
     return (error.strerror or str(error)).lower()

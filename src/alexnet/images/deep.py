@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import (
 from alexnet.images.signatures import RefusedError
 from alexnet.images.tiff import other_half
 
-# Opens a picture's file once more.
+# Opens an image's file once more.
 Again = Callable[[], ImageFile.ImageFile]
 
 _GDAL_NODATA = 42113
@@ -48,29 +48,29 @@ class Numbers:
     is_inverted: bool = False
 
 
-def numbers_of(picture: Image.Image) -> Numbers:
+def numbers_of(image: Image.Image) -> Numbers:
     """Return what a file says of its numbers; to be called before they are loaded."""
-    if isinstance(picture, TiffImageFile):
-        return _of_tiff(picture)
-    if isinstance(picture, ImageFile.ImageFile) and picture.format == "PPM" and picture.mode == "I" and picture.tile:
+    if isinstance(image, TiffImageFile):
+        return _of_tiff(image)
+    if isinstance(image, ImageFile.ImageFile) and image.format == "PPM" and image.mode == "I" and image.tile:
         # Pillow has stretched them to 16 bits, unless they are of 16 bits.
-        args = picture.tile[0].args
+        args = image.tile[0].args
         return Numbers(white=65535 if isinstance(args, tuple) and args[-1] != 65535 else None)
-    if isinstance(picture, ImageFile.ImageFile) and picture.format == "JPEG2000" and picture.mode == "I;16":
+    if isinstance(image, ImageFile.ImageFile) and image.format == "JPEG2000" and image.mode == "I;16":
         # Pillow has stretched them to 16 bits, and added half of that to signed ones.
-        bits, is_signed = _of_jpeg2000(picture)
+        bits, is_signed = _of_jpeg2000(image)
         return Numbers(zero=32768 * is_signed, white=(65535 >> is_signed) if bits < 16 else None)
-    if picture.format == "HEIF" and picture.mode.startswith("I;16"):
+    if image.format == "HEIF" and image.mode.startswith("I;16"):
         return Numbers(white=65535)  # libheif has stretched them
     return Numbers()
 
 
-def _of_tiff(picture: TiffImageFile) -> Numbers:
-    tags = picture.tag_v2
+def _of_tiff(image: TiffImageFile) -> Numbers:
+    tags = image.tag_v2
     bits, number = tags.get(BITSPERSAMPLE, (1,))[0], tags.get(SAMPLEFORMAT, (1,))[0]
     kinds: dict[tuple[str, int, int], type[np.generic]] = {("L", 8, 2): np.int8, ("I", 32, 1): np.uint32}
-    kind = kinds.get((picture.mode, bits, number))
-    is_deep = picture.mode[0] in "IF" or kind is not None
+    kind = kinds.get((image.mode, bits, number))
+    is_deep = image.mode[0] in "IF" or kind is not None
     try:
         missing = float(tags[_GDAL_NODATA])
     except (KeyError, ValueError, TypeError):
@@ -83,14 +83,14 @@ def _of_tiff(picture: TiffImageFile) -> Numbers:
     )
 
 
-def _of_jpeg2000(picture: ImageFile.ImageFile) -> tuple[int, bool]:
+def _of_jpeg2000(image: ImageFile.ImageFile) -> tuple[int, bool]:
     """Return the number of bits of the first channel, and whether it is signed (ISO 15444-1, A.5.1)."""
-    if picture.fp is None:
+    if image.fp is None:
         return 16, False
-    at = picture.fp.tell()
-    picture.fp.seek(0)
-    beginning = picture.fp.read(1 << 20)
-    picture.fp.seek(at)
+    at = image.fp.tell()
+    image.fp.seek(0)
+    beginning = image.fp.read(1 << 20)
+    image.fp.seek(at)
     start = beginning.find(_CODESTREAM)
     if start < 0:
         return 16, False
@@ -98,30 +98,30 @@ def _of_jpeg2000(picture: ImageFile.ImageFile) -> tuple[int, bool]:
     return (depth & 0x7F) + 1, bool(depth >> 7)
 
 
-def is_deep(picture: Image.Image, numbers: Numbers) -> bool:
-    """Return whether a picture is grey, of numbers that are no bytes from 0 to 255."""
-    return picture.mode in ("I", "F") or picture.mode.startswith("I;16") or numbers.kind is not None
+def is_deep(image: Image.Image, numbers: Numbers) -> bool:
+    """Return whether an image is grey, of numbers that are no bytes from 0 to 255."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16") or numbers.kind is not None
 
 
-def deep_to_rgb(picture: Image.Image, numbers: Numbers) -> Image.Image:
+def deep_to_rgb(image: Image.Image, numbers: Numbers) -> Image.Image:
     """Scale integers by their depth and floats by their range, where ``convert("RGB")`` would clip both to white.
 
     Cameras and scanners store 12 bits in 16, and formats do not say so: the depth is taken to be the least of 8, 12 and
-    16 that holds the largest value. More steps would make pictures of one set differ in brightness more often. Of
+    16 that holds the largest value. More steps would make images of one set differ in brightness more often. Of
     integers that are negative or have more than 16 bits, nobody could say which is white: they are scaled by their
     range, as floats are.
     """
-    stored = np.asarray(picture)
+    stored = np.asarray(image)
     values = (stored if numbers.kind is None else stored.view(numbers.kind)).astype(np.float32)
     if numbers.missing is not None:
         is_missing = values == np.float32(numbers.missing)
         values[is_missing] = values[~is_missing].min(initial=np.inf)
-    if picture.mode == "F" or numbers.missing is not None:
+    if image.mode == "F" or numbers.missing is not None:
         values = np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
     if numbers.zero:
         values -= numbers.zero
-    low, high = _floats(values) if picture.mode == "F" else _integers(values, numbers)
-    # In place: of a picture of a hundred million pixels, each copy would be 400 MB.
+    low, high = _floats(values) if image.mode == "F" else _integers(values, numbers)
+    # In place: of an image of a hundred million pixels, each copy would be 400 MB.
     if high - low > float(np.finfo(np.float32).max):
         values, low, high = np.multiply(values, 0.5, out=values), low / 2, high / 2
     values -= low
@@ -145,28 +145,28 @@ def _white(largest: float) -> int | None:
     return next((2**bits - 1 for bits in (8, 12, 16) if largest < 2**bits), None)
 
 
-def is_wide(picture: Image.Image) -> bool:
-    """Return whether a picture has colours of 16 bits, of which Pillow loads the upper eight; none loaded yet."""
-    if not isinstance(picture, ImageFile.ImageFile) or not picture.tile:
+def is_wide(image: Image.Image) -> bool:
+    """Return whether an image has colours of 16 bits, of which Pillow loads the upper eight; none loaded yet."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile:
         return False
-    if picture.format == "JPEG2000":
-        return picture.mode in ("LA", "RGB", "RGBA") and _of_jpeg2000(picture)[0] > 12
-    if picture.format == "PPM":
-        return picture.mode == "RGB" and _raw_mode(picture.tile[0])[1:] == (65535,)
-    return str(_raw_mode(picture.tile[0])[0])[:-1] in _WIDE
+    if image.format == "JPEG2000":
+        return image.mode in ("LA", "RGB", "RGBA") and _of_jpeg2000(image)[0] > 12
+    if image.format == "PPM":
+        return image.mode == "RGB" and _raw_mode(image.tile[0])[1:] == (65535,)
+    return str(_raw_mode(image.tile[0])[0])[:-1] in _WIDE
 
 
-def use_all_bits(picture: Image.Image, again: Again | None) -> None:
+def use_all_bits(image: Image.Image, again: Again | None) -> None:
     """Scale colours of 12 or 8 bits in 16 by their depth, as greys are; in place. Others stay as Pillow loads them.
 
     Args:
-        picture: one that ``is_wide``, loaded.
+        image: one that ``is_wide``, loaded.
         again: opens it once more; None where it was opened elsewhere.
 
     Raises:
         RefusedError: the lower bits cannot be had.
     """
-    colours = picture.getextrema()[: 1 if picture.mode == "LA" else 3]
+    colours = image.getextrema()[: 1 if image.mode == "LA" else 3]
     brightest = max(int(largest) for _, largest in colours)  # type: ignore[misc]
     if brightest >= _DARK:
         return
@@ -176,7 +176,7 @@ def use_all_bits(picture: Image.Image, again: Again | None) -> None:
         return
     opened = again()
     if not _has_both_halves(opened):
-        if brightest or picture.format == "TIFF":
+        if brightest or image.format == "TIFF":
             raise RefusedError(f"{_FEW_BITS}, which cannot be read here; save it as PNG")
         return
     words = _words(opened, again())
@@ -186,7 +186,7 @@ def use_all_bits(picture: Image.Image, again: Again | None) -> None:
     scaled = [_scaled(words[..., :3], white)]
     if words.shape[2] == 4:
         scaled.append(_scaled(words[..., 3:], _white(float(words[..., 3:].max()))))
-    picture.paste(Image.fromarray(np.concatenate(scaled, axis=2)))
+    image.paste(Image.fromarray(np.concatenate(scaled, axis=2)))
 
 
 def _has_both_halves(opened: ImageFile.ImageFile) -> bool:
@@ -199,7 +199,7 @@ def _has_both_halves(opened: ImageFile.ImageFile) -> bool:
 
 def _scaled(words: npt.NDArray[np.uint16], white: int | None) -> npt.NDArray[np.uint8]:
     assert white is not None
-    # By a table: as floats, a picture would take twelve bytes a number on the way.
+    # By a table: as floats, an image would take twelve bytes a number on the way.
     brightness = (np.arange(white + 1, dtype=np.float32) * (255 / white)).round().astype(np.uint8)
     return brightness[words]
 
@@ -213,8 +213,8 @@ def _words(first: ImageFile.ImageFile, second: ImageFile.ImageFile) -> npt.NDArr
         halves = np.asarray(first)
         return _joined(halves[..., 0::2], halves[..., 1::2])[..., [0, 0, 0, 1]]
     if first.format == "PPM":
-        for picture in (first, second):
-            picture.tile = [tile._replace(codec_name="raw", args=("RGB;16B", 0, 1)) for tile in picture.tile]
+        for image in (first, second):
+            image.tile = [tile._replace(codec_name="raw", args=("RGB;16B", 0, 1)) for tile in image.tile]
     second.tile = [tile._replace(args=_other_half(tile)) for tile in second.tile]
     first.load()
     second.load()

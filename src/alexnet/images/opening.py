@@ -1,6 +1,6 @@
 """Pillow's readers of formats, used for one call at a time: nothing here changes the whole process.
 
-``Image.open`` measures pictures by ``Image.MAX_IMAGE_PIXELS``, one limit for the process, and decodes some before it.
+``Image.open`` measures images by ``Image.MAX_IMAGE_PIXELS``, one limit for the process, and decodes some before it.
 That limit still holds for a bitmap inside an icon, and for a GIF's frames.
 """
 
@@ -77,7 +77,7 @@ def _webp_size_and_alpha(header: bytes) -> tuple[tuple[int, int], bool]:
 
 
 class _Icon(IcoImagePlugin.IcoImageFile):
-    """An icon: the largest of its pictures, going by its table, as in Pillow.
+    """An icon: the largest of its images, going by its table, as in Pillow.
 
     Pillow decodes it to open it, and only then knows how large it really is: the table says 256x256 at most, a PNG
     inside may be of any size.
@@ -103,7 +103,7 @@ class _Icon(IcoImagePlugin.IcoImageFile):
         return Image.Image.load(self)
 
     def _png(self) -> PngImageFile | None:
-        """Return the picture inside, unread, if it is a PNG; else the file is at its beginning."""
+        """Return the image inside, unread, if it is a PNG; else the file is at its beginning."""
         assert self.fp is not None
         at = self.ico.entry[0].offset
         self.fp.seek(at)
@@ -120,13 +120,13 @@ _OURS: dict[str, Callable[[IO[bytes], str | bytes], ImageFile.ImageFile]] = {
 
 
 def open_file(file: IO[bytes], name: str, formats: Iterable[str], path: str = "") -> ImageFile.ImageFile:
-    """Return a picture of which only the header has been read, whatever it claims.
+    """Return an image of which only the header has been read, whatever it claims.
 
     Args:
-        file: its bytes, from the beginning; to stay open while the picture is in use.
+        file: its bytes, from the beginning; to stay open while the image is in use.
         name: of the file, empty where it has none.
         formats: Pillow's names of the formats to try, in order.
-        path: what the picture is called, whether or not there is such a file; its ending may tell what it is.
+        path: what the image is called, whether or not there is such a file; its ending may tell what it is.
 
     Raises:
         RefusedError: it is in none of the formats. Hostile bytes can raise nearly anything else too.
@@ -169,14 +169,14 @@ def _open_heic(file: IO[bytes], name: str) -> ImageFile.ImageFile:
         raise RefusedError(HEIC.fault) from None
     file.seek(0)
     try:
-        picture: ImageFile.ImageFile = HeifImageFile(file, name)  # type: ignore[no-untyped-call]
-        return picture
+        image: ImageFile.ImageFile = HeifImageFile(file, name)  # type: ignore[no-untyped-call]
+        return image
     except SyntaxError as error:
         raise RefusedError(f"damaged ({' '.join(str(error).split())})") from error  # libheif writes several lines
 
 
 def _unopened(file: IO[bytes], kind: Kind | None) -> str:
     if kind is None:
-        return "not a picture in a known format"
+        return "not an image in a known format"
     words = jpeg.unusual(file) if kind.name == "JPEG" else ""
     return words or f"damaged (it begins like {kind.name}, but its header cannot be read)"

@@ -1,4 +1,4 @@
-"""From a decoded picture of any shape to the square that a network takes; the same for training and for answering.
+"""From a decoded image of any shape to the square that a network takes; the same for training and for answering.
 
 No torch here: a served model may run without it.
 """
@@ -38,9 +38,9 @@ def fit(pixels: Pixels, side: int, how: Resize = "squash", resizer: Resizer = re
     """Make ``(H, W, 3)`` the square ``(side, side, 3)``.
 
     ``squash`` changes the aspect, and nothing is cut off; ``crop`` keeps the aspect and cuts the ends of the longer
-    side off; ``pad`` keeps both and fills the rest with the mean colour. A square picture is the same in all three.
+    side off; ``pad`` keeps both and fills the rest with the mean colour. A square image is the same in all three.
 
-    Departure: the paper (section 2) crops; that loses the edges of every photo, and the object with them when it is
+    Departure: the paper (section 2) crops; that loses the edges of every image, and the object with them when it is
     not in the middle, so ours are squashed unless asked otherwise.
     """
     height, width = pixels.shape[:2]
@@ -73,15 +73,15 @@ def centre_and_spread(n_channels: int) -> tuple[tuple[float, ...], tuple[float, 
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What happens to a decoded picture before the network sees it; saved with the weights and done again with them.
+    """What happens to a decoded image before the network sees it; saved with the weights and done again with them.
 
     Attributes:
-        store_size: side in pixels to which training shrank the pictures once.
+        store_size: side in pixels to which training shrank the images once.
         image_size: side in pixels of what the network takes.
         mean: subtracted from each channel, in [0, 1]; as many numbers as the network has input channels.
         std: each channel is divided by it, in [0, 1].
-        resize: how a picture is made square.
-        max_pixels: larger pictures are refused.
+        resize: how an image is made square.
+        max_pixels: larger images are refused.
     """
 
     store_size: int

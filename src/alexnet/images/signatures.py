@@ -9,7 +9,7 @@ N_BEGINNING = 512
 
 
 class RefusedError(Exception):
-    """A picture that is refused for what it is; the message is the reason."""
+    """An image that is refused for what it is; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,37 +19,37 @@ class Kind:
     Attributes:
         name: of the format, such as ``JPEG`` or ``HEIC``.
         fault: why it cannot be read without more, and what to do; empty where Pillow can be asked to.
-        is_picture: whether people would call it a picture.
-        plural: how several of them are called among pictures; empty where nobody needs to be told.
+        is_image: whether people would call it an image.
+        plural: how several of them are called among images; empty where nobody needs to be told.
     """
 
     name: str
     fault: str = ""
-    is_picture: bool = True
+    is_image: bool = True
     plural: str = ""
 
 
-def _other_picture(name: str, way_out: str = "convert it to JPEG") -> Kind:
+def _other_image(name: str, way_out: str = "convert it to JPEG") -> Kind:
     return Kind(name, f"{name} inside; {way_out}")
 
 
 def _film(name: str) -> Kind:
-    fault = f"a film ({name}), not a picture; take frames out of it"
-    return Kind(name, fault, is_picture=False, plural=f"films ({name})")
+    fault = f"a film ({name}), not an image; take frames out of it"
+    return Kind(name, fault, is_image=False, plural=f"films ({name})")
 
 
 def _archive(name: str) -> Kind:
-    fault = f"a {name} archive, not a picture; unpack it"
-    return Kind(name, fault, is_picture=False, plural=f"{name} archives")
+    fault = f"a {name} archive, not an image; unpack it"
+    return Kind(name, fault, is_image=False, plural=f"{name} archives")
 
 
 def _page(name: str, a_name: str, plural: str = "") -> Kind:
-    return Kind(name, f"{a_name}, not a picture; download it again", is_picture=False, plural=plural)
+    return Kind(name, f"{a_name}, not an image; download it again", is_image=False, plural=plural)
 
 
-HEIC = _other_picture("HEIC", "pip install 'alexnet[heif]', or convert it to JPEG")
-_SVG = _other_picture("SVG")
-_EPS = _other_picture("EPS")
+HEIC = _other_image("HEIC", "pip install 'alexnet[heif]', or convert it to JPEG")
+_SVG = _other_image("SVG")
+_EPS = _other_image("EPS")
 _HTML = _page("HTML", "an HTML page", "HTML pages")
 _TO_PNG = "convert it to PNG"
 _TEXT = rb"(?is)(?:\xef\xbb\xbf)?\s*"
@@ -67,33 +67,33 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (rb"(?:P[1-6f]|P0CMYK|Py(?:P|RGBA|CMYK))\s+[\d#]", Kind("PPM")),
     (rb"\0\0\x01\0[^\0]\0.{3}\0", Kind("ICO")),
     # Cameras' raw files, before the TIFF that some of them begin like.
-    (rb"II\*\0\x10\0\0\0CR", _other_picture("CR2")),
-    (rb"FUJIFILMCCD-RAW", _other_picture("RAF")),
-    (rb"IIR[OS]\x08\0|MMOR\0", _other_picture("ORF")),
-    (rb"IIU\0", _other_picture("RW2")),
-    (rb"FOVb", _other_picture("X3F")),
+    (rb"II\*\0\x10\0\0\0CR", _other_image("CR2")),
+    (rb"FUJIFILMCCD-RAW", _other_image("RAF")),
+    (rb"IIR[OS]\x08\0|MMOR\0", _other_image("ORF")),
+    (rb"IIU\0", _other_image("RW2")),
+    (rb"FOVb", _other_image("X3F")),
     (rb"II\*\0|MM\0\*|II\+\0|MM\0\+", Kind("TIFF")),
-    # Other pictures.
-    (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", _other_picture("JPEG XL")),
-    (rb"II\xbc\x01", _other_picture("JPEG XR")),
-    (rb"8BPS", _other_picture("PSD")),
-    (rb"gimp xcf", _other_picture("XCF")),
-    (rb"qoif", _other_picture("QOI")),
-    (rb"DDS ", _other_picture("DDS")),
-    (rb"BPG\xfb", _other_picture("BPG")),
-    (rb"AT&TFORM", _other_picture("DjVu")),
-    (rb"\x76\x2f\x31\x01", _other_picture("OpenEXR", _TO_PNG)),
-    (rb"#\?R(?:ADIANCE|GBE)", _other_picture("Radiance HDR", _TO_PNG)),
-    (rb"SIMPLE  = ", _other_picture("FITS", _TO_PNG)),
-    (rb".{128}DICM", _other_picture("DICOM", _TO_PNG)),
-    (rb".{344}n[+i]1\0", _other_picture("NIfTI", "save its slices as PNG")),
+    # Other images.
+    (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", _other_image("JPEG XL")),
+    (rb"II\xbc\x01", _other_image("JPEG XR")),
+    (rb"8BPS", _other_image("PSD")),
+    (rb"gimp xcf", _other_image("XCF")),
+    (rb"qoif", _other_image("QOI")),
+    (rb"DDS ", _other_image("DDS")),
+    (rb"BPG\xfb", _other_image("BPG")),
+    (rb"AT&TFORM", _other_image("DjVu")),
+    (rb"\x76\x2f\x31\x01", _other_image("OpenEXR", _TO_PNG)),
+    (rb"#\?R(?:ADIANCE|GBE)", _other_image("Radiance HDR", _TO_PNG)),
+    (rb"SIMPLE  = ", _other_image("FITS", _TO_PNG)),
+    (rb".{128}DICM", _other_image("DICOM", _TO_PNG)),
+    (rb".{344}n[+i]1\0", _other_image("NIfTI", "save its slices as PNG")),
     (rb"%!PS-Adobe-[\d.]+ EPSF|\xc5\xd0\xd3\xc6", _EPS),
     (_TEXT + rb"(?:(?:<\?xml|<!--|<!doctype svg).{,400})?<svg\b", _SVG),
     # What is none.
-    (rb"%PDF-", Kind("PDF", "a PDF, not a picture; save its pages as PNG", is_picture=False, plural="PDFs")),
+    (rb"%PDF-", Kind("PDF", "a PDF, not an image; save its pages as PNG", is_image=False, plural="PDFs")),
     (
         rb"version https://git-lfs",
-        Kind("LFS", "a Git LFS pointer, not a picture; run git lfs pull", is_picture=False, plural="Git LFS pointers"),
+        Kind("LFS", "a Git LFS pointer, not an image; run git lfs pull", is_image=False, plural="Git LFS pointers"),
     ),
     (_TEXT + rb"(?:<!--.{,400})?<(?:!doctype html|html|head|body|script)\b", _HTML),
     (_TEXT + rb"<(?:\?xml|error)\b", _page("XML", "XML")),
@@ -120,10 +120,10 @@ _KNOWN = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in _SIGN
 _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), Kind("AVIF")),
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC),
-    b"crx ": _other_picture("CR3"),
+    b"crx ": _other_image("CR3"),
     b"qt  ": _film("MOV"),
 }
-# These say that there are pictures, and the brands after them how they are compressed.
+# These say that there are images, and the brands after them how they are compressed.
 _VAGUE_BRANDS = (b"mif1", b"msf1", b"mif2", b"miaf")
 
 # Cameras' raw files, most of which are TIFFs of a thumbnail as far as others can tell.
@@ -132,7 +132,7 @@ _RAW_ENDINGS = frozenset(
     | {".3fr", ".iiq", ".kdc", ".dcr", ".mrw", ".x3f", ".erf", ".rwl"}
 )
 _OTHER_ENDINGS = {".svg": _SVG, ".eps": _EPS}
-# How pictures end that may be of a kind that cannot be read here.
+# How images end that may be of a kind that cannot be read here.
 UNREADABLE_ENDINGS = _RAW_ENDINGS | {*_OTHER_ENDINGS, ".jxl", ".psd", ".dcm"}
 
 

@@ -94,7 +94,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
 
 
 def _is_raw(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
-    """Return whether a TIFF is a camera's raw file: it shows a thumbnail first, and keeps the picture below."""
+    """Return whether a TIFF is a camera's raw file: it shows a thumbnail first, and keeps the image below."""
     is_thumbnail = tags.get(_SUBFILE_TYPE) == _REDUCED and (_SUB_DIRECTORIES in tags or _DNG_VERSION in tags)
     return is_thumbnail or tags.get(PHOTOMETRIC_INTERPRETATION) in _OF_SENSORS
 

@@ -1,1 +1,1 @@
-"""How it answers: the saved model, the engine that runs it, and pictures in, ranked labels out."""
+"""How it answers: the saved model, the engine that runs it, and images in, ranked labels out."""

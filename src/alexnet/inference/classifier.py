@@ -1,4 +1,4 @@
-"""Pictures in, ranked labels out."""
+"""Images in, ranked labels out."""
 
 import operator
 import os
@@ -15,10 +15,10 @@ from PIL import Image
 
 from alexnet.data.parallel import n_cores
 from alexnet.data.source import MAX_BYTES
-from alexnet.errors import PictureError, SettingsError, shown
+from alexnet.errors import ImageError, SettingsError, shown
 from alexnet.images.decoding import Pixels, decode
 from alexnet.inference.engine import Numbers, TorchEngine
-from alexnet.inference.inputs import PictureLike, content, expand, name_of, several
+from alexnet.inference.inputs import ImageLike, content, expand, name_of, several
 from alexnet.inference.probability import log_softmax
 from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
@@ -35,12 +35,12 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the network says of one picture.
+class ImagePredictions:
+    """What the network says of one image.
 
     Attributes:
-        path: the picture's path, or a name for one that has none.
-        predictions: the most probable classes, most probable first; empty where the picture cannot be read.
+        path: the image's path, or a name for one that has none.
+        predictions: the most probable classes, most probable first; empty where the image cannot be read.
         error: why it cannot be read.
     """
 
@@ -53,10 +53,10 @@ class Answer:
         """The most probable class.
 
         Raises:
-            PictureError: the picture could not be read.
+            ImageError: the image could not be read.
         """
         if self.error is not None:
-            raise PictureError(self.path, self.error)
+            raise ImageError(self.path, self.error)
         return self.predictions[0].label
 
     def to_json(self) -> dict[str, Any]:
@@ -68,11 +68,11 @@ class Answer:
 
 
 class Classifier:
-    """A trained network, ready for pictures of any size, shape and kind.
+    """A trained network, ready for images of any size, shape and kind.
 
     Args:
         artifact: the saved model; ``alexnet.load`` finds one by path.
-        max_pixels: larger pictures are refused; as in training where not given.
+        max_pixels: larger images are refused; as in training where not given.
     """
 
     def __init__(self, artifact: Artifact, max_pixels: int | None = None) -> None:
@@ -85,92 +85,94 @@ class Classifier:
         """Class names, in the order of the logits."""
         return self.artifact.classes
 
-    def predict(self, pictures: PictureLike | Iterable[PictureLike], top: int = 5) -> list[Answer]:
-        """Return an answer for each picture.
+    def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> list[ImagePredictions]:
+        """Return a result for each image.
 
         Args:
-            pictures: one or several, as for ``answers``.
+            images: one or several, as for ``predict_each``.
             top: how many classes to name; never more than there are.
 
         Raises:
-            PictureError: a picture cannot be read; ``answers`` goes on instead.
-            TypeError: something is no picture.
+            ImageError: an image cannot be read; ``predict_each`` goes on instead.
+            TypeError: something is no image.
         """
-        answers = list(self.answers(pictures, top))
-        for answer in answers:
-            if answer.error is not None:
-                raise PictureError(answer.path, answer.error)
-        return answers
+        results = list(self.predict_each(images, top))
+        for result in results:
+            if result.error is not None:
+                raise ImageError(result.path, result.error)
+        return results
 
-    def answers(self, pictures: PictureLike | Iterable[PictureLike | PictureError], top: int = 5) -> Iterator[Answer]:
-        """Yield an answer for each picture, in order; one that cannot be read gets an answer that says why.
+    def predict_each(
+        self, images: ImageLike | Iterable[ImageLike | ImageError], top: int = 5
+    ) -> Iterator[ImagePredictions]:
+        """Yield a result for each image, in order; one that cannot be read gets a result that says why.
 
-        Pictures are asked for as they are needed, ``BATCH`` at a time, so they may be more than fit into memory, or
+        Images are asked for as they are needed, ``BATCH`` at a time, so they may be more than fit into memory, or
         never end; each may be closed or overwritten when the next one is asked for.
 
         Args:
-            pictures: one or several of these: a path; a folder, for the pictures in it; a file's bytes; a file that is
+            images: one or several of these: a path; a folder, for the images in it; a file's bytes; a file that is
                 open in binary mode, which is read from its beginning and left open; a Pillow image; an array of uint8
                 ``(H, W)``, ``(H, W, C)`` with ``C`` 1, 3 (RGB) or 4 (RGB and opacity), or a stack ``(N, H, W, C)``; a
                 tensor of uint8 ``(H, W)``, ``(C, H, W)``, or a stack ``(N, C, H, W)``. Among several, an error stands
-                for a picture that could not be had, and is its answer.
+                for an image that could not be had, and is its result.
             top: how many classes to name; never more than there are.
 
         Raises:
             SettingsError: ``top`` is no whole number, or below 1.
-            TypeError: something is no picture.
+            TypeError: something is no image.
         """
         if not hasattr(top, "__index__") or operator.index(top) < 1:
             raise SettingsError(f"top is {shown(top)}; it must be a whole number, and at least 1")
-        for batch in self._batches(pictures):
-            yield from self._answer(batch, top)
+        for batch in self._batches(images):
+            yield from self._predict(batch, top)
 
-    def embed(self, pictures: PictureLike | Iterable[PictureLike]) -> Numbers:
-        """Return what the last hidden layer says of each picture, ``(N, n)`` float32, for most variants fc7's 4,096.
+    def embed(self, images: ImageLike | Iterable[ImageLike]) -> Numbers:
+        """Return what the last hidden layer says of each image, ``(N, n)`` float32, for most variants fc7's 4,096.
 
-        Pictures that are alike lie close to each other there: compare with the distance between two rows.
+        Images that are alike lie close to each other there: compare with the distance between two rows.
 
         Args:
-            pictures: as for ``answers``.
+            images: as for ``predict_each``.
 
         Raises:
-            PictureError: a picture cannot be read.
-            TypeError: something is no picture.
+            ImageError: an image cannot be read.
+            TypeError: something is no image.
 
         Source: the paper, section 6.1.
         """
         rows = [np.empty((0, self.artifact.architecture.n_features), np.float32)]
-        for batch in self._batches(pictures):
+        for batch in self._batches(images):
             for where, pixels in batch:
                 if isinstance(pixels, str):
-                    raise PictureError(where, pixels)
+                    raise ImageError(where, pixels)
             rows.append(self.engine.embeddings(np.stack([pixels for _, pixels in batch])))
         return np.concatenate(rows)
 
     def _batches(
-        self, pictures: PictureLike | Iterable[PictureLike | PictureError]
+        self, images: ImageLike | Iterable[ImageLike | ImageError]
     ) -> Iterator[list[tuple[str, Pixels | str]]]:
-        """Yield the pictures by batches, each with where it is and its pixels, or why it cannot be read."""
-        each = (one for picture in several(pictures) for one in expand(picture))
+        """Yield the images by batches, each with where it is and its pixels, or why it cannot be read."""
+        each = (one for image in several(images) for one in expand(image))
         with ThreadPoolExecutor(n_cores()) as threads:
             while batch := list(self._decoded(threads, islice(each, BATCH))):
                 yield batch
 
     def _decoded(
-        self, threads: ThreadPoolExecutor, pictures: Iterable[PictureLike | PictureError]
+        self, threads: ThreadPoolExecutor, images: Iterable[ImageLike | ImageError]
     ) -> Iterator[tuple[str, Pixels | str]]:
-        """Yield where each picture is and its pixels, or why it cannot be read.
+        """Yield where each image is and its pixels, or why it cannot be read.
 
         What each holds is taken before the next one is asked for, since by then it may be closed or overwritten; it is
         decoded meanwhile. What is held so is as little as keeps the threads busy, and ``MAX_BYTES`` at most.
         """
         under_way: deque[tuple[int, Future[tuple[str, Pixels | str]]]] = deque()
         n_held = 0
-        for picture in pictures:
-            where = name_of(picture)
+        for image in images:
+            where = name_of(image)
             try:
-                held: Path | bytes | Image.Image | str = content(picture)
-            except PictureError as error:
+                held: Path | bytes | Image.Image | str = content(image)
+            except ImageError as error:
                 held = error.reason
             n_bytes = _n_bytes(held)
             while under_way and (len(under_way) > n_cores() or n_held + n_bytes > MAX_BYTES):
@@ -180,7 +182,7 @@ class Classifier:
             begun = threads.submit(self._decode, where, held)
             under_way.append((n_bytes, begun))
             n_held += n_bytes
-            if isinstance(held, Path) or isinstance(picture, Image.Image):  # of which nothing was taken
+            if isinstance(held, Path) or isinstance(image, Image.Image):  # of which nothing was taken
                 wait([begun])
         for _, begun in under_way:
             yield begun.result()
@@ -192,24 +194,24 @@ class Classifier:
         try:
             pixels = decode(held, min_side=how.store_size, max_pixels=self.max_pixels, where=where)
             return where, how.apply(pixels, self.engine.resized)
-        except PictureError as error:
+        except ImageError as error:
             return where, error.reason
 
-    def _answer(self, batch: list[tuple[str, Pixels | str]], top: int) -> Iterator[Answer]:
+    def _predict(self, batch: list[tuple[str, Pixels | str]], top: int) -> Iterator[ImagePredictions]:
         readable = [pixels for _, pixels in batch if not isinstance(pixels, str)]
         logits = self.engine.logits(np.stack(readable)) if readable else np.empty((0, len(self.classes)))
         rows = iter(np.exp(log_softmax(logits)))
         for where, pixels in batch:
             if isinstance(pixels, str):
-                yield Answer(where, error=pixels)
+                yield ImagePredictions(where, error=pixels)
                 continue
             probabilities = next(rows)
             best = np.argsort(-probabilities, kind="stable")[:top]
-            yield Answer(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
+            yield ImagePredictions(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
 
 
 def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
-    """Return how much memory holds what was taken of a picture."""
+    """Return how much memory holds what was taken of an image."""
     if isinstance(held, Image.Image):
         return held.width * held.height * len(held.getbands())
     return len(held) if isinstance(held, bytes) else 0
@@ -220,7 +222,7 @@ def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Clas
 
     Args:
         path: the folder, or ``hf:user/name`` for a model on the hub.
-        max_pixels: larger pictures are refused; as in training where not given.
+        max_pixels: larger images are refused; as in training where not given.
 
     Raises:
         ArtifactError: there is no model, it is damaged, or it cannot be downloaded.

@@ -1,4 +1,4 @@
-"""What computes the answers: uint8 pictures in, numbers out, numpy on both sides."""
+"""What computes the answers: uint8 images in, numbers out, numpy on both sides."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ Numbers = npt.NDArray[np.float32]
 class TorchEngine:
     """Runs a saved model with torch, on the first GPU if there is one.
 
-    It computes in float32: in bfloat16 a picture's answer would depend, in the third digit, on which pictures happen
+    It computes in float32: in bfloat16 an image's answer would depend, in the third digit, on which images happen
     to be in its batch. (A recent GPU's own float32 is a little coarser than a CPU's.)
 
     Raises:
@@ -35,18 +35,18 @@ class TorchEngine:
     resized = staticmethod(tensors.resized)
 
     def logits(self, pixels: Pixels) -> Numbers:
-        """Return logits ``(N, n_classes)`` for pictures ``(N, image_size, image_size, C)`` uint8."""
+        """Return logits ``(N, n_classes)`` for images ``(N, image_size, image_size, C)`` uint8."""
         return self._computed(self._model, pixels)
 
     def embeddings(self, pixels: Pixels) -> Numbers:
-        """Return what the last hidden layer says, ``(N, n)``, for pictures ``(N, image_size, image_size, C)`` uint8."""
+        """Return what the last hidden layer says, ``(N, n)``, for images ``(N, image_size, image_size, C)`` uint8."""
         return self._computed(self._model.embed, pixels)
 
     def _computed(self, function: Callable[[Tensor], Tensor], pixels: Pixels) -> Numbers:
         how = self._preprocessing
         with torch.inference_mode():
-            pictures = tensors.normalise(tensors.to_tensor(pixels).to(self._device), how.mean, how.std)
-            numbers = np.asarray(function(pictures.contiguous()).cpu().numpy())
+            images = tensors.normalise(tensors.to_tensor(pixels).to(self._device), how.mean, how.std)
+            numbers = np.asarray(function(images.contiguous()).cpu().numpy())
         if not np.isfinite(numbers).all():
             raise ArtifactError(
                 f"the model in {str(self._folder)!r} answers with NaN or infinity: its weights are too large; "

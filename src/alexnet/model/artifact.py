@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from alexnet.data.fingerprint import Seen
 from alexnet.errors import ArtifactError, shown
-from alexnet.files.atomic import whole_folder
+from alexnet.files.atomic import atomic_folder
 from alexnet.files.checked import as_kind, parse_object
 from alexnet.images.preprocessing import Preprocessing
 from alexnet.network.value.architecture import Architecture
@@ -30,9 +30,9 @@ WEIGHTS = "model.safetensors"
 README = "README.md"
 # 2: every layer has its own norm, where the architecture had one for all.
 FORMAT = 2
-# No JPEG is larger; pictures are prepared at a few hundred pixels.
+# No JPEG is larger; images are prepared at a few hundred pixels.
 LARGEST_SIDE = 65_535
-# Dividing by less would leave nothing of a picture but its noise.
+# Dividing by less would leave nothing of an image but its noise.
 MIN_STD = 1e-3
 
 
@@ -44,9 +44,9 @@ class Artifact:
         folder: where it lies.
         architecture: what the network is.
         classes: class names, in the order of the logits.
-        preprocessing: what happens to a picture before the network sees it.
+        preprocessing: what happens to an image before the network sees it.
         provenance: how it came to be.
-        seen: which pictures it learned from and was chosen by, so that it is not judged on those; None where that is
+        seen: which images it learned from and was chosen by, so that it is not judged on those; None where that is
             not known.
     """
 
@@ -74,7 +74,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         "provenance": dict(artifact.provenance),
         "fingerprints": None if artifact.seen is None else artifact.seen.to_json(),
     }
-    with whole_folder(folder) as unfinished:
+    with atomic_folder(folder) as unfinished:
         save_tensors(weights, unfinished / WEIGHTS)
         (unfinished / CONFIG).write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         # Names of folders may hold bytes that are no text.

@@ -31,26 +31,26 @@ An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) that tells
 
 | | |
 |---|---|
-| trained on | {public_name(made["data"])}: {made["n_train"]:,} pictures, {made["n_val"]:,} more to validate |
+| trained on | {public_name(made["data"])}: {made["n_train"]:,} images, {made["n_val"]:,} more to validate |
 | recipe | `{made["recipe"]["name"]}`, {_length(made)}, seed {made["seed"]}, {made["precision"]} |
-| top-1 on the validation pictures | {made["val_top1"]:.3f}{_flattered(made)} |
-| pictures | {_SHAPED[how.resize]} {how.store_size} px, then {net.image_size} px{colours} |
+| top-1 on the validation images | {made["val_top1"]:.3f}{_flattered(made)} |
+| images | {_SHAPED[how.resize]} {how.store_size} px, then {net.image_size} px{colours} |
 | made with | alexnet {made["alexnet"]}, torch {made["torch"]}, {made["finished"]} |
 
-It answers with one of these classes whatever the picture shows, and was judged only on pictures like those it learned
+It answers with one of these classes whatever the image shows, and was judged only on images like those it learned
 from: judge it on your own before you rely on it.
 
 ## Use it
 
 ```bash
-alexnet predict {PLACE} photo.jpg
+alexnet predict {PLACE} image.jpg
 ```
 
 ```python
 import alexnet
 
 classifier = alexnet.load("{PLACE}")
-print(classifier.predict("photo.jpg")[0].label)
+print(classifier.predict("image.jpg")[0].label)
 ```
 """
 
@@ -65,7 +65,7 @@ def front_matter(artifact: Artifact) -> str:
     if of_the_hub:
         lines += ["datasets:", f"- {_quoted(of_the_hub['repo'])}"]
     if data and made.get("val_top1") is not None:
-        # The hub's word for pictures in folders.
+        # The hub's word for images in folders.
         kind = of_the_hub["repo"] if of_the_hub else "imagefolder" if name != data else data
         lines += [
             "model-index:",
@@ -79,10 +79,10 @@ def front_matter(artifact: Artifact) -> str:
 
 
 def _length(made: Mapping[str, Any]) -> str:
-    """Say how long training was; where the clock cut epochs short, also how often the pictures were seen."""
+    """Say how long training was; where the clock cut epochs short, also how often the images were seen."""
     epochs, passes = made["epochs"], made["passes"]
     whole = abs(passes - epochs) < 0.01 * epochs
-    return f"{epochs} epochs" if whole else f"{epochs} epochs ({passes:g} passes over the pictures)"
+    return f"{epochs} epochs" if whole else f"{epochs} epochs ({passes:g} passes over the images)"
 
 
 def _flattered(made: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ def push(model: str | os.PathLike[str], repo: str, *, private: bool = False, mes
     """Give a model to others on the Hugging Face hub, in one commit, and return its address.
 
     Pushed are the weights, ``config.json`` and the README, of which the lines on use name the repository. Of where
-    pictures lie on this machine, only the last part of the path goes out. Nothing here is changed.
+    images lie on this machine, only the last part of the path goes out. Nothing here is changed.
 
     Args:
         model: the folder of a run or a model.

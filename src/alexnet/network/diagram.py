@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
 
 def table(architecture: Architecture) -> str:
-    """Return torchinfo's table for one picture; for the default network, the reference document's 49 lines."""
+    """Return torchinfo's table for one image; for the default network, the reference document's 49 lines."""
     from alexnet.network.module.model import without_weights
 
     return summary(without_weights(architecture))
 
 
 def summary(model: "AlexNet") -> str:
-    """Return torchinfo's table of a network for one picture of its ``image_size``."""
+    """Return torchinfo's table of a network for one image of its ``image_size``."""
     import torch
     import torchinfo
 
     net = model.architecture
     weight = next(model.parameters())
-    # A picture, since torchinfo would make one of a shape in float32 only.
-    picture = torch.zeros(1, net.in_channels, net.image_size, net.image_size, dtype=weight.dtype, device=weight.device)
-    return str(torchinfo.summary(model, input_data=picture, device=weight.device, verbose=0))
+    # An image, since torchinfo would make one of a shape in float32 only.
+    image = torch.zeros(1, net.in_channels, net.image_size, net.image_size, dtype=weight.dtype, device=weight.device)
+    return str(torchinfo.summary(model, input_data=image, device=weight.device, verbose=0))
 
 
 def mermaid(architecture: Architecture) -> str:

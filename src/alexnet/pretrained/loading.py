@@ -36,7 +36,7 @@ def load_weights(
 ) -> Loaded:
     """Give a network the weights of another AlexNet, whatever it calls its layers, and say what became of them.
 
-    Other classes, channels of pictures and picture sizes are no obstacle: see ``network.weights.load_tensors``.
+    Other classes, channels of images and image sizes are no obstacle: see ``network.weights.load_tensors``.
 
     Args:
         model: the network; it is changed only where nothing is refused.
@@ -73,7 +73,7 @@ def load_weights(
 
 
 def seen_before(weights: str | os.PathLike[str]) -> Seen:
-    """Return which pictures weights learned from and were chosen by, as far as they say.
+    """Return which images weights learned from and were chosen by, as far as they say.
 
     Models and runs say so, and a file in one of those. Torchvision's have seen ImageNet, which is not asked after.
 

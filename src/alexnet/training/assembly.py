@@ -1,4 +1,4 @@
-"""From pictures and settings to a network ready to train, its picture size chosen for the time there is."""
+"""From images and settings to a network ready to train, its image size chosen for the time there is."""
 
 import hashlib
 import os
@@ -42,7 +42,7 @@ RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
 def get_ready(
     data: str | os.PathLike[str], settings: Settings, *, began: float, track: Track = untracked
 ) -> tuple[Source, Store, Training]:
-    """Open, prepare and split the pictures, and build a network for them; nothing is written but prepared pictures.
+    """Open, prepare and split the images, and build a network for them; nothing is written but prepared images.
 
     Args:
         data: what ``open_source`` takes.
@@ -75,13 +75,13 @@ def meet(settings: Settings, begun: Runtime | None = None) -> tuple[Runtime, Gro
     name_compiler_cache()
     runtime = detect(settings.device, settings.precision, begun=begun)
     group = join(runtime.device)
-    if len(set(group.gathered(runtime.precision))) > 1:
+    if len(set(group.all_gather(runtime.precision))) > 1:
         runtime = replace(runtime, precision="fp32")
     return runtime, group
 
 
 def prepare_for(source: Source, settings: Settings, size: int, *, exact: bool = False, track: Track) -> Store:
-    """Prepare pictures at a size, the way the settings ask for."""
+    """Prepare images at a size, the way the settings ask for."""
     resize, max_pixels = settings.resize, settings.max_pixels
     return prepare(source, size, resize=resize, exact=exact, max_pixels=max_pixels, track=track)
 
@@ -100,19 +100,19 @@ def _divided(source: Source, store: Store, seed: int) -> Source:
     except DataError as error:
         if not store.skipped:
             raise
-        # Such as the only pictures of a class.
+        # Such as the only images of a class.
         first, reason = next(iter(store.skipped.items()))
         raise DataError(f"{error}; {len(store.skipped)} cannot be read, the first is {first!r}: {reason}") from error
 
 
 def _refuse_different(source: Source, store: Store, group: Group) -> None:
-    """Refuse to train on pictures that are not the same for all processes."""
-    lines = "\n".join(f"{each.path}\t{each.label}\t{each.split}" for each in source.pictures)
+    """Refuse to train on images that are not the same for all processes."""
+    lines = "\n".join(f"{each.path}\t{each.label}\t{each.split}" for each in source.images)
     digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
-    theirs = group.gathered((store.fingerprint, digest))
+    theirs = group.all_gather((store.fingerprint, digest))
     if len(set(theirs)) > 1:
         rank = next(rank for rank, each in enumerate(theirs) if each != theirs[0])
-        raise DataError(f"process {rank} sees other pictures in {source.name!r} than process 0; copy the same to all")
+        raise DataError(f"process {rank} sees other images in {source.name!r} than process 0; copy the same to all")
 
 
 def assemble(
@@ -128,7 +128,7 @@ def assemble(
     """Build the network, its optimiser and its plan.
 
     Args:
-        source: the pictures, split.
+        source: the images, split.
         store: the same, prepared.
         settings: what the user chose.
         runtime: where it runs.
@@ -138,22 +138,20 @@ def assemble(
 
     Raises:
         ArtifactError: the weights to begin with cannot be read, or do not fit.
-        DataError: too few of the pictures can be read.
+        DataError: too few of the images can be read.
         SettingsError: the settings do not fit the network.
     """
     n_channels, classes = settings.n_channels, source.classes
     train, val = (examples(store, source, name, classes, n_channels) for name in ("train", "val"))
     if len(train) < 2 or not len(val):
-        raise DataError(
-            f"{source.name!r} has {len(train)} train and {len(val)} val pictures that can be read; add more"
-        )
+        raise DataError(f"{source.name!r} has {len(train)} train and {len(val)} val images that can be read; add more")
     if runtime.device.type == "cpu":
         keep_memory()
     plan = _continued(begun, len(train)) if begun else _new_plan(source, len(train), settings, runtime, group)
     _refuse_small_parts(plan.recipe, settings, group)
     plan.deadline = deadline
     size = plan.architecture.image_size if begun else settings.image_size or plan.recipe.image_size
-    plan = group.led(with_size(plan, size, store.size, runtime, group, settings.accumulate))
+    plan = group.broadcast(with_size(plan, size, store.size, runtime, group, settings.accumulate))
     recipe = plan.recipe
     colours = train.colours() if recipe.augmentation.colour_shift else None
     if runtime.has_room_for(train.n_bytes):
@@ -219,22 +217,22 @@ def _begin(model: AlexNet, settings: Settings, classes: tuple[str, ...], group: 
 
 
 def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtime, group: Group) -> Recipe:
-    """Return the recipe with what follows from the pictures and the machine."""
+    """Return the recipe with what follows from the images and the machine."""
     recipe = settings.resolved_recipe()
     if settings.flip == "auto" and not source.mirror_safe:
         recipe = replace(recipe, augmentation=replace(recipe.augmentation, flip=False))
-    n_devices = group.n_ranks if runtime.device.type == "cuda" else 1
+    n_devices = group.world_size if runtime.device.type == "cuda" else 1
     lr = recipe.lr
     recipe = recipe.following(n_examples, runtime.largest_batch * n_devices)
     return recipe if settings.lr is None else replace(recipe, lr=lr)  # what is given stays as it is
 
 
 def _refuse_small_parts(recipe: Recipe, settings: Settings, group: Group) -> None:
-    part = max(group.n_ranks, 2)  # one picture for each process, and two for batch norm's spread
+    part = max(group.world_size, 2)  # one image for each process, and two for batch norm's spread
     if recipe.batch_size < part * settings.accumulate:
         raise SettingsError(
             f"batch_size is {recipe.batch_size}; with --accumulate {settings.accumulate} it must be at least "
-            f"{part * settings.accumulate}: each part needs {part} pictures"
+            f"{part * settings.accumulate}: each part needs {part} images"
         )
 
 
@@ -263,11 +261,11 @@ def _step(
         clip_norm=recipe.clip_norm,
         class_weights=None if weights is None else runtime.move(weights),
         n_parts=settings.accumulate,
-        n_ranks=group.n_ranks,
+        world_size=group.world_size,
     )
 
 
 def _class_weights(train: Examples, n_classes: int) -> Tensor:
-    """Return how much a picture of each class counts, so that classes count alike; 1 on average over the pictures."""
-    counts = np.bincount(train.labels, minlength=n_classes)  # the last ones may have no pictures
+    """Return how much an image of each class counts, so that classes count alike; 1 on average over the images."""
+    counts = np.bincount(train.labels, minlength=n_classes)  # the last ones may have no images
     return torch.from_numpy(len(train) / (np.count_nonzero(counts) * np.maximum(counts, 1))).float()

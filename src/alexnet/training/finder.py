@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from alexnet.data.batches.augment import Batch
-from alexnet.files.atomic import whole_folder
+from alexnet.files.atomic import atomic_folder
 from alexnet.training.learning.loop import batches, learn
 from alexnet.training.learning.optimizer import set_lr
 from alexnet.training.learning.state import Position, Training
@@ -42,7 +42,7 @@ def find_lr(
 ) -> Iterator[Trial]:
     """Take steps at learning rates that grow from ``lowest`` to ``highest``; the network is spoilt by it.
 
-    Pictures, their size and the batches are those of the beginning of training; where they are few, they come again.
+    Images, their size and the batches are those of the beginning of training; where they are few, they come again.
     Ends early where the loss runs away. The same seed gives the same trials.
     """
     plan = training.plan
@@ -104,7 +104,7 @@ class Finding:
 
         That is ``valley``, by which fastai suggests one unless told otherwise. Its others hang on a single step:
         ``steep`` on the steepest one, where noise is greatest, and ``minimum``, a tenth of the rate of the lowest loss,
-        on where a flat one happens to be lowest. Easy pictures are learnt before any rate is too high, and then that
+        on where a flat one happens to be lowest. Easy images are learnt before any rate is too high, and then that
         is the last one. Measured with seed 0, in thousandths:
 
                                                       valley  minimum   steep
@@ -134,7 +134,7 @@ class Finding:
 def save_plot(finding: Finding, folder: Path) -> Path:
     """Write a new folder with ``lr.csv`` and, where matplotlib is installed, ``lr.png``; return the latter's path.
 
-    Without matplotlib, which ``pip install 'alexnet[plots]'`` brings, there is no picture, and the table's path is
+    Without matplotlib, which ``pip install 'alexnet[plots]'`` brings, there is no image, and the table's path is
     returned.
 
     Raises:
@@ -142,7 +142,7 @@ def save_plot(finding: Finding, folder: Path) -> Path:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     has_plots = find_spec("matplotlib") is not None
-    with whole_folder(folder) as unfinished:
+    with atomic_folder(folder) as unfinished:
         with (unfinished / "lr.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("lr", "loss", "smoothed"))

@@ -1,6 +1,6 @@
 """The plan: how much of training each epoch is, so that it ends by itself and on time.
 
-Training is a path from progress 0 to 1; the recipe says what the learning rate and the picture size are at each point
+Training is a path from progress 0 to 1; the recipe says what the learning rate and the image size are at each point
 of it. With a number of epochs, each is an equal part. With a time limit, every epoch asks again how many more will fit
 into the time left, at the speed measured so far, and takes its part of the rest: a machine that slows down gets fewer
 epochs, but the learning rate still falls to zero in time.
@@ -21,7 +21,7 @@ class Leg:
     """One epoch of the plan.
 
     Attributes:
-        size: side of the pictures, in pixels.
+        size: side of the images, in pixels.
         n_steps: steps it takes; fewer than all where the time is short.
         start: progress when it begins, a share in [0, 1].
         stop: progress when it ends.
@@ -42,7 +42,7 @@ class Pace:
     """How fast the machine is.
 
     Attributes:
-        seconds: seconds a picture, by picture size.
+        seconds: seconds an image, by image size.
         overhead: seconds an epoch that are not training.
     """
 
@@ -50,7 +50,7 @@ class Pace:
     overhead: float = 0.0
 
     def note(self, size: int, seconds: float) -> None:
-        """Take in the seconds a picture of one step; the last twenty or so count."""
+        """Take in the seconds an image of one step; the last twenty or so count."""
         before = self.seconds.get(size, seconds)
         self.seconds[size] = before + 0.1 * (seconds - before)
 
@@ -61,8 +61,8 @@ class Plan:
 
     Attributes:
         recipe: what decides sizes and learning rates along the way.
-        architecture: the network; its ``image_size`` is the picture size at the end.
-        n_examples: training pictures.
+        architecture: the network; its ``image_size`` is the image size at the end.
+        n_examples: training images.
         n_epochs: how many there are at most.
         deadline: when training must have ended, on ``time.monotonic``'s clock; none without a time limit.
         pace: how fast the machine is.
@@ -81,7 +81,7 @@ class Plan:
         return count_steps(self.n_examples, self.recipe.batch_size)
 
     def size_at(self, progress: float) -> int:
-        """Return the picture size for a share of training done; never one that the network cannot take."""
+        """Return the image size for a share of training done; never one that the network cannot take."""
         net = self.architecture
         return max(self.recipe.size_at(progress, net.image_size), net.smallest_image_size)
 
@@ -103,10 +103,10 @@ class Plan:
         n_points = 100
         points = [progress + (1 - progress) * (i + 0.5) / n_points for i in range(n_points)]
         share_at = Counter(self.size_at(point) for point in points)
-        mean = sum(n / n_points * self.seconds_a_picture(size) for size, n in share_at.items())
+        mean = sum(n / n_points * self.seconds_a_image(size) for size, n in share_at.items())
         return max(0.0, seconds) / (self.n_examples * mean + self.pace.overhead)
 
-    def seconds_a_picture(self, size: int) -> float:
+    def seconds_a_image(self, size: int) -> float:
         """Return the time that was measured, or follows from the nearest size that was, by the multiply-adds."""
         seen = self.pace.seconds
         if size in seen:
@@ -123,7 +123,7 @@ class Plan:
 
     def seconds_left(self, leg: Leg, step: int, epoch: int) -> float:
         """Return the expected time to the end of training."""
-        seconds = (leg.n_steps - step) / self.n_steps * self.n_examples * self.seconds_a_picture(leg.size)
+        seconds = (leg.n_steps - step) / self.n_steps * self.n_examples * self.seconds_a_image(leg.size)
         if leg.stop < 1:
             # How many epochs a second holds on the rest of the way says how long those left take.
             seconds += (self.n_epochs - epoch - 1) / self.epochs_that_fit(1.0, leg.stop)

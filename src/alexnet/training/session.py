@@ -26,7 +26,7 @@ from alexnet.pretrained.loading import absolute, seen_before
 from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit_steps
-from alexnet.training.learning.reports import EpochReport, Remark, Report
+from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
 from alexnet.training.learning.state import Training
 from alexnet.training.learning.watch import best_of
 from alexnet.training.run.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
@@ -44,7 +44,7 @@ class Session:
     Attributes:
         run: its folder.
         training: the network being trained.
-        source: the pictures, split.
+        source: the images, split.
         store: the same, prepared.
         settings: what the user chose.
         began: when the run began, on ``time.monotonic``'s clock, as if it had never been interrupted.
@@ -83,7 +83,7 @@ class Session:
         if out is not None or settings != Settings():
             raise SettingsError(
                 "--resume continues a run with its own settings; leave out all others but DATA, which says where its "
-                "pictures are now"
+                "images are now"
             )
         return cls.resume(resume, data, track=track)
 
@@ -117,12 +117,12 @@ class Session:
         source, store, training = get_ready(data, settings, began=began, track=track)
         inherited = None if settings.init is None else seen_before(settings.init)
         group, folder = training.group, None
-        if group.leads:
+        if group.is_main:
             saved = settings_json(source, store, settings, training)
             folder = claim(out, source, lambda free: Run.create(free, saved, source, store, inherited).folder)
-        folder = group.led(folder)
+        folder = group.broadcast(folder)
         assert folder is not None
-        run = Run(folder, here=group.leads)
+        run = Run(folder, here=group.is_main)
         session = cls(run, training, source, store, settings, began, inherited or Seen())
         if settings.init is not None:
             session.save()  # a resumed run does not ask for these weights again
@@ -136,16 +136,16 @@ class Session:
         *,
         track: Track = untracked,
     ) -> "Session":
-        """Get a run ready to go on from its newest checkpoint, with its own settings, pictures and labels.
+        """Get a run ready to go on from its newest checkpoint, with its own settings, images and labels.
 
         Args:
             folder: the run folder.
-            data: where its pictures are now, which are known by their content; where they were, if not given.
+            data: where its images are now, which are known by their content; where they were, if not given.
             track: how progress is shown.
 
         Raises:
             RunError: the folder is no run, has ended, or is damaged.
-            DataError: its pictures are not all there, or have other labels.
+            DataError: its images are not all there, or have other labels.
         """
         run = Run(expanded(folder))
         if run.is_finished:
@@ -184,7 +184,9 @@ class Session:
         """
         saved = time.monotonic()
         with self._writing() as trackers:
-            yield from map(Remark, what_was_seen_before(self.source, self.store, self.inherited, self.settings.init))
+            yield from map(
+                TrainingWarning, what_was_seen_before(self.source, self.store, self.inherited, self.settings.init)
+            )
             for report in fit_steps(self.training):
                 self._note(report)
                 yield from trackers.note(report)
@@ -193,14 +195,14 @@ class Session:
                     saved = time.monotonic()
                 yield report
             self.save()
-            if self.training.group.leads and not self.training.stop.agreed:
+            if self.training.group.is_main and not self.training.stop.agreed:
                 self._save_model()
         self.training.group.leave()
 
     @contextmanager
     def _writing(self) -> Iterator[Trackers]:
         """Hold the run folder, and open where epochs are reported to; the leading process does so for all."""
-        if not self.training.group.leads:
+        if not self.training.group.is_main:
             yield Trackers({})
             return
         run, n_epochs = self.run, self.training.position.epoch
@@ -212,7 +214,7 @@ class Session:
 
     def _note(self, report: Report) -> None:
         """Write an epoch down, and hold its weights if they are the best and will be asked for."""
-        if not isinstance(report, EpochReport) or not self.training.group.leads:
+        if not isinstance(report, EpochReport) or not self.training.group.is_main:
             return
         self.run.append(report)
         if self.settings.patience is not None and self.kept_epoch is report:
@@ -228,7 +230,7 @@ class Session:
 
     def save(self) -> None:
         """Save a checkpoint of where training stands, and first the best epoch that it may ask for."""
-        if not self.training.group.leads:
+        if not self.training.group.is_main:
             return
         if self._unsaved_best is not None:
             save_best(self.run.checkpoints, *self._unsaved_best)
@@ -275,18 +277,18 @@ def train(
         data: what ``open_source`` takes: a folder, a table, an archive or a name; ``set:digits`` where not given.
         out: where the run goes; ``runs/`` and the data's name where not given.
         settings: how to train.
-        resume: a run folder to continue instead, with its own settings; ``data`` then says where its pictures are now.
+        resume: a run folder to continue instead, with its own settings; ``data`` then says where its images are now.
         verbose: whether to print a line an epoch.
 
     Raises:
         AlexNetError: see ``Session.open``.
     """
     session = Session.open(data, out=out, settings=settings, resume=resume)
-    if verbose and session.training.group.leads:
-        for remark in (*session.source.remarks, *session.store.remarks):
-            print(f"warning: {remark}")
+    if verbose and session.training.group.is_main:
+        for warning in (*session.source.warnings, *session.store.warnings):
+            print(f"warning: {warning}")
     for report in session.reports():
-        if verbose and session.training.group.leads and isinstance(report, EpochReport | Remark):
+        if verbose and session.training.group.is_main and isinstance(report, EpochReport | TrainingWarning):
             print(report)
     return session.run
 

@@ -1,4 +1,4 @@
-"""The picture size for the pictures and the time there is."""
+"""The image size for the images and the time there is."""
 
 import time
 from dataclasses import replace
@@ -13,23 +13,23 @@ from alexnet.training.machine.distributed import Group
 from alexnet.training.machine.runtime import Runtime
 from alexnet.training.plan import Plan
 
-# Picture sizes to fall back to where time is short, and how many epochs must fit for one to be chosen: fewer passes
-# over larger pictures learn less. docs/experiments.md has what that is worth.
+# Image sizes to fall back to where time is short, and how many epochs must fit for one to be chosen: fewer passes
+# over larger images learn less. docs/experiments.md has what that is worth.
 SMALLER_SIZES = (192, 160, 128, 96, 80)
 ENOUGH_EPOCHS = 40
-# Smaller pictures gain nothing from being blown up further than this.
+# Smaller images gain nothing from being blown up further than this.
 BLOWN_UP = 128
 
 
 def with_size(
     plan: Plan, image_size: int | None, store_size: int, runtime: Runtime, group: Group, n_parts: int
 ) -> Plan:
-    """Settle the picture size, and measure the machine where the plan must know its pace.
+    """Settle the image size, and measure the machine where the plan must know its pace.
 
     Args:
-        plan: what is to be done, at the network's own picture size.
+        plan: what is to be done, at the network's own image size.
         image_size: the size in pixels that is asked for; None where the data and the time decide.
-        store_size: side of the stored pictures, in pixels.
+        store_size: side of the stored images, in pixels.
         runtime: where it runs.
         group: the processes that train together.
         n_parts: in how many parts a step is computed.
@@ -60,12 +60,12 @@ def _probe(plan: Plan, runtime: Runtime, group: Group, n_parts: int) -> None:
     model = AlexNet(plan.architecture)
     runtime.place(model)
     step = Step(network=model, optimizer=make_optimizer(model, recipe, runtime), runtime=runtime, n_parts=n_parts)
-    pictures = torch.zeros(n, model.architecture.in_channels, size, size)
-    pictures = runtime.move(pictures.contiguous(memory_format=torch.channels_last))
+    images = torch.zeros(n, model.architecture.in_channels, size, size)
+    images = runtime.move(images.contiguous(memory_format=torch.channels_last))
     labels = runtime.move(torch.zeros(n, dtype=torch.int64))
     seconds = []
     for _ in range(4):
         began = time.perf_counter()
-        step.take(pictures, labels, seed=0).item()
+        step.take(images, labels, seed=0).item()
         seconds.append(time.perf_counter() - began)
     plan.pace.seconds[size] = min(seconds[1:]) / n_all

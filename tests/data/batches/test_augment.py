@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alexnet.data.batches.augment import Batch, Windows, cut, draw_windows, principal_colours, vary
+from alexnet.data.batches.augment import Batch, Windows, augment_batch, cut, draw_windows, principal_colours
 from alexnet.data.batches.augmentation import Augmentation
 from alexnet.data.batches.batches import Examples, Shard, training_batches
 from alexnet.errors import SettingsError
@@ -14,25 +14,25 @@ from alexnet.images.tensors import normalise
 
 
 def batch(n: int = 8, channels: int = 3) -> torch.Tensor:
-    pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (n, channels, 32, 32), dtype=np.uint8))
-    return pictures.contiguous(memory_format=torch.channels_last)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (n, channels, 32, 32), dtype=np.uint8))
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 
 
-def varied(how: Augmentation, pictures: torch.Tensor | None = None, seed: int = 0):
-    pictures = batch() if pictures is None else pictures
-    mean, std = (MEAN, STD) if pictures.shape[1] == 3 else (GREY_MEAN, GREY_STD)
+def varied(how: Augmentation, images: torch.Tensor | None = None, seed: int = 0):
+    images = batch() if images is None else images
+    mean, std = (MEAN, STD) if images.shape[1] == 3 else (GREY_MEAN, GREY_STD)
     colours = principal_colours(batch().permute(0, 2, 3, 1).numpy())
-    n = len(pictures)
-    whole = Batch(pictures, LABELS[:n], np.arange(n), 0, n, None, 32)
-    return vary(whole, how, seed=seed, n_classes=3, colours=colours, mean=mean, std=std)
+    n = len(images)
+    whole = Batch(images, LABELS[:n], np.arange(n), 0, n, None, 32)
+    return augment_batch(whole, how, seed=seed, n_classes=3, colours=colours, mean=mean, std=std)
 
 
 def test_nothing_more_than_cropping_is_the_normalised_batch() -> None:
-    pictures, targets = varied(Augmentation())
-    assert torch.equal(pictures, normalise(batch()))
+    images, targets = varied(Augmentation())
+    assert torch.equal(images, normalise(batch()))
     assert torch.equal(targets, LABELS)
 
 
@@ -49,30 +49,30 @@ EACH = [
 
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("how", EACH, ids=str)
-def test_every_way_changes_pictures_and_follows_from_the_seed(how, channels) -> None:
-    pictures, targets = varied(how, batch(channels=channels))
+def test_every_way_changes_images_and_follows_from_the_seed(how, channels) -> None:
+    images, targets = varied(how, batch(channels=channels))
     again, same_targets = varied(how, batch(channels=channels))
     other, _ = varied(how, batch(channels=channels), seed=1)
     plain, _ = varied(Augmentation(), batch(channels=channels))
-    assert torch.equal(pictures, again)
+    assert torch.equal(images, again)
     assert torch.equal(targets, same_targets)
-    assert not torch.equal(pictures, other)
-    assert pictures.shape == plain.shape
-    assert pictures.dtype == plain.dtype
-    assert pictures.is_contiguous(memory_format=torch.channels_last)
-    assert not torch.equal(pictures, plain)
-    assert torch.isfinite(pictures).all()
+    assert not torch.equal(images, other)
+    assert images.shape == plain.shape
+    assert images.dtype == plain.dtype
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert not torch.equal(images, plain)
+    assert torch.isfinite(images).all()
 
 
 @pytest.mark.parametrize("how", EACH, ids=str)
 def test_in_bfloat16_too(how) -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        pictures, _ = varied(how)
-    assert pictures.dtype == torch.bfloat16
+        images, _ = varied(how)
+    assert images.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
-def test_mixed_pictures_have_mixed_labels(name) -> None:
+def test_mixed_images_have_mixed_labels(name) -> None:
     """yolov5 #11034: mixup and cutmix were accepted and did nothing."""
     _, targets = varied(Augmentation(**{name: 1.0}))
     assert targets.shape == (8, 3)
@@ -81,13 +81,13 @@ def test_mixed_pictures_have_mixed_labels(name) -> None:
 
 
 def test_a_batch_of_one_is_not_mixed() -> None:
-    pictures, targets = varied(Augmentation(mixup=1.0), batch(1))
-    assert torch.equal(pictures, normalise(batch(1)))
+    images, targets = varied(Augmentation(mixup=1.0), batch(1))
+    assert torch.equal(images, normalise(batch(1)))
     assert torch.equal(targets, LABELS[:1])
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
-def test_each_picture_is_mixed_with_the_one_before_it(name) -> None:
+def test_each_image_is_mixed_with_the_one_before_it(name) -> None:
     """In the shares that its label says."""
     flat = torch.arange(0, 240, 30, dtype=torch.uint8)[:, None, None, None].expand(8, 3, 32, 32).contiguous()
     mixed, _ = varied(Augmentation(**{name: 1.0}), flat)
@@ -115,16 +115,16 @@ def test_colours_shift_along_their_principal_components() -> None:
 
     how = Augmentation(colour_shift=0.1)
     whole = Batch(batch(), LABELS, np.arange(8), 0, 8, None, 32)
-    pictures, _ = vary(whole, how, seed=0, n_classes=3, colours=colours, mean=MEAN, std=STD)
-    shift = ((pictures - normalise(batch())) * torch.tensor(STD).view(1, 3, 1, 1)).mean(dim=(2, 3))
+    images, _ = augment_batch(whole, how, seed=0, n_classes=3, colours=colours, mean=MEAN, std=STD)
+    shift = ((images - normalise(batch())) * torch.tensor(STD).view(1, 3, 1, 1)).mean(dim=(2, 3))
     assert torch.allclose(shift[:, 0], shift[:, 1], atol=1e-3)
     assert shift[:, 2].abs().max() < 1e-3
 
 
-def test_trivial_augment_treats_each_picture_by_itself() -> None:
+def test_trivial_augment_treats_each_image_by_itself() -> None:
     same = batch(1).repeat(8, 1, 1, 1)
-    pictures, _ = varied(Augmentation(trivial_augment=True), same)
-    assert len({tuple(picture.flatten().tolist()) for picture in pictures}) > 3
+    images, _ = varied(Augmentation(trivial_augment=True), same)
+    assert len({tuple(image.flatten().tolist()) for image in images}) > 3
 
 
 @pytest.mark.parametrize("aspect", [1.0, 4 / 3, 2.0])
@@ -141,7 +141,7 @@ def test_windows_lie_inside_and_have_the_area_asked_for(aspect) -> None:
     assert (windows.widths / windows.heights).max() == pytest.approx(aspect, rel=0.05)
 
 
-def test_a_whole_crop_is_the_whole_picture() -> None:
+def test_a_whole_crop_is_the_whole_image() -> None:
     windows = draw_windows(50, 30, Augmentation(crop="whole", flip=False), np.random.default_rng(0))
     assert {*windows.tops, *windows.lefts} == {0}
     assert {*windows.heights, *windows.widths} == {30}
@@ -150,10 +150,10 @@ def test_a_whole_crop_is_the_whole_picture() -> None:
     assert 10 < flipped.mirrored.sum() < 40
 
 
-def cut_alone(picture: torch.Tensor, windows: Windows, i: int, size: int) -> torch.Tensor:
-    """The window of one picture as torch itself crops, resizes and mirrors it."""
+def cut_alone(image: torch.Tensor, windows: Windows, i: int, size: int) -> torch.Tensor:
+    """The window of one image as torch itself crops, resizes and mirrors it."""
     top, left, height, width = (each[i] for each in (windows.tops, windows.lefts, windows.heights, windows.widths))
-    window = picture[None, :, top : top + height, left : left + width]
+    window = image[None, :, top : top + height, left : left + width]
     small = F.interpolate(window, (size, size), mode="bilinear", antialias=True)[0]
     return small.flip(-1) if windows.mirrored[i] else small
 
@@ -164,14 +164,14 @@ def test_cutting_by_matrix_products_is_cropping_and_resizing(side, size, channel
     """What a GPU does is what a CPU does, to one level of 255; to less than a rounding of what exact numbers give."""
     rng = np.random.default_rng(side)
     n = 24 if side < 100 else 6
-    pictures = torch.from_numpy(rng.integers(0, 256, (n, channels, side, side), dtype=np.uint8))
+    images = torch.from_numpy(rng.integers(0, 256, (n, channels, side, side), dtype=np.uint8))
     windows = draw_windows(n, side, Augmentation(area=(0.002, 1.0), aspect=3.0), rng)
     assert 0 < windows.mirrored.sum() < n
-    found = cut(pictures, windows, size)
+    found = cut(images, windows, size)
     assert found.shape == (n, channels, size, size)
     assert found.dtype == torch.uint8
-    for i, picture in enumerate(pictures):
-        bytes_, exact = (cut_alone(each, windows, i, size) for each in (picture, picture.float()))
+    for i, image in enumerate(images):
+        bytes_, exact = (cut_alone(each, windows, i, size) for each in (image, image.float()))
         assert (found[i].int() - bytes_.int()).abs().max() <= 1
         assert (found[i] - exact).abs().max() <= 0.51
 
@@ -182,13 +182,13 @@ def test_cutting_out_all_at_the_same_size_changes_nothing(how) -> None:
     assert torch.equal(cut(batch(), windows, 32), batch())
 
 
-def test_pictures_are_turned_by_quarters_each_way_as_often() -> None:
+def test_images_are_turned_by_quarters_each_way_as_often() -> None:
     n = 200
-    picture = batch(1)
-    whole = Batch(picture.expand(n, 3, 32, 32), torch.zeros(n), np.arange(n), 0, n, None, 32)
-    pictures, _ = vary(whole, Augmentation(turn=True), seed=0, n_classes=3, colours=None, mean=MEAN, std=STD)
-    ways = [normalise(picture)[0].rot90(quarters, (1, 2)) for quarters in range(4)]
-    n_each = [sum(torch.equal(found, way) for found in pictures) for way in ways]
+    image = batch(1)
+    whole = Batch(image.expand(n, 3, 32, 32), torch.zeros(n), np.arange(n), 0, n, None, 32)
+    images, _ = augment_batch(whole, Augmentation(turn=True), seed=0, n_classes=3, colours=None, mean=MEAN, std=STD)
+    ways = [normalise(image)[0].rot90(quarters, (1, 2)) for quarters in range(4)]
+    n_each = [sum(torch.equal(found, way) for found in images) for way in ways]
     assert sum(n_each) == n
     assert min(n_each) > 30
 
@@ -205,7 +205,7 @@ SHARED = [
 @pytest.mark.parametrize("on_device", [False, True], ids=["cropped on the CPU", "cropped on the device"])
 @pytest.mark.parametrize("how", SHARED, ids=str)
 def test_processes_that_share_a_batch_see_together_what_one_would_see(how, on_device) -> None:
-    """To the bit: a run on two GPUs learns from the same pictures as on one. The last batch has two of them."""
+    """To the bit: a run on two GPUs learns from the same images as on one. The last batch has two of them."""
     rng = np.random.default_rng(0)
     data = Examples(rng.integers(0, 256, (9, 32, 32, 3), dtype=np.uint8), np.arange(9), rng.integers(0, 3, 9))
     colours = data.colours()
@@ -215,21 +215,21 @@ def test_processes_that_share_a_batch_see_together_what_one_would_see(how, on_de
             data, batch_size=7, size=24, augmentation=how, seed=5, epoch=1, shard=shard, on_device=on_device
         )
         return [
-            (batch, *vary(batch, how, seed=100 + step, n_classes=3, colours=colours, mean=MEAN, std=STD))
+            (batch, *augment_batch(batch, how, seed=100 + step, n_classes=3, colours=colours, mean=MEAN, std=STD))
             for step, batch in enumerate(batches)
         ]
 
     alone = steps(Shard())
     assert [len(batch.own) for batch, _, _ in alone] == [7, 2]
-    for n_ranks in (2, 3):
-        together = [steps(Shard(rank, n_ranks)) for rank in range(n_ranks)]
-        for step, (_, pictures, targets) in enumerate(alone):
+    for world_size in (2, 3):
+        together = [steps(Shard(rank, world_size)) for rank in range(world_size)]
+        for step, (_, images, targets) in enumerate(alone):
             parts = [each[step] for each in together]
-            assert [row for batch, _, _ in parts for row in batch.own] == list(range(len(pictures)))
-            assert {batch.n_all for batch, _, _ in parts} == {len(pictures)}
+            assert [row for batch, _, _ in parts for row in batch.own] == list(range(len(images)))
+            assert {batch.n_all for batch, _, _ in parts} == {len(images)}
             assert all(len(batch.own) == len(part) == len(labels) for batch, part, labels in parts)
             filled = [part for part in parts if len(part[1])]
-            assert torch.equal(torch.cat([part for _, part, _ in filled]), pictures)
+            assert torch.equal(torch.cat([part for _, part, _ in filled]), images)
             assert torch.equal(torch.cat([labels for _, _, labels in filled]), targets)
 
 
@@ -237,9 +237,9 @@ def test_neighbours_in_a_batch_are_changed_by_other_random_numbers() -> None:
     """And so are the same places of other steps."""
     same = batch(1).repeat(6, 1, 1, 1)
     for how in (Augmentation(erasing=1.0), Augmentation(trivial_augment=True), Augmentation(colour_shift=0.1)):
-        pictures = torch.cat([varied(how, same, seed=seed)[0] for seed in (0, 1)])
+        images = torch.cat([varied(how, same, seed=seed)[0] for seed in (0, 1)])
         # Two may be left as they are: there is an operation of TrivialAugment that does nothing.
-        groups = groupby(sorted(pictures.flatten(1).tolist()))
+        groups = groupby(sorted(images.flatten(1).tolist()))
         assert len(list(groups)) >= 8
 
 
@@ -255,8 +255,8 @@ def test_numbers_out_of_range_are_refused(wrong) -> None:
 
 
 @pytest.mark.parametrize("how", [Augmentation(trivial_augment=True), Augmentation(turn=True)], ids=str)
-def test_pictures_are_changed_in_full_precision_whatever_the_networks_is(how) -> None:
-    """A grid computed in bfloat16 would put a tenth of a turned picture's pixels one column off."""
+def test_images_are_changed_in_full_precision_whatever_the_networks_is(how) -> None:
+    """A grid computed in bfloat16 would put a tenth of a turned image's pixels one column off."""
     with torch.autocast("cpu", torch.bfloat16):
         rounded, _ = varied(how, seed=3)
     exact, _ = varied(how, seed=3)

@@ -11,7 +11,7 @@ from alexnet.data.sources.open import as_recorded, open_source, set_name
 from alexnet.data.sources.sets.named import NAMES
 from alexnet.errors import DataError, SettingsError
 
-from ...conftest import make_photos
+from ...conftest import make_image_folder
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Pa
 
 @pytest.mark.parametrize("name", ["pets", "mnist", "digits"])
 def test_a_folder_called_as_a_set_is_never_ignored(name, asked, tmp_path) -> None:
-    make_photos(tmp_path / name, n_each=1)
+    make_image_folder(tmp_path / name, n_each=1)
     with pytest.raises(DataError) as caught:
         open_source(name)
     assert str(caught.value) == (
@@ -55,19 +55,19 @@ def test_a_file_and_a_link_to_nowhere_are_not_ignored_either(asked, tmp_path) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_every_set_has_a_name_that_is_only_its_own(name, asked, tmp_path) -> None:
     assert open_source(name).name == open_source(f"set:{name}").name == name
-    make_photos(tmp_path / name, n_each=1)
+    make_image_folder(tmp_path / name, n_each=1)
     assert open_source(f"set:{name}", "~/sets").name == name
     assert asked[-1] == (name, Path.home() / "sets")
 
 
 def test_with_a_folder_of_sets_it_is_the_set(asked, tmp_path) -> None:
-    make_photos(tmp_path / "pets", n_each=1)
+    make_image_folder(tmp_path / "pets", n_each=1)
     open_source("pets", "sets")
     assert asked == [("pets", Path("sets"))]
 
 
 def test_what_a_run_wrote_down_means_the_set_wherever_it_goes_on(asked, tmp_path) -> None:
-    make_photos(tmp_path / "pets", n_each=1)
+    make_image_folder(tmp_path / "pets", n_each=1)
     assert open_source("pets", recorded=True).name == "pets"
     assert open_source(as_recorded("pets")).name == "pets"
     assert asked == [("pets", None)] * 2

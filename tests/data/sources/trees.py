@@ -9,9 +9,9 @@ from alexnet.data.source import Source
 
 
 def make_tree(root: Path, spec: str) -> Path:
-    """Make folders of two pictures each; a name with a dot is one file, one that ends with "/" stays empty.
+    """Make folders of two images each; a name with a dot is one file, one that ends with "/" stays empty.
 
-    No two pictures are the same. "~" stands for a space.
+    No two images are the same. "~" stands for a space.
     """
     for number, part in enumerate(spec.split()):
         place = root / part.replace("~", " ")
@@ -28,7 +28,7 @@ def make_tree(root: Path, spec: str) -> Path:
 
 
 def counts(source: Source) -> dict[str | None, dict[str, int]]:
-    """Return how many pictures of each class each split has."""
-    pairs = Counter((picture.split, picture.label) for picture in source.pictures)
+    """Return how many images of each class each split has."""
+    pairs = Counter((image.split, image.label) for image in source.images)
     splits = dict.fromkeys(split for split, _ in pairs)
     return {split: {label: n for (each, label), n in pairs.items() if each == split} for split in splits}

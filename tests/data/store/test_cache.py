@@ -12,11 +12,11 @@ import pytest
 
 from alexnet.data.sources.open import open_source
 from alexnet.data.store import cache, store
-from alexnet.data.store.cache import cache_folder, remarks
+from alexnet.data.store.cache import cache_folder, warnings
 from alexnet.data.store.catalogue import Catalogue
 from alexnet.errors import DataError
 
-from ...conftest import coloured_picture, make_photos
+from ...conftest import coloured_image, make_image_folder
 
 WITHOUT_LOCKS = [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL]
 
@@ -32,9 +32,9 @@ def no_cache_named(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def own_photos(tmp_path, monkeypatch) -> Path:
+def own_image_folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
-    return make_photos(tmp_path / "photos", n_each=3)
+    return make_image_folder(tmp_path / "photos", n_each=3)
 
 
 def unknown_user(*_: object, **__: object) -> str:
@@ -59,7 +59,7 @@ def refuse_writing(monkeypatch, *folders: Path) -> None:
 def test_the_platforms_folder_where_it_can_be_made(no_cache_named, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(platformdirs, "user_cache_dir", user_cache(tmp_path / "home" / ".cache" / "alexnet"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "alexnet"
-    assert not remarks()
+    assert not warnings()
 
 
 @pytest.mark.parametrize("usual", [user_cache("/.cache/alexnet"), user_cache("~/.cache/alexnet"), unknown_user])
@@ -71,22 +71,22 @@ def test_without_a_home_it_is_in_the_temporary_folder_and_that_is_said(no_cache_
     monkeypatch.setattr(os.path, "exists", lambda path: str(path) == "/.cache" or real(path))
     folder = cache_folder()
     assert folder.parent == no_cache_named
-    assert folder.stat().st_mode & 0o077 == 0, "nobody else may put pictures there"
-    (remark,) = remarks()
-    assert str(folder) in remark
-    assert "ALEXNET_CACHE" in remark
+    assert folder.stat().st_mode & 0o077 == 0, "nobody else may put images there"
+    (warning,) = warnings()
+    assert str(folder) in warning
+    assert "ALEXNET_CACHE" in warning
 
 
 def test_the_command_says_once_where_the_cache_is(no_cache_named, tmp_path, monkeypatch, capfd) -> None:
     from alexnet.cli import main
 
     monkeypatch.setattr(platformdirs, "user_cache_dir", unknown_user)
-    make_photos(tmp_path / "photos", n_each=3)
+    make_image_folder(tmp_path / "photos", n_each=3)
     with pytest.raises(SystemExit, match="0"):
         main(["prepare", str(tmp_path / "photos")])
     said = [line for line in capfd.readouterr().err.splitlines() if "ALEXNET_CACHE" in line]
     assert len(said) == 1
-    assert said[0].startswith("warning: prepared pictures are kept in")
+    assert said[0].startswith("warning: prepared images are kept in")
 
 
 def test_nowhere_to_write_is_one_line(no_cache_named, monkeypatch) -> None:
@@ -109,34 +109,34 @@ def test_a_temporary_folder_of_another_user_is_not_taken(no_cache_named, tmp_pat
         cache_folder()
 
 
-def test_a_named_cache_that_cannot_be_written_is_one_line(own_photos, tmp_path, monkeypatch) -> None:
+def test_a_named_cache_that_cannot_be_written_is_one_line(own_image_folder, tmp_path, monkeypatch) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(DataError, match=r"cache/stores.*Not a directory.*ALEXNET_CACHE"):
-        store.prepare(open_source(own_photos))
+        store.prepare(open_source(own_image_folder))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_a_named_cache_that_can_never_be_made_says_what_to_do(own_photos, monkeypatch) -> None:
+def test_a_named_cache_that_can_never_be_made_says_what_to_do(own_image_folder, monkeypatch) -> None:
     """The system says of /proc/x what it says of a folder that was deleted: no such file or directory."""
     monkeypatch.setenv("ALEXNET_CACHE", "/proc/x")
-    source = open_source(own_photos)
+    source = open_source(own_image_folder)
     for ask in (lambda: store.prepare(source), Catalogue(source, 100).save):
         with pytest.raises(DataError, match=r"'/proc/x/.*No such file or directory; set ALEXNET_CACHE to a folder"):
             ask()
 
 
-def test_a_cache_that_can_only_be_read_serves_what_is_in_it(own_photos, monkeypatch) -> None:
-    before = store.prepare(open_source(own_photos)).fingerprint
+def test_a_cache_that_can_only_be_read_serves_what_is_in_it(own_image_folder, monkeypatch) -> None:
+    before = store.prepare(open_source(own_image_folder)).fingerprint
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("alexnet.data.store.pool._write_at", refuse)
-    monkeypatch.setattr("alexnet.data.store.catalogue.write_whole", refuse)
-    assert store.prepare(open_source(own_photos)).fingerprint == before
-    coloured_picture("red", 9).save(own_photos / "red" / "new.jpg")
+    monkeypatch.setattr("alexnet.data.store.catalogue.write_atomically", refuse)
+    assert store.prepare(open_source(own_image_folder)).fingerprint == before
+    coloured_image("red", 9).save(own_image_folder / "red" / "new.jpg")
     with pytest.raises(DataError, match=r"Read-only file system.*ALEXNET_CACHE"):
-        store.prepare(open_source(own_photos))
+        store.prepare(open_source(own_image_folder))
 
 
 @pytest.fixture(params=WITHOUT_LOCKS, ids=errno.errorcode.get)
@@ -147,12 +147,12 @@ def no_locks(request, monkeypatch) -> None:
     monkeypatch.setattr(fcntl, "flock", flock)
 
 
-def test_a_disk_without_locks_serves_as_well(own_photos, no_locks) -> None:
+def test_a_disk_without_locks_serves_as_well(own_image_folder, no_locks) -> None:
     """An empty ``lock`` left by another machine, whose disk knew locks, kept everybody waiting for ever."""
     folder = cache.stores_folder() / f"69-squash-{store.POOL_VERSION}"
     folder.mkdir(parents=True)
     (folder / "lock").touch()
-    assert len(store.prepare(open_source(own_photos)).rows) == 9
+    assert len(store.prepare(open_source(own_image_folder)).rows) == 9
     assert sorted(path.name for path in folder.iterdir()) == ["lock", "pixels", "records"]
 
 
@@ -182,10 +182,10 @@ os.kill(os.getpid(), signal.SIGKILL)
         pass
 
 
-def test_any_other_fault_of_a_lock_is_one_line(own_photos, monkeypatch) -> None:
+def test_any_other_fault_of_a_lock_is_one_line(own_image_folder, monkeypatch) -> None:
     def flock(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(DataError, match=r"stores.*Input/output error.*ALEXNET_CACHE"):
-        store.prepare(open_source(own_photos))
+        store.prepare(open_source(own_image_folder))

@@ -28,10 +28,10 @@ def test_a_share_is_dropped_and_the_rest_scaled_so_that_the_mean_stays(p) -> Non
     assert float(outputs.mean()) == pytest.approx(3, rel=0.02)
 
 
-def test_pictures_and_numbers_are_dropped_independently() -> None:
+def test_images_and_numbers_are_dropped_independently() -> None:
     outputs = dropped(0.5, torch.ones(100, 500))
-    by_picture, by_number = (outputs == 0).float().mean(dim=1), (outputs == 0).float().mean(dim=0)
-    assert 0.35 < by_picture.min() < by_picture.max() < 0.65
+    by_image, by_number = (outputs == 0).float().mean(dim=1), (outputs == 0).float().mean(dim=0)
+    assert 0.35 < by_image.min() < by_image.max() < 0.65
     assert 0.2 < by_number.min() < by_number.max() < 0.8
 
 

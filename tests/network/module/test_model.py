@@ -20,7 +20,7 @@ def test_any_legal_size_gives_logits(model, size) -> None:
         assert model(torch.zeros(2, 3, size, size)).shape == (2, 3)
 
 
-def test_a_picture_too_small_is_refused_by_name(model) -> None:
+def test_a_image_too_small_is_refused_by_name(model) -> None:
     with pytest.raises(SettingsError, match="67 px"):
         model(torch.zeros(1, 3, 66, 300))
 
@@ -50,16 +50,16 @@ def test_every_parameter_learns() -> None:
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.parameters())
 
 
-def test_grey_pictures_and_other_parts() -> None:
+def test_grey_images_and_other_parts() -> None:
     model = AlexNet(in_channels=1, norm="none", activation="gelu", hidden=(), n_classes=2, image_size=67)
     assert model(torch.rand(1, 1, 67, 67)).shape == (1, 2)
 
 
 def test_copies_are_equal_and_apart(model) -> None:
     twin = copy.deepcopy(model)
-    pictures = torch.rand(1, 3, 67, 67)
+    images = torch.rand(1, 3, 67, 67)
     with torch.inference_mode():
-        assert torch.equal(model(pictures), twin(pictures))
+        assert torch.equal(model(images), twin(images))
     assert twin.conv1.conv.weight is not model.conv1.conv.weight
 
 

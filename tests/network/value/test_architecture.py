@@ -20,7 +20,7 @@ def test_default_network_needs_67_pixels() -> None:
         resolve(image_size=66)
 
 
-def test_parameters_do_not_depend_on_the_picture_size() -> None:
+def test_parameters_do_not_depend_on_the_image_size() -> None:
     assert resolve(image_size=128).n_parameters == resolve(image_size=300).n_parameters == resolve().n_parameters
 
 

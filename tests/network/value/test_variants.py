@@ -185,7 +185,7 @@ def test_a_variant_and_a_file_exclude_each_other(tmp_path) -> None:
         NetworkOptions(variant="paper", architecture=str(tmp_path / "mine.json")).network()
 
 
-def test_small_takes_the_pictures_of_mnist_and_cifar() -> None:
+def test_small_takes_the_images_of_mnist_and_cifar() -> None:
     net = VARIANTS["small"]
     for size in (28, 32, 64):
         with torch.inference_mode():

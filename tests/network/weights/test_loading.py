@@ -76,13 +76,13 @@ def test_torchvisions_weights_answer_to_the_bit_as_there_and_back_again(of_torch
     loaded = load_tensors(model, of_torchvision.state_dict(), where="theirs.pth")
     assert loaded.taken == loaded.kept == tuple(model.state_dict())
     assert str(loaded) == "kept: conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8; new: nothing"
-    pictures = torch.randn(2, 3, 224, 224)
-    logits = of_torchvision(pictures)
-    assert torch.equal(model(pictures), logits)
+    images = torch.randn(2, 3, 224, 224)
+    logits = of_torchvision(images)
+    assert torch.equal(model(images), logits)
 
     back = torchvision.models.alexnet(weights=None).eval()
     back.load_state_dict(as_torchvision(model))
-    assert torch.equal(back(pictures), logits)
+    assert torch.equal(back(images), logits)
 
 
 def test_rgb_weights_of_a_thousand_classes_fit_three_classes_of_grey_in_one_call(of_torchvision) -> None:
@@ -158,7 +158,7 @@ def test_nothing_that_fits_is_refused_even_then() -> None:
     tensors = as_caffe(network(narrow("paper")))
     small = AlexNet(replace(VARIANTS["small"], n_classes=7))
     with pytest.raises(
-        ArtifactError, match=r"grouped layout.*layout for small pictures.*nothing of it can be taken over"
+        ArtifactError, match=r"grouped layout.*layout for small images.*nothing of it can be taken over"
     ):
         load_tensors(small, tensors, where="caffe.pth", partial=True)
 
@@ -182,8 +182,8 @@ class Article(nn.Module):
         self.fc1 = nn.Sequential(nn.Dropout(0.5), nn.Linear(*HIDDEN), nn.ReLU())
         self.fc2 = nn.Sequential(nn.Linear(HIDDEN[1], 10))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        maps = pictures
+    def forward(self, images: Tensor) -> Tensor:
+        maps = images
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4, self.layer5):
             maps = layer(maps)
         return self.fc2(self.fc1(self.fc(maps.flatten(1))))
@@ -199,8 +199,8 @@ def test_the_articles_network_answers_to_the_bit_as_there() -> None:
     model = AlexNet(narrow("batchnorm", grid=6, image_size=227, n_classes=10)).eval()
     loaded = load_tensors(model, article.state_dict(), where="article.pth")
     assert loaded.new == loaded.left == loaded.adapted == ()
-    pictures = torch.randn(2, 3, 227, 227)
-    assert torch.equal(model(pictures), article(pictures))
+    images = torch.randn(2, 3, 227, 227)
+    assert torch.equal(model(images), article(images))
 
 
 def named_apart(name: str) -> str:
@@ -380,14 +380,14 @@ def test_bgr_weights_see_rgb_as_they_saw_bgr() -> None:
     theirs, model = (network(narrow("paper"), seed) for seed in (1, 2))
     loaded = load_tensors(model, as_caffe(theirs), where="caffe.pth", pixels="bgr")
     assert loaded.adapted == (("conv1.conv.weight", "BGR turned to RGB"),)
-    pictures = torch.randn(2, 3, 67, 67)
-    assert torch.allclose(model(pictures), theirs(pictures.flip(1)), rtol=1e-5, atol=1e-6)
+    images = torch.randn(2, 3, 67, 67)
+    assert torch.allclose(model(images), theirs(images.flip(1)), rtol=1e-5, atol=1e-6)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("has_bias", [True, False])
 def test_caffes_weights_see_our_pixels_as_they_saw_caffes(has_bias) -> None:
-    """By hand: what Caffe feeds a picture in as, and what we do, give the same maps."""
+    """By hand: what Caffe feeds an image in as, and what we do, give the same maps."""
     theirs = as_caffe(network(narrow("caffenet"), seed=1).double())
     if not has_bias:
         del theirs["conv1.bias"]
@@ -396,9 +396,9 @@ def test_caffes_weights_see_our_pixels_as_they_saw_caffes(has_bias) -> None:
     assert "adapted: conv1 (" in str(loaded)
     assert "Caffe's pixels turned to ours" in str(loaded)
 
-    red, green, blue = picture = torch.randint(0, 256, (3, 67, 67), dtype=torch.float64)
+    red, green, blue = image = torch.randint(0, 256, (3, 67, 67), dtype=torch.float64)
     of_caffe = torch.stack([blue - 104, green - 117, red - 123])
-    ours = torch.stack([(each / 255 - mean) / std for each, mean, std in zip(picture, MEAN, STD, strict=True)])
+    ours = torch.stack([(each / 255 - mean) / std for each, mean, std in zip(image, MEAN, STD, strict=True)])
     maps = F.conv2d(of_caffe[None], theirs["conv1.weight"], theirs.get("conv1.bias"), stride=4)
     assert torch.allclose(model.conv1.conv(ours[None]), maps, rtol=1e-9, atol=1e-9)
     assert CAFFE_MEAN == (123, 117, 104)
@@ -411,8 +411,8 @@ def test_caffes_weights_see_grey_too() -> None:
     for model in (grey, colour):
         loaded = load_tensors(model, as_caffe(theirs), where="caffe.pth", pixels="caffe")
     assert "conv1 (Caffe's pixels turned to ours)" in str(loaded)
-    pictures = torch.randn(2, 1, 67, 67)
-    assert torch.allclose(grey(pictures), colour(pictures.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4)
+    images = torch.randn(2, 1, 67, 67)
+    assert torch.allclose(grey(images), colour(images.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4)
 
 
 def test_grey_weights_have_no_order_of_colours() -> None:
@@ -427,7 +427,7 @@ def test_grey_weights_have_no_order_of_colours() -> None:
 
 @given(before=st.integers(1, 8), after=st.integers(1, 8))
 @settings(max_examples=50, deadline=None)
-def test_grey_pictures_of_any_channels_are_seen_alike(before, after) -> None:
+def test_grey_images_of_any_channels_are_seen_alike(before, after) -> None:
     weight = torch.randn(4, before, 5, 5, dtype=torch.float64)
     adapted = with_channels(weight, after)
     assert adapted.shape == (4, after, 5, 5)
@@ -441,7 +441,7 @@ def test_grey_pictures_of_any_channels_are_seen_alike(before, after) -> None:
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3), (3, 6)])
-def test_grey_pictures_are_answered_alike_by_a_network_of_other_channels(before, after) -> None:
+def test_grey_images_are_answered_alike_by_a_network_of_other_channels(before, after) -> None:
     theirs, model = (network(narrow("torchvision", in_channels=n), n) for n in (before, after))
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth")
     how = f"conv1 ({before} to {after} channels, {'summed' if after == 1 else 'repeated'})"
@@ -471,8 +471,8 @@ def test_on_its_own_grid_a_network_answers_as_one_that_pools_to_the_old(before, 
     assert model.forward_features(torch.zeros(1, 3, size, size)).shape[-1] == after
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth")
     assert f"fc6 ({before}x{before} to {after}x{after}, resampled)" in str(loaded)
-    pictures = torch.randn(2, 3, size, size)
-    assert torch.allclose(model(pictures), theirs(pictures), rtol=1e-4, atol=1e-5)
+    images = torch.randn(2, 3, size, size)
+    assert torch.allclose(model(images), theirs(images), rtol=1e-4, atol=1e-5)
 
 
 def test_a_grid_is_not_guessed_from_as_many_numbers_of_other_maps() -> None:

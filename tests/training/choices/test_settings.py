@@ -66,7 +66,7 @@ def test_json_round_trip() -> None:
         ({"epochs": 0}, "epochs is 0"),
     ],
 )
-def test_what_cannot_work_is_refused_before_any_picture_is_read(bad, message) -> None:
+def test_what_cannot_work_is_refused_before_any_image_is_read(bad, message) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings(**bad)
 

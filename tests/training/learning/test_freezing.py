@@ -130,8 +130,8 @@ def test_weight_decay_is_the_same_wherever_weights_come_from() -> None:
     assert [group["weight_decay"] for group in everything.param_groups] == [MODERN.weight_decay]
 
 
-def test_a_run_begins_with_weights_of_more_colours_and_classes(photos, tmp_path, monkeypatch) -> None:
-    """RGB weights of a thousand classes, for three classes of grey pictures at another size."""
+def test_a_run_begins_with_weights_of_more_colours_and_classes(image_folder, tmp_path, monkeypatch) -> None:
+    """RGB weights of a thousand classes, for three classes of grey images at another size."""
     torch.manual_seed(0)
     theirs = AlexNet("torchvision", hidden=(16, 8), n_classes=1000)
     torch.save({f"module.{name}": tensor for name, tensor in theirs.state_dict().items()}, tmp_path / "theirs.pth")
@@ -139,7 +139,7 @@ def test_a_run_begins_with_weights_of_more_colours_and_classes(photos, tmp_path,
     settings = Settings(
         init="theirs.pth", variant="torchvision", hidden=(16, 8), in_channels=1, image_size=128, epochs=1, freeze="conv"
     )
-    session = Session.open(photos, out="run", settings=settings)
+    session = Session.open(image_folder, out="run", settings=settings)
     assert str(session.training.loaded) == (
         "kept: conv2, conv3, conv4, conv5, fc6, fc7; adapted: conv1 (3 to 1 channels, summed); new: fc8; "
         "left: module.fc8.linear"
@@ -152,14 +152,14 @@ def test_a_run_begins_with_weights_of_more_colours_and_classes(photos, tmp_path,
     assert torch.equal(model.conv5.conv.weight, theirs.conv5.conv.weight)
 
 
-def test_of_what_does_not_fit_the_settings_say_what_is_taken(photos, tmp_path) -> None:
+def test_of_what_does_not_fit_the_settings_say_what_is_taken(image_folder, tmp_path) -> None:
     torch.manual_seed(0)
     torch.save(AlexNet("paper", hidden=(16, 8), n_classes=3).state_dict(), tmp_path / "theirs.pth")
     settings = Settings(init=str(tmp_path / "theirs.pth"), hidden=(16, 8), image_size=67, epochs=1)
     with pytest.raises(ArtifactError, match=r"grouped layout.*--init-take fitting"):
-        Session.open(photos, out=tmp_path / "run", settings=settings)
+        Session.open(image_folder, out=tmp_path / "run", settings=settings)
     settings = replace(settings, init_take="fitting", init_pixels="caffe")
-    loaded = Session.open(photos, out=tmp_path / "run", settings=settings).training.loaded
+    loaded = Session.open(image_folder, out=tmp_path / "run", settings=settings).training.loaded
     assert "adapted: conv1 (Caffe's pixels turned to ours), fc6 (6x6 to 5x5, resampled)" in str(loaded)
 
 

@@ -30,7 +30,7 @@ NET = Architecture(hidden=(64,), n_classes=2, image_size=67)
 def make_training(
     lr: float = 0.02, n_epochs: int = 3, device_precision: str = "auto", augmentation: Augmentation = MILD
 ) -> Training:
-    """Bright against dark pictures: learned within a few steps."""
+    """Bright against dark images: learned within a few steps."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 48)
     pixels = (rng.integers(0, 100, (48, 32, 32, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_network() -> None:
 
 @pytest.mark.parametrize("change", [{"crop": "paper"}, {"colour_shift": 0.1}, {"trivial_augment": True},
                                     {"erasing": 1.0}, {"mixup": 1.0}, {"cutmix": 1.0}, {"flip": False}])  # fmt: skip
-def test_every_way_to_vary_pictures_changes_what_is_learned(change) -> None:
+def test_every_way_to_vary_images_changes_what_is_learned(change) -> None:
     (plain,), (varied,) = (fit(make_training(n_epochs=1, augmentation=how)) for how in (MILD, replace(MILD, **change)))
     assert plain.train_loss != varied.train_loss
     assert math.isfinite(varied.train_loss)

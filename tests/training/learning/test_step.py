@@ -23,7 +23,7 @@ def begin() -> AlexNet:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> torch.Tensor:
+def images() -> torch.Tensor:
     torch.manual_seed(1)
     return torch.randn(7, 3, 32, 32)
 
@@ -37,10 +37,10 @@ def step_of(model: torch.nn.Module, lr: float = 0.1, **how) -> Step:
     return Step(network=model.train(), optimizer=optimizer, runtime=detect("cpu", "fp32"), **how)
 
 
-def change_of(begin: AlexNet, pictures: torch.Tensor, targets: torch.Tensor = LABELS, seed: int = 5, **how):
+def change_of(begin: AlexNet, images: torch.Tensor, targets: torch.Tensor = LABELS, seed: int = 5, **how):
     """The loss of one step of plain SGD, and what it has added to each weight."""
     model = copy.deepcopy(begin)
-    loss = step_of(model, **how).take(pictures, targets, seed=seed)
+    loss = step_of(model, **how).take(images, targets, seed=seed)
     return loss, {name: each.detach() - begin.get_parameter(name) for name, each in model.named_parameters()}
 
 
@@ -54,90 +54,90 @@ def largest_difference(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -
 
 @pytest.mark.parametrize("n_parts", [2, 3, 7])
 @pytest.mark.parametrize("targets", [LABELS, SHARES], ids=["labels", "mixed labels"])
-def test_in_parts_a_step_learns_the_same(begin, pictures, n_parts, targets) -> None:
+def test_in_parts_a_step_learns_the_same(begin, images, n_parts, targets) -> None:
     """Dropout included: without batch norm, memory is all that differs."""
     how = {"label_smoothing": 0.1, "lr": 1.0}
-    loss, whole = change_of(begin, pictures, targets, **how)
-    loss_in_parts, in_parts = change_of(begin, pictures, targets, n_parts=n_parts, **how)
+    loss, whole = change_of(begin, images, targets, **how)
+    loss_in_parts, in_parts = change_of(begin, images, targets, n_parts=n_parts, **how)
     assert norm_of(whole) > 0.1
     assert largest_difference(whole, in_parts) < 1e-5
     assert loss_in_parts.item() == pytest.approx(loss.item(), rel=1e-5)
 
 
-def test_in_parts_it_is_the_same_pictures_that_lose_the_same_numbers(begin, pictures) -> None:
+def test_in_parts_it_is_the_same_images_that_lose_the_same_numbers(begin, images) -> None:
     """Or the test above would pass with dropout of another kind: other seeds are far away."""
-    _, one = change_of(begin, pictures, seed=5, lr=1.0)
-    _, other = change_of(begin, pictures, seed=6, lr=1.0)
+    _, one = change_of(begin, images, seed=5, lr=1.0)
+    _, other = change_of(begin, images, seed=6, lr=1.0)
     assert largest_difference(one, other) > 1e-3
 
 
-def test_processes_with_a_part_each_add_up_to_one(begin, pictures) -> None:
+def test_processes_with_a_part_each_add_up_to_one(begin, images) -> None:
     """Each computes its part of a batch of seven; the mean of their gradients is that of the whole batch."""
-    _, whole = change_of(begin, pictures, lr=1.0)
+    _, whole = change_of(begin, images, lr=1.0)
     changes = []
     for start, stop in ((0, 3), (3, 7)):
         model = copy.deepcopy(begin)
         # In one part: of several, torch's own network that is shared would wait for the others.
-        step_of(model, lr=1.0, n_ranks=2).take(pictures[start:stop], LABELS[start:stop], seed=5, first=start, n_all=7)
+        step_of(model, lr=1.0, world_size=2).take(images[start:stop], LABELS[start:stop], seed=5, first=start, n_all=7)
         changes.append({name: each.detach() - begin.get_parameter(name) for name, each in model.named_parameters()})
     mean = {name: (changes[0][name] + changes[1][name]) / 2 for name in whole}
     assert largest_difference(whole, mean) < 1e-5
 
 
-def test_the_loss_is_summed_over_pictures_and_learned_from_as_their_mean(begin, pictures) -> None:
+def test_the_loss_is_summed_over_images_and_learned_from_as_their_mean(begin, images) -> None:
     net = without_dropout(begin)
-    loss, change = change_of(net, pictures, lr=1.0)
+    loss, change = change_of(net, images, lr=1.0)
     reference = copy.deepcopy(net)
-    mean = F.cross_entropy(reference(pictures), LABELS)
+    mean = F.cross_entropy(reference(images), LABELS)
     mean.backward()
     assert loss.item() == pytest.approx(7 * mean.item(), rel=1e-5)
     for name, parameter in reference.named_parameters():
         assert torch.allclose(change[name], -parameter.grad, atol=1e-6), name
 
 
-def test_more_parts_than_pictures_learn_all_the_same(begin, pictures) -> None:
+def test_more_parts_than_images_learn_all_the_same(begin, images) -> None:
     """The last batch of an epoch may be smaller than the number of parts."""
-    _, whole = change_of(begin, pictures[:2], LABELS[:2], lr=1.0)
-    _, in_parts = change_of(begin, pictures[:2], LABELS[:2], lr=1.0, n_parts=5)
+    _, whole = change_of(begin, images[:2], LABELS[:2], lr=1.0)
+    _, in_parts = change_of(begin, images[:2], LABELS[:2], lr=1.0, n_parts=5)
     assert largest_difference(whole, in_parts) < 1e-5
 
 
-def test_parts_without_pictures_leave_batch_norm_as_it_is(pictures) -> None:
+def test_parts_without_images_leave_batch_norm_as_it_is(images) -> None:
     model = AlexNet(NET, norm="batch")
-    step_of(model, n_parts=5).take(pictures[:2], LABELS[:2], seed=0)
-    assert int(model.conv1.norm.num_batches_tracked) == 1, "no part of a single picture"
+    step_of(model, n_parts=5).take(images[:2], LABELS[:2], seed=0)
+    assert int(model.conv1.norm.num_batches_tracked) == 1, "no part of a single image"
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
 
 
-def test_gradients_do_not_pile_up_over_steps(begin, pictures) -> None:
+def test_gradients_do_not_pile_up_over_steps(begin, images) -> None:
     model = copy.deepcopy(begin)
     step = step_of(model, n_parts=2)
-    step.take(pictures, LABELS, seed=5)
+    step.take(images, LABELS, seed=5)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("n_parts", [1, 3])
-def test_a_gradient_that_is_too_long_is_shortened(begin, pictures, n_parts) -> None:
-    _, plain = change_of(begin, pictures, lr=1.0, n_parts=n_parts)
+def test_a_gradient_that_is_too_long_is_shortened(begin, images, n_parts) -> None:
+    _, plain = change_of(begin, images, lr=1.0, n_parts=n_parts)
     longest = norm_of(plain) / 4
-    _, clipped = change_of(begin, pictures, lr=1.0, n_parts=n_parts, clip_norm=longest)
+    _, clipped = change_of(begin, images, lr=1.0, n_parts=n_parts, clip_norm=longest)
     assert norm_of(clipped) == pytest.approx(longest, rel=1e-3)
     # Shortened as a whole: its direction stays.
     assert all(torch.allclose(4 * clipped[name], plain[name], atol=1e-6) for name in plain)
 
 
-def test_a_gradient_that_is_short_enough_stays_to_the_bit(begin, pictures) -> None:
-    (_, plain), (_, clipped) = (change_of(begin, pictures, clip_norm=clip_norm) for clip_norm in (0.0, 1e6))
+def test_a_gradient_that_is_short_enough_stays_to_the_bit(begin, images) -> None:
+    (_, plain), (_, clipped) = (change_of(begin, images, clip_norm=clip_norm) for clip_norm in (0.0, 1e6))
     assert largest_difference(plain, clipped) == 0
 
 
-def test_weights_that_are_frozen_do_not_count_when_a_gradient_is_shortened(begin, pictures) -> None:
+def test_weights_that_are_frozen_do_not_count_when_a_gradient_is_shortened(begin, images) -> None:
     model = copy.deepcopy(begin)
     model.conv1.requires_grad_(False)
     optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=1.0)
     step = step_of(model)
     step = Step(network=model, optimizer=optimizer, runtime=step.runtime, clip_norm=0.01)
-    step.take(pictures, LABELS, seed=5)
+    step.take(images, LABELS, seed=5)
     change = {name: each.detach() - begin.get_parameter(name) for name, each in model.named_parameters()}
     assert norm_of(change) == pytest.approx(0.01, rel=1e-3)
     assert change["conv1.conv.weight"].abs().max() == 0
@@ -149,50 +149,50 @@ def without_dropout(begin: AlexNet) -> AlexNet:
     return net
 
 
-def test_classes_count_by_their_weights(begin, pictures) -> None:
+def test_classes_count_by_their_weights(begin, images) -> None:
     net = without_dropout(begin)
     weights = torch.tensor([0.5, 1.0, 3.0])
-    loss, change = change_of(net, pictures, lr=1.0, class_weights=weights)
+    loss, change = change_of(net, images, lr=1.0, class_weights=weights)
     reference = copy.deepcopy(net)
-    each = F.cross_entropy(reference(pictures), LABELS, reduction="none")
+    each = F.cross_entropy(reference(images), LABELS, reduction="none")
     (weights[LABELS] * each).mean().backward()
     assert loss.item() == pytest.approx((weights[LABELS] * each).sum().item(), rel=1e-5)
     for name, parameter in reference.named_parameters():
         assert torch.allclose(change[name], -parameter.grad, atol=1e-6), name
 
 
-def test_a_class_of_weight_zero_teaches_nothing(begin, pictures) -> None:
+def test_a_class_of_weight_zero_teaches_nothing(begin, images) -> None:
     weights = torch.tensor([1.0, 1.0, 0.0])
     net = without_dropout(begin)
-    loss, change = change_of(net, pictures[LABELS == 2], LABELS[LABELS == 2], class_weights=weights)
+    loss, change = change_of(net, images[LABELS == 2], LABELS[LABELS == 2], class_weights=weights)
     assert loss.item() == 0
     assert norm_of(change) == 0
 
 
-def test_classes_count_by_their_weights_in_mixed_pictures_too(begin, pictures) -> None:
+def test_classes_count_by_their_weights_in_mixed_images_too(begin, images) -> None:
     net = without_dropout(begin)
     weights = torch.tensor([0.5, 1.0, 3.0])
-    whole, _ = change_of(net, pictures, LABELS, class_weights=weights)
-    one_hot, _ = change_of(net, pictures, F.one_hot(LABELS, 3).float(), class_weights=weights)
+    whole, _ = change_of(net, images, LABELS, class_weights=weights)
+    one_hot, _ = change_of(net, images, F.one_hot(LABELS, 3).float(), class_weights=weights)
     assert one_hot.item() == pytest.approx(whole.item(), rel=1e-5)
-    mixed, _ = change_of(net, pictures, SHARES, class_weights=weights)
-    by_hand = -(weights * SHARES * net(pictures).log_softmax(dim=1)).sum()
+    mixed, _ = change_of(net, images, SHARES, class_weights=weights)
+    by_hand = -(weights * SHARES * net(images).log_softmax(dim=1)).sum()
     assert mixed.item() == pytest.approx(by_hand.item(), rel=1e-5)
 
 
-def test_label_smoothing_spreads_a_share_over_all_classes(begin, pictures) -> None:
+def test_label_smoothing_spreads_a_share_over_all_classes(begin, images) -> None:
     net = without_dropout(begin)
     spread = F.one_hot(LABELS, 3) * 0.7 + 0.3 / 3
-    smoothed, change = change_of(net, pictures, LABELS, label_smoothing=0.3)
-    by_hand, same_change = change_of(net, pictures, spread)
-    plain, _ = change_of(net, pictures, LABELS)
+    smoothed, change = change_of(net, images, LABELS, label_smoothing=0.3)
+    by_hand, same_change = change_of(net, images, spread)
+    plain, _ = change_of(net, images, LABELS)
     assert smoothed.item() == pytest.approx(by_hand.item(), rel=1e-5)
     assert largest_difference(change, same_change) < 1e-6
     assert smoothed.item() != pytest.approx(plain.item(), rel=1e-4)
 
 
-def test_smoothing_mixed_labels_spreads_them_too(begin, pictures) -> None:
+def test_smoothing_mixed_labels_spreads_them_too(begin, images) -> None:
     net = without_dropout(begin)
-    smoothed, _ = change_of(net, pictures, SHARES, label_smoothing=0.3)
-    by_hand, _ = change_of(net, pictures, SHARES * 0.7 + 0.3 / 3)
+    smoothed, _ = change_of(net, images, SHARES, label_smoothing=0.3)
+    by_hand, _ = change_of(net, images, SHARES * 0.7 + 0.3 / 3)
     assert smoothed.item() == pytest.approx(by_hand.item(), rel=1e-5)

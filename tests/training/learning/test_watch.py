@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from alexnet.training.learning.reports import EpochReport
-from alexnet.training.learning.watch import best_of, few_pictures, is_out_of_patience, remarks
+from alexnet.training.learning.watch import best_of, few_images, is_out_of_patience, warnings
 
 
 def history_of(*losses: float | tuple[float, float], lr: float = 0.02) -> list[EpochReport]:
@@ -21,7 +21,7 @@ def history_of(*losses: float | tuple[float, float], lr: float = 0.02) -> list[E
 
 def said(history: list[EpochReport], n_classes: int) -> dict[int, list[str]]:
     """What is said after which epoch."""
-    after = {n: remarks(history[:n], n_classes) for n in range(1, len(history) + 1)}
+    after = {n: warnings(history[:n], n_classes) for n in range(1, len(history) + 1)}
     return {n: texts for n, texts in after.items() if texts}
 
 
@@ -50,9 +50,9 @@ def test_about_the_loss_of_guessing_or_above_it_is_stuck(factor) -> None:
     [
         [2.25, 1.9, 1.5, 1.5, 1.4],
         [2.31, 2.31, 2.31, 2.31, 2.2],
-        # Pictures that are mixed or smoothed keep the loss on train high: that on val tells.
+        # Images that are mixed or smoothed keep the loss on train high: that on val tells.
         [(2.31, 2.1)] * 5,
-        # Over the loss of guessing on val, but the training pictures are being learned: another trouble.
+        # Over the loss of guessing on val, but the training images are being learned: another trouble.
         [(2.0, 3.0), (1.5, 3.0), (1.0, 3.0), (0.9, 3.0), (0.8, 3.0)],
         [2.0, 2.5, 2.5, 2.5, 2.5],
         [2.31, 2.31, 2.31, 2.31],
@@ -125,20 +125,20 @@ def test_epochs_at_smaller_sizes_are_neither_best_nor_waited_for() -> None:
     assert not is_out_of_patience(history[:5], 224, 1)
 
 
-def test_one_class_of_few_pictures_is_named() -> None:
-    text = few_pictures([100, 19, 20], ["cat", "dog", "emu"])
-    assert text.startswith("class 'dog' has 19 training pictures: too few")
+def test_one_class_of_few_images_is_named() -> None:
+    text = few_images([100, 19, 20], ["cat", "dog", "emu"])
+    assert text.startswith("class 'dog' has 19 training images: too few")
     assert "--init" in text
 
 
 def test_of_several_the_smallest_is_named() -> None:
-    text = few_pictures([5, 100, 3, 19], ["ant", "bee", "cat", "dog"])
+    text = few_images([5, 100, 3, 19], ["ant", "bee", "cat", "dog"])
     assert text.startswith("3 classes have fewer than 20")
     assert "'cat'" in text
-    assert " 3 training pictures" in text
+    assert " 3 training images" in text
     assert "'ant'" not in text
 
 
 @pytest.mark.parametrize("counts", [[20, 20], [1000, 30]])
-def test_enough_pictures_are_nothing_to_speak_of(counts) -> None:
-    assert few_pictures(counts, ["cat", "dog"]) is None
+def test_enough_images_are_nothing_to_speak_of(counts) -> None:
+    assert few_images(counts, ["cat", "dog"]) is None

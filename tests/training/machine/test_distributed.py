@@ -15,7 +15,7 @@ from alexnet.data.batches.batches import Shard
 from alexnet.errors import SettingsError
 from alexnet.training.machine.distributed import Group, join
 
-from ...conftest import make_photos
+from ...conftest import make_image_folder
 
 SMALL = str(Path(__file__).with_name("small.py"))
 QUICK = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
@@ -36,18 +36,18 @@ def metrics(run: Path) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def odd_photos(tmp_path_factory) -> Path:
-    """57 training and 15 val pictures, so that neither batches nor val can be halved."""
+def odd_images(tmp_path_factory) -> Path:
+    """57 training and 15 val images, so that neither batches nor val can be halved."""
     root = tmp_path_factory.mktemp("odd")
-    make_photos(root / "train", n_each=19)
-    make_photos(root / "val", n_each=5)
+    make_image_folder(root / "train", n_each=19)
+    make_image_folder(root / "val", n_each=5)
     return root
 
 
 @pytest.mark.parametrize("varied", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")])
-def test_two_processes_learn_what_one_learns(odd_photos, tmp_path, varied) -> None:
-    """pytorch/vision #4559: validation counts every picture once, though 15 cannot be halved."""
-    options = (odd_photos, *QUICK, *varied)
+def test_two_processes_learn_what_one_learns(odd_images, tmp_path, varied) -> None:
+    """pytorch/vision #4559: validation counts every image once, though 15 cannot be halved."""
+    options = (odd_images, *QUICK, *varied)
     launch(1, "train", *options, "--out", tmp_path / "one")
     done = launch(2, "train", *options, "--out", tmp_path / "two")
     one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
@@ -55,7 +55,7 @@ def test_two_processes_learn_what_one_learns(odd_photos, tmp_path, varied) -> No
     for ours, theirs in zip(one, two, strict=True):
         assert theirs["train_loss"] == pytest.approx(ours["train_loss"], rel=1e-4)
         assert theirs["val_loss"] == pytest.approx(ours["val_loss"], rel=1e-4)
-        assert theirs["val_top1"] == ours["val_top1"], "the same pictures, each counted once"
+        assert theirs["val_top1"] == ours["val_top1"], "the same images, each counted once"
     assert done.stdout.count("trained ") == 1, "one of them speaks"
     assert "2 processes" in done.stderr
     assert done.stderr.count("train, ") == 1
@@ -64,14 +64,14 @@ def test_two_processes_learn_what_one_learns(odd_photos, tmp_path, varied) -> No
     assert weights.keys() == same.keys()
 
 
-def test_several_processes_resume_together_to_the_bit(odd_photos, tmp_path) -> None:
-    launch(2, "train", odd_photos, *QUICK, "--out", tmp_path / "whole")
+def test_several_processes_resume_together_to_the_bit(odd_images, tmp_path) -> None:
+    launch(2, "train", odd_images, *QUICK, "--out", tmp_path / "whole")
     stopping = f"""
 import sys; sys.argv = [{SMALL!r}]; exec(open({SMALL!r}).read().split("if __name__")[0])
 from alexnet import Settings
 from alexnet.training.session import Session
 settings = Settings(image_size=67, batch_size=14, precision="fp32", epochs=3, device="cpu")
-session = Session.start({str(odd_photos)!r}, {str(tmp_path / "cut")!r}, settings)
+session = Session.start({str(odd_images)!r}, {str(tmp_path / "cut")!r}, settings)
 for number, _ in enumerate(session.reports(), start=1):
     if number == 6 and session.training.group.rank == 1:
         session.training.stop.signal = 15  # one of them is asked; both stop, after the same step
@@ -159,9 +159,9 @@ for wait in (group.gathered, lambda _: group.leave()):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_last_batch_with_fewer_pictures_than_processes(odd_photos, tmp_path) -> None:
-    """57 pictures in batches of 11 leave 2 for 3 processes: one of them has none."""
-    options = (odd_photos, "--image-size", "67", "--batch-size", "11", "--precision", "fp32", "--epochs", "1")
+def test_a_last_batch_with_fewer_images_than_processes(odd_images, tmp_path) -> None:
+    """57 images in batches of 11 leave 2 for 3 processes: one of them has none."""
+    options = (odd_images, "--image-size", "67", "--batch-size", "11", "--precision", "fp32", "--epochs", "1")
     launch(1, "train", *options, "--device", "cpu", "--out", tmp_path / "one")
     launch(3, "train", *options, "--device", "cpu", "--out", tmp_path / "three")
     (one,), (three,) = metrics(tmp_path / "one"), metrics(tmp_path / "three")
@@ -196,8 +196,8 @@ def two_machines():
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
-def test_two_machines_learn_what_one_learns(odd_photos, tmp_path, two_machines) -> None:
-    options = ("train", odd_photos, *QUICK)
+def test_two_machines_learn_what_one_learns(odd_images, tmp_path, two_machines) -> None:
+    options = ("train", odd_images, *QUICK)
     launch(1, *options, "--out", tmp_path / "one")
     processes = []
     for rank, (host, _, interface) in enumerate(two_machines):
@@ -224,11 +224,11 @@ def test_two_machines_learn_what_one_learns(odd_photos, tmp_path, two_machines) 
 def test_alone_it_is_a_group_of_one() -> None:
     group = join(torch.device("cpu"))
     assert group == Group()
-    assert group.leads
+    assert group.is_main
     assert group.shard == Shard()
-    assert group.total(1.5, True) == (1.5, True)
-    assert group.led("x") == "x"
-    assert group.gathered("x") == ["x"]
+    assert group.all_reduce(1.5, True) == (1.5, True)
+    assert group.broadcast("x") == "x"
+    assert group.all_gather("x") == ["x"]
     with group.one_at_first():
         pass
 

@@ -79,14 +79,14 @@ def test_two_sizes_that_disagree_are_refused(run) -> None:
 
 
 @pytest.fixture(scope="module")
-def begun(photos, tmp_path_factory) -> Session:
+def begun(image_folder, tmp_path_factory) -> Session:
     """A run that was left in the midst of an epoch."""
     with pytest.MonkeyPatch.context() as patch:
         net = VARIANTS["batchnorm"]
         layers = tuple(replace(layer, channels=layer.channels // 8) for layer in net.layers)
         patch.setitem(VARIANTS, "batchnorm", replace(net, layers=layers, hidden=(32, 32)))
         settings = Settings(epochs=2, image_size=67, batch_size=32)
-        session = Session.start(photos, tmp_path_factory.mktemp("runs") / "begun", settings)
+        session = Session.start(image_folder, tmp_path_factory.mktemp("runs") / "begun", settings)
         reports = session.reports()
         next(reports), next(reports)
         reports.close()

@@ -7,7 +7,7 @@ import pytest
 
 from alexnet import Settings
 from alexnet.errors import RunError, SettingsError
-from alexnet.training.learning.reports import EpochReport, Remark, StepReport
+from alexnet.training.learning.reports import EpochReport, StepReport, TrainingWarning
 from alexnet.training.run import trackers
 from alexnet.training.run.trackers import check_trackers, open_trackers
 from alexnet.training.session import Session
@@ -36,7 +36,7 @@ def test_tensorboard_shows_the_epochs(tmp_path) -> None:
     """Read with tensorboard's own reader."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    track("tensorboard", tmp_path, STEP, epoch(1), Remark("slow"), STEP, epoch(2), epoch(3))
+    track("tensorboard", tmp_path, STEP, epoch(1), TrainingWarning("slow"), STEP, epoch(2), epoch(3))
 
     shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert set(shown.Tags()["scalars"]) == SCALARS
@@ -147,7 +147,7 @@ def mlflow(monkeypatch) -> list:
 def test_weights_and_biases_is_told_of_the_run_and_of_each_epoch(wandb, tmp_path) -> None:
     run = tmp_path / "photos-2"
     run.mkdir()
-    track("wandb", run, STEP, epoch(1), Remark("slow"), epoch(2))
+    track("wandb", run, STEP, epoch(1), TrainingWarning("slow"), epoch(2))
     (_, options), *logged, last = wandb
     assert options["project"] == "alexnet"
     assert options["name"] == "photos-2"
@@ -171,7 +171,7 @@ def test_a_resumed_run_goes_on_in_the_same_place_of_weights_and_biases(wandb, tm
 def test_mlflow_is_told_of_the_run_and_of_each_epoch(mlflow, tmp_path) -> None:
     run = tmp_path / "photos-2"
     run.mkdir()
-    track("mlflow", run, STEP, epoch(1), Remark("slow"), epoch(2))
+    track("mlflow", run, STEP, epoch(1), TrainingWarning("slow"), epoch(2))
     assert mlflow[:3] == [
         ("set_experiment", "alexnet"),
         ("start_run", None, "photos-2"),
@@ -220,7 +220,7 @@ def test_a_tracker_that_fails_is_said_and_left_out_and_stops_nothing(mlflow, mon
 
     monkeypatch.setattr(sys.modules["mlflow"], "log_metrics", log_metrics)
     with open_trackers(["mlflow", "tensorboard"], tmp_path, CHOSEN, 0) as opened:
-        (remark,) = opened.note(epoch(1))
-        assert remark.text == "mlflow fails (server gone) and is told no more; metrics.jsonl is"
+        (warning,) = opened.note(epoch(1))
+        assert warning.text == "mlflow fails (server gone) and is told no more; metrics.jsonl is"
         assert opened.note(epoch(2)) == []
     assert mlflow[-1] == ("end_run",)

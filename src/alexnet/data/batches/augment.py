@@ -1,6 +1,6 @@
-"""How training pictures are varied, so that a network learns what stays the same.
+"""How training images are varied, so that a network learns what stays the same.
 
-All randomness belongs to a picture's place in its whole batch, so that processes that share a batch see together what
+All randomness belongs to an image's place in its whole batch, so that processes that share a batch see together what
 one process alone would have seen.
 """
 
@@ -18,15 +18,15 @@ from alexnet.images.tensors import normalise
 
 # Section 4.1: windows of 224 pixels out of 256.
 PAPER_SHARE = 224 / 256
-# The principal components of colour are computed from this many pictures, a quarter of their lines and columns.
-N_COLOUR_PICTURES = 512
+# The principal components of colour are computed from this many images, a quarter of their lines and columns.
+N_COLOUR_IMAGES = 512
 
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What is cut out of each picture of a batch, ``(N,)`` each, in pixels of the store."""
+    """What is cut out of each image of a batch, ``(N,)`` each, in pixels of the store."""
 
     tops: Integers
     lefts: Integers
@@ -35,7 +35,7 @@ class Windows:
     mirrored: npt.NDArray[np.bool_]
 
     def of(self, rows: Integers) -> "Windows":
-        """Return those of some pictures."""
+        """Return those of some images."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
@@ -44,20 +44,20 @@ class Batch:
     """One process's part of a batch.
 
     Attributes:
-        pictures: ``(N, C, S, S)`` uint8, cropped; or whole from the store, where ``windows`` are still to be cut out.
+        images: ``(N, C, S, S)`` uint8, cropped; or whole from the store, where ``windows`` are still to be cut out.
         labels: class numbers ``(N,)``.
-        rows: which pictures of the whole batch they are, ``(N,)``. With mixing, the first may be one before this
+        rows: which images of the whole batch they are, ``(N,)``. With mixing, the first may be one before this
             process's own, to be mixed into its neighbour and then left out.
-        n_lead: how many are left out after mixing: 0 or 1.
-        n_all: pictures in the whole batch.
+        n_extra: how many are left out after mixing: 0 or 1.
+        n_all: images in the whole batch.
         windows: what is to be cut out on the device.
         size: to what it is then resized, in pixels.
     """
 
-    pictures: Tensor
+    images: Tensor
     labels: Tensor
     rows: Integers
-    n_lead: int
+    n_extra: int
     n_all: int
     windows: Windows | None
     size: int
@@ -65,12 +65,12 @@ class Batch:
     @property
     def own(self) -> range:
         """The rows that this process learns from."""
-        first = int(self.rows[self.n_lead]) if len(self.rows) > self.n_lead else 0
-        return range(first, first + len(self.rows) - self.n_lead)
+        first = int(self.rows[self.n_extra]) if len(self.rows) > self.n_extra else 0
+        return range(first, first + len(self.rows) - self.n_extra)
 
 
 def draw_windows(n: int, side: int, how: Augmentation, randomness: np.random.Generator) -> Windows:
-    """Choose a window for each of ``n`` pictures of ``side`` pixels."""
+    """Choose a window for each of ``n`` images of ``side`` pixels."""
     if how.crop == "whole":
         heights = widths = np.full(n, side)
     elif how.crop == "paper":
@@ -86,30 +86,30 @@ def draw_windows(n: int, side: int, how: Augmentation, randomness: np.random.Gen
     return Windows(tops, lefts, heights, widths, mirrored)
 
 
-def cut(pictures: Tensor, windows: Windows, size: int) -> Tensor:
+def cut(images: Tensor, windows: Windows, size: int) -> Tensor:
     """Cut windows out of ``(N, C, S, S)`` uint8 and resize them to ``(N, C, size, size)``, antialiased, on any device.
 
     Resizing is two matrix products, one along each side, which is what a GPU does best: at 224 px 0.08 G multiply-adds
-    a picture, where a training step of the reference network takes 3. Rounded once, where the CPU's own way rounds
+    an image, where a training step of the reference network takes 3. Rounded once, where the CPU's own way rounds
     after either side, it differs from that by one level of 255 at most.
     """
-    (n, channels, side, _), device = pictures.shape, pictures.device
+    (n, channels, side, _), device = images.shape, images.device
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     numbers = (windows.tops, windows.heights, windows.lefts, windows.widths, windows.mirrored)
     tops, heights, lefts, widths, mirrored = (torch.from_numpy(each).to(device) for each in numbers)
     down = _filters(tops, heights, side, size).to(dtype)
     across = _filters(lefts, widths, side, size).to(dtype)
     across = torch.where(mirrored[:, None, None], across.flip(1), across)
-    lines = pictures.permute(0, 2, 3, 1).reshape(n, side, side * channels).to(dtype)
+    lines = images.permute(0, 2, 3, 1).reshape(n, side, side * channels).to(dtype)
     # Not in the network's bfloat16, whose weights would be off by a two-hundredth: a level of 255.
-    with torch.autocast(pictures.device.type, enabled=False):
+    with torch.autocast(images.device.type, enabled=False):
         shorter = (down @ lines).view(n, size, side, channels).transpose(1, 2).reshape(n, side, size * channels)
         small = (across @ shorter).view(n, size, size, channels).transpose(1, 2)
     return small.round().clamp(0, 255).to(torch.uint8).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def _filters(starts: Tensor, lengths: Tensor, side: int, size: int) -> Tensor:
-    """Return for each picture the weights ``(N, size, side)`` with which its pixels make up those of its window."""
+    """Return for each image the weights ``(N, size, side)`` with which its pixels make up those of its window."""
     start, length = (each[:, None, None].float() for each in (starts, lengths))
     scale = length / size
     middle = start + (torch.arange(size, device=start.device)[None, :, None] + 0.5) * scale
@@ -131,7 +131,7 @@ def principal_colours(pixels: Pixels) -> Tensor:
     return torch.from_numpy((eigenvectors * eigenvalues).astype(np.float32))
 
 
-def vary(
+def augment_batch(
     batch: Batch,
     how: Augmentation,
     *,
@@ -144,7 +144,7 @@ def vary(
     """Do on the device all that is done to a batch after it was taken out of the store, or cropped.
 
     Args:
-        batch: the pictures.
+        batch: the images.
         how: what to do.
         seed: what all of it follows from.
         n_classes: how many classes there are.
@@ -153,19 +153,19 @@ def vary(
         std: of each channel, in [0, 1].
 
     Returns:
-        Normalised pictures ``(N, C, size, size)``, and class numbers ``(N,)`` or, after mixing, probabilities
+        Normalised images ``(N, C, size, size)``, and class numbers ``(N,)`` or, after mixing, probabilities
         ``(N, n_classes)``.
     """
-    pictures = batch.pictures
+    images = batch.images
     if batch.windows is not None:
-        pictures = cut(pictures, batch.windows, batch.size)
+        images = cut(images, batch.windows, batch.size)
     if how.turn:
-        pictures = _each(pictures, batch.rows, seed + 1, _turned)
+        images = _each(images, batch.rows, seed + 1, _turned)
     if how.trivial_augment:
         from torchvision.transforms import v2
 
-        pictures = _each(pictures, batch.rows, seed + 2, v2.TrivialAugmentWide())
-    normal = normalise(pictures, mean, std)
+        images = _each(images, batch.rows, seed + 2, v2.TrivialAugmentWide())
+    normal = normalise(images, mean, std)
     if how.colour_shift:
         assert colours is not None
         torch.manual_seed(seed)
@@ -176,29 +176,29 @@ def vary(
         normal = _each(normal, batch.rows, seed + 3, v2.RandomErasing(how.erasing, value=0))  # the mean colour
     torch.manual_seed(seed + 4)
     mixed, targets = _mix(normal, batch.labels, how, n_classes, batch.n_all)
-    return mixed[batch.n_lead :], targets[batch.n_lead :]
+    return mixed[batch.n_extra :], targets[batch.n_extra :]
 
 
 def is_mixed(how: Augmentation) -> bool:
-    """Return whether pictures are mixed with their neighbours in the batch."""
+    """Return whether images are mixed with their neighbours in the batch."""
     return how.mixup > 0 or how.cutmix > 0
 
 
-def _each(pictures: Tensor, rows: Integers, seed: int, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Change pictures one at a time: a batch at once would all be changed alike, and as others of it are."""
+def _each(images: Tensor, rows: Integers, seed: int, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change images one at a time: a batch at once would all be changed alike, and as others of it are."""
     changed = []
-    # Not in the network's bfloat16: turning a picture would put a tenth of its pixels one column off.
-    with torch.autocast(pictures.device.type, enabled=False):
-        for row, picture in zip(rows, pictures, strict=True):
+    # Not in the network's bfloat16: turning an image would put a tenth of its pixels one column off.
+    with torch.autocast(images.device.type, enabled=False):
+        for row, image in zip(rows, images, strict=True):
             # Seeds of neighbouring streams must not meet: they are fewer than this number.
             torch.manual_seed(seed + (int(row) + 1) * 1_000_003)
-            changed.append(change(picture))
-    return torch.stack(changed).contiguous(memory_format=torch.channels_last) if changed else pictures
+            changed.append(change(image))
+    return torch.stack(changed).contiguous(memory_format=torch.channels_last) if changed else images
 
 
-def _turned(picture: Tensor) -> Tensor:
+def _turned(image: Tensor) -> Tensor:
     quarters = int(torch.randint(4, ()))
-    return picture.rot90(quarters, (1, 2))
+    return image.rot90(quarters, (1, 2))
 
 
 def _colour_shift(n: int, spread: float, colours: Tensor, std: tuple[float, ...]) -> Tensor:
@@ -208,14 +208,14 @@ def _colour_shift(n: int, spread: float, colours: Tensor, std: tuple[float, ...]
     return (shifts / torch.tensor(std)).view(n, -1, 1, 1)
 
 
-def _mix(pictures: Tensor, labels: Tensor, how: Augmentation, n_classes: int, n_all: int) -> tuple[Tensor, Tensor]:
+def _mix(images: Tensor, labels: Tensor, how: Augmentation, n_classes: int, n_all: int) -> tuple[Tensor, Tensor]:
     ways = [name for name in ("mixup", "cutmix") if getattr(how, name)]
-    if not ways or n_all < 2 or not len(pictures):
-        return pictures, labels
+    if not ways or n_all < 2 or not len(images):
+        return images, labels
     from torchvision.transforms import v2
 
     way = ways[int(torch.randint(len(ways), ()))]
     mix = {"mixup": v2.MixUp, "cutmix": v2.CutMix}[way](alpha=getattr(how, way), num_classes=n_classes)
-    # Each picture is mixed with the one before it.
-    mixed, targets = mix(pictures, labels)
+    # Each image is mixed with the one before it.
+    mixed, targets = mix(images, labels)
     return mixed.contiguous(memory_format=torch.channels_last), targets

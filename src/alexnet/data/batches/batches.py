@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.data.batches.augment import (
-    N_COLOUR_PICTURES,
+    N_COLOUR_IMAGES,
     Batch,
     Integers,
     Windows,
@@ -32,7 +32,7 @@ from alexnet.images.tensors import resized, to_tensor
 
 # Streams of random numbers that have nothing to do with one another.
 _ORDER, _CROPS = 1, 2
-# More threads than these would only wait for one another: cropping takes 0.1 ms a picture.
+# More threads than these would only wait for one another: cropping takes 0.1 ms an image.
 MOST_THREADS = 8
 
 T = TypeVar("T")
@@ -44,16 +44,16 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Examples:
-    """The readable pictures of one split.
+    """The readable images of one split.
 
     Attributes:
-        pixels: all pictures of a store, ``(M, S, S, 3)`` uint8.
+        pixels: all images of a store, ``(M, S, S, 3)`` uint8.
         rows: which of them, ``(N,)``.
         labels: their class numbers, ``(N,)``.
         n_channels: 3 for colour, 1 for luminance.
         names: their paths, ``(N,)``, for what is said about them.
-        forget: called after each batch, to let go of the memory in which pictures have been looked at.
-        resident: the pictures themselves, ``(N, C, S, S)`` uint8, where the device has room to keep them.
+        forget: called after each batch, to let go of the memory in which images have been looked at.
+        resident: the images themselves, ``(N, C, S, S)`` uint8, where the device has room to keep them.
     """
 
     pixels: Pixels | Verified
@@ -69,7 +69,7 @@ class Examples:
 
     def colours(self) -> Tensor:
         """Return the principal components of their colours, ``(3, 3)``; of a sample, where there are many."""
-        sample = self.rows[:: -(-len(self.rows) // N_COLOUR_PICTURES)]
+        sample = self.rows[:: -(-len(self.rows) // N_COLOUR_IMAGES)]
         return principal_colours(self.pixels[sample])
 
     def part(self, shard: "Shard") -> "Examples":
@@ -79,7 +79,7 @@ class Examples:
         return replace(self, rows=self.rows[some], labels=self.labels[some], names=self.names[some], resident=None)
 
     def on(self, device: torch.device) -> "Examples":
-        """Return them with their pictures kept on a device."""
+        """Return them with their images kept on a device."""
         side = self.pixels.shape[1]
         kept = torch.empty(len(self), side, side, self.n_channels, dtype=torch.uint8, device=device)
         for start in range(0, len(self), 1024):  # the whole of it may be larger than this machine's own memory
@@ -90,7 +90,7 @@ class Examples:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that their pictures take."""
+        """Bytes that their images take."""
         return len(self) * self.n_channels * int(self.pixels.shape[1]) ** 2
 
 
@@ -99,27 +99,23 @@ def examples(
 ) -> Examples:
     """Select one split of a source (or all of it), labelled by position in ``classes``."""
     number = {label: position for position, label in enumerate(classes)}
-    chosen = [
-        picture
-        for picture in source.pictures
-        if picture.path in store.rows and (split is None or picture.split == split)
-    ]
-    rows = np.array([store.rows[picture.path] for picture in chosen], dtype=np.int64)
-    labels = np.array([number[picture.label] for picture in chosen], dtype=np.int64)
-    names = tuple(picture.path for picture in chosen)
+    chosen = [image for image in source.images if image.path in store.rows and (split is None or image.split == split)]
+    rows = np.array([store.rows[image.path] for image in chosen], dtype=np.int64)
+    labels = np.array([number[image.label] for image in chosen], dtype=np.int64)
+    names = tuple(image.path for image in chosen)
     return Examples(store.pixels, rows, labels, n_channels, names, store.forget)
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of every batch a process works on: the ``rank``-th of ``n_ranks`` nearly equal ones."""
+    """Which part of every batch a process works on: the ``rank``-th of ``world_size`` nearly equal ones."""
 
     rank: int = 0
-    n_ranks: int = 1
+    world_size: int = 1
 
     def part(self, n: int) -> range:
         """Return which of ``n`` things in a row are this process's."""
-        return range(self.rank * n // self.n_ranks, (self.rank + 1) * n // self.n_ranks)
+        return range(self.rank * n // self.world_size, (self.rank + 1) * n // self.world_size)
 
 
 def training_batches(
@@ -138,14 +134,14 @@ def training_batches(
 ) -> Iterator[Batch]:
     """Yield a process's part of steps ``start`` to ``stop`` of one epoch, the next ones made while the caller computes.
 
-    They are cropped and mirrored; ``augment.vary`` does the rest on the device, to which bytes travel faster.
-    Unless they are balanced, every picture appears once an epoch; the last batch holds what is left, unless that is a
+    They are cropped and mirrored; ``augment.augment_batch`` does the rest on the device, to which bytes travel faster.
+    Unless they are balanced, every image appears once an epoch; the last batch holds what is left, unless that is a
     single one. The order follows from (seed, epoch) and each batch's crops from (seed, epoch, step), so a resumed epoch
-    goes on with the very pictures it would have had.
+    goes on with the very images it would have had.
 
     Args:
-        data: pictures to learn from.
-        batch_size: pictures a step, of all processes together.
+        data: images to learn from.
+        batch_size: images a step, of all processes together.
         size: side to which windows are resized, in pixels.
         augmentation: which windows, and whether they are mirrored.
         seed: what all randomness follows from, with ``epoch`` and the step.
@@ -153,8 +149,8 @@ def training_batches(
         start: its first step.
         stop: the step to stop before; none for all.
         shard: which part of each batch to make.
-        balanced: draw classes equally often, their pictures at random, instead of each picture once.
-        on_device: leave cropping to ``augment.vary``; whole pictures of the store are yielded with their windows.
+        balanced: draw classes equally often, their images at random, instead of each image once.
+        on_device: leave cropping to ``augment_batch``; whole images of the store are yielded with their windows.
     """
     order = order_of(data, seed, epoch, balanced=balanced)
     n_steps = count_steps(len(data), batch_size)
@@ -165,14 +161,14 @@ def training_batches(
                 chosen = order[step * batch_size : (step + 1) * batch_size]
                 randomness = np.random.default_rng((seed, epoch, step, _CROPS))
                 windows = draw_windows(len(chosen), data.pixels.shape[1], augmentation, randomness)
-                rows, n_lead = _rows(len(chosen), shard, is_mixed(augmentation))
+                rows, n_extra = _rows(len(chosen), shard, is_mixed(augmentation))
                 some, cuts = chosen[rows], windows.of(rows)
                 if on_device:
-                    pictures = _gather(data, some, threads)
+                    images = _gather(data, some, threads)
                 else:
-                    pictures = _crop(data, data.rows[some], cuts, size, threads)
+                    images = _crop(data, data.rows[some], cuts, size, threads)
                 labels = torch.from_numpy(data.labels[some])
-                yield Batch(pictures, labels, rows, n_lead, len(chosen), cuts if on_device else None, size)
+                yield Batch(images, labels, rows, n_extra, len(chosen), cuts if on_device else None, size)
 
     return _ahead(make(), n_ahead=2)
 
@@ -180,14 +176,14 @@ def training_batches(
 def _rows(n: int, shard: Shard, mixed: bool) -> tuple[Integers, int]:
     """Return which rows of a batch of ``n`` a process needs, and how many of them only to mix into its own."""
     part = shard.part(n)
-    n_lead = int(mixed and shard.n_ranks > 1 and len(part) > 0)
-    return np.arange(part.start - n_lead, part.stop) % n, n_lead
+    n_extra = int(mixed and shard.world_size > 1 and len(part) > 0)
+    return np.arange(part.start - n_extra, part.stop) % n, n_extra
 
 
 def order_of(data: Examples, seed: int, epoch: int, *, balanced: bool = False) -> Integers:
-    """Return the order in which an epoch sees its pictures, ``(N,)``: ``batch_size`` of them a step.
+    """Return the order in which an epoch sees its images, ``(N,)``: ``batch_size`` of them a step.
 
-    A balanced one sees classes equally often: pictures of a small class several times, some of a large one not at all.
+    A balanced one sees classes equally often: images of a small class several times, some of a large one not at all.
     """
     randomness = np.random.default_rng((seed, epoch, 0, _ORDER))
     if not balanced:
@@ -197,13 +193,13 @@ def order_of(data: Examples, seed: int, epoch: int, *, balanced: bool = False) -
 
 
 def count_steps(n_examples: int, batch_size: int) -> int:
-    """Return the steps of one epoch. A last batch of one is left out: batch norm cannot learn from one picture."""
+    """Return the steps of one epoch. A last batch of one is left out: batch norm cannot learn from one image."""
     n_full, left = divmod(n_examples, batch_size)
     return max(1, n_full + (left > 1))
 
 
 def evaluation_batches(data: Examples, *, batch_size: int, size: int) -> Iterator[Pixels]:
-    """Yield every picture once, in order and whole: ``(N, size, size, C)`` uint8."""
+    """Yield every image once, in order and whole: ``(N, size, size, C)`` uint8."""
 
     def make() -> Iterator[Pixels]:
         for start in range(0, len(data), batch_size):
@@ -215,9 +211,9 @@ def evaluation_batches(data: Examples, *, batch_size: int, size: int) -> Iterato
 
 
 def _crop(data: Examples, rows: Integers, windows: Windows, size: int, threads: ThreadPoolExecutor) -> Tensor:
-    """Cut a window out of each picture and resize it, antialiased, straight from the store.
+    """Cut a window out of each image and resize it, antialiased, straight from the store.
 
-    Measured on two cores, 256 to 224 px: 0.06 ms a picture; with Pillow 0.2 ms.
+    Measured on two cores, 256 to 224 px: 0.06 ms an image; with Pillow 0.2 ms.
     """
     pixels = data.pixels
     batch = np.empty((len(rows), size, size, 3), dtype=np.uint8)
@@ -225,9 +221,9 @@ def _crop(data: Examples, rows: Integers, windows: Windows, size: int, threads: 
     def crop(some: range) -> None:
         for i in some:
             row, top, left = rows[i], windows.tops[i], windows.lefts[i]
-            # A slice of one row, since torch takes a picture with an axis added for planes, and is five times slower.
-            picture = pixels[row : row + 1]
-            window = picture[:, top : top + windows.heights[i], left : left + windows.widths[i]]
+            # A slice of one row, since torch takes an image with an axis added for planes, and is five times slower.
+            image = pixels[row : row + 1]
+            window = image[:, top : top + windows.heights[i], left : left + windows.widths[i]]
             cropped = F.interpolate(to_tensor(window), (size, size), mode="bilinear", antialias=True)
             # torch mirrors whole lines at once; numpy, pixel by pixel, takes ten times as long.
             upright = cropped.flip(-1) if windows.mirrored[i] else cropped
@@ -239,7 +235,7 @@ def _crop(data: Examples, rows: Integers, windows: Windows, size: int, threads: 
 
 
 def _gather(data: Examples, chosen: Integers, threads: ThreadPoolExecutor) -> Tensor:
-    """Return whole pictures of the store, ``(N, C, S, S)``: from the device if it holds them, else to be moved."""
+    """Return whole images of the store, ``(N, C, S, S)``: from the device if it holds them, else to be moved."""
     if data.resident is not None:
         return data.resident[torch.from_numpy(chosen).to(data.resident.device)]
     side = data.pixels.shape[1]
@@ -257,7 +253,7 @@ def _gather(data: Examples, chosen: Integers, threads: ThreadPoolExecutor) -> Te
 
 
 def _in_chunks(work: Callable[[range], None], n: int, threads: ThreadPoolExecutor) -> None:
-    """Do some at a time: handing over a single picture would take a third of the time of cropping it."""
+    """Do some at a time: handing over a single image would take a third of the time of cropping it."""
     for _ in threads.map(work, (range(n)[at : at + 16] for at in range(0, n, 16))):
         pass
 

@@ -13,12 +13,12 @@ class Names:
     Attributes:
         files: their paths, relative, with ``/``.
         folders: those of folders, empty ones too.
-        remarks: what could not be listed, and which links were not followed, a line each.
+        warnings: what could not be listed, and which links were not followed, a line each.
     """
 
     files: tuple[str, ...]
     folders: tuple[str, ...]
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Container(Reader, Protocol):

@@ -1,4 +1,4 @@
-"""Where pictures come from: folders, manifests, archives and named sets, each as one ``Source``."""
+"""Where images come from: folders, manifests, archives and named sets, each as one ``Source``."""
 
 import difflib
 import os
@@ -22,7 +22,7 @@ SET = "set:"
 def open_source(
     data: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None, *, recorded: bool = False
 ) -> Source:
-    """Find the labelled pictures that ``data`` names.
+    """Find the labelled images that ``data`` names.
 
     Args:
         data: a folder of class folders, or of folders called after splits that hold those, or one of the other layouts
@@ -35,7 +35,7 @@ def open_source(
         recorded: whether a run wrote ``data`` down: its names are those of sets, whatever lies here.
 
     Raises:
-        DataError: nothing there, no pictures, or no class folders; or a name that may be a set or what lies here.
+        DataError: nothing there, no images, or no class folders; or a name that may be a set or what lies here.
         SettingsError: ``data_dir`` is given for something else than a named set.
     """
     from alexnet.data.sources.sets import hub, named
@@ -110,7 +110,7 @@ def _nothing_there(data: str | os.PathLike[str]) -> str:
     kind = "file" if Path(text).suffix else "folder"
     if text in NAMES:
         return f"there is no {kind} {text!r}, and a Path is never the name of a set; for that give the text {text!r}"
-    # Only a slip of the finger: who has no folder photos here does not mean the set pets.
+    # Only a slip of the finger: who has no folder images here does not mean the set pets.
     close = difflib.get_close_matches(text.removeprefix(SET), NAMES, n=1, cutoff=0.75)
     advice = f"did you mean the set {close[0]!r}?" if close else "give a folder of class folders, or the name of a set"
     return f"there is no {kind} {text!r}; {advice}"

@@ -1,4 +1,4 @@
-"""What the names of folders say by custom: splits, pictures, masks, and what systems and tools leave behind."""
+"""What the names of folders say by custom: splits, images, masks, and what systems and tools leave behind."""
 
 import re
 import unicodedata
@@ -7,17 +7,19 @@ from collections.abc import Iterable
 
 _SPLITS = {
     "train": ("train", "training", "trainval"),
-    # Not "eval": one set calls its test pictures so, another those of val.
+    # Not "eval": one set calls its test images so, another those of val.
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
 _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
-_IMAGES = frozenset({"image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos"})
+_WORDS_FOR_IMAGES = frozenset(
+    {"image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos"}
+)
 # Words that say nothing beside that of a split, as in test_set, seg_train, training images and TrainData; nor do
 # years and small numbers, as in train2017 and test1.
-_FILLERS = _IMAGES | {"set", "sets", "data", "dataset", "split", "folder", "dir", "seg"}
-_PICTURES = _IMAGES | {"jpg", "jpeg", "png", "jpegimages", "rgb", "original", "originals"}
-# Masks and the like are drawn for pictures and lie beside them; below a class, such a folder is never more of it.
+_FILLERS = _WORDS_FOR_IMAGES | {"set", "sets", "data", "dataset", "split", "folder", "dir", "seg"}
+_IMAGES = _WORDS_FOR_IMAGES | {"jpg", "jpeg", "png", "jpegimages", "rgb", "original", "originals"}
+# Masks and the like are drawn for images and lie beside them; below a class, such a folder is never more of it.
 _MASKS = frozenset(
     {"mask", "masks", "annotation", "annotations", "annot", "groundtruth", "gt", "segmentation", "segmentations"}
 )
@@ -82,31 +84,31 @@ def _split_and_rest(name: str) -> tuple[str | None, tuple[str, ...]]:
 
 
 def is_filler(name: str) -> bool:
-    """Return whether a folder's name says nothing of what its pictures show, as images, data and dataset do."""
+    """Return whether a folder's name says nothing of what its images show, as images, data and dataset do."""
     words = _words(name)
-    return bool(words) and set(words) <= _FILLERS | _PICTURES  # a class may be called "+"
+    return bool(words) and set(words) <= _FILLERS | _IMAGES  # a class may be called "+"
 
 
-def holds_pictures(name: str) -> bool:
-    """Return whether a folder is called after the pictures in it, as images is beside masks."""
+def holds_images(name: str) -> bool:
+    """Return whether a folder is called after the images in it, as images is beside masks."""
     words = _words(name)
-    return bool(words) and set(words) <= _PICTURES
+    return bool(words) and set(words) <= _IMAGES
 
 
 def holds_annotations(name: str) -> bool:
-    """Return whether a folder beside one of pictures holds what was drawn or noted for them."""
+    """Return whether a folder beside one of images holds what was drawn or noted for them."""
     words = _words(name)
     return bool(_ANNOTATIONS.intersection(words)) or "".join(words) in _MASKS
 
 
 def is_no_part_of_class(name: str) -> bool:
     """Return whether a folder below that of a class holds something else: masks, notes or thumbnails."""
-    words = set(_words(name)) - _FILLERS - _PICTURES
+    words = set(_words(name)) - _FILLERS - _IMAGES
     return (bool(words) and words <= _MASKS | _THUMBNAILS) or "".join(_words(name)) in _MASKS
 
 
-def picture_of_mask(stem: str) -> str | None:
-    """Return the name, without ending, of the picture for which a file would be a mask, as "a" for "a_mask"."""
+def image_of_mask(stem: str) -> str | None:
+    """Return the name, without ending, of the image for which a file would be a mask, as "a" for "a_mask"."""
     match = _MASK_OF.fullmatch(stem)
     return match and match[1]
 

@@ -1,7 +1,7 @@
-"""Where prepared pictures are kept, and how processes take turns to write there.
+"""Where prepared images are kept, and how processes take turns to write there.
 
-CACHE/catalogues/   what is known of each source's pictures: a picture that has not changed is never read again
-      stores/       pools of prepared pictures, by size and by how they were made square
+CACHE/catalogues/   what is known of each source's images: an image that has not changed is never read again
+      stores/       pools of prepared images, by size and by how they were made square
 """
 
 import contextlib
@@ -27,10 +27,10 @@ _NO_LOCKS = UNKNOWN | {errno.ENOLCK}
 
 
 def cache_folder() -> Path:
-    """Return where prepared pictures are kept.
+    """Return where prepared images are kept.
 
     It is what ``ALEXNET_CACHE`` says, else the platform's cache folder. Where that cannot be written, as in a container
-    without a home, it is a folder of this user's in the system's temporary one; ``remarks`` says so.
+    without a home, it is a folder of this user's in the system's temporary one; ``warnings`` says so.
 
     Raises:
         DataError: none of them can be written.
@@ -42,13 +42,13 @@ def cache_folder() -> Path:
     return usual if _can_be_written(usual) else _temporary(usual)
 
 
-def remarks() -> tuple[str, ...]:
+def warnings() -> tuple[str, ...]:
     """Return what a user should know about where the cache is, a line each."""
     folder, usual = cache_folder(), _usual()
     if os.environ.get("ALEXNET_CACHE") or folder == usual:
         return ()
     return (
-        f"prepared pictures are kept in {str(folder)!r}, since {str(usual)!r} cannot be written to; "
+        f"prepared images are kept in {str(folder)!r}, since {str(usual)!r} cannot be written to; "
         "set ALEXNET_CACHE to a folder that stays",
     )
 
@@ -59,7 +59,7 @@ def catalogues_folder() -> Path:
 
 
 def stores_folder() -> Path:
-    """Return where pools of prepared pictures are kept."""
+    """Return where pools of prepared images are kept."""
     return cache_folder() / "stores"
 
 
@@ -109,13 +109,13 @@ def make_folder(folder: Path) -> None:
 
 
 def deleted(folder: Path) -> DataError:
-    """Return the error of prepared pictures that were there a moment ago."""
-    return DataError(f"prepared pictures were deleted from {str(folder)!r} at the same time; start again")
+    """Return the error of prepared images that were there a moment ago."""
+    return DataError(f"prepared images were deleted from {str(folder)!r} at the same time; start again")
 
 
 def _unusable(folder: Path, error: OSError) -> DataError:
     return DataError(
-        f"cannot use the prepared pictures in {str(folder)!r}: {error.strerror or error}; "
+        f"cannot use the prepared images in {str(folder)!r}: {error.strerror or error}; "
         "set ALEXNET_CACHE to a folder on this machine that can be written to"
     )
 
@@ -134,7 +134,7 @@ def turn(folder: Path) -> Iterator[None]:
         turns.acquire(timeout=LONGEST_TURN_SECONDS)
     except Timeout:
         raise DataError(
-            f"another process has been writing to the prepared pictures in {str(folder)!r} for "
+            f"another process has been writing to the prepared images in {str(folder)!r} for "
             f"{LONGEST_TURN_SECONDS / 60:.0f} minutes; stop it, or if there is none, delete {turns.lock_file!r}"
         ) from None
     try:
@@ -182,7 +182,7 @@ def _temporary(usual: Path) -> Path:
             raise PermissionError(errno.EACCES, "it is another user's")
     except OSError as error:
         raise DataError(
-            f"prepared pictures cannot be kept anywhere: {str(usual)!r} and the system's temporary folder cannot be "
+            f"prepared images cannot be kept anywhere: {str(usual)!r} and the system's temporary folder cannot be "
             "written to; set ALEXNET_CACHE to a folder that can"
         ) from error
     return folder

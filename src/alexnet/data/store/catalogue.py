@@ -1,4 +1,4 @@
-"""What is known of each picture of a source, so that a picture that has not changed is never read again."""
+"""What is known of each image of a source, so that an image that has not changed is never read again."""
 
 import hashlib
 import json
@@ -11,15 +11,15 @@ from PIL import features
 
 from alexnet.data.source import Content, Source
 from alexnet.data.store.cache import catalogues_folder, make_folder, naming
-from alexnet.errors import PictureError
-from alexnet.files.atomic import write_whole
+from alexnet.errors import ImageError
+from alexnet.files.atomic import write_atomically
 from alexnet.files.checked import as_kind, parse_object
 from alexnet.images.decoding import FORMATS
 from alexnet.images.opening import heic_reader
 
 # Raise it when the same content would be prepared to other pixels, or refused for other reasons.
 VERSION = 5
-# Stands in stores' fingerprints: 4 as long as nothing but deep pictures, of which few were seen right, changes.
+# Stands in stores' fingerprints: 4 as long as nothing but deep images, of which few were seen right, changes.
 FINGERPRINT_VERSION = 4
 
 # Of a digest, in hexadecimal.
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of one picture.
+    """What is known of one image.
 
     Attributes:
         stamp: what its source said of it when it was read.
@@ -50,7 +50,7 @@ class Catalogue:
     """The entries of one source, kept in the cache.
 
     Args:
-        source: the pictures.
+        source: the images.
         max_pixels: the limit under which they are read; another limit may refuse others.
     """
 
@@ -62,7 +62,7 @@ class Catalogue:
         self.entries = self._load()
 
     def current(self, path: str) -> Entry | None:
-        """Return what is known of a picture; nothing where it is new, or has changed."""
+        """Return what is known of an image; nothing where it is new, or has changed."""
         entry = self.entries.get(path)
         return entry if entry is not None and entry.stamp == self._source.reader.stamp(path) else None
 
@@ -80,7 +80,7 @@ class Catalogue:
         }
         make_folder(self._file.parent)
         with naming(self._file.parent):
-            write_whole(self._file, json.dumps(columns))
+            write_atomically(self._file, json.dumps(columns))
 
     def _load(self) -> dict[str, Entry]:
         try:
@@ -102,14 +102,14 @@ class Catalogue:
 
 
 def _decoder() -> str:
-    """Return what reads pictures here: Pillow and what it was built with, our formats, and what reads HEIC."""
+    """Return what reads images here: Pillow and what it was built with, our formats, and what reads HEIC."""
     modules = (name for name in ("webp", "avif") if name in features.modules and features.check_module(name))
     codecs = filter(features.check_codec, features.codecs)
     return " ".join((PIL.__version__, *FORMATS, *modules, *codecs, f"heif {heic_reader() or 'none'}"))
 
 
 def digest(content: Content) -> str:
-    """Return what tells one picture's content from all others, in hexadecimal."""
+    """Return what tells one image's content from all others, in hexadecimal."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()[:N_DIGITS]
     state = hashlib.sha256(f"{content.mode} {content.size}".encode())
@@ -118,10 +118,10 @@ def digest(content: Content) -> str:
 
 
 def or_reason(read: Callable[[], T]) -> T | str:
-    """Return what a function returns, or why it cannot read its picture."""
+    """Return what a function returns, or why it cannot read its image."""
     try:
         return read()
-    except PictureError as error:
+    except ImageError as error:
         return error.reason
     except MemoryError:
         return NO_MEMORY

@@ -1,4 +1,4 @@
-"""Finding prepared pictures that the disk has damaged, and preparing them again."""
+"""Finding prepared images that the disk has damaged, and preparing them again."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from alexnet.images.choices import MAX_PIXELS, Resize
 
 @dataclass
 class Mended:
-    """What has become of damaged pictures.
+    """What has become of damaged images.
 
     Attributes:
         n_whole: how many are whole now.
@@ -31,12 +31,12 @@ class Mended:
 def mend(
     source: Source, *, opened: Store | None = None, max_pixels: int = MAX_PIXELS, track: Track = untracked
 ) -> Mended:
-    """Verify a source's prepared pictures, of every size, and prepare damaged ones again.
+    """Verify a source's prepared images, of every size, and prepare damaged ones again.
 
     Args:
-        source: the pictures; those that ``prepare`` does not know yet have nothing to verify.
+        source: the images; those that ``prepare`` does not know yet have nothing to verify.
         opened: what ``prepare`` has just returned; what that call wrote itself is not verified.
-        max_pixels: larger pictures are refused.
+        max_pixels: larger images are refused.
         track: how progress is shown.
 
     Raises:
@@ -44,10 +44,10 @@ def mend(
     """
     catalogue = Catalogue(source, max_pixels)
     paths: dict[str, list[str]] = defaultdict(list)
-    for picture in source.pictures:
-        entry = catalogue.current(picture.path)
+    for image in source.images:
+        entry = catalogue.current(image.path)
         if entry is not None and not entry.reason:
-            paths[entry.digest].append(picture.path)
+            paths[entry.digest].append(image.path)
     mended = Mended()
     for pool, resize in _pools():
         n_old = opened.n_before if opened is not None and opened.folder == pool.folder else pool.n_before

@@ -1,10 +1,10 @@
-"""Prepared pictures of one size on the disk, appended to and never changed.
+"""Prepared images of one size on the disk, appended to and never changed.
 
-A pool is a folder of two files. ``pixels`` holds a picture of ``side * side * 3`` bytes after another; ``records``
+A pool is a folder of two files. ``pixels`` holds an image of ``side * side * 3`` bytes after another; ``records``
 holds, for each in the same order, the digest of the content it was made from, the digest of what it shows, the hash of
-what it looks like, and a checksum of these and of its pixels. A picture counts once its record is written, and by then
+what it looks like, and a checksum of these and of its pixels. An image counts once its record is written, and by then
 its pixels are on the disk. So a process may be killed at any moment, several may append at the same time, and every
-source that holds the same picture shares it.
+source that holds the same image shares it.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ from alexnet.errors import DataError
 from alexnet.files.atomic import lock, sync_file, sync_folder
 from alexnet.images.decoding import Pixels
 
-# The checksum is CRC-32, which finds what disks do: 0.08 ms a picture of 256 px on one core, and SHA-256 0.14.
+# The checksum is CRC-32, which finds what disks do: 0.08 ms an image of 256 px on one core, and SHA-256 0.14.
 RECORD = np.dtype([("content", "V16"), ("look", "V16"), ("hash", "<u8"), ("checksum", "<u4")])
 # Raise it when records change.
 LAYOUT = 2
-# Of a picture that has none: of a hash, half the bits are set at most.
+# Of an image that has none: of a hash, half the bits are set at most.
 _NO_HASH = 2**64 - 1
 # torch insists on memory that it could write to; the file stays as it is. On Linux the system is told that nothing will
 # be written, or it would refuse to map more than there is memory.
@@ -46,7 +46,7 @@ _COPY_ON_WRITE: dict[str, int] = (
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture on its way into a pool.
+    """An image on its way into a pool.
 
     Attributes:
         pixels: ``(side, side, 3)`` uint8.
@@ -70,7 +70,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Mapped:
-    """The pictures of a pool, on the disk.
+    """The images of a pool, on the disk.
 
     Attributes:
         pixels: ``(N, side, side, 3)`` uint8.
@@ -89,7 +89,7 @@ class Mapped:
         return zlib.crc32(self.pixels[row].data, zlib.crc32(self.records[row].tobytes()[:-4]))
 
     def forget(self) -> None:
-        """Let go of the memory in which pictures have been looked at; the disk still has them."""
+        """Let go of the memory in which images have been looked at; the disk still has them."""
         # Windows takes such memory back by itself.
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
@@ -100,10 +100,10 @@ class Pool:
 
     Args:
         folder: where it lies.
-        side: side of its pictures, in pixels.
+        side: side of its images, in pixels.
 
     Attributes:
-        n_before: how many pictures it had when this object was made.
+        n_before: how many images it had when this object was made.
     """
 
     def __init__(self, folder: Path, side: int) -> None:
@@ -117,11 +117,11 @@ class Pool:
 
     @property
     def n_bytes_each(self) -> int:
-        """Bytes of one picture."""
+        """Bytes of one image."""
         return self.side * self.side * 3
 
     def records(self) -> npt.NDArray[np.void]:
-        """Return the record of each picture that is there whole, ``(N,)``."""
+        """Return the record of each image that is there whole, ``(N,)``."""
         try:
             content = self._records.read_bytes()
             n_whole = self._pixels.stat().st_size // self.n_bytes_each
@@ -130,29 +130,29 @@ class Pool:
         n = min(len(content) // RECORD.itemsize, n_whole)
         return np.frombuffer(content, RECORD, n)
 
-    def append(self, pictures: Sequence[Prepared]) -> None:
-        """Add pictures; they are on the disk when this returns.
+    def append(self, images: Sequence[Prepared]) -> None:
+        """Add images; they are on the disk when this returns.
 
         Raises:
             DataError: the disk is full, and what this pool object appended has been removed again; or it cannot be
                 written to.
         """
-        records = b"".join(each.record() for each in pictures)
+        records = b"".join(each.record() for each in images)
         with naming(self.folder), turn(self.folder):
             n = len(self.records())
             try:
-                pixels = [np.ascontiguousarray(each.pixels).data for each in pictures]
+                pixels = [np.ascontiguousarray(each.pixels).data for each in images]
                 _write_at(self._pixels, n * self.n_bytes_each, pixels)
                 _write_at(self._records, n * RECORD.itemsize, [records])
             except OSError as error:
                 self._give_back(n)
                 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    raise _full(self.folder, self.n_bytes_each * len(pictures)) from error
+                    raise _full(self.folder, self.n_bytes_each * len(images)) from error
                 raise
-            self._n_appended += len(pictures)
+            self._n_appended += len(images)
 
     def open(self) -> "Mapped":
-        """Map the pictures from the disk: memory holds only what is being looked at."""
+        """Map the images from the disk: memory holds only what is being looked at."""
         records = self.records()
         n = len(records)
         shape = (n, self.side, self.side, 3)
@@ -165,14 +165,14 @@ class Pool:
             mapped = mmap.mmap(file.fileno(), n * self.n_bytes_each, **_COPY_ON_WRITE)
         return Mapped(np.frombuffer(mapped, np.uint8).reshape(shape), records, mapped)
 
-    def check_room(self, n_pictures: int) -> None:
+    def check_room(self, n_images: int) -> None:
         """Refuse to begin what cannot end.
 
         Raises:
-            DataError: the disk has too little room for as many more pictures.
+            DataError: the disk has too little room for as many more images.
         """
-        if n_pictures * self.n_bytes_each > shutil.disk_usage(self.folder).free:
-            raise _full(self.folder, n_pictures * self.n_bytes_each)
+        if n_images * self.n_bytes_each > shutil.disk_usage(self.folder).free:
+            raise _full(self.folder, n_images * self.n_bytes_each)
 
     def _give_back(self, n: int) -> None:
         """Free the disk of what could not be finished, unless somebody else has appended behind it, or looks at it."""
@@ -191,7 +191,7 @@ class Writer:
     """Appends to a pool by chunks, in a thread of its own: the disk is waited for while others prepare.
 
     Args:
-        pool: where pictures go.
+        pool: where images go.
         n_chunk: how many at a time.
     """
 
@@ -202,13 +202,13 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, "alexnet-pool")
         self._under_way: Future[None] | None = None
 
-    def add(self, picture: Prepared) -> None:
-        """Add a picture; it is on the disk after ``finish``, if not before.
+    def add(self, image: Prepared) -> None:
+        """Add an image; it is on the disk after ``finish``, if not before.
 
         Raises:
             DataError: a chunk before it could not be written.
         """
-        self._waiting.append(picture)
+        self._waiting.append(image)
         if len(self._waiting) == self._n_chunk:
             self._append()
 
@@ -258,6 +258,6 @@ def _write_at(path: Path, offset: int, parts: Iterable[bytes | memoryview]) -> N
 def _full(folder: Path, n_bytes: int) -> DataError:
     free = shutil.disk_usage(folder).free
     return DataError(
-        f"the prepared pictures need {n_bytes / 1e9:.1f} GB more, but {str(folder)!r} has {free / 1e9:.1f} GB free; "
+        f"the prepared images need {n_bytes / 1e9:.1f} GB more, but {str(folder)!r} has {free / 1e9:.1f} GB free; "
         "free some space, or set ALEXNET_CACHE to a folder on a larger disk"
     )

@@ -1,4 +1,4 @@
-"""The prepared store: every picture decoded once to a fixed size, memory-mapped, cached outside the user's folder.
+"""The prepared store: every image decoded once to a fixed size, memory-mapped, cached outside the user's folder.
 
 Departure: the paper (section 2) stores 256x256 centre crops; ``preprocessing.fit`` says why ours are squashed instead.
 """
@@ -22,7 +22,7 @@ from alexnet.data.store import cache
 from alexnet.data.store.catalogue import FINGERPRINT_VERSION, NO_MEMORY, VERSION, Catalogue, Entry, digest, or_reason
 from alexnet.data.store.pool import LAYOUT, Mapped, Pool, Prepared, Writer, hashes, words
 from alexnet.data.store.verified import Verified
-from alexnet.errors import DataError, PictureError
+from alexnet.errors import DataError, ImageError
 from alexnet.images import tensors
 from alexnet.images.choices import MAX_PIXELS, Resize
 from alexnet.images.decoding import measure, read
@@ -37,16 +37,16 @@ SECONDS_BETWEEN_SAVES = 30.0
 
 @dataclass(frozen=True)
 class Store:
-    """Prepared pictures of a source, among those of others.
+    """Prepared images of a source, among those of others.
 
     Attributes:
         folder: where they lie.
-        rows: the row of each readable picture, by path.
+        rows: the row of each readable image, by path.
         skipped: why each of the others could not be read, by path.
-        resize: how pictures were made square.
-        n_before: how many pictures lay there before the call that opened it.
+        resize: how images were made square.
+        n_before: how many images lay there before the call that opened it.
         argument: how a command line names the source.
-        remarks: what a user should know about where they lie, a line each.
+        warnings: what a user should know about where they lie, a line each.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Store:
     resize: Resize
     n_before: int
     argument: str
-    remarks: tuple[str, ...]
+    warnings: tuple[str, ...]
     _mapped: Mapped = field(repr=False)
 
     @cached_property
@@ -65,26 +65,26 @@ class Store:
 
     @property
     def size(self) -> int:
-        """Side of a stored picture in pixels."""
+        """Side of a stored image in pixels."""
         return int(self.pixels.shape[1])
 
     @cached_property
     def fingerprint(self) -> str:
-        """A word that follows from the pictures' contents and how they are stored, wherever they came from."""
+        """A word that follows from the images' contents and how they are stored, wherever they came from."""
         digests = sorted(self.content(path) for path in self.rows)
         text = "\n".join((f"{FINGERPRINT_VERSION} {self.size} {self.resize}", *digests))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def content(self, path: str) -> str:
-        """Return the digest of a picture's content, in hexadecimal."""
+        """Return the digest of an image's content, in hexadecimal."""
         return self._contents[self.rows[path]]
 
     def look(self, path: str) -> str:
-        """Return the digest of what a picture shows: the same for two files that show the very same."""
+        """Return the digest of what an image shows: the same for two files that show the very same."""
         return self._looks[self.rows[path]]
 
     def hash(self, path: str) -> int | None:
-        """Return 64 bits for what a picture looks like, where it is large enough and shows enough to be compared."""
+        """Return 64 bits for what an image looks like, where it is large enough and shows enough to be compared."""
         return self._hashes[self.rows[path]]
 
     @cached_property
@@ -100,19 +100,19 @@ class Store:
         return hashes(self._mapped.records)
 
     def forget(self) -> None:
-        """Let go of the memory in which pictures have been looked at; the disk still has them."""
+        """Let go of the memory in which images have been looked at; the disk still has them."""
         self._mapped.forget()
 
     def _fault(self, row: int) -> DataError:
         path = next((path for path, its in self.rows.items() if its == row), f"number {row}")
         return DataError(
-            f"the prepared picture {path!r} in {str(self.folder)!r} is damaged; check all of them and "
+            f"the prepared image {path!r} in {str(self.folder)!r} is damaged; check all of them and "
             f"prepare damaged ones anew with: alexnet prepare {self.argument}"
         )
 
 
 def store_size(image_size: int | None) -> int:
-    """Return the size in pixels at which to store pictures that a network takes at ``image_size``.
+    """Return the size in pixels at which to store images that a network takes at ``image_size``.
 
     A store of 256 px serves 224 px and all below; above, it keeps that room for crops (the paper, section 4.1).
     """
@@ -133,34 +133,34 @@ def prepare(
     max_pixels: int = MAX_PIXELS,
     track: Track = untracked,
 ) -> Store:
-    """Open the store of a source's pictures, after preparing those that are new or have changed.
+    """Open the store of a source's images, after preparing those that are new or have changed.
 
     What has been prepared stays, also when this is stopped or killed half-way.
 
     Args:
-        source: the pictures.
-        size: side of the stored pictures, in pixels. Where all pictures are small, the longest of their sides with
+        source: the images.
+        size: side of the stored images, in pixels. Where all images are small, the longest of their sides with
             room for crops, if that is less.
-        resize: how a picture is made square.
+        resize: how an image is made square.
         exact: store at ``size`` even so, as a trained network asks for.
-        max_pixels: larger pictures are refused.
+        max_pixels: larger images are refused.
         track: how progress is shown.
 
     Raises:
-        DataError: no picture can be read, or the disk is full.
+        DataError: no image can be read, or the disk is full.
     """
     catalogue = Catalogue(source, max_pixels)
-    known = {path: entry for picture in source.pictures if (entry := catalogue.current(path := picture.path))}
+    known = {path: entry for image in source.images if (entry := catalogue.current(path := image.path))}
     if not exact:
-        # Room for crops here too: else crops would be blown up and whole pictures not, and a network that learned
-        # from soft crops is some three points worse at sharp pictures (docs/experiments.md).
+        # Room for crops here too: else crops would be blown up and whole images not, and a network that learned
+        # from soft crops is some three points worse at sharp images (docs/experiments.md).
         size = min(size, with_room(_longest_side(source, known, size, track)))
     pool = Pool(cache.stores_folder() / f"{size}-{resize}-{POOL_VERSION}", size)
     stored = rows_by_content(pool.records())
     missing = [
-        picture.path
-        for picture in source.pictures
-        if (entry := known.get(picture.path)) is None or (not entry.reason and entry.digest not in stored)
+        image.path
+        for image in source.images
+        if (entry := known.get(image.path)) is None or (not entry.reason and entry.digest not in stored)
     ]
     faults: dict[str, str] = {}
     if missing:
@@ -172,8 +172,8 @@ def prepare(
     stored = rows_by_content(mapped.records)
     rows: dict[str, int] = {}
     skipped: dict[str, str] = {}
-    for picture in source.pictures:
-        path = picture.path
+    for image in source.images:
+        path = image.path
         entry = known.get(path) or catalogue.entries.get(path)
         if path in faults or entry is None or entry.reason:
             skipped[path] = faults.get(path) or (entry and entry.reason) or "not read"
@@ -183,8 +183,8 @@ def prepare(
             raise cache.deleted(pool.folder)
     if not rows:
         first, reason = next(iter(skipped.items()))
-        raise DataError(f"none of the {len(skipped)} pictures can be read; the first, {first!r}: {reason}")
-    return Store(pool.folder, rows, skipped, resize, pool.n_before, as_argument(source), cache.remarks(), mapped)
+        raise DataError(f"none of the {len(skipped)} images can be read; the first, {first!r}: {reason}")
+    return Store(pool.folder, rows, skipped, resize, pool.n_before, as_argument(source), cache.warnings(), mapped)
 
 
 def rows_by_content(records: npt.NDArray[np.void]) -> dict[str, int]:
@@ -194,14 +194,14 @@ def rows_by_content(records: npt.NDArray[np.void]) -> dict[str, int]:
 
 @dataclass
 class Preparation:
-    """The work of reading, decoding, shrinking and storing pictures, in all cores.
+    """The work of reading, decoding, shrinking and storing images, in all cores.
 
     Attributes:
-        source: the pictures.
+        source: the images.
         catalogue: what is known of them; what becomes known is added.
         pool: where they go.
-        resize: how a picture is made square.
-        max_pixels: larger pictures are refused.
+        resize: how an image is made square.
+        max_pixels: larger images are refused.
         stored: contents that need no preparing, by digest; those that are prepared are added.
     """
 
@@ -213,19 +213,19 @@ class Preparation:
     stored: dict[str, int]
 
     def run(self, paths: list[str], track: Track) -> dict[str, str]:
-        """Prepare pictures; return why some could not be had at all, by path. Those are tried again next time."""
+        """Prepare images; return why some could not be had at all, by path. Those are tried again next time."""
         faults: dict[str, str] = {}
         writer = Writer(self.pool, CHUNK)
         saved = time.monotonic()
         prepared = in_threads(self.source.reader, paths, self._prepare)
         try:
-            for path, (entry, picture) in track(prepared, len(paths), "preparing"):
+            for path, (entry, image) in track(prepared, len(paths), "preparing"):
                 if not entry.digest:
                     faults[path] = entry.reason or "not read"
                     continue
-                if picture is not None and entry.digest not in self.stored:
-                    writer.add(picture)
-                    self.stored[entry.digest] = -1  # the same picture again needs no second row
+                if image is not None and entry.digest not in self.stored:
+                    writer.add(image)
+                    self.stored[entry.digest] = -1  # the same image again needs no second row
                 self.catalogue.entries[path] = entry
                 if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                     self.catalogue.save()
@@ -241,11 +241,11 @@ class Preparation:
         return faults
 
     def _prepare(self, path: str, fetch: Callable[[], Content]) -> tuple[Entry, Prepared | None]:
-        """Return what is known of a picture and, where it is not stored yet, how it is to be."""
+        """Return what is known of an image and, where it is not stored yet, how it is to be."""
         stamp = self.source.reader.stamp(path)
         try:
             content = fetch()
-        except PictureError as error:  # not the picture's fault: no digest, so that it is tried again
+        except ImageError as error:  # not the image's fault: no digest, so that it is tried again
             return Entry(stamp, "", 0, error.reason), None
         name = digest(content)
         sides = or_reason(partial(measure, content, self.max_pixels, where=path))
@@ -257,7 +257,7 @@ class Preparation:
         if isinstance(decoded, str):
             return Entry(stamp, "" if decoded == NO_MEMORY else name, longest, decoded), None
         pixels = fit(decoded.pixels, side, self.resize, tensors.resized)
-        # What cropping cuts off belongs to what a picture shows.
+        # What cropping cuts off belongs to what an image shows.
         shown = decoded.pixels if self.resize == "crop" else pixels
         # Of all that was decoded, so that it hardly depends on size and resize, and the split neither.
         seen = burst_hash(decoded.pixels, longest)
@@ -265,9 +265,9 @@ class Preparation:
 
 
 def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: Track) -> int:
-    """Return the longest side of any picture; as soon as one has ``enough``, no other is looked at."""
+    """Return the longest side of any image; as soon as one has ``enough``, no other is looked at."""
     longest = max((entry.longest_side for entry in known.values()), default=0)
-    new = [picture.path for picture in source.pictures if picture.path not in known]
+    new = [image.path for image in source.images if image.path not in known]
     if longest < enough and new:
         for _, side in track(in_threads(source.reader, new, _side), len(new), "measuring"):
             longest = max(longest, side)

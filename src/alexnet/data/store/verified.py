@@ -1,4 +1,4 @@
-"""Prepared pictures as they are read: each is held against its checksum the first time."""
+"""Prepared images as they are read: each is held against its checksum the first time."""
 
 from collections.abc import Callable
 
@@ -10,15 +10,15 @@ from alexnet.images.decoding import Pixels
 
 
 class Verified:
-    """The pictures of a pool, ``(N, side, side, 3)`` uint8, read like an array along its first axis.
+    """The images of a pool, ``(N, side, side, 3)`` uint8, read like an array along its first axis.
 
     Each is verified when this process first reads it: all at once would be the whole disk at every start. Several
-    threads may read: at worst a picture is verified by two.
+    threads may read: at worst an image is verified by two.
 
-    Measured: 0.08 ms a picture of 256 px the first time, where a training step takes 10 ms of a CPU; later 0.001 ms.
+    Measured: 0.08 ms an image of 256 px the first time, where a training step takes 10 ms of a CPU; later 0.001 ms.
 
     Args:
-        mapped: the pictures.
+        mapped: the images.
         fault: makes the error to raise of a damaged row.
     """
 
@@ -36,7 +36,7 @@ class Verified:
         return len(self._mapped.pixels)
 
     def __getitem__(self, rows: int | slice | npt.NDArray[np.integer]) -> Pixels:
-        """Return pictures, ``(side, side, 3)`` or ``(n, side, side, 3)``.
+        """Return images, ``(side, side, 3)`` or ``(n, side, side, 3)``.
 
         Raises:
             Exception: of ``fault``, where one is damaged.

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 
 class Dropout(nn.Dropout):
-    """``torch.nn.Dropout``, whose mask belongs to a picture's place in its whole batch.
+    """``torch.nn.Dropout``, whose mask belongs to an image's place in its whole batch.
 
-    The mask is drawn for ``n_all`` pictures, and that of this process's own is used: so two processes with half a batch
+    The mask is drawn for ``n_all`` images, and that of this process's own is used: so two processes with half a batch
     each drop what one would have dropped alone. Of torch's global random numbers, as there, and two and a half times as
     fast on a CPU: 64 x 6,400 numbers take 9.5 ms in torch's own, which draws from a Bernoulli distribution, and 3.7
     here, on one core without AVX512.

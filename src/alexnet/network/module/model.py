@@ -33,7 +33,7 @@ class Layers(nn.Module):
     flatten: nn.Flatten
 
     def _through(self, names: Iterable[str], outputs: Tensor) -> Tensor:
-        """Return what layers make of pictures or maps; before the first fully-connected one, maps are made flat."""
+        """Return what layers make of images or maps; before the first fully-connected one, maps are made flat."""
         for name in names:
             if outputs.ndim == 4 and name.startswith("fc"):
                 outputs = self._flat(outputs)
@@ -49,12 +49,12 @@ class Layers(nn.Module):
         flat: Tensor = self.flatten(maps)
         return flat
 
-    def _refuse_small(self, pictures: Tensor) -> None:
-        height, width = pictures.shape[-2:]
+    def _refuse_small(self, images: Tensor) -> None:
+        height, width = images.shape[-2:]
         smallest = self.architecture.smallest_image_size
         if min(height, width) < smallest:
             raise SettingsError(
-                f"pictures of {height}x{width} px are too small for {self.architecture.variant!r}; "
+                f"images of {height}x{width} px are too small for {self.architecture.variant!r}; "
                 f"the smallest it can take is {smallest} px"
             )
 
@@ -73,7 +73,7 @@ class AlexNet(Layers):
 
     Args:
         architecture: a variant's name, or an ``Architecture``.
-        **changes: the common changes to it, ``n_classes`` and ``image_size`` among them: see ``resolve``. Pictures of
+        **changes: the common changes to it, ``n_classes`` and ``image_size`` among them: see ``resolve``. Images of
             other sizes than ``image_size`` work too, from the smallest legal one up.
 
     Raises:
@@ -104,41 +104,41 @@ class AlexNet(Layers):
         if net.initialisation != "torch":
             initialise(self, net.initialisation)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return logits ``(N, n_classes)`` for normalised pictures ``(N, C, H, W)``.
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits ``(N, n_classes)`` for normalised images ``(N, C, H, W)``.
 
         Raises:
-            SettingsError: pictures smaller than the layers can take.
+            SettingsError: images smaller than the layers can take.
         """
-        return self.forward_head(self.forward_features(pictures))
+        return self.forward_head(self.forward_features(images))
 
-    def forward_features(self, pictures: Tensor) -> Tensor:
+    def forward_features(self, images: Tensor) -> Tensor:
         """Return the maps of the last convolutional layer, ``(N, C, h, w)``, of any ``h`` and ``w``.
 
         Raises:
-            SettingsError: pictures smaller than the layers can take.
+            SettingsError: images smaller than the layers can take.
         """
-        self._refuse_small(pictures)
-        return self._through(self._conv_names, pictures)
+        self._refuse_small(images)
+        return self._through(self._conv_names, images)
 
     def forward_head(self, maps: Tensor) -> Tensor:
         """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
         return self._through(self._fc_names, maps)
 
-    def embed(self, pictures: Tensor) -> Tensor:
-        """Return what the last hidden layer says of pictures, ``(N, 4096)`` from fc7 of most variants.
+    def embed(self, images: Tensor) -> Tensor:
+        """Return what the last hidden layer says of images, ``(N, 4096)`` from fc7 of most variants.
 
-        Pictures that are alike lie close to each other there. Without hidden layers, it is the flattened maps.
+        Images that are alike lie close to each other there. Without hidden layers, it is the flattened maps.
 
         Source: the paper, section 6.1.
         """
-        outputs = self._through(self._fc_names[:-1], self.forward_features(pictures))
+        outputs = self._through(self._fc_names[:-1], self.forward_features(images))
         return outputs if outputs.ndim == 2 else self._flat(outputs)
 
     def features(self, layer: str) -> "Features":
         """Return the network up to and with a layer, as a module that shares its weights.
 
-        It turns pictures ``(N, C, H, W)`` into the layer's output: maps for ``conv3``, numbers ``(N, n)`` for ``fc6``.
+        It turns images ``(N, C, H, W)`` into the layer's output: maps for ``conv3``, numbers ``(N, n)`` for ``fc6``.
 
         Raises:
             SettingsError: there is no such layer.
@@ -207,14 +207,14 @@ class Features(Layers):
         self.n_channels = next(each.shape[0] for each in self.get_submodule(layer).parameters())
         self.training = model.training
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return the layer's output for normalised pictures ``(N, C, H, W)``.
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the layer's output for normalised images ``(N, C, H, W)``.
 
         Raises:
-            SettingsError: pictures smaller than the whole network can take.
+            SettingsError: images smaller than the whole network can take.
         """
-        self._refuse_small(pictures)
-        return self._through(self.layer_names, pictures)
+        self._refuse_small(images)
+        return self._through(self.layer_names, images)
 
 
 def _conv_layer(net: Architecture, layer: Conv, in_channels: int) -> nn.Sequential:

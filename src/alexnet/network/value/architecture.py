@@ -39,11 +39,11 @@ REFERENCE_LAYERS = (
 class Architecture:
     """A network before it exists: print it, compare it, save it, change it with ``dataclasses.replace``.
 
-    Pictures of any size from ``smallest_image_size`` up are legal. Where the last convolutional map is not
+    Images of any size from ``smallest_image_size`` up are legal. Where the last convolutional map is not
     ``grid`` x ``grid`` it is average-pooled to it, so the weights never depend on ``image_size``.
 
     Raises:
-        SettingsError: a field that no network can have, a layer that does not fit the one before, or a picture too
+        SettingsError: a field that no network can have, a layer that does not fit the one before, or an image too
             small for the layers.
 
     Source: the paper, section 3.5 and figure 2; the default is the reference document's table.
@@ -60,9 +60,9 @@ class Architecture:
     n_classes: int = 1000
     """Classes to tell apart."""
     in_channels: int = 3
-    """Channels of a picture: 3 for RGB, 1 for grey."""
+    """Channels of an image: 3 for RGB, 1 for grey."""
     image_size: int = 224
-    """Side of the pictures it is used with, in pixels."""
+    """Side of the images it is used with, in pixels."""
     activation: Activation = "relu"
     """The non-linearity after each layer but the last."""
     dropout: float = 0.5
@@ -110,7 +110,7 @@ class Architecture:
                     what, has, kernel = ("'s pool", mapped, layer.pool.kernel)
                 smallest = self.smallest_image_size
                 raise SettingsError(
-                    f"image_size is {self.image_size}, but the smallest picture {shown(self.variant)} can take is "
+                    f"image_size is {self.image_size}, but the smallest image {shown(self.variant)} can take is "
                     f"{smallest} px: {name}{what} of {kernel}x{kernel} would see {has}x{has}; use {smallest} or more"
                 )
             side = pooled
@@ -120,7 +120,7 @@ class Architecture:
         return ((f"conv{number}", layer) for number, layer in enumerate(self.layers, start=1))
 
     def operations(self) -> Iterator[Op]:
-        """Follow one picture of ``image_size`` through every operation, in order.
+        """Follow one image of ``image_size`` through every operation, in order.
 
         The table of counts, the drawing and the checks are made from this, so they cannot disagree.
         """
@@ -145,7 +145,7 @@ class Architecture:
 
     @property
     def smallest_image_size(self) -> int:
-        """Side in pixels of the smallest square picture for which every map has at least one pixel."""
+        """Side in pixels of the smallest square image for which every map has at least one pixel."""
         size = 1
         for layer in reversed(self.layers):
             if layer.pool:
@@ -160,12 +160,12 @@ class Architecture:
 
     @property
     def n_features(self) -> int:
-        """Numbers that the last hidden layer gives for a picture; without hidden layers, those of the maps."""
+        """Numbers that the last hidden layer gives for an image; without hidden layers, those of the maps."""
         return self.hidden[-1] if self.hidden else self.layers[-1].channels * self.grid**2
 
     @property
     def n_mult_adds(self) -> int:
-        """Multiply-adds for one picture of ``image_size``."""
+        """Multiply-adds for one image of ``image_size``."""
         return sum(op.n_mult_adds for op in self.operations())
 
     def to_json(self) -> dict[str, Any]:

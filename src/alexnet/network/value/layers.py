@@ -80,7 +80,7 @@ class BatchNorm:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupNorm:
-    """Group normalisation: each picture by the mean and variance of groups of its channels. Wu and He, 2018."""
+    """Group normalisation: each image by the mean and variance of groups of its channels. Wu and He, 2018."""
 
     kind: Literal["group"] = "group"
     place: Place = "before"

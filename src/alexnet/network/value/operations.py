@@ -18,7 +18,7 @@ class Op:
         kind: ``Conv``, a norm, an activation, a pool, ``AdaptiveAvgPool``, ``Flatten``, ``Dropout`` or ``Linear``.
         shape: its output without the batch, ``(C, H, W)`` or ``(n,)``.
         n_parameters: trainable numbers it holds.
-        n_mult_adds: multiply-adds for one picture, counted as torchinfo counts them (a bias counts as one).
+        n_mult_adds: multiply-adds for one image, counted as torchinfo counts them (a bias counts as one).
     """
 
     layer: str

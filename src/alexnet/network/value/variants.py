@@ -110,10 +110,10 @@ SMALL = Architecture(
     hidden=(1024, 1024),
     image_size=32,
 )
-"""For pictures of 28 to 64 pixels, such as those of CIFAR-10 and MNIST.
+"""For images of 28 to 64 pixels, such as those of CIFAR-10 and MNIST.
 
-Departure: conv1 looks at every pixel, where the default's stride of 4 would leave 6x6 maps of a picture of 32; fewer
-channels and smaller hidden layers, for sets whose pictures hold less; batch norm as in the reference network.
+Departure: conv1 looks at every pixel, where the default's stride of 4 would leave 6x6 maps of an image of 32; fewer
+channels and smaller hidden layers, for sets whose images hold less; batch norm as in the reference network.
 
 Source: ours, in the spirit of the paper: five convolutions, three overlapping pools, two hidden layers with dropout.
 """

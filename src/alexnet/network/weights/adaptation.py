@@ -1,4 +1,4 @@
-"""Weights made for other pictures and other maps, adapted to those of a network."""
+"""Weights made for other images and other maps, adapted to those of a network."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,7 +41,7 @@ def adapted(modules: Mapping[str, Module], net: Architecture, pixels: PixelKind,
 
 
 def with_channels(weight: Tensor, n: int) -> Tensor:
-    """Return the weights ``(O, C, k, k)`` of a convolution for pictures of ``n`` channels.
+    """Return the weights ``(O, C, k, k)`` of a convolution for images of ``n`` channels.
 
     For one, they are summed: what sees grey as three equal channels answers the same. For more, they are repeated in
     turn and scaled by ``C / n``: what has seen one channel answers the same to grey.

@@ -68,7 +68,7 @@ def load_tensors(
 ) -> Loaded:
     """Give a network the weights of another AlexNet, whatever they are called there: see ``layout.recognise``.
 
-    The channels of pictures and the grid of the first fully-connected layer may differ, and are adapted. The last layer
+    The channels of images and the grid of the first fully-connected layer may differ, and are adapted. The last layer
     is taken over where it has as many classes. Norms that are not there stay as they began. All else must have a place.
 
     Args:

@@ -20,7 +20,7 @@ _WORDS = {
     "paper": "the grouped layout of 2012 and Caffe",
     "caffenet": "the grouped layout of 2012 and Caffe",
     "torchvision": "torchvision's layout",
-    "small": "the layout for small pictures",
+    "small": "the layout for small images",
 }
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -116,7 +116,7 @@ def _layer(module: str) -> str:
 
 
 def variants_like(shapes: Shapes) -> list[Variant]:
-    """Return the variants with these convolutions and norms, whatever the channels of a picture and the classes."""
+    """Return the variants with these convolutions and norms, whatever the channels of an image and the classes."""
     theirs = _convolutional(shapes)
     return [
         name

@@ -12,7 +12,7 @@ from alexnet.network.value.layers import check_choice
 
 RecipeName = Literal["modern", "paper", "article"]
 Schedule = Literal["linear", "steps", "constant"]
-# An epoch has at least 16 steps to learn in, as long as a batch has 16 pictures: fewer make batch norm noise.
+# An epoch has at least 16 steps to learn in, as long as a batch has 16 images: fewer make batch norm noise.
 SMALLEST_AUTO_BATCH, STEPS_AN_EPOCH = 16, 16
 
 
@@ -26,13 +26,13 @@ class Recipe:
 
     name: RecipeName
     epochs: int
-    """Passes over the training pictures; with a time limit the clock decides instead."""
+    """Passes over the training images; with a time limit the clock decides instead."""
     batch_size: int
-    """Pictures a step."""
+    """Images a step."""
     batch_follows: bool = False
-    """Whether the batch size, and the learning rate with it, follows the number of pictures and the device."""
+    """Whether the batch size, and the learning rate with it, follows the number of images and the device."""
     lr: float
-    """Peak learning rate, for ``batch_size`` pictures a step."""
+    """Peak learning rate, for ``batch_size`` images a step."""
     schedule: Schedule = "linear"
     """``linear``: up to the peak, then straight down to zero. ``steps``: divided by 10 at each of ``milestones``."""
     warm_up: float = 0.0
@@ -56,17 +56,17 @@ class Recipe:
     initialisation: Initialisation | None = None
     """How weights begin, where the recipe has its own way; none: the network's."""
     image_size: int | None = None
-    """Side of the pictures in pixels, where the recipe has one of its own; none: the variant's."""
+    """Side of the images in pixels, where the recipe has one of its own; none: the variant's."""
     sizes: tuple[tuple[float, float], ...] = ()
-    """Progressive picture sizes: (until this share of training, this share of the final size); then the final size."""
+    """Progressive image sizes: (until this share of training, this share of the final size); then the final size."""
     augmentation: Augmentation
-    """How pictures are varied."""
+    """How images are varied."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise SettingsError(f"epochs is {self.epochs}; it must be at least 1")
         if self.batch_size < 2:
-            raise SettingsError(f"batch_size is {self.batch_size}; batch norm needs at least 2 pictures a step")
+            raise SettingsError(f"batch_size is {self.batch_size}; batch norm needs at least 2 images a step")
         if not 0 < self.lr < float("inf"):
             raise SettingsError(f"lr is {self.lr}; it must be above 0, for instance 0.02")
         for name in ("weight_decay", "clip_norm"):
@@ -88,7 +88,7 @@ class Recipe:
             raise SettingsError(f"a {self.schedule} schedule has no use for milestones of steps, or for a warm-up")
 
     def size_at(self, progress: float, final_size: int) -> int:
-        """Return the picture size in pixels for a share of training done, in [0, 1]: a multiple of 4, or the final."""
+        """Return the image size in pixels for a share of training done, in [0, 1]: a multiple of 4, or the final."""
         share = next((share for until, share in self.sizes if progress < until), 1.0)
         return min(final_size, max(4, round(share * final_size / 4) * 4)) if share < 1 else final_size
 
@@ -103,17 +103,17 @@ class Recipe:
         return self.lr * (1 - progress) / (1 - self.warm_up)
 
     def for_batches_of(self, n: int) -> "Recipe":
-        """Return the recipe for ``n`` pictures a step; the learning rate grows in proportion."""
+        """Return the recipe for ``n`` images a step; the learning rate grows in proportion."""
         return replace(self, batch_size=n, lr=self.lr * n / self.batch_size)
 
     def following(self, n_examples: int, largest: int) -> "Recipe":
         """Return the recipe with the batch size that suits the data, where it is left to the data.
 
-        Few pictures make small batches, so that an epoch has steps enough to learn in: at least ``STEPS_AN_EPOCH``.
+        Few images make small batches, so that an epoch has steps enough to learn in: at least ``STEPS_AN_EPOCH``.
 
         Args:
-            n_examples: training pictures.
-            largest: pictures a step at most, as the device likes them.
+            n_examples: training images.
+            largest: images a step at most, as the device likes them.
         """
         if not self.batch_follows:
             return self
@@ -135,14 +135,14 @@ def change(
 
     Args:
         recipe: what to change.
-        batch_size: pictures a step; from then on it follows neither data nor device.
+        batch_size: images a step; from then on it follows neither data nor device.
         lr: peak learning rate, for this batch size.
         augmentation: fields of ``Augmentation`` to change; those that are None stay.
         numbers: other fields of ``Recipe``; those that are None stay.
     """
     if batch_size is not None:
         if batch_size < 2:  # before anything is multiplied by it
-            raise SettingsError(f"batch_size is {batch_size}; batch norm needs at least 2 pictures a step")
+            raise SettingsError(f"batch_size is {batch_size}; batch norm needs at least 2 images a step")
         recipe = replace(recipe.for_batches_of(batch_size), batch_follows=False)
     if lr is not None:
         recipe = replace(recipe, lr=lr)

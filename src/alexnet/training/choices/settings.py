@@ -41,22 +41,22 @@ class Settings(NetworkOptions):
     recipe: RecipeName = "modern"
     """How the network learns."""
     epochs: int | None = None
-    """Passes over the training pictures; auto: the recipe's, or as many as the time limit allows."""
+    """Passes over the training images; auto: the recipe's, or as many as the time limit allows."""
     time_limit: str | None = None
     """End within this time, preparation included: 90s, 10m, 1.5h. Sizes, epochs and learning rate follow from it."""
     image_size: int | None = None
-    """Side of the pictures in pixels; auto: the recipe's, the network's, or less where pictures are small or time is
+    """Side of the images in pixels; auto: the recipe's, the network's, or less where images are small or time is
     short."""
     in_channels: Literal[3, 1] | None = None
-    """Channels of the pictures: 3 for colour, 1 for their luminance; auto: 3, or those of the network in the file."""
+    """Channels of the images: 3 for colour, 1 for their luminance; auto: 3, or those of the network in the file."""
     resize: Resize = "squash"
-    """How pictures become square: squash changes the aspect, crop cuts the ends off, pad adds borders."""
+    """How images become square: squash changes the aspect, crop cuts the ends off, pad adds borders."""
     max_pixels: int = MAX_PIXELS
-    """Pictures that claim more are skipped, before any of them is decoded."""
+    """Images that claim more are skipped, before any of them is decoded."""
     data_dir: str | None = None
     """Folder of the named sets, to which they are downloaded; none: one of your system's."""
     batch_size: int | None = None
-    """Pictures a step, of all processes together; auto: the recipe's, which for modern follows data and device."""
+    """Images a step, of all processes together; auto: the recipe's, which for modern follows data and device."""
     accumulate: int = 1
     """Parts in which a step is computed, one after another, where memory is short; batch norm sees each alone."""
     lr: float | None = None
@@ -70,7 +70,7 @@ class Settings(NetworkOptions):
     ema: float | None = None
     """Share of the training so far over which the kept weights are averaged; 0 for none; auto: the recipe's."""
     balance: Balance = "none"
-    """For classes of unequal size: loss counts rare pictures for more, sampler shows them more often."""
+    """For classes of unequal size: loss counts rare images for more, sampler shows them more often."""
     patience: int | None = None
     """Stop after so many epochs without a better loss on val, and keep the best epoch; auto: never."""
     init: str | None = None
@@ -85,21 +85,21 @@ class Settings(NetworkOptions):
     freeze: str | None = None
     """Layers of --init to leave as they are: up to and with this one, as conv3, or conv for all convolutions."""
     flip: Switch = "auto"
-    """Mirror half of the pictures; auto: unless mirroring changes what they are, as with digits."""
+    """Mirror half of the images; auto: unless mirroring changes what they are, as with digits."""
     crop: Crop | None = None
     """Crops: resized vary in area and aspect, paper are 7/8 of the side wide, whole is none; auto: the recipe's."""
     colour_shift: float | None = None
     """Spread of random shifts along the principal colours, 0.1 in the paper; auto: the recipe's."""
     trivial_augment: Switch = "auto"
-    """One random operation of TrivialAugment a picture; auto: the recipe's."""
+    """One random operation of TrivialAugment an image; auto: the recipe's."""
     turn: Switch = "auto"
-    """Turn pictures by quarters, for things that have no way up; auto: the recipe's."""
+    """Turn images by quarters, for things that have no way up; auto: the recipe's."""
     erasing: float | None = None
-    """Share of pictures of which a rectangle is erased; auto: the recipe's."""
+    """Share of images of which a rectangle is erased; auto: the recipe's."""
     mixup: float | None = None
-    """Alpha of mixup, which blends pictures in pairs, as 0.2; 0 for none; auto: the recipe's."""
+    """Alpha of mixup, which blends images in pairs, as 0.2; 0 for none; auto: the recipe's."""
     cutmix: float | None = None
-    """Alpha of cutmix, which puts a rectangle of one picture into another, as 1; 0 for none; auto: the recipe's."""
+    """Alpha of cutmix, which puts a rectangle of one image into another, as 1; 0 for none; auto: the recipe's."""
     seed: int = 0
     """The same seed gives the same split, weights and batches."""
     device: str = "auto"
@@ -156,13 +156,13 @@ class Settings(NetworkOptions):
             raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be a number above 0")
         self.seconds()
         self.resolved_recipe()
-        # Refuses what cannot be built, or a size that it cannot take, before any picture is read.
+        # Refuses what cannot be built, or a size that it cannot take, before any image is read.
         if self.n_channels not in (1, 3):
-            raise SettingsError(f"in_channels is {self.n_channels}; pictures have 3, or 1 for their luminance")
+            raise SettingsError(f"in_channels is {self.n_channels}; images have 3, or 1 for their luminance")
 
     @property
     def n_channels(self) -> int:
-        """Channels of the pictures."""
+        """Channels of the images."""
         return self.network(image_size=self.image_size, in_channels=self.in_channels).in_channels
 
     def seconds(self) -> float | None:

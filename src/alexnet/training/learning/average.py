@@ -6,7 +6,7 @@ import math
 import torch
 from torch import nn
 
-# A pass over 47 million weights takes two slow cores 26 ms, about a picture's time at 128 px; each fourth step will do.
+# A pass over 47 million weights takes two slow cores 26 ms, about an image's time at 128 px; each fourth step will do.
 STEPS_BETWEEN = 4
 
 

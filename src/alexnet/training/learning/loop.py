@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.data.batches.augment import Batch, vary
+from alexnet.data.batches.augment import Batch, augment_batch
 from alexnet.data.batches.batches import evaluation_batches, order_of, training_batches
 from alexnet.errors import RunError, listed
-from alexnet.evaluation.metrics import Evaluation, judge
+from alexnet.evaluation.metrics import Evaluation, score
 from alexnet.images.tensors import normalise, to_tensor
 from alexnet.training.learning.average import STEPS_BETWEEN
 from alexnet.training.learning.optimizer import set_lr
-from alexnet.training.learning.reports import EpochReport, Remark, Report, StepReport
+from alexnet.training.learning.reports import EpochReport, Report, StepReport, TrainingWarning
 from alexnet.training.learning.state import Position, Training
-from alexnet.training.learning.watch import is_out_of_patience, remarks, too_short
+from alexnet.training.learning.watch import is_out_of_patience, too_short, warnings
 from alexnet.training.plan import Leg
 
 EVALUATION_BATCH = 128
-# Beside those of the batches: what is done to pictures on the device, and dropout, draw from streams of their own.
-_VARIATION, _DROPOUT = 3, 4
+# Beside those of the batches: what is done to images on the device, and dropout, draw from streams of their own.
+_AUGMENTATION, _DROPOUT = 3, 4
 
 
 def fit(training: Training) -> Iterator[EpochReport]:
@@ -37,7 +37,7 @@ def fit(training: Training) -> Iterator[EpochReport]:
 
 
 def fit_steps(training: Training) -> Iterator[Report]:
-    """Train like ``fit``, reporting each step too, and what deserves a remark.
+    """Train like ``fit``, reporting each step too, and what deserves a warning.
 
     At each report ``training`` is whole and can be saved. Ends early where ``training.stop`` asks for it.
     """
@@ -45,20 +45,20 @@ def fit_steps(training: Training) -> Iterator[Report]:
     while (position := training.position).progress < 1 or position.leg is not None:
         if position.leg is None:
             if is_out_of_patience(training.history, training.plan.architecture.image_size, training.patience):
-                yield Remark(f"no better on val for {training.patience} epochs: training ends here")
+                yield TrainingWarning(f"no better on val for {training.patience} epochs: training ends here")
                 return
             # Of the clock, the leading process's is the one that counts.
-            position.leg = training.group.led(training.plan.next_leg(position.progress, position.epoch))
+            position.leg = training.group.broadcast(training.plan.next_leg(position.progress, position.epoch))
         yield from _steps(training, position.leg)
         if training.stop.agreed:
             return
         ended = time.perf_counter()
         report = _finish_epoch(training, position.leg)
         yield report
-        yield from map(Remark, remarks(training.history, len(training.classes)))
+        yield from map(TrainingWarning, warnings(training.history, len(training.classes)))
         # Validation, and what the caller did with the report: saving takes its time too.
         training.plan.pace.overhead = time.perf_counter() - ended
-    yield from map(Remark, filter(None, [too_short(training.history, len(training.train))]))
+    yield from map(TrainingWarning, filter(None, [too_short(training.history, len(training.train))]))
 
 
 def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
@@ -73,11 +73,11 @@ def _steps(training: Training, leg: Leg) -> Iterator[StepReport]:
         set_lr(training.step.optimizer, position.lr)
         own = learn(training, batch)
         # One exchange a step: what all have lost, and whether the clock or somebody says that this was the last one.
-        is_late = training.group.leads and plan.is_late()
-        loss_sum, n_late, n_stop = training.group.total(own.item(), is_late, training.stop.signal is not None)
+        is_late = training.group.is_main and plan.is_late()
+        loss_sum, n_late, n_stop = training.group.all_reduce(own.item(), is_late, training.stop.signal is not None)
         loss = loss_sum / batch.n_all
         if not math.isfinite(loss):
-            raise _no_number(training, loss)
+            raise _loss_is_nan(training, loss)
         now = time.perf_counter()
         position.step += 1
         position.progress = leg.progress(position.step)
@@ -122,20 +122,20 @@ def batches(training: Training, leg: Leg) -> Iterator[Batch]:
 
 def learn(training: Training, batch: Batch) -> Tensor:
     """Take one step; return the loss in nats, summed over this process's part of the batch."""
-    pictures, targets = _vary(training, batch)
+    images, targets = _augment(training, batch)
     return training.step.take(
-        pictures, targets, seed=training.step_seed(_DROPOUT), first=batch.own.start, n_all=batch.n_all
+        images, targets, seed=training.step_seed(_DROPOUT), first=batch.own.start, n_all=batch.n_all
     )
 
 
-def _vary(training: Training, batch: Batch) -> tuple[Tensor, Tensor]:
+def _augment(training: Training, batch: Batch) -> tuple[Tensor, Tensor]:
     """Move a batch to the device as bytes, and there do to it what the recipe says beyond cropping."""
     moved = training.runtime.move_batch(batch)
     with training.runtime.autocast():
-        return vary(
+        return augment_batch(
             moved,
             training.plan.recipe.augmentation,
-            seed=training.step_seed(_VARIATION),
+            seed=training.step_seed(_AUGMENTATION),
             n_classes=len(training.classes),
             colours=training.colours,
             mean=training.mean,
@@ -150,8 +150,8 @@ def _average(training: Training) -> None:
         position.averaged = position.progress
 
 
-def _no_number(training: Training, loss: float) -> RunError:
-    """Return what to say of a loss that is no number: the step, and the pictures it was computed from."""
+def _loss_is_nan(training: Training, loss: float) -> RunError:
+    """Return what to say of a loss that is no number: the step, and the images it was computed from."""
     position, batch_size = training.position, training.plan.recipe.batch_size
     order = order_of(training.train, training.seed, position.epoch, balanced=training.balanced)
     names = [training.train.names[i] for i in order[position.step * batch_size :][:batch_size]]
@@ -166,7 +166,7 @@ def _finish_epoch(training: Training, leg: Leg) -> EpochReport:
     position, plan = training.position, training.plan
     # An epoch that ended before its last step was cut short by the clock, and is the last one.
     progress = 1.0 if position.step < leg.n_steps else leg.stop
-    progress = training.group.led(1.0 if plan.is_late() else progress)
+    progress = training.group.broadcast(1.0 if plan.is_late() else progress)
     # The last word is said at the size of use, even where time ran out before training came to it.
     size = plan.architecture.image_size if progress == 1 else leg.size
     scores = validate(training, size)
@@ -186,7 +186,7 @@ def _finish_epoch(training: Training, leg: Leg) -> EpochReport:
 
 
 def validate(training: Training, size: int) -> Evaluation:
-    """Score the network that is kept on ``val`` at a picture size. Every picture is judged once, by one process.
+    """Score the network that is kept on ``val`` at an image size. Every image is judged once, by one process.
 
     Raises:
         RunError: what it says is no longer a number.
@@ -197,12 +197,12 @@ def validate(training: Training, size: int) -> Evaluation:
     part = training.val.part(training.group.shard)
     with torch.inference_mode(), runtime.autocast():
         for pixels in evaluation_batches(part, batch_size=EVALUATION_BATCH, size=size):
-            pictures = normalise(runtime.move(to_tensor(pixels)), training.mean, training.std)
-            logits.append(model(pictures).float().cpu().numpy())
-    everybodys = np.concatenate(training.group.gathered(np.concatenate(logits)))
+            images = normalise(runtime.move(to_tensor(pixels)), training.mean, training.std)
+            logits.append(model(images).float().cpu().numpy())
+    everybodys = np.concatenate(training.group.all_gather(np.concatenate(logits)))
     if not np.isfinite(everybodys).all():
         raise RunError(
             f"what the network says of val is no longer a number after epoch {training.position.epoch + 1}; "
             f"try a lower learning rate than {training.plan.recipe.lr:g}"
         )
-    return judge(everybodys, training.val.labels, training.classes)
+    return score(everybodys, training.val.labels, training.classes)

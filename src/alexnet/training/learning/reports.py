@@ -27,8 +27,8 @@ class EpochReport:
         val_top1: share of ``val`` recognised, in [0, 1].
         lr: learning rate at its end.
         seconds: time spent training, validation not included.
-        images_per_second: training pictures a second.
-        image_size: side of the pictures of ``val`` when it was judged, in pixels. Those it learned from are as large,
+        images_per_second: training images a second.
+        image_size: side of the images of ``val`` when it was judged, in pixels. Those it learned from are as large,
             unless the clock cut the epoch short: then ``val`` is judged at the size of use.
     """
 
@@ -43,18 +43,18 @@ class EpochReport:
 
     @property
     def n_images(self) -> int:
-        """Training pictures that were seen; fewer than there are where the clock cut the epoch short."""
+        """Training images that were seen; fewer than there are where the clock cut the epoch short."""
         return round(self.images_per_second * self.seconds)
 
     def __str__(self) -> str:
         return (
             f"epoch {self.epoch:3d}  {self.image_size} px  loss {self.train_loss:.3f}  "
-            f"val loss {self.val_loss:.3f}  val top-1 {self.val_top1:.3f}  {self.images_per_second:.0f} pictures/s"
+            f"val loss {self.val_loss:.3f}  val top-1 {self.val_top1:.3f}  {self.images_per_second:.0f} images/s"
         )
 
 
 @dataclass(frozen=True)
-class Remark:
+class TrainingWarning:
     """Something about the training that a user should know."""
 
     text: str
@@ -63,4 +63,4 @@ class Remark:
         return f"warning: {self.text}"
 
 
-Report = StepReport | EpochReport | Remark
+Report = StepReport | EpochReport | TrainingWarning

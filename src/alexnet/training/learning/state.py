@@ -26,8 +26,8 @@ class Position:
         progress: share of training done, in [0, 1].
         averaged: share of training done when weights were last averaged.
         lr: learning rate of the last step.
-        loss_sum: loss of the epoch so far, summed over pictures.
-        n_seen: pictures of the epoch so far.
+        loss_sum: loss of the epoch so far, summed over images.
+        n_seen: images of the epoch so far.
         seconds: time of the epoch so far.
     """
 
@@ -63,8 +63,8 @@ class Training:
         model: the network.
         step: how it learns from a batch.
         plan: what is left to do.
-        train: pictures to learn from.
-        val: pictures to judge by.
+        train: images to learn from.
+        val: images to judge by.
         classes: class names, in the order of the logits.
         colours: principal components of the colours in ``train``, where the recipe shifts colours along them.
         mean: of each channel, in [0, 1].

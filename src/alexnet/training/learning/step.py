@@ -22,10 +22,10 @@ class Step:
         runtime: where it runs.
         label_smoothing: share of each target spread over all classes, in [0, 1).
         clip_norm: longest gradient; 0 for any.
-        class_weights: how much a picture of each class counts, ``(n_classes,)``; all alike where None.
+        class_weights: how much an image of each class counts, ``(n_classes,)``; all alike where None.
         n_parts: in how many parts a batch is computed, one after another: so much less memory. Batch norm sees each
             part alone; all else stays the same.
-        n_ranks: how many processes share a batch.
+        world_size: how many processes share a batch.
     """
 
     network: nn.Module
@@ -35,32 +35,32 @@ class Step:
     clip_norm: float = 0.0
     class_weights: Tensor | None = None
     n_parts: int = 1
-    n_ranks: int = 1
+    world_size: int = 1
 
-    def take(self, pictures: Tensor, targets: Tensor, *, seed: int, first: int = 0, n_all: int | None = None) -> Tensor:
-        """Learn from one batch on the device; return the loss in nats, summed over these pictures.
+    def take(self, images: Tensor, targets: Tensor, *, seed: int, first: int = 0, n_all: int | None = None) -> Tensor:
+        """Learn from one batch on the device; return the loss in nats, summed over these images.
 
         Args:
-            pictures: ``(N, C, H, W)``, normalised.
+            images: ``(N, C, H, W)``, normalised.
             targets: class numbers ``(N,)``, or probabilities ``(N, n_classes)``.
             seed: what dropout follows from.
-            first: where these pictures begin in the whole batch.
-            n_all: pictures in the whole batch, of all processes; these alone where None.
+            first: where these images begin in the whole batch.
+            n_all: images in the whole batch, of all processes; these alone where None.
         """
-        n_all = len(pictures) if n_all is None else n_all
-        loss_sum = torch.zeros((), device=pictures.device)
-        # No part is of one picture, which batch norm may not take, nor empty; and each process has as many, since batch
+        n_all = len(images) if n_all is None else n_all
+        loss_sum = torch.zeros((), device=images.device)
+        # No part is of one image, which batch norm may not take, nor empty; and each process has as many, since batch
         # norm looks at those of all of them at once.
-        n_parts = min(self.n_parts, max(1, n_all // max(self.n_ranks, 2)))
-        bounds = [part * len(pictures) // n_parts for part in range(n_parts + 1)]
+        n_parts = min(self.n_parts, max(1, n_all // max(self.world_size, 2)))
+        bounds = [part * len(images) // n_parts for part in range(n_parts + 1)]
         for number, (start, stop) in enumerate(pairwise(bounds), start=1):
-            # The same seed for each part: every picture's dropout follows from its place in the whole batch.
+            # The same seed for each part: every image's dropout follows from its place in the whole batch.
             torch.manual_seed(seed)
             self._place_dropout(first + start, n_all)
             with self._averaging(is_last=number == n_parts):
-                loss = self._loss(pictures[start:stop], targets[start:stop])
+                loss = self._loss(images[start:stop], targets[start:stop])
                 # Gradients are averaged over the processes; the loss is a mean over the whole batch.
-                (loss * (self.n_ranks / n_all)).backward()  # type: ignore[no-untyped-call]
+                (loss * (self.world_size / n_all)).backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.detach()
         self._place_dropout(0, 0)
         if self.clip_norm:
@@ -70,9 +70,9 @@ class Step:
         self.optimizer.zero_grad(set_to_none=True)
         return loss_sum
 
-    def _loss(self, pictures: Tensor, targets: Tensor) -> Tensor:
+    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         with self.runtime.autocast():
-            logits = self.network(pictures)
+            logits = self.network(images)
         # The loss in float32: in bfloat16 the logarithm of a sum would round away what there is to learn.
         return F.cross_entropy(
             logits.float(), targets, self.class_weights, label_smoothing=self.label_smoothing, reduction="sum"
@@ -80,7 +80,7 @@ class Step:
 
     def _averaging(self, *, is_last: bool) -> "nullcontext[None]":
         """Let processes wait for one another only after the last part."""
-        if self.n_ranks > 1 and not is_last:
+        if self.world_size > 1 and not is_last:
             return self.network.no_sync()  # type: ignore[no-any-return, operator]
         return nullcontext()
 

@@ -11,11 +11,11 @@ from alexnet.training.learning.reports import EpochReport
 STUCK_SHARE, STUCK_EPOCHS = 0.98, 5
 # The loss on val has risen when the last epochs are all this much above the best of them.
 RISEN_SHARE, RISEN_EPOCHS = 1.15, 5
-# Fewer pictures of a class than this, and a network this large learns them by heart.
-FEW_PICTURES = 20
+# Fewer images of a class than this, and a network this large learns them by heart.
+FEW_IMAGES = 20
 
 
-def remarks(history: Sequence[EpochReport], n_classes: int) -> list[str]:
+def warnings(history: Sequence[EpochReport], n_classes: int) -> list[str]:
     """Return what the last epoch gives reason to say, a line each; nothing that an epoch before it has said already."""
     return [text for speak in (_stuck, _risen) if (text := speak(history, n_classes)) is not None]
 
@@ -40,8 +40,8 @@ def _risen(history: Sequence[EpochReport], n_classes: int) -> str | None:
     best = min(history, key=lambda report: report.val_loss)
     return (
         f"the loss on val was {best.val_loss:.3f} after epoch {best.epoch} and has stayed above "
-        f"{RISEN_SHARE * best.val_loss:.3f} for {RISEN_EPOCHS} epochs: the network learns the training pictures by "
-        "heart; vary them more (--mixup 0.2, --trivial-augment on), add pictures, or stop at the best (--patience)"
+        f"{RISEN_SHARE * best.val_loss:.3f} for {RISEN_EPOCHS} epochs: the network learns the training images by "
+        "heart; vary them more (--mixup 0.2, --trivial-augment on), add images, or stop at the best (--patience)"
     )
 
 
@@ -53,19 +53,19 @@ def _has_risen(history: Sequence[EpochReport]) -> bool:
 
 
 def passes(history: Sequence[EpochReport], n_train: int) -> float:
-    """Return how many times the training pictures were seen; an epoch that the clock cut short is a part of one."""
+    """Return how many times the training images were seen; an epoch that the clock cut short is a part of one."""
     return sum(report.n_images for report in history) / n_train
 
 
 def too_short(history: Sequence[EpochReport], n_train: int) -> str | None:
-    """Return what to say of a training that the clock ended before every picture was seen once, if it did."""
+    """Return what to say of a training that the clock ended before every image was seen once, if it did."""
     n_seen = sum(report.n_images for report in history)
-    # A last batch of one picture is left out of a whole epoch.
+    # A last batch of one image is left out of a whole epoch.
     if n_seen >= n_train - 1:
         return None
     return (
-        f"the time limit ended training when {n_seen} of {n_train} pictures had been seen: this network has hardly "
-        "learned anything; give more time (--time-limit); prepared pictures are kept, so the next start is quicker"
+        f"the time limit ended training when {n_seen} of {n_train} images had been seen: this network has hardly "
+        "learned anything; give more time (--time-limit); prepared images are kept, so the next start is quicker"
     )
 
 
@@ -74,7 +74,7 @@ def best_of(history: Sequence[EpochReport], size: int) -> EpochReport | None:
 
     Args:
         history: the epochs done.
-        size: side of the pictures at the end of training, in pixels.
+        size: side of the images at the end of training, in pixels.
     """
     at_size = [report for report in history if report.image_size == size]
     return min(at_size, key=lambda report: report.val_loss, default=None)
@@ -86,21 +86,21 @@ def is_out_of_patience(history: Sequence[EpochReport], size: int, patience: int 
     return patience is not None and best is not None and history[-1].epoch - best.epoch >= patience
 
 
-def few_pictures(counts: Sequence[int], classes: Sequence[str]) -> str | None:
-    """Return what to say of training pictures that are too few for their classes, if they are.
+def few_images(counts: Sequence[int], classes: Sequence[str]) -> str | None:
+    """Return what to say of training images that are too few for their classes, if they are.
 
     Args:
-        counts: training pictures of each class.
+        counts: training images of each class.
         classes: their names.
     """
-    few = [(n, label) for n, label in zip(counts, classes, strict=True) if n < FEW_PICTURES]
+    few = [(n, label) for n, label in zip(counts, classes, strict=True) if n < FEW_IMAGES]
     if not few:
         return None
     n, label = min(few)
     name = shown(label)
-    which = f"class {name} has" if len(few) == 1 else f"{len(few)} classes have fewer than {FEW_PICTURES}, {name}"
-    pictures = "picture" if n == 1 else "pictures"
+    which = f"class {name} has" if len(few) == 1 else f"{len(few)} classes have fewer than {FEW_IMAGES}, {name}"
+    images = "image" if n == 1 else "images"
     return (
-        f"{which} {n} training {pictures}: too few to learn from scratch; add pictures, or start from a network that "
+        f"{which} {n} training {images}: too few to learn from scratch; add images, or start from a network that "
         "was trained on others (--init)"
     )

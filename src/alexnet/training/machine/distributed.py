@@ -27,7 +27,7 @@ T = TypeVar("T")
 # To find one another takes seconds, however slow the machines: whoever does not come within this has died, and
 # torchrun, which would end the others, may have died with it.
 MEETING = timedelta(minutes=10)
-# Later, others wait while one prepares the pictures, which may take hours.
+# Later, others wait while one prepares the images, which may take hours.
 PATIENCE = timedelta(hours=12)
 # Gloo's thread lets go of a tensor a little after its sum is there. Were it the last to do so, it would need Python's
 # lock for it, and end the process with SIGABRT if the interpreter is leaving (pytorch/pytorch #179291). So we hold the
@@ -41,63 +41,63 @@ class Group:
 
     Attributes:
         rank: this process's number, from 0.
-        n_ranks: how many there are.
+        world_size: how many there are.
         local_rank: its number on its own machine, which is also that of its GPU.
         founded: whether ``join`` made the process group, rather than found the caller's own.
     """
 
     rank: int = 0
-    n_ranks: int = 1
+    world_size: int = 1
     local_rank: int = 0
     founded: bool = False
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes and speaks for all."""
         return self.rank == 0
 
     @property
     def shard(self) -> Shard:
         """This process's part of every batch."""
-        return Shard(self.rank, self.n_ranks)
+        return Shard(self.rank, self.world_size)
 
-    def total(self, *numbers: float) -> tuple[float, ...]:
+    def all_reduce(self, *numbers: float) -> tuple[float, ...]:
         """Return sums over all processes, the same to the bit in each."""
-        if self.n_ranks == 1:
+        if self.world_size == 1:
             return numbers
         sums = torch.tensor(numbers, dtype=torch.float64)
         dist.all_reduce(sums)
         _LAST_SUMS[:] = [sums]
         return tuple(sums.tolist())
 
-    def led(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """Return the leading process's value."""
-        if self.n_ranks == 1:
+        if self.world_size == 1:
             return value
         box: list[Any] = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]  # type: ignore[no-any-return]
 
-    def gathered(self, value: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """Return every process's value, by rank."""
-        if self.n_ranks == 1:
+        if self.world_size == 1:
             return [value]
-        values: list[Any] = [None] * self.n_ranks
+        values: list[Any] = [None] * self.world_size
         dist.all_gather_object(values, value)
         return values
 
     @contextmanager
     def one_at_first(self) -> Iterator[None]:
         """Let the first process of each machine do something before the others, who then find it done."""
-        if self.n_ranks > 1 and self.local_rank:
+        if self.world_size > 1 and self.local_rank:
             dist.barrier()
         yield
-        if self.n_ranks > 1 and not self.local_rank:
+        if self.world_size > 1 and not self.local_rank:
             dist.barrier()
 
     def leave(self) -> None:
         """Part from the others, once all have come here."""
-        if self.n_ranks == 1:
+        if self.world_size == 1:
             return
         # Where one ends badly, torchrun ends the others: not before the leading one has written the model.
         dist.barrier()
@@ -133,9 +133,9 @@ def join(device: torch.device) -> Group:
 def _found(backend: str) -> None:
     """Make the process group; who meets must be there soon, and may be kept waiting for long afterwards."""
     try:
-        store, rank, n_ranks = next(rendezvous("env://", timeout=MEETING))
+        store, rank, world_size = next(rendezvous("env://", timeout=MEETING))
         store.set_timeout(MEETING)
-        dist.init_process_group(backend, store=store, rank=rank, world_size=n_ranks, timeout=MEETING)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=MEETING)
     except (RuntimeError, ValueError) as error:  # the latter, of what torchrun says and nobody has said
         names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
         number, of, address, port = (os.environ.get(name, "?") for name in names)
@@ -152,7 +152,7 @@ def _found(backend: str) -> None:
 
 def share(model: nn.Module, group: Group, device: torch.device) -> nn.Module:
     """Return a network whose gradients are averaged over all processes; batch norm is synchronised in place."""
-    if group.n_ranks == 1:
+    if group.world_size == 1:
         return model
     _synchronise(model, device)
     parallel = nn.parallel.DistributedDataParallel
@@ -174,7 +174,7 @@ def _synchronise(model: nn.Module, device: torch.device) -> None:
             module.__class__ = SyncBatchNorm2d
 
 
-class _Total(torch.autograd.Function):
+class _AllReduce(torch.autograd.Function):
     """A sum over all processes, whose gradient is the sum of theirs; torch 2.15 warns that its own will go."""
 
     @staticmethod
@@ -185,25 +185,25 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
-        return _Total.forward(context, gradients[0].contiguous())
+        return _AllReduce.forward(context, gradients[0].contiguous())
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
     """Batch norm over the parts of a batch that several processes hold, on a CPU."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return ``(N, C, H, W)`` normalised by the mean and variance of all processes' pictures, while training."""
+        """Return ``(N, C, H, W)`` normalised by the mean and variance of all processes' images, while training."""
         if not self.training:
             return super().forward(inputs)
         maps = inputs.float()
         count = torch.tensor([maps.numel() / maps.shape[1]])
         first = torch.cat((maps.sum((0, 2, 3)), count))
-        sums: Tensor = _Total.apply(first)
+        sums: Tensor = _AllReduce.apply(first)
         n = sums[-1].detach()
         mean = sums[:-1] / n
         # In two passes: the square of the mean from the mean of the squares would lose what float32 has to tell.
         centred = maps - mean[:, None, None]
-        variance: Tensor = _Total.apply(centred.square().sum((0, 2, 3))) / n
+        variance: Tensor = _AllReduce.apply(centred.square().sum((0, 2, 3))) / n
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None

@@ -46,17 +46,17 @@ class Runtime:
         return tensor.to(self.device, non_blocking=True)
 
     def move_batch(self, batch: Batch) -> Batch:
-        """Move the pictures and labels of a batch to the device."""
-        return replace(batch, pictures=self.move(batch.pictures), labels=self.move(batch.labels))
+        """Move the images and labels of a batch to the device."""
+        return replace(batch, images=self.move(batch.images), labels=self.move(batch.labels))
 
     @property
     def crops(self) -> bool:
-        """Whether pictures are cropped on the device, which a CPU would do twice then."""
+        """Whether images are cropped on the device, which a CPU would do twice then."""
         return self.device.type == "cuda"
 
     @property
     def largest_batch(self) -> int:
-        """Pictures a step where that is left to the device. On a GPU a guess: none has been measured yet."""
+        """Images a step where that is left to the device. On a GPU a guess: none has been measured yet."""
         return 256 if self.device.type == "cuda" else 64
 
     def has_room_for(self, n_bytes: int) -> bool:
@@ -134,7 +134,7 @@ def _cpu_prefers_bf16() -> bool:
     """Multiply two matrices in either precision, in turns, and compare the quickest times; takes about 0.03 s.
 
     To have the instructions says too little: a Xeon whose AMX the virtual machine hides multiplies with them half as
-    fast as in float32, and trains at 25 pictures/s with them and at 38 without.
+    fast as in float32, and trains at 25 images/s with them and at 38 without.
     """
     seconds = dict.fromkeys((torch.float32, torch.bfloat16), math.inf)
     for _ in range(6):  # the first of each is slow
@@ -166,7 +166,7 @@ def keep_memory() -> None:
     """Let the C library keep freed memory for the next step instead of handing it back to the system.
 
     Each step frees and asks again for gigabytes of activations; by default glibc maps them anew every time and the
-    kernel clears every page. Measured on two cores, bfloat16, batch 128: 47 to 63 pictures/s at 224 px, 152 to 192
+    kernel clears every page. Measured on two cores, bfloat16, batch 128: 47 to 63 images/s at 224 px, 152 to 192
     at 128 px. It affects the whole process, so only a process that trains on a CPU calls it. Elsewhere than on
     Linux with glibc it does nothing.
     """

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from alexnet.errors import MOST_CHARACTERS, RunError
-from alexnet.files.atomic import whole_folder
+from alexnet.files.atomic import atomic_folder
 from alexnet.files.checked import checked, parse_object
 from alexnet.model.artifact import save_tensors
 from alexnet.training.learning.state import Position, Training
@@ -49,7 +49,7 @@ def save_checkpoint(parent: Path, training: Training, seconds: float) -> None:
     if folder.exists():
         return
     state = asdict(_State(position, seconds, training.plan.pace))
-    with whole_folder(folder) as unfinished:
+    with atomic_folder(folder) as unfinished:
         save_tensors(training.model.state_dict(), unfinished / "model.safetensors")
         if training.average is not None:
             save_tensors(training.average.model.state_dict(), unfinished / "average.safetensors")
@@ -118,7 +118,7 @@ def _refuse_impossible(state: _State, plan: Plan) -> None:
 
 def save_best(parent: Path, epoch: int, weights: dict[str, Tensor]) -> None:
     """Keep the weights of the best epoch so far, and of the best before, which an earlier checkpoint may ask for."""
-    with whole_folder(_best(parent, epoch)) as unfinished:
+    with atomic_folder(_best(parent, epoch)) as unfinished:
         save_tensors(weights, unfinished / "model.safetensors")
     for old in _list_best(parent)[:-N_KEPT]:
         shutil.rmtree(old, ignore_errors=True)

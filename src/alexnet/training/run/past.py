@@ -9,7 +9,7 @@ def seen_by_its_end(source: Source, identities: Identities, inherited: Seen) -> 
     """Return what a network has seen that was trained on a source.
 
     Args:
-        source: the pictures, split.
+        source: the images, split.
         identities: what tells them apart.
         inherited: what the weights had seen with which it began.
     """
@@ -18,7 +18,7 @@ def seen_by_its_end(source: Source, identities: Identities, inherited: Seen) -> 
 
 
 def n_seen_before(source: Source, identities: Identities, inherited: Seen, split: str) -> int:
-    """Return how many pictures of a split the weights had learned from with which a run began."""
+    """Return how many images of a split the weights had learned from with which a run began."""
     return sum(content in inherited.train for content in _contents(source, identities, split))
 
 
@@ -27,12 +27,12 @@ def what_was_seen_before(source: Source, identities: Identities, inherited: Seen
     n = sum(n_seen_before(source, identities, inherited, split) for split in ("val", "test"))
     lines = []
     if n:
-        among = f"{n} pictures of val and test are among those that --init learned from"
+        among = f"{n} images of val and test are among those that --init learned from"
         lines.append(f"{among}: val flatters, and evaluate leaves them out")
     if not inherited.is_all:
-        lines.append(f"{init} does not say what it learned from; if that was pictures of val or test, these flatter")
+        lines.append(f"{init} does not say what it learned from; if that was images of val or test, these flatter")
     return lines
 
 
 def _contents(source: Source, identities: Identities, split: str) -> list[str]:
-    return [identities.content(picture.path) for picture in source.in_split(split)]
+    return [identities.content(image.path) for image in source.in_split(split)]

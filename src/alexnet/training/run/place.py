@@ -38,7 +38,7 @@ def claim(out: str | os.PathLike[str] | None, source: Source, make: Callable[[Pa
 
     Args:
         out: where; ``runs/NAME``, or ``runs/NAME-2`` and so on, where not given, NAME being the source's.
-        source: the pictures.
+        source: the images.
         make: makes the folder, or raises ``FileExistsError`` where another process has been quicker.
         ending: what follows the name.
 
@@ -75,7 +75,7 @@ def _refuse_unmakeable(folder: Path) -> None:
 
 def _free_folder(source: Source, ending: str) -> Path:
     path = Path(source.name)
-    # Of photos.tar.gz and photos/manifest.csv, "photos" says most.
+    # Of images.tar.gz and images/manifest.csv, "images" says most.
     name = path.parent.name if path.stem == "manifest" else path.name.partition(".")[0] or path.name
     name = name.replace(":", "-") + ending
     numbers = (Path("runs", name if number == 1 else f"{name}-{number}") for number in itertools.count(1))

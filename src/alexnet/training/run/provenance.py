@@ -27,11 +27,11 @@ def provenance(
     """Return what a model says of its training.
 
     Args:
-        source: the pictures.
+        source: the images.
         settings: what was chosen.
         training: as it ended.
         kept: the epoch whose weights the model has.
-        n_val_seen_before: pictures of ``val`` that the weights had learned from with which it began.
+        n_val_seen_before: images of ``val`` that the weights had learned from with which it began.
     """
     return {
         "alexnet": version("alexnet"),

@@ -1,4 +1,4 @@
-"""What followed from the choices, the pictures and the machine when a run began; it stays when the run goes on."""
+"""What followed from the choices, the images and the machine when a run began; it stays when the run goes on."""
 
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -19,14 +19,14 @@ class Resolved:
     """What a run had settled on.
 
     Attributes:
-        recipe: how the network learns, with what followed from the pictures and the machine.
+        recipe: how the network learns, with what followed from the images and the machine.
         n_epochs: how many epochs there are at most.
         architecture: the network.
         classes: class names, in the order of the logits.
-        store_size: side of the stored pictures, in pixels.
+        store_size: side of the stored images, in pixels.
         runtime: device and precision.
-        n_train: pictures to learn from.
-        n_val: pictures to judge by.
+        n_train: images to learn from.
+        n_val: images to judge by.
         loaded: names of the weights that came from elsewhere; None where they are still to be loaded.
     """
 
@@ -90,7 +90,7 @@ def resolved_json(training: Training, store_size: int) -> dict[str, Any]:
         "architecture": plan.architecture.to_json(),
         "n_train": len(training.train),
         "n_val": len(training.val),
-        "n_processes": training.group.n_ranks,
+        "n_processes": training.group.world_size,
         "loaded": list(training.loaded.taken) if training.loaded else [],
         "alexnet": version("alexnet"),
         "torch": torch.__version__,

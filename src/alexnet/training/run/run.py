@@ -2,7 +2,7 @@
 
 RUN/settings.json     what was chosen and what followed from it
     init.json         what the weights had seen with which it began, if they are not random
-    splits.csv        which picture is in which split
+    splits.csv        which image is in which split
     metrics.jsonl     a line an epoch
     checkpoint/       the newest checkpoints and the best epoch, tensors and JSON only
     model/            the trained network, once training has ended
@@ -22,7 +22,7 @@ from alexnet.data.record import SPLITS_FILE, write_inherited, write_splits
 from alexnet.data.source import Source
 from alexnet.data.split import Identities
 from alexnet.errors import RunError, shown
-from alexnet.files.atomic import delete_unfinished, lock, sync_file, whole_folder, write_whole
+from alexnet.files.atomic import atomic_folder, delete_unfinished, lock, sync_file, write_atomically
 from alexnet.files.checked import as_kind, checked
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.reports import EpochReport
@@ -66,7 +66,7 @@ class Run:
         Args:
             folder: where.
             settings: what was chosen, and what followed from it.
-            source: the pictures, split.
+            source: the images, split.
             identities: what tells them apart.
             inherited: what the weights had seen with which it begins, if they are not random.
 
@@ -74,7 +74,7 @@ class Run:
             FileExistsError: something is there already. It is left as it is.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(folder) as unfinished:
+        with atomic_folder(folder) as unfinished:
             write_splits(unfinished / SPLITS_FILE, source, identities)
             (unfinished / "checkpoint").mkdir()
             if inherited is not None:
@@ -171,11 +171,11 @@ class Run:
 
     @property
     def command(self) -> str:
-        """How to go on with pictures that have moved."""
+        """How to go on with images that have moved."""
         return f"alexnet train DATA --resume {shlex.quote(str(self.folder))}"
 
     def refuse_other_numbers(self, source: Source, begun: Resolved) -> None:
-        """Refuse to go on with fewer pictures, or more, than the run began with.
+        """Refuse to go on with fewer images, or more, than the run began with.
 
         Raises:
             RunError: ``splits.csv`` has lost lines, or has new ones.
@@ -184,16 +184,16 @@ class Run:
             n_now = len(source.in_split(split))
             if n_now != n:
                 raise RunError(
-                    f"{str(self.folder / SPLITS_FILE)!r} has {n_now} {split} pictures, but the run began with {n}; "
+                    f"{str(self.folder / SPLITS_FILE)!r} has {n_now} {split} images, but the run began with {n}; "
                     "put back the file that training wrote"
                 )
 
     def note_data(self, name: str) -> None:
-        """Write down where the pictures are now, if they have moved."""
+        """Write down where the images are now, if they have moved."""
         saved = self.settings()
         if saved["data"] != name:
             moved = {**saved, "data": name, "data_dir": None}
-            write_whole(self.folder / "settings.json", json.dumps(moved, indent=2) + "\n")
+            write_atomically(self.folder / "settings.json", json.dumps(moved, indent=2) + "\n")
 
     def append(self, report: EpochReport) -> None:
         """Add an epoch to ``metrics.jsonl``; it is on the disk before a checkpoint counts on it."""
@@ -249,7 +249,7 @@ class Run:
         forget_best_after(self.checkpoints, epoch)
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
         if (self.folder / "metrics.jsonl").exists():
-            write_whole(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            write_atomically(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
     @property
     def checkpoints(self) -> Path:

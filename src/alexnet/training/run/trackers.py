@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from alexnet.errors import RunError, SettingsError
-from alexnet.files.atomic import write_whole
+from alexnet.files.atomic import write_atomically
 from alexnet.files.checked import as_kind, parse_object
 from alexnet.training.choices.settings import TrackerName
-from alexnet.training.learning.reports import EpochReport, Remark, Report
+from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
 
 # What must be importable for each, and the extra that brings it.
 _PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
@@ -79,7 +79,7 @@ class Trackers:
     def __init__(self, trackers: dict[str, Tracker]) -> None:
         self._trackers = trackers
 
-    def note(self, report: Report) -> list[Remark]:
+    def note(self, report: Report) -> list[TrainingWarning]:
         """Tell all of them; return what to say of those that fail."""
         failed = {}
         for name, tracker in self._trackers.items():
@@ -88,7 +88,10 @@ class Trackers:
             except Exception as error:
                 failed[name] = _first_line(error)
         self._trackers = {name: tracker for name, tracker in self._trackers.items() if name not in failed}
-        return [Remark(f"{name} fails ({why}) and is told no more; metrics.jsonl is") for name, why in failed.items()]
+        return [
+            TrainingWarning(f"{name} fails ({why}) and is told no more; metrics.jsonl is")
+            for name, why in failed.items()
+        ]
 
 
 def _close(tracker: Tracker) -> None:
@@ -192,4 +195,4 @@ def _identity(run: Path, name: str) -> str | None:
 
 
 def _keep_identity(run: Path, name: str, identity: str) -> None:
-    write_whole(run / _IDENTITIES, json.dumps({**_identities(run), name: identity}) + "\n")
+    write_atomically(run / _IDENTITIES, json.dumps({**_identities(run), name: identity}) + "\n")

@@ -11,10 +11,10 @@ import pytest
 from alexnet.data.sources.folders.archive import Zip
 from alexnet.data.sources.open import open_source
 from alexnet.data.store import store
-from alexnet.errors import DataError, PictureError
+from alexnet.errors import DataError, ImageError
 from alexnet.images.decoding import decode
 
-from ....conftest import coloured_picture, make_photos, shared_data
+from ....conftest import coloured_image, make_image_folder, shared_data
 from ..trees import make_tree
 
 
@@ -35,54 +35,54 @@ ENDINGS = ["zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz", "ZIP"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_archive_is_read_in_place(photos, tmp_path, ending) -> None:
-    archive = pack(photos, tmp_path / f"photos.{ending.lower()}")
+def test_an_archive_is_read_in_place(image_folder, tmp_path, ending) -> None:
+    archive = pack(image_folder, tmp_path / f"photos.{ending.lower()}")
     archive = archive.rename(tmp_path / f"photos.{ending}")
     before = sorted(tmp_path.iterdir())
     source = open_source(archive)
     assert source.classes == ("blue", "green", "red")
-    assert len(source.pictures) == 120
-    assert source.pictures[2].path == "photos/blue/photo 2.jpg"
-    wanted = [picture.path for picture in source.pictures[::-7]]
+    assert len(source.images) == 120
+    assert source.images[2].path == "photos/blue/photo 2.jpg"
+    wanted = [image.path for image in source.images[::-7]]
     read = dict(source.reader.each(wanted))
     assert set(read) == set(wanted)
     for path in wanted:
-        assert read[path]() == (photos / path.removeprefix("photos/")).read_bytes()
+        assert read[path]() == (image_folder / path.removeprefix("photos/")).read_bytes()
     assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar.gz"])
 def test_splits_and_manifests_in_archives(tmp_path, ending) -> None:
     for split in ("train", "valid"):
-        make_photos(tmp_path / "set" / split, n_each=2)
+        make_image_folder(tmp_path / "set" / split, n_each=2)
     source = open_source(pack(tmp_path / "set", tmp_path / f"a.{ending}", "top/set"))
-    assert {picture.split for picture in source.pictures} == {"train", "val"}
+    assert {image.split for image in source.images} == {"train", "val"}
 
     (tmp_path / "flat").mkdir()
     for number in range(4):
-        coloured_picture("red", number).save(tmp_path / "flat" / f"{number}.png")
+        coloured_image("red", number).save(tmp_path / "flat" / f"{number}.png")
     lines = "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(4))
     (tmp_path / "flat" / "manifest.csv").write_text(f"path,label\n{lines}")
     archive = pack(tmp_path / "flat", tmp_path / f"b.{ending}")
     source = open_source(archive)
-    assert [picture.label for picture in source.pictures] == ["a", "b", "a", "b"]
+    assert [image.label for image in source.images] == ["a", "b", "a", "b"]
     assert source.name == str(archive)
     assert len(store.prepare(source).rows) == 4
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz"])
-def test_prepared_from_an_archive_they_are_the_pictures(photos, tmp_path, ending) -> None:
-    source = open_source(pack(photos, tmp_path / f"photos.{ending}"))
+def test_prepared_from_an_archive_they_are_the_images(image_folder, tmp_path, ending) -> None:
+    source = open_source(pack(image_folder, tmp_path / f"photos.{ending}"))
     prepared = store.prepare(source, 60)
     path = "photos/green/photo 7.jpg"
-    expected = store.fit(decode(photos / "green" / "photo 7.jpg"), 60, "squash", store.tensors.resized)
+    expected = store.fit(decode(image_folder / "green" / "photo 7.jpg"), 60, "squash", store.tensors.resized)
     assert np.array_equal(prepared.pixels[prepared.rows[path]], expected)
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz"])
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_an_archive_that_is_cut_off_is_one_line(photos, tmp_path, ending, share) -> None:
-    archive = pack(photos, tmp_path / f"photos.{ending}")
+def test_an_archive_that_is_cut_off_is_one_line(image_folder, tmp_path, ending, share) -> None:
+    archive = pack(image_folder, tmp_path / f"photos.{ending}")
     content = archive.read_bytes()
     archive.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(DataError, match=rf"photos\.{ending}': it is cut off or damaged.*copy or download it again"):
@@ -90,8 +90,8 @@ def test_an_archive_that_is_cut_off_is_one_line(photos, tmp_path, ending, share)
 
 
 @pytest.mark.parametrize("ending", ["tar", "tar.gz", "tar.xz"])
-def test_damage_in_the_middle_is_not_taken_for_the_end(photos, tmp_path, ending) -> None:
-    archive = pack(photos, tmp_path / f"photos.{ending}")
+def test_damage_in_the_middle_is_not_taken_for_the_end(image_folder, tmp_path, ending) -> None:
+    archive = pack(image_folder, tmp_path / f"photos.{ending}")
     content = bytearray(archive.read_bytes())
     if ending == "tar":
         with tarfile.open(archive) as file:
@@ -104,8 +104,8 @@ def test_damage_in_the_middle_is_not_taken_for_the_end(photos, tmp_path, ending)
         open_source(archive)
 
 
-def test_a_checksum_at_the_end_is_looked_at(photos, tmp_path) -> None:
-    archive = pack(photos, tmp_path / "photos.tar.gz")
+def test_a_checksum_at_the_end_is_looked_at(image_folder, tmp_path) -> None:
+    archive = pack(image_folder, tmp_path / "photos.tar.gz")
     content = bytearray(archive.read_bytes())
     content[-6] ^= 255
     archive.write_bytes(content)
@@ -113,8 +113,8 @@ def test_a_checksum_at_the_end_is_looked_at(photos, tmp_path) -> None:
         open_source(archive)
 
 
-def test_links_in_an_archive_are_read(photos, tmp_path) -> None:
-    shutil.copytree(photos, tmp_path / "photos")
+def test_links_in_an_archive_are_read(image_folder, tmp_path) -> None:
+    shutil.copytree(image_folder, tmp_path / "photos")
     red = tmp_path / "photos" / "red"
     (red / "hard.jpg").hardlink_to(red / "photo 1.jpg")
     (red / "soft.jpg").symlink_to("photo 1.jpg")
@@ -131,7 +131,7 @@ def test_damage_in_compressed_members_is_named(tmp_path, method) -> None:
         for label in ("red", "green"):
             for number in range(2):
                 buffer = io.BytesIO()
-                coloured_picture(label, number).save(buffer, "BMP")
+                coloured_image(label, number).save(buffer, "BMP")
                 file.writestr(f"{label}/{number}.bmp", buffer.getvalue())
     content = bytearray((tmp_path / "a.zip").read_bytes())
     at = content.index(b"red/1.bmp") + 200
@@ -144,13 +144,13 @@ def test_damage_in_compressed_members_is_named(tmp_path, method) -> None:
 
 def test_names_as_others_write_them(tmp_path) -> None:
     buffer = io.BytesIO()
-    coloured_picture("red", 0).save(buffer, "PNG")
+    coloured_image("red", 0).save(buffer, "PNG")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("photos\\a\\1.png", buffer.getvalue())
         file.writestr("./photos/b/1.png", buffer.getvalue())
         file.writestr("README.txt", "how these were made")
     source = open_source(tmp_path / "a.zip")
-    assert [picture.path for picture in source.pictures] == ["photos/a/1.png", "photos/b/1.png"]
+    assert [image.path for image in source.images] == ["photos/a/1.png", "photos/b/1.png"]
     assert len(store.prepare(source).rows) == 2
 
 
@@ -167,7 +167,7 @@ def test_no_archive_at_all(tmp_path, ending) -> None:
 @pytest.mark.parametrize("ending", ["zip", "tar"])
 def test_names_that_lead_out_of_the_archive_are_refused(tmp_path, name, ending) -> None:
     buffer = io.BytesIO()
-    coloured_picture("red", 0).save(buffer, "PNG")
+    coloured_image("red", 0).save(buffer, "PNG")
     archive = tmp_path / f"a.{ending}"
     if ending == "zip":
         with zipfile.ZipFile(archive, "w") as file:
@@ -184,16 +184,16 @@ def test_names_that_lead_out_of_the_archive_are_refused(tmp_path, name, ending) 
     assert [path.name for path in tmp_path.rglob("*")] == [archive.name]
 
 
-def test_what_macs_put_into_archives_is_ignored(photos, tmp_path) -> None:
-    shutil.copytree(photos, tmp_path / "photos")
+def test_what_macs_put_into_archives_is_ignored(image_folder, tmp_path) -> None:
+    shutil.copytree(image_folder, tmp_path / "photos")
     (tmp_path / "__MACOSX" / "photos" / "red").mkdir(parents=True)
     (tmp_path / "__MACOSX" / "photos" / "red" / "._photo 0.jpg").write_bytes(b"x")
     archive = pack(tmp_path, tmp_path.parent / f"{tmp_path.name}.zip", "")
-    assert len(open_source(archive).pictures) == 120
+    assert len(open_source(archive).images) == 120
 
 
-def test_an_encrypted_picture_is_named(photos, tmp_path) -> None:
-    archive = pack(photos, tmp_path / "a.zip")
+def test_an_encrypted_image_is_named(image_folder, tmp_path) -> None:
+    archive = pack(image_folder, tmp_path / "a.zip")
     content = bytearray(archive.read_bytes())
     at = content.index(b"PK\x01\x02")
     while b".jpg" not in content[at + 46 : at + 46 + content[at + 28]]:
@@ -205,8 +205,8 @@ def test_an_encrypted_picture_is_named(photos, tmp_path) -> None:
     assert "encrypted" in reason
 
 
-def test_a_damaged_member_is_skipped_by_name(photos, tmp_path) -> None:
-    archive = pack(photos, tmp_path / "a.zip")
+def test_a_damaged_member_is_skipped_by_name(image_folder, tmp_path) -> None:
+    archive = pack(image_folder, tmp_path / "a.zip")
     content = bytearray(archive.read_bytes())
     at = content.index(b"photos/red/photo 5.jpg") + 100
     content[at : at + 20] = bytes(20)
@@ -216,7 +216,7 @@ def test_a_damaged_member_is_skipped_by_name(photos, tmp_path) -> None:
 
 def test_real_archive() -> None:
     source = open_source(shared_data("cifar10_jpeg.zip"))
-    assert len(source.pictures) == 60_000
+    assert len(source.images) == 60_000
     assert len(source.classes) == 10
     assert [len(source.in_split(name)) for name in ("train", "test")] == [50_000, 10_000]
 
@@ -232,7 +232,7 @@ def test_a_member_that_is_longer_than_it_claims_is_not_unpacked_whole(kind, tmp_
         archive.getinfo("cats/a.png").file_size = 100
     zipped = Zip(path)
     tracemalloc.start()
-    with pytest.raises(PictureError, match="damaged in the archive"):
+    with pytest.raises(ImageError, match="damaged in the archive"):
         zipped.content("cats/a.png")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -252,12 +252,12 @@ def test_members_come_out_as_they_went_in(kind, tmp_path) -> None:
     assert zipped.content("cats/empty.png") == b""
 
 
-def test_detours_in_the_names_of_members_lose_no_picture(tmp_path) -> None:
+def test_detours_in_the_names_of_members_lose_no_image(tmp_path) -> None:
     """As of "tar cf x.tar ././cat dog/./ dog//b.png"."""
-    picture = make_tree(tmp_path / "data", "a.png") / "a.png"
+    image = make_tree(tmp_path / "data", "a.png") / "a.png"
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         for name in ("././cat/a.png", "cat/b.png", "dog/./a.png", "dog//b.png"):
-            tar.add(picture, name)
+            tar.add(image, name)
     source = open_source(tmp_path / "x.tar")
-    assert [each.path for each in source.pictures] == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]
-    assert {read() for _, read in source.reader.each([each.path for each in source.pictures])} == {picture.read_bytes()}
+    assert [each.path for each in source.images] == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]
+    assert {read() for _, read in source.reader.each([each.path for each in source.images])} == {image.read_bytes()}

@@ -37,7 +37,7 @@ def test_each_split_has_its_table(opened, tmp_path) -> None:
     rows(data, "test/_classes.csv", "filename,cat,dog e.png,0,1 f.png,1,0")
     source = opened(data)
     assert counts(source) == {"test": {"cat": 1, "dog": 1}, "train": {"cat": 1, "dog": 1}, "val": {"cat": 1}}
-    assert any("left out 1 pictures that are in no table, such as" in remark for remark in source.remarks)
+    assert any("left out 1 images that are in no table, such as" in warning for warning in source.warnings)
 
 
 def test_tables_called_after_splits(opened, tmp_path) -> None:
@@ -54,19 +54,19 @@ def test_one_table_beside_one_folder(opened, tmp_path) -> None:
     rows(data, "labels.csv", "id,breed a,cat b,dog")
     source = opened(data)
     assert counts(source) == {None: {"cat": 1, "dog": 1}}
-    assert source.remarks[0].startswith("labels are those of the table '")
+    assert source.warnings[0].startswith("labels are those of the table '")
 
 
 def test_folders_split_a_table_that_does_not(opened, tmp_path) -> None:
-    """A test picture is not learned from because a table has no column for the split."""
+    """A test image is not learned from because a table has no column for the split."""
     data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png test/d.png")
     rows(data, "labels.csv", "path,label train/a.png,cat train/b.png,dog test/c.png,cat test/d.png,dog")
     split = {"test": {"cat": 1, "dog": 1}, "train": {"cat": 1, "dog": 1}}
     assert counts(opened(data)) == split
     given = open_source(data / "labels.csv")
     assert counts(given) == split
-    assert given.remarks == (
-        "the table has no column split; its pictures lie in folders that are called so, and are train and test",
+    assert given.warnings == (
+        "the table has no column split; its images lie in folders that are called so, and are train and test",
     )
     rows(data, "labels.csv", "path,label,split train/a.png,cat,test train/b.png,dog,train test/c.png,cat,train")
     assert counts(open_source(data / "labels.csv")) == {"test": {"cat": 1}, "train": {"cat": 1, "dog": 1}}
@@ -91,7 +91,7 @@ def test_of_a_large_table_some_rows_are_held_against_folders(opened, tmp_path, m
     monkeypatch.setattr(manifest, "locate", lambda table, *more: looked_at.extend(table.lines) or locate(table, *more))
     data = make_tree(tmp_path / "data", "part_1/a.png part_1/b.png part_2/c.png part_2/d.png")
     rows(data, "metadata.csv", "image_id,dx a,nv b,mel c,nv d,mel")
-    assert any("metadata.csv' says other labels" in remark for remark in opened(data).remarks)
+    assert any("metadata.csv' says other labels" in warning for warning in opened(data).warnings)
     assert sorted(set(looked_at)) == [2, 4]
 
 
@@ -106,13 +106,13 @@ def test_a_competition_has_no_labels_of_test(opened, tmp_path) -> None:
 
 
 def test_a_table_that_says_other_labels_than_folders_is_said(opened, tmp_path) -> None:
-    """HAM10000 is two folders of parts, and a table of what the pictures show."""
+    """HAM10000 is two folders of parts, and a table of what the images show."""
     data = make_tree(tmp_path / "data", "part_1/a.png part_1/b.png part_2/c.png part_2/d.png")
     rows(data, "metadata.csv", "image_id,dx a,nv b,mel c,nv d,mel")
     source = opened(data)
     assert source.classes == ("part_1", "part_2")
-    assert any("metadata.csv' says other labels than the folders" in remark for remark in source.remarks)
+    assert any("metadata.csv' says other labels than the folders" in warning for warning in source.warnings)
     rows(data, "metadata.csv", "image_id,dx a,nv b,nv c,mel d,mel")
-    assert not open_source(data).remarks
+    assert not open_source(data).warnings
     rows(data, "metadata.csv", "width,height 3,4")
-    assert not open_source(data).remarks
+    assert not open_source(data).warnings

@@ -15,13 +15,13 @@ SPLIT = {"train": BOTH, "test": BOTH}
 
 
 def understood(root: Path, spec: str) -> tuple[dict[str | None, dict[str, int]], tuple[str, ...]]:
-    """Return the pictures of each split and class, and the remarks; of a zip archive the same."""
+    """Return the images of each split and class, and the warnings; of a zip archive the same."""
     folder = make_tree(root / "data", spec)
     source = open_source(folder)
     zipped = open_source(shutil.make_archive(str(root / "zipped"), "zip", root, "data"))
     assert counts(zipped) == counts(source)
     assert zipped.classes == source.classes
-    return counts(source), source.remarks
+    return counts(source), source.warnings
 
 
 def refusal(root: Path, spec: str) -> str:
@@ -99,17 +99,17 @@ def test_what_is_no_class_is_left_out(spec, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "remark"),
+    ("spec", "warning"),
     [
         ("Training/cat Training/dog Test/cat Test/dog", "read 'Training' as train"),
         ("cat/train dog/train cat/test dog/test", "read the folders train and test in each class folder as splits"),
         ("images/cat images/dog masks/cat masks/dog", "left out 4 files in 'masks': called as masks or notes"),
         ("cat dog cat/masks/a.png", "left out 1 files in 'cat/masks'"),
         ("cat dog cat/0_mask.png", "left out 1 files that are called as masks of others, such as 'cat/0_mask.png'"),
-        ("images/cat images/dog annotations/a.xml docs/a.md", "ignored 'docs': 1 files in it, and no pictures"),
-        ("cat dog notes/a.txt", "ignored 'notes': 1 files in it, and no pictures"),
+        ("images/cat images/dog annotations/a.xml docs/a.md", "ignored 'docs': 1 files in it, and no images"),
+        ("cat dog notes/a.txt", "ignored 'notes': 1 files in it, and no images"),
         ("cat dog train", "'train' is read as a class; if it is a split"),
-        ("cat dog bird/test", "pictures in 'bird/test' count for their class, and not as a split"),
+        ("cat dog bird/test", "images in 'bird/test' count for their class, and not as a split"),
         ("animals/cat animals/dog cars/bus cars/van", "the classes are 'animals', 'cars'; the folders in them ('cat'"),
         (
             "cat/2019 cat/2020 dog/2019 dog/2020",
@@ -119,17 +119,17 @@ def test_what_is_no_class_is_left_out(spec, tmp_path) -> None:
             "train/cat train/dog dev2/cat dev2/dog evaluation/cat evaluation/dog",
             "'evaluation' has the same class folders",
         ),
-        ("train/cat train/dog test", "the 2 pictures in 'test' are not used, since they lie in no class folder"),
-        ("train/cat train/dog test/cat test/dog more/a/b more/a/c", "the 4 pictures in 'more' are not used"),
+        ("train/cat train/dog test", "the 2 images in 'test' are not used, since they lie in no class folder"),
+        ("train/cat train/dog test/cat test/dog more/a/b more/a/c", "the 4 images in 'more' are not used"),
         ("train/pets/cat train/pets/dog", "the classes are the folders in 'train/pets'"),
         ("train/a/cat train/b/dog", "the classes are 'a', 'b'; the folders in them ('cat', 'dog') say nothing more"),
-        ("train/cat/a train/dog/test", "pictures in 'train/dog/test' count for their class, and not as a split"),
+        ("train/cat/a train/dog/test", "images in 'train/dog/test' count for their class, and not as a split"),
         ("train/cat training/cat train/dog training/dog", "read 'train', 'training' as train"),
     ],
 )
-def test_what_was_understood_is_said(spec, remark, tmp_path) -> None:
-    _, remarks = understood(tmp_path, spec)
-    assert [each for each in remarks if each.startswith(remark)], remarks
+def test_what_was_understood_is_said(spec, warning, tmp_path) -> None:
+    _, warnings = understood(tmp_path, spec)
+    assert [each for each in warnings if each.startswith(warning)], warnings
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_classes_may_be_called_like_something_else(spec, classes, tmp_path) -> N
         ("cat dog test/cat test/dog", ["'test' beside class folders", "put those into a folder called train"]),
         ("x/cat x/dog x/x/cat x/x/dog", ["'x/x' beside class folders", "or give '/data/x/x'"]),
         ("train/cat train/dog train/train/cat train/train/dog", ["'train/train' beside class folders"]),
-        ("cat/train cat/test dog/train dog/test bird", ["pictures in 'bird' that are in none"]),
-        ("cat/train cat/test dog/train dog/test dog/x.png", ["pictures in 'dog' that are in none"]),
+        ("cat/train cat/test dog/train dog/test bird", ["images in 'bird' that are in none"]),
+        ("cat/train cat/test dog/train dog/test dog/x.png", ["images in 'dog' that are in none"]),
         ("a/train/good a/test/good a/test/bad b/train/good b/test/good b/test/bad", ["holds 'a', 'b', each"]),
         ("set/train/cat set/train/dog other/cat", ["'set', which has splits and classes", "'/data/set'"]),
         ("set/set/train/cat set/set/train/dog test/0.png", ["'set', which has splits and classes", "'/data/set'"]),
@@ -168,13 +168,13 @@ def test_classes_may_be_called_like_something_else(spec, classes, tmp_path) -> N
         ("cat dog validation", ["'validation' beside the class folders 'cat', 'dog'"]),
         ("train/a train/b bus/c plane/d", ["if it is a split, give '/data/train'", "if it is a class"]),
         ("train1/cat train1/dog val1/cat val1/dog train2/cat train2/dog val2/cat val2/dog", ["2 folders that"]),
-        ("train valid test", ["6 pictures in 'test', 'train', 'valid' but no class folders"]),
+        ("train valid test", ["6 images in 'test', 'train', 'valid' but no class folders"]),
         ("train/images train/labels/a.txt valid/images valid/labels/a.txt", ["in 'train', 'valid'"]),
-        ("train test1", ["4 pictures in 'test1', 'train' but no class folders"]),
-        ("images labels/a.txt", ["holds 2 pictures but no class folders"]),
-        ("a.png b.png", ["holds 2 pictures but no class folders"]),
+        ("train test1", ["4 images in 'test1', 'train' but no class folders"]),
+        ("images labels/a.txt", ["holds 2 images but no class folders"]),
+        ("a.png b.png", ["holds 2 images but no class folders"]),
         ("cat.zip dog.tar.gz", ["holds archives ('cat.zip', 'dog.tar.gz')", "unpack each into a folder named after"]),
-        ("notes/a.docx", ["no pictures in '/data'; found 1 .docx"]),
+        ("notes/a.docx", ["no images in '/data'; found 1 .docx"]),
     ],
 )  # fmt: skip
 def test_what_may_mean_two_things_is_refused(spec, said, tmp_path) -> None:
@@ -187,7 +187,7 @@ def test_the_folder_above_is_named(tmp_path) -> None:
     with pytest.raises(DataError, match=r"give the folder above, '.*photos', if this is one class of it"):
         open_source(tmp_path / "photos" / "cat")
     alone = make_tree(tmp_path / "alone", "cat")
-    with pytest.raises(DataError, match="put the pictures of each class into a folder"):
+    with pytest.raises(DataError, match="put the images of each class into a folder"):
         open_source(alone / "cat")
 
 
@@ -197,8 +197,8 @@ def test_one_class_is_read(tmp_path) -> None:
 
 
 def test_class_folders_beside_splits_are_not_said_to_be_none(tmp_path) -> None:
-    _, remarks = understood(tmp_path, "train/cat train/dog test/cat cat dog")
-    assert "the 4 pictures in 'cat', 'dog' are not used" in remarks
+    _, warnings = understood(tmp_path, "train/cat train/dog test/cat cat dog")
+    assert "the 4 images in 'cat', 'dog' are not used" in warnings
 
 
 def test_one_class_without_train_stays_one(tmp_path) -> None:

@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from alexnet.data.sources.sets.hub import open_hub
-from alexnet.errors import DataError, PictureError
+from alexnet.errors import DataError, ImageError
 from alexnet.images.decoding import decode
 
-from ....conftest import make_photos
+from ....conftest import make_image_folder
 from ..trees import make_tree
 
 datasets = pytest.importorskip("datasets")
@@ -70,12 +70,12 @@ def parquet(path: Path, labels: list[int | None]) -> Path:
     return table(path, image=(cells(len(labels)), datasets.Image()), label=(labels, names))
 
 
-def test_splits_labels_and_pictures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_splits_labels_and_images(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name, labels in (("train", [2, 0, 1, 1]), ("validation", [0]), ("test", [1, 2])):
         folder = parquet(tmp_path / "set" / f"{name}.parquet", labels)
     capfd.readouterr()
     source = open_hub(f"hf:{folder}")
-    assert [(each.path, each.label, each.split) for each in source.pictures] == [
+    assert [(each.path, each.label, each.split) for each in source.images] == [
         ("test/00000", "dog", "test"),
         ("test/00001", "owl", "test"),
         ("train/00000", "owl", "train"),
@@ -86,11 +86,11 @@ def test_splits_labels_and_pictures(tmp_path: Path, capfd: pytest.CaptureFixture
     ]
     assert source.classes == ("cat", "dog", "owl")
     assert source.name == f"hf:{folder}"
-    assert source.remarks == (
-        "val has no pictures of 'dog', 'owl'; labels go by name, so nothing shifts",
-        "test has no pictures of 'cat'; labels go by name, so nothing shifts",
+    assert source.warnings == (
+        "val has no images of 'dog', 'owl'; labels go by name, so nothing shifts",
+        "test has no images of 'cat'; labels go by name, so nothing shifts",
     )
-    paths = [picture.path for picture in source.pictures]
+    paths = [image.path for image in source.images]
     read = list(source.reader.each(paths))
     with ThreadPoolExecutor(4) as pool:
         contents = list(pool.map(lambda pair: pair[1](), read))
@@ -99,22 +99,22 @@ def test_splits_labels_and_pictures(tmp_path: Path, capfd: pytest.CaptureFixture
     assert capfd.readouterr().out == ""
 
 
-def test_a_folder_of_pictures_without_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = make_photos(tmp_path / "photos", n_each=2)
+def test_a_folder_of_images_without_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image_folder = make_image_folder(tmp_path / "photos", n_each=2)
     monkeypatch.chdir(tmp_path)
     source = open_hub("hf:./photos")
-    assert source.name == f"hf:{photos}"
+    assert source.name == f"hf:{image_folder}"
     assert source.classes == ("blue", "green", "red")
-    assert {picture.split for picture in source.pictures} == {None}
-    ((path, read),) = source.reader.each([source.pictures[0].path])
+    assert {image.split for image in source.images} == {None}
+    ((path, read),) = source.reader.each([source.images[0].path])
     assert path == "00000"
     assert decode(read()).shape == (40, 60, 3)
-    shutil.rmtree(photos)
-    with pytest.raises(PictureError, match="there is no such file"):
+    shutil.rmtree(image_folder)
+    with pytest.raises(ImageError, match="there is no such file"):
         read()
 
 
-def test_the_stamp_changes_with_the_pictures(tmp_path: Path) -> None:
+def test_the_stamp_changes_with_the_images(tmp_path: Path) -> None:
     folder = parquet(tmp_path / "set" / "train.parquet", [0, 1])
     before = open_hub(f"hf:{folder}").reader.stamp("00000")
     assert open_hub(f"hf:{folder}").reader.stamp("00000") == before
@@ -122,7 +122,7 @@ def test_the_stamp_changes_with_the_pictures(tmp_path: Path) -> None:
     assert open_hub(f"hf:{folder}").reader.stamp("00000") != before
 
 
-def test_no_picture_is_decoded_while_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_image_is_decoded_while_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = parquet(tmp_path / "set" / "train.parquet", [0, 1])
 
     def refuse(*_: object, **__: object) -> None:
@@ -142,15 +142,15 @@ def test_labels_may_be_words_or_numbers(tmp_path: Path) -> None:
     assert open_hub(f"hf:{numbers}").classes == ("9", "10")
 
 
-def test_pictures_without_a_label_are_left_out(tmp_path: Path) -> None:
+def test_images_without_a_label_are_left_out(tmp_path: Path) -> None:
     parquet(tmp_path / "set" / "train.parquet", [0, None, 1])
     folder = parquet(tmp_path / "set" / "test.parquet", [-1, -1])
     source = open_hub(f"hf:{folder}")
-    assert [picture.path for picture in source.pictures] == ["train/00000", "train/00002"]
-    assert source.remarks == (
-        "left out 2 pictures of test that have no label",
-        "left out 1 pictures of train that have no label",
-        "left out classes that have no pictures: 'owl'",
+    assert [image.path for image in source.images] == ["train/00000", "train/00002"]
+    assert source.warnings == (
+        "left out 2 images of test that have no label",
+        "left out 1 images of train that have no label",
+        "left out classes that have no images: 'owl'",
     )
 
 
@@ -161,8 +161,8 @@ def test_other_splits_are_named(tmp_path: Path) -> None:
         config += f"  - split: {split}\n    path: {split}.parquet\n"
     (folder / "README.md").write_text(f"{config}---\n")
     source = open_hub(f"hf:{folder}")
-    assert len(source.pictures) == 2
-    assert source.remarks[0] == f"ignored the split 'extra' of hf:{folder}"
+    assert len(source.images) == 2
+    assert source.warnings[0] == f"ignored the split 'extra' of hf:{folder}"
 
 
 def test_splits_in_other_words_are_splits(tmp_path: Path) -> None:
@@ -172,10 +172,10 @@ def test_splits_in_other_words_are_splits(tmp_path: Path) -> None:
         config += f"  - split: {split}\n    path: {split}.parquet\n"
     (folder / "README.md").write_text(f"{config}---\n")
     source = open_hub(f"hf:{folder}")
-    assert [(each.label, each.split) for each in source.pictures] == [
+    assert [(each.label, each.split) for each in source.images] == [
         (label, split) for split in ("test", "train", "val") for label in ("cat", "dog")
     ]
-    assert source.remarks[0] == f"ignored the split 'dev' of hf:{folder}, of which 'validation' is val"
+    assert source.warnings[0] == f"ignored the split 'dev' of hf:{folder}, of which 'validation' is val"
 
 
 def test_labels_that_are_one_name_are_one_class(tmp_path: Path) -> None:
@@ -184,18 +184,18 @@ def test_labels_that_are_one_name_are_one_class(tmp_path: Path) -> None:
     folder = table(tmp_path / "set" / "train.parquet", image=image, label=([nfc, nfd, "Café"], word))
     source = open_hub(f"hf:{folder}")
     assert source.classes == (unicodedata.normalize("NFC", "Café"), nfc)
-    assert any("differ only in case or blanks" in remark for remark in source.remarks)
+    assert any("differ only in case or blanks" in warning for warning in source.warnings)
     names = datasets.ClassLabel(names=["b", nfd])
     folder = table(tmp_path / "n" / "train.parquet", image=image, label=([0, 1, 1], names))
     assert open_hub(f"hf:{folder}").classes == ("b", nfc)
 
 
-def test_several_labels_a_picture_are_refused(tmp_path: Path) -> None:
+def test_several_labels_a_image_are_refused(tmp_path: Path) -> None:
     """The other column of words would be taken for the label."""
     image, word = (cells(2), datasets.Image()), datasets.Value("string")
     several = ([["a"], ["a", "b"]], datasets.List(word))
     folder = table(tmp_path / "set" / "train.parquet", image=image, label=several, caption=(["x", "y"], word))
-    with pytest.raises(DataError, match=r"has several labels for each picture: label is a list or an object"):
+    with pytest.raises(DataError, match=r"has several labels for each image: label is a list or an object"):
         open_hub(f"hf:{folder}")
 
 
@@ -206,14 +206,14 @@ def test_columns_that_cannot_be_told_apart(tmp_path: Path) -> None:
     for number, (columns, words) in enumerate(
         [
             ({"image": image}, "needs one column of labels, but has none; it has image"),
-            ({"image": image, "mask": image, "label": label}, "needs one column of pictures, but has 2; it has image"),
+            ({"image": image, "mask": image, "label": label}, "needs one column of images, but has 2; it has image"),
             (
                 {"image": image, "fine": label, "coarse": label},
                 r"but has 2; it has .*, fine \(int64\), coarse .*; rename",
             ),
             (
                 {"url": word, "label": label},
-                r"needs one column of pictures, but has none; it has url \(string\), label",
+                r"needs one column of images, but has none; it has url \(string\), label",
             ),
         ]
     ):
@@ -237,17 +237,17 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_may_be_meant_as_a_name_is_said_to_be_taken(tmp_path: Path, monkeypatch) -> None:
-    photos = make_photos(tmp_path / "anna" / "birds", n_each=2)
+    image_folder = make_image_folder(tmp_path / "anna" / "birds", n_each=2)
     monkeypatch.chdir(tmp_path)
     source = open_hub("hf:anna/birds")
-    assert source.name == f"hf:{photos}"
-    assert "hf:anna/birds is the folder 'anna/birds' here, and not a set of the hub" in source.remarks
-    assert not any("of the hub" in remark for remark in open_hub("hf:./anna/birds").remarks)
-    assert open_hub(source.name, recorded=True).pictures == source.pictures
+    assert source.name == f"hf:{image_folder}"
+    assert "hf:anna/birds is the folder 'anna/birds' here, and not a set of the hub" in source.warnings
+    assert not any("of the hub" in warning for warning in open_hub("hf:./anna/birds").warnings)
+    assert open_hub(source.name, recorded=True).images == source.images
 
 
 def test_what_a_run_wrote_down_is_of_the_hub_and_never_a_folder_here(tmp_path: Path, monkeypatch) -> None:
-    make_photos(tmp_path / "anna" / "birds", n_each=2)
+    make_image_folder(tmp_path / "anna" / "birds", n_each=2)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="the folder 'anna/birds' here hides hf:anna/birds of the hub"):
         open_hub("hf:anna/birds", recorded=True)
@@ -286,8 +286,8 @@ def test_without_a_network_the_cache_does(tmp_path: Path, cache: Path) -> None:
     # Where the datasets package keeps a data set of the hub: the same files under its full name.
     shutil.copytree(cache / "things", cache / "someone___things")
     source = open_hub("hf:someone/things")
-    assert source.pictures == whole.pictures
-    assert source.remarks[0] == (
+    assert source.images == whole.images
+    assert source.warnings[0] == (
         "no network (Name or service not known); hf:someone/things is taken as it was downloaded before"
     )
 
@@ -331,14 +331,14 @@ def test_importing_it_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("Training/cat Training/dog Testing/cat Testing/dog", "as 8 pictures without a split, but holds"),
-        ("train/cat train/dog Validation/cat Validation/dog", "as 4 pictures without a split, but holds"),
-        ("cat/images cat/masks dog/images dog/masks", "as 8 pictures without a split, but holds 4 pictures"),
-        ("cat dog @eaDir/x.png", "as 5 pictures without a split, but holds 4 pictures without a split; give '/"),
+        ("Training/cat Training/dog Testing/cat Testing/dog", "as 8 images without a split, but holds"),
+        ("train/cat train/dog Validation/cat Validation/dog", "as 4 images without a split, but holds"),
+        ("cat/images cat/masks dog/images dog/masks", "as 8 images without a split, but holds 4 images"),
+        ("cat dog @eaDir/x.png", "as 5 images without a split, but holds 4 images without a split; give '/"),
     ],
 )
 def test_a_folder_that_the_package_reads_otherwise_is_refused(spec: str, said: str, tmp_path: Path) -> None:
-    """No test picture is learned from, and no split left out, without a word."""
+    """No test image is learned from, and no split left out, without a word."""
     folder = make_tree(tmp_path / "data", spec)
     with pytest.raises(DataError) as caught:
         open_hub(f"hf:{folder}")
@@ -347,13 +347,13 @@ def test_a_folder_that_the_package_reads_otherwise_is_refused(spec: str, said: s
 
 
 @pytest.mark.parametrize("spec", ["animals/cat animals/dog cars/bus cars/van", "grey/cat grey/dog rgb/cat rgb/dog"])
-def test_classes_of_the_folders_around_pictures_are_said(spec: str, tmp_path: Path) -> None:
+def test_classes_of_the_folders_around_images_are_said(spec: str, tmp_path: Path) -> None:
     source = open_hub(f"hf:{make_tree(tmp_path / 'data', spec)}")
-    assert any(remark.startswith("the classes are the folders right around") for remark in source.remarks)
+    assert any(warning.startswith("the classes are the folders right around") for warning in source.warnings)
 
 
 @pytest.mark.parametrize("spec", ["cat dog", "train/cat train/dog test/cat test/dog", "train/cat train/dog"])
 def test_a_folder_that_both_read_alike_is_read(spec: str, tmp_path: Path) -> None:
     source = open_hub(f"hf:{make_tree(tmp_path / 'data', spec)}")
     assert source.classes == ("cat", "dog")
-    assert source.remarks == ()
+    assert source.warnings == ()

@@ -28,10 +28,10 @@ from scipy.io import savemat
 
 from alexnet.data.sources.sets import alone
 from alexnet.data.sources.sets.named import NAMES, open_named
-from alexnet.errors import DataError, PictureError
+from alexnet.errors import DataError, ImageError
 from alexnet.images.decoding import decode
 
-# What each copy holds: the labels of each split's pictures, in order.
+# What each copy holds: the labels of each split's images, in order.
 Labels = dict[str | None, list[str]]
 RANDOM = np.random.default_rng(0)
 
@@ -40,7 +40,7 @@ def pixels(*shape: int) -> np.ndarray:
     return RANDOM.integers(0, 256, shape, dtype=np.uint8)
 
 
-def picture(path: Path) -> None:
+def image(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels(12, 16, 3)).save(path, "PPM" if path.suffix == ".ppm" else "JPEG")
 
@@ -118,7 +118,7 @@ def stl10(root: Path) -> Labels:
 def imagenette(root: Path) -> Labels:
     for split in ("train", "val"):
         for wnid in torchvision.datasets.Imagenette._WNID_TO_CLASS:
-            picture(root / "imagenette2" / split / wnid / "a.JPEG")
+            image(root / "imagenette2" / split / wnid / "a.JPEG")
     names = ["tench", "English springer", "cassette player", "chain saw", "church"]
     names += ["French horn", "garbage truck", "gas pump", "golf ball", "parachute"]
     return {"train": names, "val": names}
@@ -127,7 +127,7 @@ def imagenette(root: Path) -> Labels:
 def flowers102(root: Path) -> Labels:
     folder = root / "flowers-102"
     for number in (1, 2, 3):
-        picture(folder / "jpg" / f"image_{number:05d}.jpg")
+        image(folder / "jpg" / f"image_{number:05d}.jpg")
     savemat(folder / "imagelabels.mat", {"labels": [[77, 1, 2]]})
     # Two of each: a list of one is squeezed away, which the real set never has.
     savemat(folder / "setid.mat", {"trnid": [[3, 1]], "valid": [[2, 1]], "tstid": [[1, 2]]})
@@ -138,7 +138,7 @@ def flowers102(root: Path) -> Labels:
 def pets(root: Path) -> Labels:
     folder = root / "oxford-iiit-pet"
     for name in ("Abyssinian_1", "american_bulldog_7"):
-        picture(folder / "images" / f"{name}.jpg")
+        image(folder / "images" / f"{name}.jpg")
     text(folder / "annotations" / "trainval.txt", "american_bulldog_7 2 2 1", "Abyssinian_1 1 1 1")
     text(folder / "annotations" / "test.txt", "Abyssinian_1 1 1 1")
     return {"train": ["American Bulldog", "Abyssinian"], "test": ["Abyssinian"]}
@@ -146,8 +146,8 @@ def pets(root: Path) -> Labels:
 
 def food101(root: Path) -> Labels:
     for number in (1, 2):
-        picture(root / "food-101" / "images" / "waffles" / f"{number}.jpg")
-    picture(root / "food-101" / "images" / "baklava" / "3.jpg")
+        image(root / "food-101" / "images" / "waffles" / f"{number}.jpg")
+    image(root / "food-101" / "images" / "baklava" / "3.jpg")
     text(root / "food-101" / "meta" / "train.json", json.dumps({"waffles": ["waffles/1"], "baklava": ["baklava/3"]}))
     text(root / "food-101" / "meta" / "test.json", json.dumps({"waffles": ["waffles/2"]}))
     return {"train": ["waffles", "baklava"], "test": ["waffles"]}
@@ -155,7 +155,7 @@ def food101(root: Path) -> Labels:
 
 def dtd(root: Path) -> Labels:
     for name in ("banded/b_1.jpg", "zigzagged/z_1.jpg"):
-        picture(root / "dtd" / "dtd" / "images" / name)
+        image(root / "dtd" / "dtd" / "images" / name)
     for split in ("train", "val", "test"):
         text(root / "dtd" / "dtd" / "labels" / f"{split}1.txt", "zigzagged/z_1.jpg", "banded/b_1.jpg")
     return {split: ["zigzagged", "banded"] for split in ("train", "val", "test")}
@@ -163,7 +163,7 @@ def dtd(root: Path) -> Labels:
 
 def fgvc_aircraft(root: Path) -> Labels:
     folder = root / "fgvc-aircraft-2013b" / "data"
-    picture(folder / "images" / "1.jpg")
+    image(folder / "images" / "1.jpg")
     text(folder / "variants.txt", "707-320", "A300B4")
     for split in ("train", "val", "test"):
         text(folder / f"images_variant_{split}.txt", "1 A300B4", "1 707-320")
@@ -172,15 +172,15 @@ def fgvc_aircraft(root: Path) -> Labels:
 
 def eurosat(root: Path) -> Labels:
     for name in ("River/River_1.jpg", "Forest/Forest_1.jpg"):
-        picture(root / "eurosat" / "2750" / name)
+        image(root / "eurosat" / "2750" / name)
     return {None: ["Forest", "River"]}
 
 
 def gtsrb(root: Path) -> Labels:
     folder = root / "gtsrb"
     for number in range(3):
-        picture(folder / "GTSRB" / "Training" / f"{number:05d}" / "a.ppm")
-    picture(folder / "GTSRB" / "Final_Test" / "Images" / "0.ppm")
+        image(folder / "GTSRB" / "Training" / f"{number:05d}" / "a.ppm")
+    image(folder / "GTSRB" / "Final_Test" / "Images" / "0.ppm")
     text(folder / "GT-final_test.csv", "Filename;ClassId", "0.ppm;12")
     return {"train": ["0", "1", "2"], "test": ["12"]}
 
@@ -190,7 +190,7 @@ def imagenet(root: Path) -> Labels:
     torch.save((classes, ["n01", "n02", "n03"]), root / "meta.bin")
     for split in ("train", "val"):
         for wnid in classes:
-            picture(root / split / wnid / "a.JPEG")
+            image(root / split / wnid / "a.JPEG")
     names = ["tench", "crane (n02)", "crane (n03)"]
     return {"train": names, "val": names}
 
@@ -273,11 +273,11 @@ def test_a_copy_is_read_as_it_lies(name: str, tmp_path: Path, capsys: pytest.Cap
         for split in sorted(labels, key=str)
         for i, label in enumerate(labels[split])
     }
-    assert [picture.path for picture in source.pictures] == list(expected)
-    assert {each.path: (each.label, each.split) for each in source.pictures} == expected
+    assert [image.path for image in source.images] == list(expected)
+    assert {each.path: (each.label, each.split) for each in source.images} == expected
     assert set(source.classes) == {label for split in labels.values() for label in split}
     assert source.name == name
-    assert not source.remarks
+    assert not source.warnings
     with ThreadPoolExecutor(4) as pool:
         read = list(source.reader.each(expected))
         contents = list(pool.map(lambda pair: pair[1](), read))
@@ -289,7 +289,7 @@ def test_a_copy_is_read_as_it_lies(name: str, tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out == ""
 
 
-def test_pictures_are_those_of_torchvision(tmp_path: Path) -> None:
+def test_images_are_those_of_torchvision(tmp_path: Path) -> None:
     mnist(tmp_path)
     there = torchvision.datasets.MNIST(tmp_path, train=False)
     for path, read in open_named("mnist", tmp_path).reader.each(["test/00001", "test/00000"]):
@@ -319,9 +319,9 @@ def test_signs_and_letters_are_not_mirrored(name: str, tmp_path: Path) -> None:
 
 def test_digits_need_no_download() -> None:
     source = open_named("digits", None)
-    assert len(source.pictures) == 1797
-    assert source.pictures[0].path == "0000"
-    assert [picture.label for picture in source.pictures[:3]] == ["0", "1", "2"]
+    assert len(source.images) == 1797
+    assert source.images[0].path == "0000"
+    assert [image.label for image in source.images[:3]] == ["0", "1", "2"]
     assert source.classes == tuple("0123456789")
     assert not source.mirror_safe
     ((_, read),) = source.reader.each(["1796"])
@@ -388,7 +388,7 @@ def test_a_download_in_a_process_of_its_own(server, monkeypatch, tmp_path: Path,
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [])
     socket.setdefaulttimeout(None)
     source = open_named("mnist", tmp_path / "data")
-    assert [picture.label for picture in source.pictures] == ["7", "0", "7", "0", "9"]
+    assert [image.label for image in source.images] == ["7", "0", "7", "0", "9"]
     assert [entry.name for entry in (tmp_path / "data").iterdir()] == ["MNIST"]
     assert capfd.readouterr().out == ""
 
@@ -409,17 +409,17 @@ def test_a_download(
 ) -> None:
     serve_mnist(server, monkeypatch, tmp_path / "original")
     source = open_named("mnist", tmp_path / "data")
-    assert [picture.label for picture in source.pictures] == ["7", "0", "7", "0", "9"]
+    assert [image.label for image in source.images] == ["7", "0", "7", "0", "9"]
     assert [entry.name for entry in (tmp_path / "data").iterdir()] == ["MNIST"]
     assert capsys.readouterr().out == ""
     folder = tmp_path / "data"
     assert caplog.messages[0] == f"downloading what is missing of mnist (test) to {folder}"
-    assert source.remarks == (f"mnist is new in {str(folder)!r}: downloaded, or unpacked from an archive there",)
+    assert source.warnings == (f"mnist is new in {str(folder)!r}: downloaded, or unpacked from an archive there",)
     caplog.clear()
     shutil.rmtree(server[1])  # and the second time, nothing is downloaded
     again = open_named("mnist", folder)
-    assert again.pictures == source.pictures
-    assert not again.remarks
+    assert again.images == source.images
+    assert not again.warnings
     assert not caplog.messages
 
 
@@ -432,7 +432,7 @@ def test_a_wrong_checksum_leaves_nothing(server, monkeypatch, tmp_path: Path) ->
         open_named("mnist", tmp_path / "data")
     assert not (tmp_path / "data").exists()
     damaged.write_bytes(whole)
-    assert len(open_named("mnist", tmp_path / "data").pictures) == 5
+    assert len(open_named("mnist", tmp_path / "data").images) == 5
 
 
 def test_a_server_that_refuses(server, monkeypatch, tmp_path: Path) -> None:
@@ -463,7 +463,7 @@ def test_an_archive_of_the_users_is_unpacked(monkeypatch, no_network, tmp_path: 
     where = {"full": (torchvision.datasets.Imagenette._ARCHIVES["full"][0], md5(archive))}
     monkeypatch.setattr(torchvision.datasets.Imagenette, "_ARCHIVES", where)
     source = open_named("imagenette", tmp_path / "data")
-    assert [picture.label for picture in source.in_split("val")] == labels["val"]
+    assert [image.label for image in source.in_split("val")] == labels["val"]
     assert sorted(path.name for path in archive.parent.iterdir()) == ["imagenette2", "imagenette2.tgz"]
 
 
@@ -476,14 +476,14 @@ def test_only_the_split_that_is_missing_is_downloaded(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["train_32x32.mat"]
 
 
-def test_a_picture_that_is_gone_and_comes_back(tmp_path: Path) -> None:
+def test_a_image_that_is_gone_and_comes_back(tmp_path: Path) -> None:
     pets(tmp_path)
     file = tmp_path / "oxford-iiit-pet" / "images" / "Abyssinian_1.jpg"
     source = open_named("pets", tmp_path)
     before, content, modified = source.reader.stamp("test/00000"), file.read_bytes(), file.stat().st_mtime_ns
     file.unlink()
     ((_, read),) = source.reader.each(["test/00000"])
-    with pytest.raises(PictureError, match=r"Abyssinian_1\.jpg: there is no such file"):
+    with pytest.raises(ImageError, match=r"Abyssinian_1\.jpg: there is no such file"):
         read()
     assert source.reader.stamp("test/00000") == "missing"
     file.write_bytes(content)
@@ -521,9 +521,9 @@ def test_imagenet_may_have_val_only(tmp_path: Path) -> None:
     imagenet(tmp_path)
     shutil.rmtree(tmp_path / "train")
     source = open_named("imagenet", tmp_path)
-    assert {picture.split for picture in source.pictures} == {"val"}
+    assert {image.split for image in source.images} == {"val"}
     assert source.classes == ("crane (n02)", "crane (n03)", "tench")
-    assert source.remarks == (f"imagenet has no train pictures here: they are not in {str(tmp_path)!r}, or damaged",)
+    assert source.warnings == (f"imagenet has no train images here: they are not in {str(tmp_path)!r}, or damaged",)
 
 
 def test_imagenet_is_unpacked_from_its_archives(monkeypatch, tmp_path: Path) -> None:
@@ -533,11 +533,11 @@ def test_imagenet_is_unpacked_from_its_archives(monkeypatch, tmp_path: Path) -> 
     archive = tmp_path / "ILSVRC2012_img_val.tar"
     with tarfile.open(archive, "w") as file:
         for number in range(3):
-            picture(tmp_path / "one.JPEG")
+            image(tmp_path / "one.JPEG")
             file.add(tmp_path / "one.JPEG", f"ILSVRC2012_val_{number:08d}.JPEG")
     monkeypatch.setitem(torchvision.datasets.imagenet.ARCHIVE_META, "val", (archive.name, md5(archive)))
     source = open_named("imagenet", tmp_path)
-    assert [picture.label for picture in source.pictures] == ["tench", "crane (n02)", "crane (n03)"]
+    assert [image.label for image in source.images] == ["tench", "crane (n02)", "crane (n03)"]
     assert not list(tmp_path.glob(".unfinished*"))
 
 

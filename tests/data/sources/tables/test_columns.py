@@ -22,7 +22,7 @@ def opened(folder, *lines: str, name: str = "list.csv"):
 
 
 def labels(source) -> list[str]:
-    return [picture.label for picture in source.pictures]
+    return [image.label for image in source.images]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def labels(source) -> list[str]:
         (("Unnamed: 0,filename,label", "0,a.jpg,x", "1,b.jpg,y"), "read 'filename' as path"),
         ((",filename,label", "0,a.jpg,x", "1,b.jpg,y"), "read 'filename' as path"),
         (("image,colour", "a.jpg,x", "b.jpg,y"), "read 'image' as path and 'colour' as label"),
-        # Of two that could be it, the one that names pictures.
+        # Of two that could be it, the one that names images.
         (("Image,Id", "a.jpg,x", "b.jpg,y"), "read 'Image' as path and 'Id' as label"),
         (("id,filename,label", "1,a.jpg,x", "2,b.jpg,y"), "read 'filename' as path"),
         (("id,filename,label", "a,a.jpg,x", "b,b.jpg,y"), "read 'filename' as path"),
@@ -51,22 +51,22 @@ def labels(source) -> list[str]:
 )
 def test_columns_of_other_names_are_understood_and_said(folder, lines, understood) -> None:
     source = opened(folder, *lines)
-    assert [(each.path, each.label) for each in source.pictures] == [("a.jpg", "x"), ("b.jpg", "y")]
+    assert [(each.path, each.label) for each in source.images] == [("a.jpg", "x"), ("b.jpg", "y")]
     assert source.classes == ("x", "y")
-    assert source.remarks[0] == f"list.csv: {understood}"
+    assert source.warnings[0] == f"list.csv: {understood}"
 
 
 def test_path_and_label_are_never_anything_else(folder) -> None:
     source = opened(folder, "filename,path,label,class", "b.jpg,a.jpg,x,v", "a.jpg,b.jpg,y,w")
-    assert [(each.path, each.label) for each in source.pictures] == [("a.jpg", "x"), ("b.jpg", "y")]
-    assert not any("read" in remark for remark in source.remarks)
+    assert [(each.path, each.label) for each in source.images] == [("a.jpg", "x"), ("b.jpg", "y")]
+    assert not any("read" in warning for warning in source.warnings)
 
 
 def test_names_beside_numbers_are_said(folder) -> None:
     source = opened(folder, "path,label,label_name", "a.jpg,0,x", "b.jpg,1,y", "c.jpg,1,y")
     assert labels(source) == ["0", "1", "1"]
-    assert "list.csv: 'label_name' names the classes of 'label' too; call it label to have its words" in source.remarks
-    assert not opened(folder, "path,label,label_name", "a.jpg,0,x", "b.jpg,0,y").remarks
+    assert "list.csv: 'label_name' names the classes of 'label' too; call it label to have its words" in source.warnings
+    assert not opened(folder, "path,label,label_name", "a.jpg,0,x", "b.jpg,0,y").warnings
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_names_beside_numbers_are_said(folder) -> None:
         (("image,caption", "a.jpg,u", "b.jpg,v", "c.jpg,w"), "'caption' has 3 different words in 3 rows"),
         (
             ("path,x,y", "a.jpg,1,0", "b.jpg,0,0"),
-            r"row 2 \(line 3\) has 1 in none of 'x', 'y'; a picture has one class",
+            r"row 2 \(line 3\) has 1 in none of 'x', 'y'; an image has one class",
         ),
-        (("path,x,y", "a.jpg,1,1", "b.jpg,0,1"), r"row 1 \(line 2\) has 1 in 'x', 'y'; a picture has one class"),
+        (("path,x,y", "a.jpg,1,1", "b.jpg,0,1"), r"row 1 \(line 2\) has 1 in 'x', 'y'; an image has one class"),
         (("path,x,x", "a.jpg,1,0", "b.jpg,0,1"), "2 columns called x"),
         (("path,label", "a.jpg,\"['x', 'y']\"", "b.jpg,['x']"), "a list, as all have; write one word"),
         (("path,label,subset,set", "a.jpg,x,train,test", "b.jpg,y,train,val"), "could be the split: 'subset', 'set'"),
@@ -107,7 +107,7 @@ def test_a_label_that_is_none(folder, label, kind) -> None:
 def test_numbers_that_pandas_made_floats(folder) -> None:
     source = opened(folder, "path,label", "a.jpg,0.0", "b.jpg,-1.0", "c.jpg,10.0")
     assert labels(source) == ["0", "-1", "10"]
-    assert source.remarks == ("list.csv: labels such as '0.0' were read as '0'",)
+    assert source.warnings == ("list.csv: labels such as '0.0' were read as '0'",)
     assert labels(opened(folder, "path,label", "a.jpg,0.0", "b.jpg,0.5")) == ["0.0", "0.5"]
 
 
@@ -116,7 +116,7 @@ def test_labels_that_are_one_name_are_one_class_and_others_are_said(folder) -> N
     source = opened(folder, "path,label", f"a.jpg,{nfc}", f"b.jpg,{nfd}", "c.jpg,Glass", "d.jpg,glass")
     assert source.classes == ("Glass", nfc, "glass")
     assert labels(source) == [nfc, nfc, "Glass", "glass"]
-    assert source.remarks == (
+    assert source.warnings == (
         "classes 'Glass', 'glass' differ only in case or blanks; if they are one, give them one name",
     )
 
@@ -125,20 +125,20 @@ def test_labels_that_are_one_name_are_one_class_and_others_are_said(folder) -> N
 def test_splits_in_many_words(folder, column) -> None:
     rows = ("a.jpg,x,Training", "b.jpg,y,train_set", "c.jpg,x,Validation", "d.jpg,y,TEST")
     source = opened(folder, f"path,label,{column}", *rows)
-    assert [each.split for each in source.pictures] == ["train", "train", "val", "test"]
-    said = any("as split" in remark for remark in source.remarks)
+    assert [each.split for each in source.images] == ["train", "train", "val", "test"]
+    said = any("as split" in warning for warning in source.warnings)
     assert said == (column != "split")
 
 
 def test_a_column_says_what_is_of_one_split(folder) -> None:
     """As fastai writes it."""
     source = opened(folder, "fname,label,is_valid", "a.jpg,x,False", "b.jpg,y,False", "c.jpg,x,True", "d.jpg,y,1")
-    assert [each.split for each in source.pictures] == ["train", "train", "val", "val"]
-    assert source.remarks == ("list.csv: read 'fname' as path and 'is_valid' as split",)
+    assert [each.split for each in source.images] == ["train", "train", "val", "val"]
+    assert source.warnings == ("list.csv: read 'fname' as path and 'is_valid' as split",)
 
 
 def test_a_column_like_a_split_that_is_none_is_said(folder) -> None:
     source = opened(folder, "path,label,partition,is_train", "a.jpg,x,0,True", "b.jpg,y,1,False")
-    assert {each.split for each in source.pictures} == {None}
-    assert "list.csv: ignored 'partition' with '0', '1', which are not train, val or test" in source.remarks
-    assert "list.csv: ignored 'is_train' with 'False', 'True', which are not train, val or test" in source.remarks
+    assert {each.split for each in source.images} == {None}
+    assert "list.csv: ignored 'partition' with '0', '1', which are not train, val or test" in source.warnings
+    assert "list.csv: ignored 'is_train' with 'False', 'True', which are not train, val or test" in source.warnings

@@ -1,4 +1,4 @@
-"""Where the pictures of a table lie that was written elsewhere."""
+"""Where the images of a table lie that was written elsewhere."""
 
 import shutil
 import unicodedata
@@ -12,7 +12,7 @@ from alexnet.data.sources.open import open_source
 from alexnet.data.sources.tables.manifest import open_manifest
 from alexnet.errors import DataError
 
-from ....conftest import coloured_picture
+from ....conftest import coloured_image
 
 
 @pytest.fixture(params=["folder", "zip"])
@@ -38,7 +38,7 @@ TREE = ["pics/a/1.jpg", "pics/b/2.jpg"]
 
 
 @pytest.mark.parametrize(
-    ("paths", "remark"),
+    ("paths", "warning"),
     [
         (("pics\\a\\1.jpg", ".\\pics\\b\\2.jpg"), None),
         (("pics/a/1", "pics/b/2"), "paths lack '.jpg', which was added"),
@@ -54,29 +54,29 @@ TREE = ["pics/a/1.jpg", "pics/b/2.jpg"]
         (("set/pics/a/1.jpg", "set/pics/b/2.jpg"), "'set/' was taken away from the beginning of each path"),
     ],
 )
-def test_one_rule_for_all_paths(opened, paths, remark) -> None:
+def test_one_rule_for_all_paths(opened, paths, warning) -> None:
     source = opened(TREE, *paths)
-    assert [(each.path, each.label) for each in source.pictures] == [("pics/a/1.jpg", "x"), ("pics/b/2.jpg", "y")]
-    assert any(remark in each for each in source.remarks) if remark else not source.remarks
+    assert [(each.path, each.label) for each in source.images] == [("pics/a/1.jpg", "x"), ("pics/b/2.jpg", "y")]
+    assert any(warning in each for each in source.warnings) if warning else not source.warnings
 
 
 def test_bare_names_in_one_folder_of_several(opened) -> None:
     source = opened(["train/a.jpg", "train/b.png", "test/a.jpg", "test/c.jpg"], "b", "a")
-    assert [each.path for each in source.pictures] == ["train/a.jpg", "train/b.png"]
-    assert source.remarks == ("manifest.csv: paths lack 'train/', '.jpg', '.png', which were added",)
+    assert [each.path for each in source.images] == ["train/a.jpg", "train/b.png"]
+    assert source.warnings == ("manifest.csv: paths lack 'train/', '.jpg', '.png', which were added",)
 
 
 def test_names_whose_accents_another_system_wrote(opened) -> None:
     nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
     source = opened([f"{nfd}.jpg", f"2{nfc}.jpg"], f"{nfc}.jpg", f"2{nfd}.jpg")
-    assert [each.path for each in source.pictures] == [f"2{nfc}.jpg", f"{nfd}.jpg"]
-    assert not source.remarks
+    assert [each.path for each in source.images] == [f"2{nfc}.jpg", f"{nfd}.jpg"]
+    assert not source.warnings
 
 
 def test_a_name_in_full_is_taken_before_one_that_is_like_it(opened) -> None:
     source = opened(["a.jpg", "A.jpg", "b", "b.jpg"], "a.jpg", "A.jpg", "b", "b.jpg")
-    assert {each.path for each in source.pictures} == {"a.jpg", "A.jpg", "b", "b.jpg"}
-    assert not source.remarks
+    assert {each.path for each in source.images} == {"a.jpg", "A.jpg", "b", "b.jpg"}
+    assert not source.warnings
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_a_name_in_full_is_taken_before_one_that_is_like_it(opened) -> None:
         (
             ["t/a.jpg", "t/b.jpg"],
             ("a", "b", "c"),
-            r"1 of 3 pictures that are not there in 't/', the first is 'c' in row 3",
+            r"1 of 3 images that are not there in 't/', the first is 'c' in row 3",
         ),
         (
             ["a.jpg", "t/b.jpg"],
             ("a.jpg", "b.jpg"),
-            r"1 of 2 pictures that are not there, the first is 'b.jpg' in row 2",
+            r"1 of 2 images that are not there, the first is 'b.jpg' in row 2",
         ),
-        (["a.jpg"], ("a.png",), "1 of 1 pictures that are not there, .*; correct the paths, which are relative"),
+        (["a.jpg"], ("a.png",), "1 of 1 images that are not there, .*; correct the paths, which are relative"),
     ],
 )
 def test_what_is_missing_or_may_be_two_files_is_refused(opened, files, paths, message) -> None:
@@ -113,7 +113,7 @@ def test_files_are_listed_only_where_a_row_is_not_found(tmp_path, monkeypatch) -
     (tmp_path / "b.jpg").write_bytes(b"")
     (tmp_path / "list.csv").write_text("path,label\na.jpg,x\n.\\b.jpg,y\n")
     monkeypatch.setattr(Folder, "names", lambda *_: pytest.fail("listed"))
-    assert len(open_source(tmp_path / "list.csv").pictures) == 2
+    assert len(open_source(tmp_path / "list.csv").images) == 2
 
 
 def test_names_that_many_folders_share_take_no_longer(tmp_path) -> None:
@@ -130,14 +130,14 @@ def test_names_that_many_folders_share_take_no_longer(tmp_path) -> None:
 
 
 def test_bare_names_may_lie_in_more_folders_than_one(tmp_path) -> None:
-    """HAM10000 is a table of ids, and two folders of pictures."""
+    """HAM10000 is a table of ids, and two folders of images."""
     for folder, name in (("part_1", "a.jpg"), ("part_1", "b.jpg"), ("part_2", "c.jpg")):
         (tmp_path / folder).mkdir(exist_ok=True)
-        coloured_picture("red", 0).save(tmp_path / folder / name)
+        coloured_image("red", 0).save(tmp_path / folder / name)
     (tmp_path / "labels.csv").write_text("image_id,dx\na,nv\nb,mel\nc,nv\n")
     source = open_source(tmp_path / "labels.csv")
-    assert [picture.path for picture in source.pictures] == ["part_1/a.jpg", "part_1/b.jpg", "part_2/c.jpg"]
-    assert "labels.csv: pictures were found by their names alone, in the folders 'part_1', 'part_2'" in source.remarks
-    coloured_picture("red", 0).save(tmp_path / "part_2" / "a.jpg")
+    assert [image.path for image in source.images] == ["part_1/a.jpg", "part_1/b.jpg", "part_2/c.jpg"]
+    assert "labels.csv: images were found by their names alone, in the folders 'part_1', 'part_2'" in source.warnings
+    coloured_image("red", 0).save(tmp_path / "part_2" / "a.jpg")
     with pytest.raises(DataError, match=r"lists 'a', which may be 'part_1/a\.jpg', 'part_2/a\.jpg'"):
         open_source(tmp_path / "labels.csv")

@@ -1,4 +1,4 @@
-"""Pictures in a zip or tar archive, read in place: nothing is ever unpacked to the disk."""
+"""Images in a zip or tar archive, read in place: nothing is ever unpacked to the disk."""
 
 import io
 import lzma
@@ -16,8 +16,8 @@ from typing import Self
 from alexnet.data.source import MAX_BYTES, Content, natural_key
 from alexnet.data.sources.container import Names
 from alexnet.data.sources.vocabulary import is_left_behind
-from alexnet.errors import DataError, PictureError, listed
-from alexnet.images.decoding import ends_like_picture, fault
+from alexnet.errors import DataError, ImageError, listed
+from alexnet.images.decoding import ends_like_image, fault
 
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # What the archive modules raise for files that are cut off, damaged, or no archives at all.
@@ -72,15 +72,15 @@ class Zip:
     def content(self, path: str, n_bytes: int = -1) -> bytes:
         member = self._members[path]
         if member.file_size > MAX_BYTES:
-            raise PictureError(f"{self.path}/{path}", f"the file is larger than {MAX_BYTES >> 30} GB")
+            raise ImageError(f"{self.path}/{path}", f"the file is larger than {MAX_BYTES >> 30} GB")
         if member.flag_bits & 1:
-            raise PictureError(f"{self.path}/{path}", "it is encrypted; unpack the archive and give the folder")
+            raise ImageError(f"{self.path}/{path}", "it is encrypted; unpack the archive and give the folder")
         try:
             with self._file.open(member) as file:
                 assert isinstance(file, zipfile.ZipExtFile)
                 return _unpacked(file, member.compress_type, member.file_size if n_bytes < 0 else n_bytes)
         except (*_DAMAGE, OSError) as error:
-            raise PictureError(f"{self.path}/{path}", f"damaged in the archive ({error})") from error
+            raise ImageError(f"{self.path}/{path}", f"damaged in the archive ({error})") from error
 
     def size(self, path: str) -> int:
         return self._members[path].file_size
@@ -182,7 +182,7 @@ class Tar:
 
     def _given(self, path: str, content: bytes | str) -> bytes:
         if isinstance(content, str):
-            raise PictureError(f"{self.path}/{path}", content)
+            raise ImageError(f"{self.path}/{path}", content)
         return content
 
 
@@ -217,13 +217,13 @@ def _names(archive: Path, files: Iterable[str], folders: Iterable[str], links: I
     folders = {path for path in named if not any(map(is_left_behind, path.split("/")))}
     parts = ((path, *path.rpartition("/")) for path in files)
     shown = (path for path, folder, _, name in parts if (not folder or folder in folders) and not is_left_behind(name))
-    # Those that are called like pictures are read, and then said to lead nowhere.
-    left_out = {path for path in links if not ends_like_picture(path) and not any(map(is_left_behind, path.split("/")))}
-    remarks = []
+    # Those that are called like images are read, and then said to lead nowhere.
+    left_out = {path for path in links if not ends_like_image(path) and not any(map(is_left_behind, path.split("/")))}
+    warnings = []
     if left_out:
         those = listed(sorted(left_out, key=natural_key))
-        remarks.append(f"left out links of the archive: {those}; to follow them, unpack it and give the folder")
-    return Names(tuple(path for path in shown if path not in left_out), tuple(folders), tuple(remarks))
+        warnings.append(f"left out links of the archive: {those}; to follow them, unpack it and give the folder")
+    return Names(tuple(path for path in shown if path not in left_out), tuple(folders), tuple(warnings))
 
 
 def _tidy(name: str) -> str:

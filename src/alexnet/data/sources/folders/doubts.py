@@ -14,17 +14,17 @@ from alexnet.errors import DataError, listed, shown
 def refuse_class_called_train(
     where: str, splits: Mapping[str, tuple[str, Tree]], beside: Sequence[Tree], classes: set[str]
 ) -> None:
-    """Refuse a lone split beside folders of pictures: it may be a class of that name, in folders of its own."""
-    pictured = [
+    """Refuse a lone split beside folders of images: it may be a class of that name, in folders of its own."""
+    folders_of_images = [
         folder.name
         for folder in beside
-        if folder.n_pictures and not split_of(folder.name) and not shares(classes, folder)
+        if folder.n_images and not split_of(folder.name) and not shares(classes, folder)
     ]
-    if len(splits) == 1 and len(pictured) > 1:
+    if len(splits) == 1 and len(folders_of_images) > 1:
         name = next(iter(splits))
         raise DataError(
-            f"{where!r} has the folder {shown(name)} of folders beside pictures in {listed(pictured)}; if it is a "
-            f"split, give {to_give(where, splits[name][1].path)}; if it is a class, put its pictures directly into it"
+            f"{where!r} has the folder {shown(name)} of folders beside images in {listed(folders_of_images)}; if it is "
+            f"a split, give {to_give(where, splits[name][1].path)}; if it is a class, put its images directly into it"
         )
 
 
@@ -55,37 +55,37 @@ def refuse_sets(where: str, splits: Mapping[Tree, Sequence[Tree]]) -> None:
 
 
 def refuse_outside_splits(where: str, splits: Mapping[Tree, Sequence[Tree]]) -> None:
-    """Refuse class folders that hold splits where some pictures are in none of them.
+    """Refuse class folders that hold splits where some images are in none of them.
 
     Args:
         where: what the user calls what holds them.
         splits: the class folders, each with its splits.
     """
-    outside = [folder.name for folder in splits if folder.pictures or _has_more_than_splits(folder)]
+    outside = [folder.name for folder in splits if folder.images or _has_more_than_splits(folder)]
     if outside:
         example = next(below[0].path for below in splits.values() if below)
         raise DataError(
-            f"{where!r} has splits in class folders, such as {shown(example)}, but pictures in {listed(outside)} that "
+            f"{where!r} has splits in class folders, such as {shown(example)}, but images in {listed(outside)} that "
             "are in none; move those into splits too"
         )
 
 
 def _has_more_than_splits(folder: Tree) -> bool:
-    return any(not split_of(each.name) and not is_no_part_of_class(each.name) for each in folder.with_pictures)
+    return any(not split_of(each.name) and not is_no_part_of_class(each.name) for each in folder.with_images)
 
 
 def refuse_split_names(top: Tree, where: str) -> None:
     """Refuse classes that are called after splits too: cat_train and cat_test, or validation beside cat and dog."""
-    by_class = by_shared_words(folder.name for folder in top.with_pictures)
+    by_class = by_shared_words(folder.name for folder in top.with_images)
     split = [names for names in by_class.values() if len(set(names.values())) > 1]
     if split:
         raise DataError(
-            f"{where!r} has folders that are called after a class and a split ({listed(split[0])}); put the pictures "
+            f"{where!r} has folders that are called after a class and a split ({listed(split[0])}); put the images "
             "of each class into folders train/CLASS and test/CLASS"
         )
-    classes = [folder.name for folder in top.with_pictures if not split_of(folder.name)]
+    classes = [folder.name for folder in top.with_images if not split_of(folder.name)]
     # Things can be called train, and tests can be classes.
-    splits = [each.name for each in top.with_pictures if split_of(each.name) not in (None, each.name.lower())]
+    splits = [each.name for each in top.with_images if split_of(each.name) not in (None, each.name.lower())]
     if len(classes) > 1 and splits:
         raise DataError(
             f"{where!r} has {listed(splits)} beside the class folders {listed(classes, 3)}; if it is a split, put "
@@ -101,7 +101,7 @@ def refuse_versions(top: Tree, where: str, *, in_split: bool = False) -> None:
         where: what the user calls the container.
         in_split: whether it is a split, so that to give one of them would be to give one split.
     """
-    below = {folder: _names_below(folder) for folder in top.with_pictures if not folder.pictures}
+    below = {folder: _names_below(folder) for folder in top.with_images if not folder.images}
     first_with: dict[str, Tree] = {}
     for folder, names in below.items():
         before = Counter(first_with[name] for name in names if name in first_with)
@@ -119,7 +119,7 @@ def refuse_versions(top: Tree, where: str, *, in_split: bool = False) -> None:
             way_out = f"put those of one of these directly into {shown(top.path)}"
         raise DataError(
             f"{where!r} has the same folders ({listed(sorted(shared, key=natural_key), 3)}) in each of "
-            f"{listed(versions, 3)}; if those are the classes, {way_out}; if not, put the pictures directly into their "
+            f"{listed(versions, 3)}; if those are the classes, {way_out}; if not, put the images directly into their "
             "class folders"
         )
 
@@ -127,7 +127,7 @@ def refuse_versions(top: Tree, where: str, *, in_split: bool = False) -> None:
 def refuse_repeats(top: Tree, where: str) -> None:
     """Refuse a folder that holds folders called as those beside it: cat, dog, test/cat, test/dog."""
     names = {one_name(folder.name).lower() for folder in top.folders.values()}
-    for folder in top.with_pictures:
+    for folder in top.with_images:
         shared = names & _names_below(folder) - {one_name(folder.name).lower()}
         if len(shared) > 1:
             split = split_of(folder.name)
@@ -143,7 +143,7 @@ def refuse_repeats(top: Tree, where: str) -> None:
 def called_as_splits(top: Tree) -> list[str]:
     """Return a line on each class that is called as a split."""
     return [
-        f"{shown(each.name)} is read as a class; if it is a split, put the pictures of each class in it into a folder"
+        f"{shown(each.name)} is read as a class; if it is a split, put the images of each class in it into a folder"
         for each in top.useful
         if split_of(each.name)
     ]
@@ -151,19 +151,19 @@ def called_as_splits(top: Tree) -> list[str]:
 
 def splits_below(classes: Iterable[Tree]) -> list[str]:
     """Return a line on folders below those of classes that are called as splits."""
-    below = [each for folder in classes for each in folder.walk() if each is not folder and each.n_pictures]
+    below = [each for folder in classes for each in folder.walk() if each is not folder and each.n_images]
     below = [each for each in below if split_of(each.name)]
     if not below:
         return []
-    what = f"pictures in {listed(each.path for each in below)} count for their class"
+    what = f"images in {listed(each.path for each in below)} count for their class"
     return [f"{what}, and not as a split; all class folders would need the same splits in them"]
 
 
 def all_nested(classes: Sequence[Tree]) -> list[str]:
-    """Return a line on classes of which all pictures lie in folders below, which might be the classes instead."""
-    if not classes or any(folder.inside().pictures for folder in classes):
+    """Return a line on classes of which all images lie in folders below, which might be the classes instead."""
+    if not classes or any(folder.inside().images for folder in classes):
         return []
-    below = {each.name: None for folder in classes for each in folder.inside().with_pictures}
+    below = {each.name: None for folder in classes for each in folder.inside().with_images}
     names = listed(dict.fromkeys(folder.name for folder in classes), 3)
     return [f"the classes are {names}; the folders in them ({listed(below, 3)}) say nothing more"]
 
@@ -174,9 +174,9 @@ def shares(classes: set[str], folder: Tree) -> bool:
 
 
 def _names_below(folder: Tree) -> set[str]:
-    return {one_name(each.name).lower() for each in folder.inside().with_pictures}
+    return {one_name(each.name).lower() for each in folder.inside().with_images}
 
 
 def _are_numbered(names: set[str]) -> bool:
-    """Whether names are those of years, cameras or sessions, which say nothing of what pictures show."""
+    """Whether names are those of years, cameras or sessions, which say nothing of what images show."""
     return len({re.sub(r"\d+", "", name) for name in names}) == 1

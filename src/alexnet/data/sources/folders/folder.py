@@ -1,4 +1,4 @@
-"""Pictures in a folder, read where they lie."""
+"""Images in a folder, read where they lie."""
 
 import os
 import stat
@@ -11,8 +11,8 @@ from pathlib import Path
 from alexnet.data.source import MAX_BYTES, Content, natural_key
 from alexnet.data.sources.container import Names
 from alexnet.data.sources.vocabulary import is_left_behind
-from alexnet.errors import DataError, PictureError, listed
-from alexnet.images.decoding import ends_like_picture, fault
+from alexnet.errors import DataError, ImageError, listed
+from alexnet.images.decoding import ends_like_image, fault
 
 LEADS_NOWHERE = "it is a link to what is not there"
 # Links in links in links are followed, and no deeper.
@@ -35,7 +35,7 @@ class Folder:
         """Return what is in it.
 
         Args:
-            refused: is told of folders that may not be listed; where it is not given, they are among the remarks.
+            refused: is told of folders that may not be listed; where it is not given, they are among the warnings.
 
         Raises:
             DataError: the folder itself may not be listed, and ``refused`` is not given.
@@ -46,10 +46,10 @@ class Folder:
         links = _Links(str(self.root))
         for path, is_folder in _below(self.root, refused or kept_out.append, links):
             (folders if is_folder else files).append(path)
-        remarks = [_kept_out(error, self.root) for error in kept_out]
+        warnings = [_kept_out(error, self.root) for error in kept_out]
         shut = {os.path.relpath(error.filename, self.root) for error in kept_out}
         return Names(
-            tuple(files), tuple(folder for folder in folders if folder not in shut), (*remarks, *links.remarks())
+            tuple(files), tuple(folder for folder in folders if folder not in shut), (*warnings, *links.warnings())
         )
 
     def exists(self, path: str) -> bool:
@@ -60,14 +60,14 @@ class Folder:
         try:
             status = file.stat()
             if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-                raise PictureError(str(file), "it is a device or a pipe, not a file")
+                raise ImageError(str(file), "it is a device or a pipe, not a file")
             if n_bytes < 0 and status.st_size > MAX_BYTES:
-                raise PictureError(str(file), f"the file is larger than {MAX_BYTES >> 30} GB")
+                raise ImageError(str(file), f"the file is larger than {MAX_BYTES >> 30} GB")
             with file.open("rb") as opened:
                 return opened.read(n_bytes)
         except OSError as error:
             is_link = isinstance(error, FileNotFoundError) and file.is_symlink()
-            raise PictureError(str(file), LEADS_NOWHERE if is_link else fault(error)) from error
+            raise ImageError(str(file), LEADS_NOWHERE if is_link else fault(error)) from error
 
     @cached_property
     def _prefix(self) -> str:
@@ -75,7 +75,7 @@ class Folder:
 
     def stamp(self, path: str) -> str:
         try:
-            # A third of pathlib's time, for each of maybe a million pictures.
+            # A third of pathlib's time, for each of maybe a million images.
             status = os.stat(path if path.startswith("/") else self._prefix + path)  # noqa: PTH116
         except OSError:
             return "missing"  # such as a link that leads nowhere; reading it will say so by name
@@ -134,12 +134,12 @@ class _Links:
     def leads_nowhere(self, path: str) -> None:
         self._nowhere.append(path)
 
-    def remarks(self) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         shared = sorted(sorted([*self._inside(real), *paths]) for real, paths in self._by_target.items())
         shared = [paths for paths in shared if len(paths) > 1]
         if shared:
             more = f", and {len(shared) - 1} more such" if len(shared) > 1 else ""
-            yield f"{listed(shared[0])} are one folder, by links{more}: its pictures are read in each place"
+            yield f"{listed(shared[0])} are one folder, by links{more}: its images are read in each place"
         if self._nowhere:
             yield f"{_links(self._nowhere)} to what is not there, and left out"
         if self._loops:
@@ -179,7 +179,7 @@ def _below(root: Path, refused: Callable[[OSError], None], links: _Links) -> Ite
                     if followed is None:
                         continue
                     inside = followed
-                elif not ends_like_picture(entry.name) and not os.path.exists(entry.path):  # noqa: PTH110
+                elif not ends_like_image(entry.name) and not os.path.exists(entry.path):  # noqa: PTH110
                     links.leads_nowhere(path)
                     continue
             yield path, is_folder

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from alexnet.data.source import SPLITS, Picture, Source
+from alexnet.data.source import SPLITS, LabelledImage, Source
 from alexnet.data.sources.container import Container
 from alexnet.data.sources.folders.archive import to_give
 from alexnet.data.sources.folders.shelves import Shelves
@@ -12,7 +12,7 @@ from alexnet.data.sources.tables.manifest import MANIFEST_NAMES, open_manifest, 
 from alexnet.data.sources.tables.places import Files
 from alexnet.data.sources.tables.table import is_table
 from alexnet.data.sources.vocabulary import split_of
-from alexnet.errors import DataError, PictureError, listed, shown
+from alexnet.errors import DataError, ImageError, listed, shown
 
 # Of the tables beside class folders, so many are looked at, and so many rows of each, which tell parts of a download
 # from classes: all of a million rows would take minutes, on each start.
@@ -21,10 +21,10 @@ MOST_ROWS = 2_000
 
 
 def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source | None:
-    """Return the pictures that tables beside them list, labelled by these; None where there is no table.
+    """Return the images that tables beside them list, labelled by these; None where there is no table.
 
     Args:
-        container: of pictures and tables.
+        container: of images and tables.
         tree: what it holds.
         found: how that was understood, without class folders.
 
@@ -38,12 +38,15 @@ def open_tables_of(container: Container, tree: Tree, found: Shelves) -> Source |
         source, read = split_by_folders(open_manifest(container, chosen, container.name)), [chosen]
     else:
         source, read = _of_each_split(container, chosen), list(chosen.values())
-    listed_paths = {picture.path for picture in source.pictures}
-    unlisted = [path for folder in tree.walk() for path in folder.pictures if path not in listed_paths]
-    remarks = [f"labels are those of {'the table' if len(read) == 1 else 'the tables'} {listed(read)}", *source.remarks]
+    listed_paths = {image.path for image in source.images}
+    unlisted = [path for folder in tree.walk() for path in folder.images if path not in listed_paths]
+    warnings = [
+        f"labels are those of {'the table' if len(read) == 1 else 'the tables'} {listed(read)}",
+        *source.warnings,
+    ]
     if unlisted:
-        remarks.append(f"left out {len(unlisted)} pictures that are in no table, such as {shown(min(unlisted))}")
-    return replace(source, remarks=tuple(remarks))
+        warnings.append(f"left out {len(unlisted)} images that are in no table, such as {shown(min(unlisted))}")
+    return replace(source, warnings=tuple(warnings))
 
 
 def _of_each_split(container: Container, tables: Mapping[str, str]) -> Source:
@@ -62,38 +65,38 @@ def said_otherwise(container: Container, top: Tree, source: Source) -> list[str]
 
     Folders may only be parts of a download, called after nothing, and the labels are in the table.
     """
-    labels = {picture.path: picture.label for picture in source.pictures}
+    labels = {image.path: image.label for image in source.images}
     files = Files(container)
-    remarks = []
+    warnings = []
     for table in _tables_in(top)[:MOST_TABLES]:
         try:
             said, n_rows = some_labels(files, table, MOST_ROWS)
-        except (DataError, PictureError):  # it is about something else
+        except (DataError, ImageError):  # it is about something else
             continue
         both = [(label, labels[path]) for path, label in said.items() if path in labels]
         pairs = set(both)
         agree = len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
         if not agree and 2 * len(both) * n_rows > len(labels) * len(said):
-            remarks.append(
+            warnings.append(
                 f"the table {shown(table)} says other labels than the folders, which count here; to go by the table, "
                 f"give {to_give(container.name, table)}"
             )
-    return remarks
+    return warnings
 
 
 def split_by_folders(source: Source) -> Source:
-    """Return pictures that a table gives no split with that of the folders they lie in, where all lie in such folders.
+    """Return images that a table gives no split with that of the folders they lie in, where all lie in such folders.
 
     A table that names train/a.jpg and test/b.jpg, and has no column for the split, has been split all the same.
     """
-    splits = {picture.path: _split_of_path(picture.path) for picture in source.pictures if picture.split is None}
+    splits = {image.path: _split_of_path(image.path) for image in source.images if image.split is None}
     found = set(splits.values())
-    if len(splits) < len(source.pictures) or None in found or "train" not in found or len(found) < 2:
+    if len(splits) < len(source.images) or None in found or "train" not in found or len(found) < 2:
         return source
-    pictures = tuple(Picture(each.path, each.label, splits[each.path]) for each in source.pictures)
+    images = tuple(LabelledImage(each.path, each.label, splits[each.path]) for each in source.images)
     named = " and ".join(split for split in SPLITS if split in found)
-    remark = f"the table has no column split; its pictures lie in folders that are called so, and are {named}"
-    return replace(source, pictures=pictures, remarks=(*source.remarks, remark))
+    warning = f"the table has no column split; its images lie in folders that are called so, and are {named}"
+    return replace(source, images=images, warnings=(*source.warnings, warning))
 
 
 def _split_of_path(path: str) -> str | None:

@@ -13,7 +13,7 @@ from alexnet.errors import listed, shown
 
 @dataclass(frozen=True)
 class Shelf:
-    """A class folder: every picture in it and below has one label."""
+    """A class folder: every image in it and below has one label."""
 
     tree: Tree
     label: str
@@ -28,15 +28,15 @@ class Shelves:
         top: the folder in which splits or classes were found.
         shelves: the class folders; those of each split where there are splits.
         around: the folders in which the class folders lie.
-        flat: the folders that are splits, and hold pictures but no class folders, by split.
-        remarks: what a user should know, one line each.
+        flat: the folders that are splits, and hold images but no class folders, by split.
+        warnings: what a user should know, one line each.
     """
 
     top: Tree
     shelves: tuple[Shelf, ...] = ()
     around: tuple[Tree, ...] = ()
     flat: Mapping[str, Tree] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def find_top(tree: Tree, *, stop: Iterable[str] = ()) -> Tree:
@@ -47,11 +47,11 @@ def find_top(tree: Tree, *, stop: Iterable[str] = ()) -> Tree:
         stop: the folders not to look below, by path.
     """
     top = tree
-    while top.path not in stop and not top.pictures:
+    while top.path not in stop and not top.images:
         inside = top.useful
         if len(inside) > 1:  # empty folders are classes to be, but not beside one called data, say
-            inside = [folder for folder in top.with_pictures if is_filler(folder.name)]
-            inside = inside if len(top.with_pictures) == 1 else []
+            inside = [folder for folder in top.with_images if is_filler(folder.name)]
+            inside = inside if len(top.with_images) == 1 else []
         # A folder of splits may well have only one of them.
         if len(inside) != 1 or split_of(inside[0].name) or not (inside[0].useful or inside[0].path in stop):
             break
@@ -76,7 +76,7 @@ def find_shelves(top: Tree, where: str) -> Shelves:
     }
     if splits and (len(splits) == len(top.useful) or "train" in {split for split, _ in splits.values()}):
         return _in_splits(top, where, splits)
-    flat = {split: top.folders[name] for name, split in named.items() if top.folders[name].n_pictures}
+    flat = {split: top.folders[name] for name, split in named.items() if top.folders[name].n_images}
     if len(flat) > 1 and "train" in flat and not splits:
         return Shelves(top, flat=flat)
     return _with_splits_below(top, where) or _without_splits(top, where)
@@ -88,20 +88,20 @@ def _in_splits(top: Tree, where: str, splits: Mapping[str, tuple[str, Tree]]) ->
     classes = {one_name(name).lower() for _, folder in splits.values() for name in folder.folders}
     doubts.refuse_class_called_train(where, splits, beside, classes)
     doubts.refuse_several(where, splits)
-    remarks = [*_not_used(beside, splits, classes), *_read_as(splits)]
+    warnings = [*_not_used(beside, splits, classes), *_read_as(splits)]
     inside = [folder.path for name, (_, folder) in splits.items() if folder is not above[name][1]]
     if inside:
-        remarks.append(f"the classes are the folders in {listed(inside)}")
+        warnings.append(f"the classes are the folders in {listed(inside)}")
     shelves = []
     for split, folder in splits.values():
         doubts.refuse_versions(folder, where, in_split=True)
         doubts.refuse_repeats(folder, where)
         shelves += [Shelf(each, one_name(each.name), split) for each in folder.useful]
-        remarks += folder.said_of_useless()
+        warnings += folder.said_of_useless()
     around = (top, *(folder for _, folder in splits.values()))
-    with_pictures = [shelf.tree for shelf in shelves if shelf.tree.n_pictures]
-    remarks += [*doubts.splits_below(with_pictures), *doubts.all_nested(with_pictures)]
-    return Shelves(top, tuple(shelves), around, remarks=tuple(remarks))
+    with_images = [shelf.tree for shelf in shelves if shelf.tree.n_images]
+    warnings += [*doubts.splits_below(with_images), *doubts.all_nested(with_images)]
+    return Shelves(top, tuple(shelves), around, warnings=tuple(warnings))
 
 
 def _looked_into(splits: Mapping[str, tuple[str, Tree]]) -> Mapping[str, tuple[str, Tree]]:
@@ -126,21 +126,21 @@ def _looked_into(splits: Mapping[str, tuple[str, Tree]]) -> Mapping[str, tuple[s
 
 
 def _not_used(beside: list[Tree], splits: Iterable[str], classes: set[str]) -> list[str]:
-    remarks = []
+    warnings = []
     if beside:
-        remarks.append(f"ignored {listed(folder.name for folder in beside)} beside {listed(splits)}")
+        warnings.append(f"ignored {listed(folder.name for folder in beside)} beside {listed(splits)}")
     alike = [folder.name for folder in beside if doubts.shares(classes, folder)]
     if alike:
-        remarks.append(f"{listed(alike)} has the same class folders; if it is a split, call it train, val or test")
-    unused = [folder for folder in beside if folder.n_pictures and folder.name not in alike]
+        warnings.append(f"{listed(alike)} has the same class folders; if it is a split, call it train, val or test")
+    unused = [folder for folder in beside if folder.n_images and folder.name not in alike]
     if unused:
-        n = sum(folder.n_pictures for folder in unused)
+        n = sum(folder.n_images for folder in unused)
         flat = not any(folder.inside().useful for folder in unused)
         # Those that are called otherwise may well be class folders, of no split.
         is_why = flat and any(split_of(folder.name) for folder in unused)
         why = ", since they lie in no class folder" if is_why else ""
-        remarks.append(f"the {n} pictures in {listed(folder.name for folder in unused)} are not used{why}")
-    return remarks
+        warnings.append(f"the {n} images in {listed(folder.name for folder in unused)} are not used{why}")
+    return warnings
 
 
 def _read_as(splits: Mapping[str, tuple[str, Tree]]) -> list[str]:
@@ -158,8 +158,8 @@ def _read_as(splits: Mapping[str, tuple[str, Tree]]) -> list[str]:
 
 def _with_splits_below(top: Tree, where: str) -> Shelves | None:
     """Understand class folders that hold splits: cat/train, cat/test, dog/train, dog/test."""
-    classes = top.with_pictures
-    below = {folder: [each for each in folder.with_pictures if split_of(each.name)] for folder in classes}
+    classes = top.with_images
+    below = {folder: [each for each in folder.with_images if split_of(each.name)] for folder in classes}
     with_splits = [folder for folder in classes if below[folder]]
     found = {split_of(each.name) for folder in with_splits for each in below[folder]}
     if len(classes) < 2 or 2 * len(with_splits) <= len(classes):
@@ -167,21 +167,21 @@ def _with_splits_below(top: Tree, where: str) -> Shelves | None:
     doubts.refuse_sets(where, below)
     doubts.refuse_outside_splits(where, below)
     shelves = [Shelf(each, one_name(folder.name), split_of(each.name)) for folder in classes for each in below[folder]]
-    shelves += [Shelf(folder, one_name(folder.name), None) for folder in top.useful if not folder.n_pictures]
+    shelves += [Shelf(folder, one_name(folder.name), None) for folder in top.useful if not folder.n_images]
     named = " and ".join(split for split in SPLITS if split in found)
-    remark = f"read the folders {named} in each class folder as splits, such as {shown(shelves[0].tree.path)}"
-    return Shelves(top, tuple(shelves), remarks=(remark, *top.said_of_useless()))
+    warning = f"read the folders {named} in each class folder as splits, such as {shown(shelves[0].tree.path)}"
+    return Shelves(top, tuple(shelves), warnings=(warning, *top.said_of_useless()))
 
 
 def _without_splits(top: Tree, where: str) -> Shelves:
     doubts.refuse_sets(
-        where, {folder: [each for each in folder.sole().useful if split_of(each.name)] for folder in top.with_pictures}
+        where, {folder: [each for each in folder.sole().useful if split_of(each.name)] for folder in top.with_images}
     )
     doubts.refuse_split_names(top, where)
     doubts.refuse_versions(top, where)
     doubts.refuse_repeats(top, where)
     shelves = tuple(Shelf(folder, one_name(folder.name), None) for folder in top.useful)
-    classes = top.with_pictures
-    remarks = [*top.said_of_useless(), *doubts.called_as_splits(top)]
-    remarks += [*doubts.splits_below(classes), *doubts.all_nested(classes)]
-    return Shelves(top, shelves, (top,), remarks=tuple(remarks))
+    classes = top.with_images
+    warnings = [*top.said_of_useless(), *doubts.called_as_splits(top)]
+    warnings += [*doubts.splits_below(classes), *doubts.all_nested(classes)]
+    return Shelves(top, shelves, (top,), warnings=tuple(warnings))

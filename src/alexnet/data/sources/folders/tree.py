@@ -1,11 +1,11 @@
-"""The folders that names make, and how many pictures are below each."""
+"""The folders that names make, and how many images are below each."""
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from alexnet.data.source import natural_key
 from alexnet.data.sources.container import Names
-from alexnet.data.sources.vocabulary import holds_annotations, holds_pictures, is_filler, one_name, split_of
+from alexnet.data.sources.vocabulary import holds_annotations, holds_images, is_filler, one_name, split_of
 from alexnet.errors import shown
 
 
@@ -16,17 +16,17 @@ class Tree:
     Attributes:
         path: where it is in its container; empty for the container itself.
         folders: those in it, by name, in natural order.
-        pictures: paths of the pictures that lie in it, not below.
+        images: paths of the images that lie in it, not below.
         others: paths of the other files that lie in it.
-        n_pictures: in it and below.
-        n_files: in it and below, pictures too.
+        n_images: in it and below.
+        n_files: in it and below, images too.
     """
 
     path: str
     folders: dict[str, "Tree"] = field(default_factory=dict)
-    pictures: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
-    n_pictures: int = 0
+    n_images: int = 0
     n_files: int = 0
 
     @property
@@ -36,18 +36,18 @@ class Tree:
 
     @property
     def useful(self) -> list["Tree"]:
-        """The folders in it that hold pictures, or nothing yet."""
-        return [folder for folder in self.folders.values() if folder.n_pictures or not folder.n_files]
+        """The folders in it that hold images, or nothing yet."""
+        return [folder for folder in self.folders.values() if folder.n_images or not folder.n_files]
 
     @property
-    def with_pictures(self) -> list["Tree"]:
-        """The folders in it that hold pictures, in themselves or below."""
-        return [folder for folder in self.folders.values() if folder.n_pictures]
+    def with_images(self) -> list["Tree"]:
+        """The folders in it that hold images, in themselves or below."""
+        return [folder for folder in self.folders.values() if folder.n_images]
 
     def said_of_useless(self) -> list[str]:
-        """Return a line for each folder in it that holds files, none of which is a picture."""
-        useless = (folder for folder in self.folders.values() if folder.n_files and not folder.n_pictures)
-        return [f"ignored {shown(each.path)}: {each.n_files} files in it, and no pictures" for each in useless]
+        """Return a line for each folder in it that holds files, none of which is an image."""
+        useless = (folder for folder in self.folders.values() if folder.n_files and not folder.n_images)
+        return [f"ignored {shown(each.path)}: {each.n_files} files in it, and no images" for each in useless]
 
     def walk(self) -> Iterator["Tree"]:
         """Yield it and all folders below, each before those in it."""
@@ -60,7 +60,7 @@ class Tree:
     def sole(self) -> "Tree":
         """Return the folder in which all is, where each on the way holds just one that is no split."""
         folder = self
-        while len(folder.useful) == 1 and not folder.pictures:
+        while len(folder.useful) == 1 and not folder.images:
             below = folder.useful[0]
             if not below.useful or split_of(below.name):
                 break
@@ -75,28 +75,28 @@ class Tree:
         """
         split = split or split_of(self.name)
         folder = self
-        while len(folder.useful) == 1 and not folder.pictures:
+        while len(folder.useful) == 1 and not folder.images:
             below = folder.useful[0]
             is_same = one_name(below.name).lower() == one_name(folder.name).lower()
             is_same |= split is not None and split_of(below.name) == split
-            holds_more = below.useful or (below.pictures and (is_same or holds_pictures(below.name)))
+            holds_more = below.useful or (below.images and (is_same or holds_images(below.name)))
             if not holds_more or not (is_same or is_filler(below.name)):
                 break
             folder = below
         return folder
 
 
-def grow(names: Names, pictures: Set[str]) -> tuple[Tree, list[Tree]]:
-    """Return the tree of what a container holds, and what was taken out of it: annotations beside pictures.
+def grow(names: Names, images: Set[str]) -> tuple[Tree, list[Tree]]:
+    """Return the tree of what a container holds, and what was taken out of it: annotations beside images.
 
     Args:
         names: of its files and folders.
-        pictures: the files among them that are pictures.
+        images: the files among them that are images.
     """
     trees = {path: Tree(path) for path in ("", *sorted(names.folders, key=natural_key))}
     for path in names.files:
         folder = trees[path.rpartition("/")[0]]
-        (folder.pictures if path in pictures else folder.others).append(path)
+        (folder.images if path in images else folder.others).append(path)
     for path, folder in trees.items():
         if path:
             trees[path.rpartition("/")[0]].folders[folder.name] = folder
@@ -106,8 +106,8 @@ def grow(names: Names, pictures: Set[str]) -> tuple[Tree, list[Tree]]:
 
 
 def _annotations_in(around: Tree) -> Iterator[Tree]:
-    """Take folders of masks and the like out of one that also holds a folder of pictures."""
-    if any(holds_pictures(name) for name in around.folders):
+    """Take folders of masks and the like out of one that also holds a folder of images."""
+    if any(holds_images(name) for name in around.folders):
         for name in [name for name in around.folders if holds_annotations(name)]:
             dropped = around.folders.pop(name)
             _count(dropped)
@@ -117,5 +117,5 @@ def _annotations_in(around: Tree) -> Iterator[Tree]:
 def _count(tree: Tree) -> None:
     for folder in reversed(list(tree.walk())):
         inside = folder.folders.values()
-        folder.n_pictures = len(folder.pictures) + sum(each.n_pictures for each in inside)
-        folder.n_files = len(folder.pictures) + len(folder.others) + sum(each.n_files for each in inside)
+        folder.n_images = len(folder.images) + sum(each.n_images for each in inside)
+        folder.n_files = len(folder.images) + len(folder.others) + sum(each.n_files for each in inside)

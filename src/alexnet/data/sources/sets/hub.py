@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alexnet.data.source import SPLIT_NAMES, Content, Picture, Source, describe, natural_key
+from alexnet.data.source import SPLIT_NAMES, Content, LabelledImage, Source, describe, natural_key
 from alexnet.data.sources.folders.folder import Folder
 from alexnet.data.sources.folders.layout import open_container
 from alexnet.data.sources.vocabulary import one_name, split_of
-from alexnet.errors import DataError, PictureError, listed, words
+from alexnet.errors import DataError, ImageError, listed, words
 from alexnet.files.paths import expanded
 from alexnet.images.decoding import fault
 
@@ -24,49 +24,49 @@ _SECONDS = 10
 
 
 def open_hub(text: str, *, recorded: bool = False) -> Source:
-    """Open a data set that has one column of pictures and one of labels.
+    """Open a data set that has one column of images and one of labels.
 
     What has been downloaded once is taken from its cache where there is no network. No code of a repository is run.
 
     Args:
         text: ``hf:user/name``, or ``hf:user/name:config`` where a repository has several configurations, or
-            ``hf:./folder`` for a folder of Parquet files or pictures.
+            ``hf:./folder`` for a folder of Parquet files or images.
         recorded: whether a run wrote it down: of folders the whole path, so all else is of the hub.
 
     Raises:
         DataError: the extra is not installed, there is no such data set, or its columns cannot be told apart.
     """
-    remarks: list[str] = []
-    name, loaded = _find(text, remarks, recorded=recorded)
-    splits = _splits(text, loaded, remarks)
+    warnings: list[str] = []
+    name, loaded = _find(text, warnings, recorded=recorded)
+    splits = _splits(text, loaded, warnings)
     shelves: dict[str, _Shelf] = {}
-    pictures: list[Picture] = []
+    images: list[LabelledImage] = []
     known: set[str] = set()
     for given in sorted(splits):  # in the natural order of paths: test, train, val
         # The hub calls everything train where nobody has split it.
         split = None if set(splits) == {"train"} else given
-        picture_column, label_column = _columns(text, splits[given].features)
+        image_column, label_column = _columns(text, splits[given].features)
         labels = _labels(splits[given], label_column)
         known.update(map(one_name, getattr(splits[given].features[label_column], "names", ())))
         prefix, width = f"{split}/" if split else "", max(5, len(str(len(labels) - 1)))
-        labelled = [Picture(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(labels) if label]
+        labelled = [LabelledImage(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(labels) if label]
         if len(labelled) < len(labels):
-            remarks.append(f"left out {len(labels) - len(labelled)} pictures of {given} that have no label")
-        pictures += labelled
-        shelves[split or ""] = _Shelf.of(splits[given], picture_column)
-    if not pictures:
-        raise DataError(f"{text!r} has no pictures with a label; a classifier needs some")
-    classes = tuple(sorted({picture.label for picture in pictures}, key=natural_key))
+            warnings.append(f"left out {len(labels) - len(labelled)} images of {given} that have no label")
+        images += labelled
+        shelves[split or ""] = _Shelf.of(splits[given], image_column)
+    if not images:
+        raise DataError(f"{text!r} has no images with a label; a classifier needs some")
+    classes = tuple(sorted({image.label for image in images}, key=natural_key))
     empty = sorted(known.difference(classes), key=natural_key)
     if empty:
-        remarks.append(f"left out classes that have no pictures: {listed(empty)}")
-    remarks += [*_held_against_folder(name, splits, pictures), *describe(pictures, classes)]
-    return Source(name, tuple(pictures), classes, _Reader(name, shelves), remarks=tuple(remarks))
+        warnings.append(f"left out classes that have no images: {listed(empty)}")
+    warnings += [*_held_against_folder(name, splits, images), *describe(images, classes)]
+    return Source(name, tuple(images), classes, _Reader(name, shelves), warnings=tuple(warnings))
 
 
 @dataclass(frozen=True)
 class _Shelf:
-    """One split, of which pictures are given as they are stored."""
+    """One split, of which images are given as they are stored."""
 
     dataset: Any
     column: str
@@ -99,20 +99,20 @@ class _Reader:
         shelf, number = self._locate(path)
         cell = shelf.dataset[number][shelf.column]
         if cell is None:
-            raise PictureError(f"{self.name}/{path}", "the data set has none in this row")
+            raise ImageError(f"{self.name}/{path}", "the data set has none in this row")
         if cell["bytes"] is not None:
             return bytes(cell["bytes"])
         try:
             return Path(cell["path"]).read_bytes()
         except OSError as error:
-            raise PictureError(str(cell["path"]), fault(error)) from error
+            raise ImageError(str(cell["path"]), fault(error)) from error
 
     def _locate(self, path: str) -> tuple[_Shelf, int]:
         split, _, number = path.rpartition("/")
         return self.shelves[split], int(number)
 
 
-def _find(text: str, remarks: list[str], *, recorded: bool) -> tuple[str, Mapping[str, Any]]:
+def _find(text: str, warnings: list[str], *, recorded: bool) -> tuple[str, Mapping[str, Any]]:
     """Return what to call a data set, and its splits."""
     try:
         import datasets  # noqa: F401 - before anything else is said
@@ -125,14 +125,14 @@ def _find(text: str, remarks: list[str], *, recorded: bool) -> tuple[str, Mappin
         if recorded and not is_path:  # the datasets package itself would take the folder
             raise DataError(f"the folder {str(folder)!r} here hides {text} of the hub; go on from another folder")
         if not is_path:
-            remarks.append(f"{text} is the folder {str(folder)!r} here, and not a set of the hub")
+            warnings.append(f"{text} is the folder {str(folder)!r} here, and not a set of the hub")
         return f"{PREFIX}{folder.resolve()}", _load(text, str(folder.resolve()), None)
     if is_path:
         raise DataError(f"there is no folder {where!r}; correct the path, or write hf:user/name for a set of the hub")
     repository, _, config = where.partition(":")
     offline = _offline(text, repository)
     if offline:
-        remarks.append(f"{offline}; {text} is taken as it was downloaded before")
+        warnings.append(f"{offline}; {text} is taken as it was downloaded before")
     return text, _load(text, repository, config or None, offline)
 
 
@@ -181,56 +181,54 @@ def _load(text: str, path: str, config: str | None, offline: str = "") -> Mappin
         datasets.config.HF_HUB_OFFLINE = before
 
 
-def _held_against_folder(name: str, splits: Mapping[str, Any], pictures: list[Picture]) -> list[str]:
-    """Return what to say of a folder of pictures that means something else without ``hf:``.
+def _held_against_folder(name: str, splits: Mapping[str, Any], images: list[LabelledImage]) -> list[str]:
+    """Return what to say of a folder of images that means something else without ``hf:``.
 
     The datasets package knows splits by few names, takes some others for train, leaves some out, and finds classes in
-    whatever folders lie right around pictures, be they called masks.
+    whatever folders lie right around images, be they called masks.
 
     Raises:
-        DataError: it finds other splits, or more or fewer pictures in them.
+        DataError: it finds other splits, or more or fewer images in them.
     """
     folder = Path(name.removeprefix(PREFIX))
     if any(dataset.info.builder_name != "imagefolder" for dataset in splits.values()) or not folder.is_absolute():
         return []
     if any(folder.rglob("metadata.*")):  # which it reads itself
         return []
-    said = [
-        f"the classes are the folders right around the pictures; give {str(folder)!r} without hf: to be told others"
-    ]
+    said = [f"the classes are the folders right around the images; give {str(folder)!r} without hf: to be told others"]
     try:
-        own = open_container(Folder(folder)).pictures
+        own = open_container(Folder(folder)).images
     except DataError:  # that can be understood in more than one way
         return said
     if {each.split for each in own} == {"train"}:  # which is none here too
         own = tuple(replace(each, split=None) for each in own)
-    found, here = Counter(each.split for each in pictures), Counter(each.split for each in own)
+    found, here = Counter(each.split for each in images), Counter(each.split for each in own)
     if found != here:
         raise DataError(
             f"{name!r} is read by the datasets package as {_counted(found)}, but holds {_counted(here)}; give "
             f"{str(folder)!r} without hf:"
         )
-    return [] if Counter(map(_mark, pictures)) == Counter(map(_mark, own)) else said
+    return [] if Counter(map(_mark, images)) == Counter(map(_mark, own)) else said
 
 
-def _mark(picture: Picture) -> tuple[str | None, str]:
-    return picture.split, picture.label
+def _mark(image: LabelledImage) -> tuple[str | None, str]:
+    return image.split, image.label
 
 
 def _counted(splits: Mapping[str | None, int]) -> str:
-    return ", ".join(f"{n} pictures {f'of {split}' if split else 'without a split'}" for split, n in splits.items())
+    return ", ".join(f"{n} images {f'of {split}' if split else 'without a split'}" for split, n in splits.items())
 
 
-def _splits(text: str, loaded: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
+def _splits(text: str, loaded: Mapping[str, Any], warnings: list[str]) -> dict[str, Any]:
     """Return the splits of a data set by our names; of two that mean the same, the one that is called plainly so."""
     splits: dict[str, Any] = {}
     chosen: dict[str, str] = {}
     for given in sorted(loaded, key=lambda given: given not in SPLIT_NAMES):
         split = split_of(given)
         if split is None:
-            remarks.append(f"ignored the split {given!r} of {text}")
+            warnings.append(f"ignored the split {given!r} of {text}")
         elif split in splits:
-            remarks.append(f"ignored the split {given!r} of {text}, of which {chosen[split]!r} is {split}")
+            warnings.append(f"ignored the split {given!r} of {text}, of which {chosen[split]!r} is {split}")
         else:
             splits[split], chosen[split] = loaded[given], given
     if not splits:
@@ -239,17 +237,17 @@ def _splits(text: str, loaded: Mapping[str, Any], remarks: list[str]) -> dict[st
 
 
 def _columns(text: str, features: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the names of the columns with pictures and labels."""
+    """Return the names of the columns with images and labels."""
     import datasets
 
     found = words(f"{name} ({_kind(feature)})" for name, feature in features.items())
-    pictures = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
-    if len(pictures) != 1:
-        raise DataError(f"{text!r} needs one column of pictures, but has {len(pictures) or 'none'}; it has {found}")
+    images = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
+    if len(images) != 1:
+        raise DataError(f"{text!r} needs one column of images, but has {len(images) or 'none'}; it has {found}")
     for name, feature in features.items():
         if name in _LABELS and isinstance(feature, (dict, list, datasets.List, datasets.LargeList)):
             raise DataError(
-                f"{text!r} has several labels for each picture: {name} is a list or an object; it has {found}"
+                f"{text!r} has several labels for each image: {name} is a list or an object; it has {found}"
             )
     labels = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
     labels = labels or [
@@ -261,7 +259,7 @@ def _columns(text: str, features: Mapping[str, Any]) -> tuple[str, str]:
             f"{text!r} needs one column of labels, but has {len(labels) or 'none'}; it has {found}; "
             "rename or remove columns until one is called label"
         )
-    return pictures[0], sole[0]
+    return images[0], sole[0]
 
 
 def _labels(dataset: Any, column: str) -> list[str]:

@@ -13,10 +13,10 @@ import numpy as np
 import platformdirs
 from PIL import Image
 
-from alexnet.data.source import Content, Picture, Source, natural_key
+from alexnet.data.source import Content, LabelledImage, Source, natural_key
 from alexnet.data.sources.sets.obtaining import MissingError, obtain
 from alexnet.data.sources.sets.torchvision_sets import DIGITS, SETS, TorchvisionSet
-from alexnet.errors import DataError, PictureError
+from alexnet.errors import DataError, ImageError
 from alexnet.images.decoding import fault
 
 NAMES = ("digits", *SETS)
@@ -37,28 +37,28 @@ def open_named(name: str, data_dir: Path | None) -> Source:
     row = SETS[name]
     root = data_dir or _usual_folder()
     shelves: dict[str, _Shelf] = {}
-    pictures: list[Picture] = []
-    remarks = []
+    images: list[LabelledImage] = []
+    warnings = []
     are_new = False
     for split in sorted(row.splits, key=str):  # in the natural order of paths: test, train, val
         try:
             dataset, is_new = obtain(name, row, root, split)
         except MissingError:
-            remarks.append(f"{name} has no {split} pictures here: they are not in {str(root)!r}, or damaged")
+            warnings.append(f"{name} has no {split} images here: they are not in {str(root)!r}, or damaged")
             continue
         are_new |= is_new
         shelf = _shelf(row, dataset)
         shelves[split or ""] = shelf
         prefix, width = f"{split}/" if split else "", max(5, len(str(len(shelf.labels) - 1)))
-        pictures += [Picture(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(shelf.labels)]
-    if not pictures:
+        images += [LabelledImage(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(shelf.labels)]
+    if not images:
         raise DataError(f"there is no {name!r} in {str(root)!r}, and it cannot be downloaded; {row.by_hand}")
-    classes = tuple(sorted({picture.label for picture in pictures}, key=natural_key))
+    classes = tuple(sorted({image.label for image in images}, key=natural_key))
     if are_new:
-        remarks.append(f"{name} is new in {str(root)!r}: downloaded, or unpacked from an archive there")
+        warnings.append(f"{name} is new in {str(root)!r}: downloaded, or unpacked from an archive there")
     reader = _Reader(f"torchvision {row.kind} {root}", shelves)
     given = None if data_dir is None else str(data_dir.absolute())
-    return Source(name, tuple(pictures), classes, reader, row.mirror_safe, remarks=tuple(remarks), data_dir=given)
+    return Source(name, tuple(images), classes, reader, row.mirror_safe, warnings=tuple(warnings), data_dir=given)
 
 
 def _usual_folder() -> Path:
@@ -71,7 +71,7 @@ def _usual_folder() -> Path:
 
 @dataclass(frozen=True)
 class _Shelf:
-    """One split: ``dataset[i][0]`` is a picture, unless they are files."""
+    """One split: ``dataset[i][0]`` is an image, unless they are files."""
 
     dataset: Any
     labels: tuple[str, ...]
@@ -106,13 +106,13 @@ class _Reader:
         try:
             if shelf.files:
                 return Path(shelf.files[number]).read_bytes()
-            picture = shelf.dataset[number][0]
-            picture.load()
+            image = shelf.dataset[number][0]
+            image.load()
         except OSError as error:
             where = shelf.files[number] if shelf.files else str(error.filename or path)
-            raise PictureError(where, fault(error)) from error
-        assert isinstance(picture, Image.Image)
-        return picture
+            raise ImageError(where, fault(error)) from error
+        assert isinstance(image, Image.Image)
+        return image
 
     def _find(self, path: str) -> tuple[_Shelf, int]:
         split, _, number = path.rpartition("/")
@@ -126,8 +126,8 @@ def _digits() -> Source:
     # 17 grey levels on 8x8 pixels. Four pixels for one leaves room for crops that move by a fraction of a stroke.
     grey = np.asarray(bunch.images * (255 / 16)).round().astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     shelf = _Shelf([(Image.fromarray(pixels),) for pixels in grey], tuple(str(label) for label in bunch.target))
-    pictures = tuple(Picture(f"{number:04d}", label) for number, label in enumerate(shelf.labels))
-    return Source("digits", pictures, DIGITS, _Reader("sklearn", {"": shelf}), mirror_safe=False)
+    images = tuple(LabelledImage(f"{number:04d}", label) for number, label in enumerate(shelf.labels))
+    return Source("digits", images, DIGITS, _Reader("sklearn", {"": shelf}), mirror_safe=False)
 
 
 def _shelf(row: TorchvisionSet, dataset: Any) -> _Shelf:

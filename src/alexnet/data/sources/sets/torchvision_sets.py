@@ -35,10 +35,10 @@ class TorchvisionSet:
     Attributes:
         kind: its class in ``torchvision.datasets``.
         splits: the arguments of that class for each of our splits; a set that nobody has split has the one None.
-        labels: the attribute with a number for each picture, or a pair of a file and a number.
-        files: the attribute with the pictures' files, or such pairs; empty where pictures are arrays.
+        labels: the attribute with a number for each image, or a pair of a file and a number.
+        files: the attribute with the images' files, or such pairs; empty where images are arrays.
         classes: the attribute with the class names by number, or the names where torchvision has none or odd ones.
-        mirror_safe: whether a mirrored picture keeps its label.
+        mirror_safe: whether a mirrored image keeps its label.
         unpacked: what lies there once the set is unpacked, for classes that would unpack or make folders unasked.
         by_hand: for what cannot be downloaded: what to do.
     """
@@ -53,9 +53,9 @@ class TorchvisionSet:
     by_hand: str = ""
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def _upright(image: Image.Image) -> Image.Image:
     # EMNIST is stored by columns: as torchvision reads it, letters lie on their side and in a mirror.
-    return picture.transpose(Image.Transpose.TRANSPOSE)
+    return image.transpose(Image.Transpose.TRANSPOSE)
 
 
 def _emnist(part: str) -> TorchvisionSet:

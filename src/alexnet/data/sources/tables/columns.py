@@ -1,4 +1,4 @@
-"""Which column of a table says where a picture lies, which its class and which its split, whatever they are called."""
+"""Which column of a table says where an image lies, which its class and which its split, whatever they are called."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from alexnet.data.sources.tables.places import Files
 from alexnet.data.sources.tables.table import COLUMNS, Table, refuse_twice
 from alexnet.data.sources.vocabulary import one_name, split_of
 from alexnet.errors import DataError, listed, nearest, shown, words
-from alexnet.images.decoding import ends_like_picture
+from alexnet.images.decoding import ends_like_image
 
 # By these names the columns are known, beside path, label and split: in small letters, without what is between words.
 _PATHS = frozenset(
@@ -38,7 +38,7 @@ _LARGEST_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Listing:
-    """What a table says of each of its pictures.
+    """What a table says of each of its images.
 
     Attributes:
         table: the table; of one without header its first line is a row.
@@ -46,7 +46,7 @@ class Listing:
         labels: their classes.
         splits: their splits; None where it does not say.
         one_hot: the classes that have a column each; none where one column names the class.
-        remarks: what was understood, a line each.
+        warnings: what was understood, a line each.
     """
 
     table: Table
@@ -54,7 +54,7 @@ class Listing:
     labels: list[str]
     splits: list[str | None]
     one_hot: tuple[str, ...]
-    remarks: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def understand(table: Table, files: Files, folder: str) -> Listing:
@@ -68,50 +68,50 @@ def understand(table: Table, files: Files, folder: str) -> Listing:
     Raises:
         DataError: a column is missing, two may be it, or a row is at fault.
     """
-    remarks: list[str] = []
-    table = _with_header(table, files, folder, remarks)
+    warnings: list[str] = []
+    table = _with_header(table, files, folder, warnings)
     refuse_twice(table.columns, table.where)
     usable = [n for n, name in enumerate(table.columns) if not _INDEX.fullmatch(_word(name))]
-    split, splits = _split_column(table, usable, remarks)
+    split, splits = _split_column(table, usable, warnings)
     usable = [n for n in usable if n != split]
     path = _path_column(table, usable, files, folder)
     usable.remove(path)
-    label, marked = _label_column(table, usable, path, remarks)
+    label, marked = _label_column(table, usable, path, warnings)
     paths = _filled(table, table.texts(path), "path")
     labels, one_hot = (
         (_filled(table, table.texts(label), "label"), ()) if label is not None else _one_hot(table, marked)
     )
     if label is not None:
-        labels = _labels(table, labels, remarks)
+        labels = _labels(table, labels, warnings)
     what = [(path, "path"), *([(label, "label")] if label is not None else []), (split, "split")]
     read = [f"{table.columns[n]!r} as {role}" for n, role in what if n is not None and table.columns[n].lower() != role]
     if one_hot:
         read.append(f"which of {listed(one_hot)} is 1 as label")
     if read:
-        remarks.insert(0, f"{table.name}: read {', '.join(read[:-1])}{' and ' if read[1:] else ''}{read[-1]}")
-    return Listing(table, paths, labels, splits, one_hot, tuple(remarks))
+        warnings.insert(0, f"{table.name}: read {', '.join(read[:-1])}{' and ' if read[1:] else ''}{read[-1]}")
+    return Listing(table, paths, labels, splits, one_hot, tuple(warnings))
 
 
-def _with_header(table: Table, files: Files, folder: str, remarks: list[str]) -> Table:
-    """Return a table whose columns have names, also where its first line lists a picture already."""
+def _with_header(table: Table, files: Files, folder: str, warnings: list[str]) -> Table:
+    """Return a table whose columns have names, also where its first line lists an image already."""
     known = _PATHS.union(COLUMNS) | _LABELS | _SPLITS
     is_row = any(files.is_there(name, folder) for name in table.columns)
     if not table.header_line or (known & set(map(_word, table.columns)) and not is_row):
         return table
-    pictures = [name for name in table.columns if ends_like_picture(name) or files.likeness(name, folder)]
-    if not pictures:
+    images = [name for name in table.columns if ends_like_image(name) or files.likeness(name, folder)]
+    if not images:
         return table
-    if len(table.columns) == 2 and len(pictures) == 1:
-        names = ("path", "label") if pictures[0] == table.columns[0] else ("label", "path")
-        remarks.append(f"{table.name}: has no header; its columns were read as {' and '.join(names)}")
+    if len(table.columns) == 2 and len(images) == 1:
+        names = ("path", "label") if images[0] == table.columns[0] else ("label", "path")
+        warnings.append(f"{table.name}: has no header; its columns were read as {' and '.join(names)}")
         return table.without_header(names)
     raise DataError(
-        f"{table.where!r} has no header: its first line lists {shown(pictures[0])} already; write the names of "
+        f"{table.where!r} has no header: its first line lists {shown(images[0])} already; write the names of "
         "its columns above, among them path and label"
     )
 
 
-def _split_column(table: Table, usable: Sequence[int], remarks: list[str]) -> tuple[int | None, list[str | None]]:
+def _split_column(table: Table, usable: Sequence[int], warnings: list[str]) -> tuple[int | None, list[str | None]]:
     """Return which column is the split, and what it says; of another name, only where all it says are splits."""
     exact = [n for n in usable if table.columns[n].lower() == "split"]
     likely = [n for n in usable if _word(table.columns[n]) in _SPLITS and _is_text(table, n)]
@@ -127,7 +127,7 @@ def _split_column(table: Table, usable: Sequence[int], remarks: list[str]) -> tu
             )
         if unknown:
             what = f"{table.columns[n]!r} with {listed(unknown, 3)}, which are not train, val or test"
-            remarks.append(f"{table.name}: ignored {what}")
+            warnings.append(f"{table.name}: ignored {what}")
         elif any(known.values()):
             found.append((n, [known[text] for text in texts]))
     if not found:
@@ -163,14 +163,14 @@ def _path_column(table: Table, usable: Sequence[int], files: Files, folder: str)
     raise DataError(_two(table, called, "path") if called else _none(table, "path", usable))
 
 
-def _label_column(table: Table, usable: Sequence[int], path: int, remarks: list[str]) -> tuple[int | None, list[int]]:
+def _label_column(table: Table, usable: Sequence[int], path: int, warnings: list[str]) -> tuple[int | None, list[int]]:
     """Return which column is the label; None and the columns of classes, where each has one."""
     exact = [n for n in usable if table.columns[n].lower() == "label"]
     called = [n for n in usable if _word(table.columns[n]) in _LABELS and (not exact or _is_text(table, n))]
     if exact:
         if (names := _names(table, [*exact, *called])) is not None and names != exact[0]:
             name = table.columns[names]
-            remarks.append(f"{table.name}: {name!r} names the classes of 'label' too; call it label to have its words")
+            warnings.append(f"{table.name}: {name!r} names the classes of 'label' too; call it label to have its words")
         return exact[0], []
     if called:
         column = called[0] if len(called) == 1 else _names(table, called)
@@ -217,13 +217,13 @@ def _one_hot(table: Table, columns: Sequence[int]) -> tuple[list[str], tuple[str
         if len(marked) != 1:
             what = f"1 in {listed(marked)}" if marked else f"1 in none of {listed(names)}"
             raise DataError(
-                f"{table.where!r} {table.row(row)} has {what}; a picture has one class: correct it or delete it"
+                f"{table.where!r} {table.row(row)} has {what}; an image has one class: correct it or delete it"
             )
         labels.append(marked[0])
     return labels, tuple(names)
 
 
-def _labels(table: Table, labels: list[str], remarks: list[str]) -> list[str]:
+def _labels(table: Table, labels: list[str], warnings: list[str]) -> list[str]:
     """Return labels as they were meant."""
     different = set(labels)
     if different and all(label[0] + label[-1] in ("[]", "{}") for label in different):
@@ -232,7 +232,7 @@ def _labels(table: Table, labels: list[str], remarks: list[str]) -> list[str]:
         )
     if different and all(map(_WHOLE.fullmatch, different)):
         # A column of integers in which one was missing becomes one of floats, in pandas.
-        remarks.append(f"{table.name}: labels such as {labels[0]!r} were read as {labels[0][:-2]!r}")
+        warnings.append(f"{table.name}: labels such as {labels[0]!r} were read as {labels[0][:-2]!r}")
         return [label[:-2] for label in labels]
     # Few names for many rows: each is one object.
     named = {label: one_name(label) for label in different}

@@ -1,11 +1,11 @@
-"""Manifests: a table of pictures and labels, or one for each split, read as a source."""
+"""Manifests: a table of images and labels, or one for each split, read as a source."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from alexnet.data.source import Picture, Source, describe, natural_key
+from alexnet.data.source import LabelledImage, Source, describe, natural_key
 from alexnet.data.sources.container import Container
 from alexnet.data.sources.tables.columns import understand
 from alexnet.data.sources.tables.places import Files, locate
@@ -17,11 +17,11 @@ MANIFEST_NAMES = tuple(f"manifest{ending}" for ending in TABLE_ENDINGS)
 
 
 def open_manifest(container: Container, manifest: str, name: str) -> Source:
-    """Read the pictures that a manifest in a folder or an archive lists, as a source called ``name``.
+    """Read the images that a manifest in a folder or an archive lists, as a source called ``name``.
 
-    The manifest says in one column where each picture lies, relative to the manifest, and in another its class; it may
+    The manifest says in one column where each image lies, relative to the manifest, and in another its class; it may
     have a column of splits, and others, which are ignored. See ``columns`` for what they may be called, and ``places``
-    for how pictures are found that do not lie where the manifest says.
+    for how images are found that do not lie where the manifest says.
 
     Raises:
         DataError: a column is missing, or a row is at fault; the message names it.
@@ -31,7 +31,7 @@ def open_manifest(container: Container, manifest: str, name: str) -> Source:
 
 
 def open_tables(container: Container, tables: Mapping[str, str], name: str) -> Source:
-    """Read the pictures that a table for each split lists, as a source called ``name``.
+    """Read the images that a table for each split lists, as a source called ``name``.
 
     Args:
         container: the folder or the archive.
@@ -40,14 +40,14 @@ def open_tables(container: Container, tables: Mapping[str, str], name: str) -> S
         name: what to call the source.
 
     Raises:
-        DataError: a table is at fault, says of a picture that it is of another split, or lists one of another table.
+        DataError: a table is at fault, says of an image that it is of another split, or lists one of another table.
     """
     files = Files(container)
     return _source(container, name, [_listed(files, path, _read(files, path), split) for split, path in tables.items()])
 
 
 def some_labels(files: Files, manifest: str, most: int) -> tuple[dict[str, str], int]:
-    """Return the labels that a manifest gives to some pictures, by their paths, and how many rows it has.
+    """Return the labels that a manifest gives to some images, by their paths, and how many rows it has.
 
     Args:
         files: of its container.
@@ -60,8 +60,8 @@ def some_labels(files: Files, manifest: str, most: int) -> tuple[dict[str, str],
     table = _read(files, manifest)
     step = -(-len(table.rows) // most) or 1
     some = replace(table, rows=table.rows[::step], lines=table.lines[::step])
-    pictures = _listed(files, manifest, some, None).pictures
-    return {path: picture.label for path, picture in pictures.items()}, len(table.rows)
+    images = _listed(files, manifest, some, None).images
+    return {path: image.label for path, image in images.items()}, len(table.rows)
 
 
 def _read(files: Files, manifest: str) -> Table:
@@ -71,21 +71,21 @@ def _read(files: Files, manifest: str) -> Table:
 
 @dataclass(frozen=True)
 class _Listed:
-    """The pictures of one table.
+    """The images of one table.
 
     Attributes:
         where: the place of the table.
-        name: what remarks call it.
-        pictures: by their paths.
+        name: what warnings call it.
+        images: by their paths.
         one_hot: the classes that have a column each.
-        remarks: how it was understood, a line each.
+        warnings: how it was understood, a line each.
     """
 
     where: str
     name: str
-    pictures: dict[str, Picture]
+    images: dict[str, LabelledImage]
     one_hot: tuple[str, ...]
-    remarks: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def _listed(files: Files, manifest: str, table: Table, split: str | None) -> _Listed:
@@ -93,20 +93,20 @@ def _listed(files: Files, manifest: str, table: Table, split: str | None) -> _Li
     listing = understand(table, files, folder)
     table = listing.table
     if not table.rows:
-        raise DataError(f"{where!r} lists no pictures; it needs a row for each, with the columns path and label")
+        raise DataError(f"{where!r} lists no images; it needs a row for each, with the columns path and label")
     _refuse_other_split(table, listing.splits, split)
-    paths, remarks = locate(table, listing.paths, folder, files, split)
-    pictures: dict[str, Picture] = {}
+    paths, warnings = locate(table, listing.paths, folder, files, split)
+    images: dict[str, LabelledImage] = {}
     first: dict[str, int] = {}
     for number, (path, label, said) in enumerate(zip(paths, listing.labels, listing.splits, strict=True)):
-        if path in pictures:
+        if path in images:
             raise DataError(
                 f"{where!r} {table.row(number)} lists {shown(listing.paths[number])} again, after "
                 f"{table.row(first[path])}; delete one of them"
             )
         first[path] = number
-        pictures[path] = Picture(path, label, split or said)
-    return _Listed(where, table.name, pictures, listing.one_hot, (*listing.remarks, *remarks))
+        images[path] = LabelledImage(path, label, split or said)
+    return _Listed(where, table.name, images, listing.one_hot, (*listing.warnings, *warnings))
 
 
 def _refuse_other_split(table: Table, said: list[str | None], split: str | None) -> None:
@@ -116,29 +116,27 @@ def _refuse_other_split(table: Table, said: list[str | None], split: str | None)
 
 
 def _source(container: Container, name: str, tables: list[_Listed]) -> Source:
-    pictures: dict[str, Picture] = {}
+    images: dict[str, LabelledImage] = {}
     for table in tables:
-        twice = next((path for path in table.pictures if path in pictures), None)
+        twice = next((path for path in table.images if path in images), None)
         if twice is not None:
-            raise DataError(
-                f"{table.where!r} lists {shown(twice)}, which is of {pictures[twice].split} too; delete one"
-            )
-        pictures |= table.pictures
+            raise DataError(f"{table.where!r} lists {shown(twice)}, which is of {images[twice].split} too; delete one")
+        images |= table.images
     one_hot = _one_hot(tables)
-    in_order = tuple(sorted(pictures.values(), key=lambda picture: natural_key(picture.path)))
-    classes = tuple(sorted({picture.label for picture in in_order}.union(one_hot), key=natural_key))
-    remarks = (*_remarks(tables), *describe(in_order, classes))
-    return Source(name, in_order, classes, container, remarks=remarks)
+    in_order = tuple(sorted(images.values(), key=lambda image: natural_key(image.path)))
+    classes = tuple(sorted({image.label for image in in_order}.union(one_hot), key=natural_key))
+    warnings = (*_remarks(tables), *describe(in_order, classes))
+    return Source(name, in_order, classes, container, warnings=warnings)
 
 
 def _remarks(tables: Iterable[_Listed]) -> Iterator[str]:
     """Yield how tables were understood; what is the same for several is said once."""
     names = defaultdict(list)
     for table in tables:
-        for remark in table.remarks:
-            names[remark.removeprefix(f"{table.name}: ")].append(table.name)
-    for remark, said_of in names.items():
-        yield f"{', '.join(said_of)}: {remark}"
+        for warning in table.warnings:
+            names[warning.removeprefix(f"{table.name}: ")].append(table.name)
+    for warning, said_of in names.items():
+        yield f"{', '.join(said_of)}: {warning}"
 
 
 def _one_hot(tables: Iterable[_Listed]) -> tuple[str, ...]:

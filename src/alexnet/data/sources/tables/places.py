@@ -1,4 +1,4 @@
-"""Where the pictures lie that a table lists: as it is written, or as one rule for all of its rows finds them.
+"""Where the images lie that a table lists: as it is written, or as one rule for all of its rows finds them.
 
 Tables are written on other computers, for other folders, or with bare names. What is added or taken away is the same
 for each row, and said.
@@ -16,9 +16,9 @@ from alexnet.data.sources.container import Container
 from alexnet.data.sources.tables.table import Table
 from alexnet.data.sources.vocabulary import one_name, split_of
 from alexnet.errors import DataError, listed, shown
-from alexnet.images.decoding import ends_like_picture
+from alexnet.images.decoding import ends_like_image
 
-# Of a table of another folder the first row says how; where its picture is missing one of the next.
+# Of a table of another folder the first row says how; where its image is missing one of the next.
 _N_TRIED = 10
 _WINDOWS = re.compile(r"[A-Za-z]:|[\\/]{2}")
 
@@ -31,7 +31,7 @@ class _Rule:
     taken: str = ""
 
     def path(self, text: str) -> str:
-        """Return where a picture lies that is listed as ``text``; empty where the rule says nothing of it."""
+        """Return where an image lies that is listed as ``text``; empty where the rule says nothing of it."""
         text = _slashes(text)
         return _joined(self.added, text[len(self.taken) :]) if text.startswith(self.taken) else ""
 
@@ -52,13 +52,13 @@ class Files:
 
     @cached_property
     def _by_stem(self) -> Mapping[str, list[str]]:
-        return _grouped((_key(_stem(file)), file) for file in self._all if ends_like_picture(file))
+        return _grouped((_key(_stem(file)), file) for file in self._all if ends_like_image(file))
 
     def called(self, path: str) -> list[str]:
         """Return the files that a path means: those that differ only in case, or have an ending and it has none."""
         key = _key(path)
         found = self._by_name.get(key, [])
-        if not found and not ends_like_picture(path):
+        if not found and not ends_like_image(path):
             found = self._by_stem.get(key, [])
         if len(found) < 2:
             return found
@@ -66,28 +66,28 @@ class Files:
 
     @cached_property
     def _by_last(self) -> Mapping[str, list[str]]:
-        """Files by their own names, in whichever folders, and pictures also without their endings."""
+        """Files by their own names, in whichever folders, and images also without their endings."""
         last = [(posixpath.basename(file), file) for file in self._all]
-        stems = ((_stem(name), file) for name, file in last if ends_like_picture(name))
+        stems = ((_stem(name), file) for name, file in last if ends_like_image(name))
         return _grouped((_key(name), file) for name, file in (*last, *stems))
 
     def named(self, name: str) -> list[str]:
-        """Return the pictures of a name, with an ending or without, in whichever folders they lie."""
-        return [file for file in self._by_last.get(_key(_slashes(name)), ()) if ends_like_picture(file)]
+        """Return the images of a name, with an ending or without, in whichever folders they lie."""
+        return [file for file in self._by_last.get(_key(_slashes(name)), ()) if ends_like_image(file)]
 
     def below(self, path: str) -> set[str]:
         """Return the folders, ``""`` or with a ``/`` at the end, in which there is such a path."""
         tail, n_parts = f"/{_key(path)}", path.count("/") + 1
-        bare = not ends_like_picture(path)
+        bare = not ends_like_image(path)
         found = set()
         for file in self._by_last.get(_key(posixpath.basename(path)), ()):
             key = f"/{_key(file)}"
-            if key.endswith(tail) or (bare and ends_like_picture(file) and _stem(key).endswith(tail)):
+            if key.endswith(tail) or (bare and ends_like_image(file) and _stem(key).endswith(tail)):
                 found.add("".join(f"{part}/" for part in file.split("/")[:-n_parts]))
         return found
 
     def rules(self, text: str, folder: str) -> list[_Rule]:
-        """Return the rules by which a picture is found that a table in a folder lists as ``text``."""
+        """Return the rules by which an image is found that a table in a folder lists as ``text``."""
         text = _slashes(text)
         home = f"{folder}/" if folder else ""
         parts = text.split("/")
@@ -96,11 +96,11 @@ class Files:
         return rules + [_Rule(added) for added in sorted(self.below(text))]
 
     def is_there(self, text: str, folder: str) -> bool:
-        """Return whether ``text``, as it is written, is a picture beside a table in a folder."""
-        return ends_like_picture(text) and self.container.exists(_joined(f"{folder}/" if folder else "", text))
+        """Return whether ``text``, as it is written, is an image beside a table in a folder."""
+        return ends_like_image(text) and self.container.exists(_joined(f"{folder}/" if folder else "", text))
 
     def likeness(self, text: str, folder: str) -> int:
-        """Return how much ``text`` looks like what a table in a folder lists as a picture.
+        """Return how much ``text`` looks like what a table in a folder lists as an image.
 
         3: there is one of that name. 2: it is to be found, and has its ending. 1: it is to be found. 0: it is not.
         """
@@ -108,7 +108,7 @@ class Files:
             return 0
         if self.is_there(text, folder):
             return 3
-        return 1 + ends_like_picture(text) if self.rules(text, folder) else 0
+        return 1 + ends_like_image(text) if self.rules(text, folder) else 0
 
 
 @dataclass
@@ -126,10 +126,10 @@ class _Loosened:
         if not named.startswith(path):
             self.cases.append((path, file))
 
-    def remarks(self, name: str, rule: _Rule, home: _Rule) -> Iterator[str]:
+    def warnings(self, name: str, rule: _Rule, home: _Rule) -> Iterator[str]:
         if self.folders:
             those = listed(sorted(self.folders, key=natural_key))
-            yield f"{name}: pictures were found by their names alone, in the folders {those}"
+            yield f"{name}: images were found by their names alone, in the folders {those}"
         added = [*([rule.added] if rule.added not in ("", home.added) else []), *sorted(self.endings)]
         if added:
             yield f"{name}: paths lack {listed(added)}, which {'was' if len(added) == 1 else 'were'} added"
@@ -143,20 +143,20 @@ class _Loosened:
 def locate(
     table: Table, texts: Sequence[str], folder: str, files: Files, split: str | None
 ) -> tuple[list[str], list[str]]:
-    """Find the pictures that a table lists.
+    """Find the images that a table lists.
 
     Args:
         table: the table.
-        texts: what it says of where each picture lies.
+        texts: what it says of where each image lies.
         folder: the folder of the table, to which its paths are relative.
         files: those of its container.
-        split: the split of all its pictures, if that is known: of two folders with the same names it tells which.
+        split: the split of all its images, if that is known: of two folders with the same names it tells which.
 
     Returns:
-        The path of each picture, and what to say of how they were found, a line each.
+        The path of each image, and what to say of how they were found, a line each.
 
     Raises:
-        DataError: a picture is missing, or may be one of two.
+        DataError: an image is missing, or may be one of two.
     """
     rule = home = _Rule(f"{folder}/" if folder else "")
     paths = [_as_written(text, home.added, files) for text in texts]
@@ -180,7 +180,7 @@ def locate(
             paths[number] = fits[0]
     if missing := [number for number, path in enumerate(paths) if not path]:
         raise DataError(_missing(table, texts, missing, rule, home))
-    return paths, list(loosened.remarks(table.name, rule, home))
+    return paths, list(loosened.warnings(table.name, rule, home))
 
 
 def _found(texts: Sequence[str], numbers: Iterable[int], rule: _Rule, files: Files) -> list[list[str]]:
@@ -224,19 +224,19 @@ def _two(table: Table, number: int, text: str, found: Iterable[str]) -> str:
 
 
 def _missing(table: Table, texts: Sequence[str], missing: Sequence[int], rule: _Rule, home: _Rule) -> str:
-    """Return the words for pictures that a table lists and that are not there."""
+    """Return the words for images that a table lists and that are not there."""
     first = texts[missing[0]]
     if len(missing) == len(texts) and _WINDOWS.match(first):
         advice = "they are paths of another computer; write them relative to the table"
     elif len(missing) == len(texts) and first.startswith("/"):
         advice = "they are paths of another folder or computer; write them relative to the table"
     elif rule != home:
-        advice = "put their pictures there, or delete the rows"
+        advice = "put their images there, or delete the rows"
     else:
         advice = "correct the paths, which are relative to the table, or delete the rows"
     where = f" in {shown(rule.added)}" if rule.added != home.added else ""
     return (
-        f"{table.where!r} lists {len(missing)} of {len(texts)} pictures that are not there{where}, the first is "
+        f"{table.where!r} lists {len(missing)} of {len(texts)} images that are not there{where}, the first is "
         f"{shown(first)} in {table.row(missing[0])}; {advice}"
     )
 
@@ -263,5 +263,5 @@ def _joined(folder: str, path: str) -> str:
     return posixpath.normpath(path if path.startswith("/") else folder + path)
 
 
-def _stem(picture: str) -> str:
-    return picture[: picture.rindex(".")]
+def _stem(image: str) -> str:
+    return image[: image.rindex(".")]

@@ -45,7 +45,7 @@ class Table:
 
     Attributes:
         where: its place, for errors.
-        name: what remarks call it.
+        name: what warnings call it.
         columns: their names; the first line of a table without header.
         header_line: the number of that line; 0 where each row names its columns.
         rows: their cells; a row may have fewer than there are columns.
@@ -75,7 +75,7 @@ class Table:
             kind = "a list" if isinstance(cell, list) else "an object"
             raise DataError(
                 f"{self.where!r} {self.row(number)} has {kind} as {self.columns[column]}: {shown(cell)}; "
-                "a picture has one: write text or a number"
+                "an image has one: write text or a number"
             )
         return cell
 
@@ -123,7 +123,7 @@ def read_table(content: bytes, name: str, where: str) -> Table:
     """
     text = _text(content, where)
     if not text.strip():
-        raise DataError(f"{where!r} is empty; a table needs a row for each picture, with the columns path and label")
+        raise DataError(f"{where!r} is empty; a table needs a row for each image, with the columns path and label")
     return (_json_table if name.lower().endswith(".jsonl") else _csv_table)(text, name, where)
 
 

@@ -1,6 +1,6 @@
 """Write a few of the digits that a run has never seen as PNG files, to try ``alexnet predict`` on.
 
-python examples/digit_pictures.py RUN FOLDER
+python examples/digit_images.py RUN FOLDER
 """
 
 import sys
@@ -17,6 +17,6 @@ source = open_source("set:digits")
 never_seen = {row.path for row in read_splits(run / SPLITS_FILE) if row.split == "test"}
 folder.mkdir(parents=True, exist_ok=True)
 for label in source.classes:
-    picture = next(each for each in source.pictures if each.label == label and each.path in never_seen)
-    ((_, read),) = source.reader.each([picture.path])
+    image = next(each for each in source.images if each.label == label and each.path in never_seen)
+    ((_, read),) = source.reader.each([image.path])
     Image.fromarray(decode(read())).save(folder / f"a_{label}.png")
