@@ -20,7 +20,7 @@ def card(data: str = "digits", n_classes: int = 3) -> str:
             folder=Path("model"),
             architecture=Architecture(n_classes=n_classes),
             classes=tuple(f"class {number}" for number in range(n_classes)),
-            preprocessing=Preprocessing(store_size=256, image_size=224),
+            preprocessing=Preprocessing(store_size=256),
             provenance={**PROVENANCE, "data": data},
         )
     )

@@ -55,7 +55,7 @@ def run(tmp_path: Path) -> Path:
         folder=tmp_path / "run" / "model",
         architecture=net,
         classes=("blue", "green", "red"),
-        preprocessing=Preprocessing(store_size=60, image_size=67),
+        preprocessing=Preprocessing(store_size=60),
         provenance=PROVENANCE,
     )
     artifact.folder.parent.mkdir()

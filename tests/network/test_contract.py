@@ -81,9 +81,7 @@ def test_a_step_of_training_reaches_every_parameter(net, model) -> None:
 
 def test_saved_and_loaded_it_answers_the_same(net, model, tmp_path) -> None:
     mean, std = centre_and_spread(net.in_channels)
-    how = Preprocessing(
-        store_size=256, image_size=net.image_size, mean=mean, std=std, resize="squash", max_pixels=10**6
-    )
+    how = Preprocessing(store_size=256, mean=mean, std=std, resize="squash", max_pixels=10**6)
     artifact = Artifact(
         folder=tmp_path / "model",
         architecture=model.architecture,

@@ -84,10 +84,10 @@ def evaluate(
     chosen = select(source, store, artifact, run=run, is_own=is_own, split=split)
     source = labelled_as(chosen.source, artifact.classes)
 
-    data_examples = examples(store, source, None, artifact.classes, how.n_channels)
+    data_examples = examples(store, source, None, artifact.classes, artifact.architecture.in_channels)
     if not len(data_examples):
         raise DataError(f"none of the {len(source.images)} images in {source.name!r} can be read")
-    logits = _answers(TorchEngine(artifact), data_examples, how.image_size, views, track)
+    logits = _answers(TorchEngine(artifact), data_examples, artifact.architecture.image_size, views, track)
     skipped = {each.path: store.skipped[each.path] for each in source.images if each.path in store.skipped}
     scores = score(logits, data_examples.labels, artifact.classes)
     warnings = (*source.warnings, *store.warnings, *chosen.warnings)

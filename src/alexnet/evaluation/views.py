@@ -6,7 +6,7 @@ import numpy as np
 
 from alexnet.data.batches.augment import PAPER_SHARE
 from alexnet.images.decoding import Pixels
-from alexnet.images.tensors import resized
+from alexnet.images.preprocessing import resize
 from alexnet.inference.probability import Floats, log_softmax
 
 N_VIEWS = 10
@@ -25,7 +25,7 @@ def ten_views(images: Pixels, size: int) -> Iterator[Pixels]:
     end, middle = side - window, (side - window) // 2
     for top, left in ((0, 0), (0, end), (end, 0), (end, end), (middle, middle)):
         cut = images[:, top : top + window, left : left + window]
-        view = np.stack([resized(image, size, size) for image in cut])
+        view = np.stack([resize(image, size, size) for image in cut])
         yield view
         yield np.ascontiguousarray(view[:, :, ::-1])
 

@@ -1,10 +1,10 @@
-"""From a decoded image of any shape to the square that a network takes; the same for training and for answering.
+"""From a decoded image of any shape to the square that a network takes: one way for training and predicting.
 
-No torch here: a served model may run without it.
+Nothing here needs torch: an exported model predicts without it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
@@ -14,10 +14,6 @@ from alexnet.images.decoding import Pixels
 from alexnet.images.pixels import MEAN as MEAN
 from alexnet.images.pixels import STD as STD
 
-# Makes ``(H, W, 3)`` of a given height and width: ``resized`` below, or torch's, which is three times faster and never
-# differs by more than one level of 255.
-Resizer = Callable[[Pixels, int, int], Pixels]
-
 # Of luminance: the colours' means weighted as luminance weighs them, and the spread that goes with it.
 GREY_MEAN = (0.459,)
 GREY_STD = (0.226,)
@@ -26,15 +22,35 @@ PADDING = (124, 116, 104)
 # ITU-R 601, in 16 bits, as Pillow's convert("L") has it.
 _LUMINANCE = np.array((19595, 38470, 7471), dtype=np.uint32)
 
+_HAS_TORCH = find_spec("torch") is not None
 
-def resized(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Resize ``(H, W, 3)`` to ``(height, width, 3)``, bilinear and antialiased."""
+
+def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Resize ``(H, W, 3)`` to ``(height, width, 3)``, bilinear and antialiased.
+
+    Where torch is installed it does the work, three times faster than Pillow. Both round alike; the order of their two
+    passes makes single pixels differ by one level of 255.
+    """
     if pixels.shape[:2] == (height, width):
         return pixels
+    return _by_torch(pixels, height, width) if _HAS_TORCH else _by_pillow(pixels, height, width)
+
+
+def _by_torch(pixels: Pixels, height: int, width: int) -> Pixels:
+    import torch
+    import torch.nn.functional as F
+
+    # Reshaped, not with an axis added: torch would take that for planes of colour, and be five times slower.
+    image = np.require(pixels, requirements=("C", "W")).reshape(1, *pixels.shape)
+    tensor = torch.from_numpy(image).permute(0, 3, 1, 2)
+    return F.interpolate(tensor, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+
+
+def _by_pillow(pixels: Pixels, height: int, width: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def fit(pixels: Pixels, side: int, how: Resize = "squash", resizer: Resizer = resized) -> Pixels:
+def fit(pixels: Pixels, side: int, how: Resize = "squash") -> Pixels:
     """Make ``(H, W, 3)`` the square ``(side, side, 3)``.
 
     ``squash`` changes the aspect, and nothing is cut off; ``crop`` keeps the aspect and cuts the ends of the longer
@@ -47,15 +63,15 @@ def fit(pixels: Pixels, side: int, how: Resize = "squash", resizer: Resizer = re
     if how == "crop":
         short = min(height, width)
         top, left = (height - short) // 2, (width - short) // 2
-        return resizer(np.ascontiguousarray(pixels[top : top + short, left : left + short]), side, side)
+        return resize(np.ascontiguousarray(pixels[top : top + short, left : left + short]), side, side)
     if how == "pad" and height != width:
         scale = side / max(height, width)
         inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
         square = np.full((side, side, 3), PADDING, dtype=np.uint8)
         top, left = (side - inner_height) // 2, (side - inner_width) // 2
-        square[top : top + inner_height, left : left + inner_width] = resizer(pixels, inner_height, inner_width)
+        square[top : top + inner_height, left : left + inner_width] = resize(pixels, inner_height, inner_width)
         return square
-    return resizer(pixels, side, side)
+    return resize(pixels, side, side)
 
 
 def to_channels(pixels: Pixels, n: int) -> Pixels:
@@ -75,9 +91,10 @@ def centre_and_spread(n_channels: int) -> tuple[tuple[float, ...], tuple[float, 
 class Preprocessing:
     """What happens to a decoded image before the network sees it; saved with the weights and done again with them.
 
+    The size that the network takes is the architecture's.
+
     Attributes:
         store_size: side in pixels to which training shrank the images once.
-        image_size: side in pixels of what the network takes.
         mean: subtracted from each channel, in [0, 1]; as many numbers as the network has input channels.
         std: each channel is divided by it, in [0, 1].
         resize: how an image is made square.
@@ -85,18 +102,12 @@ class Preprocessing:
     """
 
     store_size: int
-    image_size: int
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
     resize: Resize = "squash"
     max_pixels: int = MAX_PIXELS
 
-    @property
-    def n_channels(self) -> int:
-        """Channels that the network takes: 3 for RGB, 1 for luminance."""
-        return len(self.mean)
-
-    def apply(self, pixels: Pixels, resizer: Resizer = resized) -> Pixels:
+    def apply(self, pixels: Pixels, image_size: int) -> Pixels:
         """Return ``(H, W, 3)`` uint8 as ``(image_size, image_size, C)`` uint8, by way of the store's size."""
-        stored = fit(pixels, self.store_size, self.resize, resizer)
-        return to_channels(resizer(stored, self.image_size, self.image_size), self.n_channels)
+        stored = fit(pixels, self.store_size, self.resize)
+        return to_channels(resize(stored, image_size, image_size), len(self.mean))

@@ -193,7 +193,7 @@ class Classifier:
             return where, held
         try:
             pixels = decode(held, min_side=how.store_size, max_pixels=self.max_pixels, where=where)
-            return where, how.apply(pixels, self.engine.resized)
+            return where, how.apply(pixels, self.artifact.architecture.image_size)
         except ImageError as error:
             return where, error.reason
 

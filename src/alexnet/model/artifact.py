@@ -138,7 +138,11 @@ def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
         raise ValueError(f"the class {shown(twice)} is there twice")
     if "preprocessing" not in config:
         raise ValueError("it lacks 'preprocessing'")
-    how = as_kind(Preprocessing, config["preprocessing"], "preprocessing")
+    saved = as_kind(dict[str, Any], config["preprocessing"], "preprocessing")
+    size = saved.pop("image_size", net.image_size)  # older models have it here too
+    if size != net.image_size:
+        raise ValueError(f"image_size is {net.image_size} in architecture and {shown(size)} in preprocessing")
+    how = as_kind(Preprocessing, saved, "preprocessing")
     _refuse_impossible(how, net)
     provenance = as_kind(dict[str, Any], config.get("provenance", {}), "provenance")
     if (top1 := as_kind(float | None, provenance.get("val_top1"), "val_top1")) is not None and not 0 <= top1 <= 1:
@@ -160,8 +164,6 @@ def _refuse_impossible(how: Preprocessing, net: Architecture) -> None:
     Raises:
         ValueError: it is so.
     """
-    if how.image_size != net.image_size:
-        raise ValueError(f"image_size is {net.image_size} in architecture and {how.image_size} in preprocessing")
     for name in ("mean", "std"):
         values, least = getattr(how, name), 0 if name == "mean" else MIN_STD
         if len(values) != net.in_channels:

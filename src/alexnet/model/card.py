@@ -17,7 +17,7 @@ _N_LISTED = 50
 def model_card(artifact: Artifact) -> str:
     """Return what somebody who finds the model folder needs to know, as Markdown that the Hugging Face hub can file."""
     made, net, how = artifact.provenance, artifact.architecture, artifact.preprocessing
-    colours = "" if how.n_channels == 3 else ", luminance"
+    colours = "" if net.in_channels == 3 else ", luminance"
     listed = [f"- {label}" for label in artifact.classes[:_N_LISTED]]
     if len(artifact.classes) > _N_LISTED:
         listed.append(f"- and {len(artifact.classes) - _N_LISTED} more: see `config.json`")

@@ -251,7 +251,6 @@ class Session:
             classes=self.source.classes,
             preprocessing=Preprocessing(
                 store_size=self.store.size,
-                image_size=model.architecture.image_size,
                 mean=self.training.mean,
                 std=self.training.std,
                 resize=self.settings.resize,

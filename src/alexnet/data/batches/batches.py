@@ -27,8 +27,8 @@ from alexnet.data.source import Source
 from alexnet.data.store.store import Store
 from alexnet.data.store.verified import Verified
 from alexnet.images.decoding import Pixels
-from alexnet.images.preprocessing import to_channels
-from alexnet.images.tensors import resized, to_tensor
+from alexnet.images.preprocessing import resize, to_channels
+from alexnet.images.tensors import to_tensor
 
 # Streams of random numbers that have nothing to do with one another.
 _ORDER, _CROPS = 1, 2
@@ -204,7 +204,7 @@ def evaluation_batches(data: Examples, *, batch_size: int, size: int) -> Iterato
     def make() -> Iterator[Pixels]:
         for start in range(0, len(data), batch_size):
             stored = (data.pixels[row] for row in data.rows[start : start + batch_size])
-            yield to_channels(np.stack([resized(pixels, size, size) for pixels in stored]), data.n_channels)
+            yield to_channels(np.stack([resize(pixels, size, size) for pixels in stored]), data.n_channels)
             data.forget()
 
     return _ahead(make(), n_ahead=2)

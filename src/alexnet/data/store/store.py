@@ -23,7 +23,6 @@ from alexnet.data.store.catalogue import FINGERPRINT_VERSION, NO_MEMORY, VERSION
 from alexnet.data.store.pool import LAYOUT, Mapped, Pool, Prepared, Writer, hashes, words
 from alexnet.data.store.verified import Verified
 from alexnet.errors import DataError, ImageError
-from alexnet.images import tensors
 from alexnet.images.choices import MAX_PIXELS, Resize
 from alexnet.images.decoding import measure, read
 from alexnet.images.preprocessing import fit
@@ -256,7 +255,7 @@ class Preparation:
         decoded = or_reason(partial(read, content, min_side=side, max_pixels=self.max_pixels, where=path))
         if isinstance(decoded, str):
             return Entry(stamp, "" if decoded == NO_MEMORY else name, longest, decoded), None
-        pixels = fit(decoded.pixels, side, self.resize, tensors.resized)
+        pixels = fit(decoded.pixels, side, self.resize)
         # What cropping cuts off belongs to what an image shows.
         shown = decoded.pixels if self.resize == "crop" else pixels
         # Of all that was decoded, so that it hardly depends on size and resize, and the split neither.
