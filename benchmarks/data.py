@@ -31,7 +31,8 @@ import torch
 from PIL import Image
 
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.data.batches.batches import Examples, examples, training_batches
+from alexnet.data.batches.batches import training_batches
+from alexnet.data.batches.examples import Examples, examples
 from alexnet.data.sources.open import open_source
 from alexnet.data.store.cache import clear
 from alexnet.data.store.pool import Pool, Prepared

@@ -14,7 +14,7 @@ from PIL import Image
 
 from alexnet import AlexNet, cli
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.data.batches.batches import Examples
+from alexnet.data.batches.examples import Examples
 from alexnet.images.preprocessing import MEAN, STD
 from alexnet.network.value.architecture import REFERENCE_LAYERS, Architecture
 from alexnet.network.value.variants import VARIANTS

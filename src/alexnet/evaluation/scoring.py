@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.data.batches.batches import Examples, evaluation_batches, examples
+from alexnet.data.batches.batches import evaluation_batches
+from alexnet.data.batches.examples import Examples, examples
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.sources.open import open_source, set_name

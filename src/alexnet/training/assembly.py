@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from alexnet.data.batches.batches import Examples, examples
+from alexnet.data.batches.examples import Examples, examples
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.sources.open import open_source

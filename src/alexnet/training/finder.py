@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, stdev
 
-from alexnet.data.batches.augment import Batch
+from alexnet.data.batches.batches import Batch
 from alexnet.files.atomic import atomic_folder
 from alexnet.training.learning.loop import batches, learn
 from alexnet.training.learning.optimizer import set_lr

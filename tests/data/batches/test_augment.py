@@ -5,9 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alexnet.data.batches.augment import Batch, Windows, augment_batch, cut, draw_windows, principal_colours
+from alexnet.data.batches.augment import augment_batch
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.data.batches.batches import Examples, Shard, training_batches
+from alexnet.data.batches.batches import Batch, training_batches
+from alexnet.data.batches.crops import Windows, crop_on_device, draw_windows
+from alexnet.data.batches.examples import Examples, Shard, principal_colours
 from alexnet.errors import SettingsError
 from alexnet.images.preprocessing import GREY_MEAN, GREY_STD, MEAN, STD
 from alexnet.images.tensors import normalise
@@ -167,7 +169,7 @@ def test_cutting_by_matrix_products_is_cropping_and_resizing(side, size, channel
     images = torch.from_numpy(rng.integers(0, 256, (n, channels, side, side), dtype=np.uint8))
     windows = draw_windows(n, side, Augmentation(area=(0.002, 1.0), aspect=3.0), rng)
     assert 0 < windows.mirrored.sum() < n
-    found = cut(images, windows, size)
+    found = crop_on_device(images, windows, size)
     assert found.shape == (n, channels, size, size)
     assert found.dtype == torch.uint8
     for i, image in enumerate(images):
@@ -179,7 +181,7 @@ def test_cutting_by_matrix_products_is_cropping_and_resizing(side, size, channel
 @pytest.mark.parametrize("how", [{"crop": "whole"}, {"area": (1.0, 1.0), "aspect": 1.0}])
 def test_cutting_out_all_at_the_same_size_changes_nothing(how) -> None:
     windows = draw_windows(8, 32, Augmentation(**how, flip=False), np.random.default_rng(0))
-    assert torch.equal(cut(batch(), windows, 32), batch())
+    assert torch.equal(crop_on_device(batch(), windows, 32), batch())
 
 
 def test_images_are_turned_by_quarters_each_way_as_often() -> None:

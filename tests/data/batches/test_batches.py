@@ -7,17 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alexnet.data.batches.augment import cut
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.data.batches.batches import (
-    Examples,
-    Shard,
-    count_steps,
-    evaluation_batches,
-    examples,
-    order_of,
-    training_batches,
-)
+from alexnet.data.batches.batches import count_steps, evaluation_batches, order_of, training_batches
+from alexnet.data.batches.crops import crop_on_device
+from alexnet.data.batches.examples import Examples, Shard, examples
 from alexnet.data.sources.open import open_source
 from alexnet.data.split import split
 from alexnet.data.store.store import prepare
@@ -215,7 +208,7 @@ def test_images_kept_on_the_device_make_the_same_batches(data, n_channels, shard
         assert a.images.shape[1:] == (n_channels, 32, 32)
         assert torch.equal(a.images, b.images)
         assert torch.equal(a.labels, b.labels)
-        assert torch.equal(cut(a.images, a.windows, 24), cut(b.images, b.windows, 24))
+        assert torch.equal(crop_on_device(a.images, a.windows, 24), crop_on_device(b.images, b.windows, 24))
 
 
 @pytest.mark.parametrize("n_channels", [3, 1])
@@ -226,7 +219,7 @@ def test_cropped_on_the_device_or_not_they_are_the_same_images(data, n_channels)
         assert torch.equal(here.labels, there.labels)
         # Of one channel, the luminance is rounded before cropping on one way, and after it on the other.
         levels = 1 if n_channels == 3 else 2
-        assert (here.images.int() - cut(there.images, there.windows, 24).int()).abs().max() <= levels
+        assert (here.images.int() - crop_on_device(there.images, there.windows, 24).int()).abs().max() <= levels
 
 
 def test_memory_is_let_go_of_where_whole_images_are_copied_too(data) -> None:

@@ -9,7 +9,8 @@ import torch
 
 from alexnet import AlexNet, Architecture
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.data.batches.batches import Examples, training_batches
+from alexnet.data.batches.batches import training_batches
+from alexnet.data.batches.examples import Examples
 from alexnet.errors import RunError
 from alexnet.images.preprocessing import MEAN, STD
 from alexnet.training.choices.recipe import change

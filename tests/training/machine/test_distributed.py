@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from alexnet.data.batches.batches import Shard
+from alexnet.data.batches.examples import Shard
 from alexnet.errors import SettingsError
 from alexnet.training.machine.distributed import Group, join
 

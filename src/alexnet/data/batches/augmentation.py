@@ -6,7 +6,7 @@ from typing import Literal
 from alexnet.errors import SettingsError
 
 Crop = Literal["resized", "paper", "whole"]
-"""Which windows training sees: ``augment.draw_windows`` draws them."""
+"""Which windows training sees: ``crops.draw_windows`` draws them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +49,8 @@ class Augmentation:
         for name in ("colour_shift", "mixup", "cutmix"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with their neighbours in the batch."""
+        return self.mixup > 0 or self.cutmix > 0

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.data.batches.augment import Batch, augment_batch
-from alexnet.data.batches.batches import evaluation_batches, order_of, training_batches
+from alexnet.data.batches.augment import augment_batch
+from alexnet.data.batches.batches import Batch, evaluation_batches, order_of, training_batches
 from alexnet.errors import RunError, listed
 from alexnet.evaluation.metrics import Evaluation, score
 from alexnet.images.tensors import normalise, to_tensor

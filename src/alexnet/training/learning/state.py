@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor, nn
 
-from alexnet.data.batches.batches import Examples
+from alexnet.data.batches.examples import Examples
 from alexnet.network.weights.loading import Loaded
 from alexnet.training.learning.average import Average
 from alexnet.training.learning.reports import EpochReport

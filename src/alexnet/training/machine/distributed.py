@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
-from alexnet.data.batches.batches import Shard
+from alexnet.data.batches.examples import Shard
 from alexnet.data.parallel import n_cores
 from alexnet.errors import SettingsError
 

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from alexnet.data.batches.augment import Batch
+from alexnet.data.batches.batches import Batch
 from alexnet.data.store.cache import cache_folder
 from alexnet.errors import SettingsError
 from alexnet.training.choices.settings import Precision
