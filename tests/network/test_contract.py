@@ -66,7 +66,7 @@ def test_a_step_of_training_reaches_every_parameter(net, model) -> None:
     before = copy.deepcopy(model.state_dict())
     runtime = detect("cpu", "fp32")
     recipe = replace(MODERN, lr=0.05)
-    step = Step(network=model.train(), optimizer=make_optimizer(model, recipe, runtime), runtime=runtime)
+    step = Step(network=model.train(), optimizer=make_optimizer(model, recipe, runtime), runtime=runtime, recipe=recipe)
     loss = F.cross_entropy(model(images_for(net)), torch.tensor([0, 1, 2, 0]))
     loss.backward()
     for name, parameter in model.named_parameters():

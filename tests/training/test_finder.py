@@ -45,7 +45,7 @@ def make_training(*, lr: float = 0.02, n_epochs: int = 1, contrast: int = 150) -
     torch.manual_seed(0)
     model = AlexNet(NET)
     runtime.place(model)
-    step = Step(network=model, optimizer=make_optimizer(model, recipe, runtime), runtime=runtime)
+    step = Step(network=model, optimizer=make_optimizer(model, recipe, runtime), runtime=runtime, recipe=recipe)
     return Training(
         model=model, step=step, plan=Plan(recipe=recipe, architecture=NET, n_examples=48, n_epochs=n_epochs),
         train=data, val=data, classes=("dark", "bright"), colours=None, mean=MEAN, std=STD, runtime=runtime, seed=0,

@@ -55,7 +55,7 @@ def get_ready(
         SettingsError: the settings do not fit the data or the machine.
     """
     runtime, group = meet(settings)
-    image_size = settings.image_size or settings.resolved_recipe().image_size or settings.network().image_size
+    image_size = settings.resolved_recipe.image_size or settings.base.image_size
     with group.one_at_first():
         source = open_source(data, settings.data_dir)
         refuse_unlearnable(source)
@@ -150,7 +150,7 @@ def assemble(
     plan = _continued(begun, len(train)) if begun else _new_plan(source, len(train), settings, runtime, group)
     _refuse_small_parts(plan.recipe, settings, group)
     plan.deadline = deadline
-    size = plan.architecture.image_size if begun else settings.image_size or plan.recipe.image_size
+    size = plan.architecture.image_size if begun else plan.recipe.image_size
     plan = group.broadcast(with_size(plan, size, store.size, runtime, group, settings.accumulate))
     recipe = plan.recipe
     colours = train.colours() if recipe.augmentation.colour_shift else None
@@ -192,8 +192,8 @@ def assemble(
 
 def _new_plan(source: Source, n_train: int, settings: Settings, runtime: Runtime, group: Group) -> Plan:
     recipe = _recipe(settings, source, n_train, runtime, group)
-    size, n_channels = settings.image_size or recipe.image_size, settings.n_channels
-    architecture = settings.network(n_classes=len(source.classes), in_channels=n_channels, image_size=size)
+    n_classes, n_channels = len(source.classes), settings.n_channels
+    architecture = settings.network(n_classes=n_classes, in_channels=n_channels, image_size=recipe.image_size)
     return Plan(recipe=recipe, architecture=architecture, n_examples=n_train, n_epochs=settings.n_epochs())
 
 
@@ -218,7 +218,7 @@ def _begin(model: AlexNet, settings: Settings, classes: tuple[str, ...], group: 
 
 def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtime, group: Group) -> Recipe:
     """Return the recipe with what follows from the images and the machine."""
-    recipe = settings.resolved_recipe()
+    recipe = settings.resolved_recipe
     if settings.flip == "auto" and not source.mirror_safe:
         recipe = replace(recipe, augmentation=replace(recipe.augmentation, flip=False))
     n_devices = group.world_size if runtime.device.type == "cuda" else 1
@@ -257,8 +257,7 @@ def _step(
         network=cast(nn.Module, torch.compile(network)) if compiles else network,
         optimizer=make_optimizer(model, recipe, runtime, loaded),
         runtime=runtime,
-        label_smoothing=recipe.label_smoothing,
-        clip_norm=recipe.clip_norm,
+        recipe=recipe,
         class_weights=None if weights is None else runtime.move(weights),
         n_parts=settings.accumulate,
         world_size=group.world_size,

@@ -21,7 +21,6 @@ from alexnet.images.preprocessing import Preprocessing
 from alexnet.model.artifact import Artifact, save_artifact
 from alexnet.model.card import model_card
 from alexnet.network.module.model import AlexNet
-from alexnet.network.value.variants import load_architecture
 from alexnet.pretrained.loading import absolute, seen_before
 from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
 from alexnet.training.choices.settings import Settings
@@ -109,8 +108,7 @@ class Session:
         if settings.init is not None:
             settings = replace(settings, init=absolute(settings.init))
         if settings.architecture is not None:  # the file may have changed, or gone, when the run is resumed
-            net = load_architecture(settings.architecture)
-            settings = replace(settings, architecture=json.dumps(net.to_json()))
+            settings = replace(settings, architecture=json.dumps(settings.base.to_json()))
         if out is not None:
             refuse_existing(out)
         check_trackers(settings.track)

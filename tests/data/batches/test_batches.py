@@ -14,7 +14,7 @@ from alexnet.data.batches.examples import Examples, Shard, examples
 from alexnet.data.sources.open import open_source
 from alexnet.data.split import split
 from alexnet.data.store.store import prepare
-from alexnet.images.preprocessing import resized, to_channels
+from alexnet.images.preprocessing import resize, to_channels
 from alexnet.images.tensors import normalise, to_tensor
 
 MILD = Augmentation(area=(0.5, 1.0), aspect=4 / 3, flip=True)
@@ -69,7 +69,7 @@ def test_half_of_the_images_are_mirrored() -> None:
 
 def test_evaluation_shows_every_image_once_in_order(data) -> None:
     shown = np.concatenate(list(evaluation_batches(data, batch_size=3, size=16)))
-    expected = np.stack([resized(pixels, 16, 16) for pixels in data.pixels])
+    expected = np.stack([resize(pixels, 16, 16) for pixels in data.pixels])
     assert np.abs(shown.astype(int) - expected).max() <= 1
 
 

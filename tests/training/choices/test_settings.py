@@ -75,25 +75,25 @@ def test_what_is_chosen_goes_into_the_recipe_and_the_rest_stays() -> None:
     chosen = Settings(
         flip="off", crop="paper", colour_shift=0.1, trivial_augment="on", turn="on", erasing=0.2, mixup=0.3, cutmix=1
     )
-    assert chosen.resolved_recipe().augmentation == Augmentation(
+    assert chosen.resolved_recipe.augmentation == Augmentation(
         flip=False, crop="paper", colour_shift=0.1, trivial_augment=True, turn=True, erasing=0.2, mixup=0.3, cutmix=1
     )
-    assert Settings().resolved_recipe() == MODERN
+    assert Settings().resolved_recipe == MODERN
     learning = Settings(weight_decay=0.0, label_smoothing=0.0, clip_norm=2.0, ema=0.0, epochs=7, lr=0.1, batch_size=48)
-    assert learning.resolved_recipe() == replace(
+    assert learning.resolved_recipe == replace(
         MODERN, weight_decay=0.0, label_smoothing=0.0, clip_norm=2.0, ema=0.0, epochs=7, lr=0.1, batch_size=48,
         batch_follows=False,
     )  # fmt: skip
 
 
 def test_the_learning_rate_that_is_given_is_for_the_batch_that_is_used() -> None:
-    assert Settings(batch_size=128).resolved_recipe().lr == pytest.approx(2 * MODERN.lr)
-    assert Settings(batch_size=128, lr=0.03).resolved_recipe().lr == 0.03
+    assert Settings(batch_size=128).resolved_recipe.lr == pytest.approx(2 * MODERN.lr)
+    assert Settings(batch_size=128, lr=0.03).resolved_recipe.lr == 0.03
 
 
 def test_published_recipes_can_be_changed_like_any_other() -> None:
-    assert Settings(recipe="paper").resolved_recipe() == PAPER
-    changed = Settings(recipe="paper", batch_size=32, flip="off").resolved_recipe()
+    assert Settings(recipe="paper").resolved_recipe == PAPER
+    changed = Settings(recipe="paper", batch_size=32, flip="off").resolved_recipe
     assert (changed.batch_size, changed.lr) == (32, pytest.approx(0.0025))
     assert changed.augmentation == replace(PAPER.augmentation, flip=False)
     assert Settings(recipe="article").n_epochs() == 20

@@ -45,7 +45,7 @@ def make_training(
     optimizer = make_optimizer(model, recipe, runtime)
     colours = data.colours()
     classes = ("dark", "bright")
-    step = Step(network=model, optimizer=optimizer, runtime=runtime, label_smoothing=recipe.label_smoothing)
+    step = Step(network=model, optimizer=optimizer, runtime=runtime, recipe=recipe)
     return Training(
         model=model, step=step, plan=plan, train=data, val=data, classes=classes, colours=colours, mean=MEAN, std=STD,
         runtime=runtime, seed=0, average=Average(model, recipe.ema) if recipe.ema else None,

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from alexnet import AlexNet, Architecture
 from alexnet.network.value.layers import Conv, Pool
+from alexnet.training.choices.recipes import MODERN
 from alexnet.training.learning.step import Step
 from alexnet.training.machine.runtime import detect
 
@@ -34,7 +35,9 @@ SHARES = F.one_hot(LABELS, 3) * 0.7 + F.one_hot(LABELS.roll(1), 3) * 0.3
 
 def step_of(model: torch.nn.Module, lr: float = 0.1, **how) -> Step:
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-    return Step(network=model.train(), optimizer=optimizer, runtime=detect("cpu", "fp32"), **how)
+    chosen = {name: how.pop(name, 0.0) for name in ("label_smoothing", "clip_norm")}
+    recipe = replace(MODERN, **chosen)
+    return Step(network=model.train(), optimizer=optimizer, runtime=detect("cpu", "fp32"), recipe=recipe, **how)
 
 
 def change_of(begin: AlexNet, images: torch.Tensor, targets: torch.Tensor = LABELS, seed: int = 5, **how):
@@ -136,7 +139,7 @@ def test_weights_that_are_frozen_do_not_count_when_a_gradient_is_shortened(begin
     model.conv1.requires_grad_(False)
     optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=1.0)
     step = step_of(model)
-    step = Step(network=model, optimizer=optimizer, runtime=step.runtime, clip_norm=0.01)
+    step = Step(network=model, optimizer=optimizer, runtime=step.runtime, recipe=replace(MODERN, clip_norm=0.01))
     step.take(images, LABELS, seed=5)
     change = {name: each.detach() - begin.get_parameter(name) for name, each in model.named_parameters()}
     assert norm_of(change) == pytest.approx(0.01, rel=1e-3)

@@ -1,11 +1,13 @@
 """The options that say which network, for every command that builds one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import cast
 
 from alexnet.errors import SettingsError
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Activation, Place
-from alexnet.network.value.variants import Changes, NormName, PoolName, Variant, load_architecture, resolve
+from alexnet.network.value.variants import VARIANTS, Changes, NormName, PoolName, Variant, load_architecture, resolve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,23 @@ class NetworkOptions:
     groups: int | None = None
     """Groups in conv2, conv4 and conv5, as the paper's two GPUs had them; auto: the variant's."""
 
+    @cached_property
+    def base(self) -> Architecture:
+        """The variant, or the network in the file, before any change. The file is read once.
+
+        Raises:
+            SettingsError: both are given, or the file cannot be read.
+        """
+        if self.architecture is None:
+            return VARIANTS[self.variant]
+        if self.variant != "batchnorm":
+            mine = "the JSON given" if self.architecture.startswith("{") else repr(self.architecture)
+            raise SettingsError(
+                f"variant is {self.variant!r}, and {mine} is another network; give one of them "
+                "(--architecture none clears the other)"
+            )
+        return load_architecture(self.architecture)
+
     def network(
         self, *, n_classes: int | None = None, in_channels: int | None = None, image_size: int | None = None
     ) -> Architecture:
@@ -41,24 +60,7 @@ class NetworkOptions:
         Raises:
             SettingsError: they do not fit together, or the file cannot be read.
         """
-        changes = Changes(
-            n_classes=n_classes,
-            in_channels=in_channels,
-            image_size=image_size,
-            width=self.width,
-            hidden=self.hidden,
-            dropout=self.dropout,
-            norm=self.norm,
-            norm_place=self.norm_place,
-            activation=self.activation,
-            pool=self.pool,
-            groups=self.groups,
-        )
-        if self.architecture is None:
-            return resolve(self.variant, **changes)
-        if self.variant != "batchnorm":
-            mine = "the JSON given" if self.architecture.startswith("{") else repr(self.architecture)
-            raise SettingsError(
-                f"variant is {self.variant!r}, and {mine} another network; give one (--architecture none takes it back)"
-            )
-        return resolve(load_architecture(self.architecture), **changes)
+        changes = {each.name: getattr(self, each.name) for each in fields(NetworkOptions)}
+        del changes["variant"], changes["architecture"]
+        changes |= {"n_classes": n_classes, "in_channels": in_channels, "image_size": image_size}
+        return resolve(self.base, **cast(Changes, changes))

@@ -5,9 +5,10 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
-from alexnet.data.batches.augmentation import Crop
+from alexnet.data.batches.augmentation import Augmentation, Crop
 from alexnet.errors import SettingsError, nearest, shown
 from alexnet.files.checked import as_kind, parse_object
 from alexnet.files.paths import expanded
@@ -18,7 +19,7 @@ from alexnet.network.value.variants import VARIANTS
 from alexnet.training.choices.recipe import Recipe, RecipeName, change
 from alexnet.training.choices.recipes import RECIPES
 
-_BY_SWITCH = {"auto": None, "on": True, "off": False}
+_BY_SWITCH: dict[Any, bool | None] = {"auto": None, "on": True, "off": False}
 Precision = Literal["auto", "bf16", "fp32"]
 Switch = Literal["auto", "on", "off"]
 Balance = Literal["none", "loss", "sampler"]
@@ -155,50 +156,39 @@ class Settings(NetworkOptions):
         if not 0 < self.checkpoint_minutes < float("inf"):
             raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be a number above 0")
         self.seconds()
-        self.resolved_recipe()
+        _ = self.resolved_recipe
         # Refuses what cannot be built, or a size that it cannot take, before any image is read.
+        self.network(image_size=self.image_size, in_channels=self.in_channels)
         if self.n_channels not in (1, 3):
             raise SettingsError(f"in_channels is {self.n_channels}; images have 3, or 1 for their luminance")
 
     @property
     def n_channels(self) -> int:
         """Channels of the images."""
-        return self.network(image_size=self.image_size, in_channels=self.in_channels).in_channels
+        return self.in_channels or self.base.in_channels
 
     def seconds(self) -> float | None:
         """Return the time limit in seconds."""
         return None if self.time_limit is None else parse_duration(self.time_limit)
 
+    @cached_property
     def resolved_recipe(self) -> Recipe:
-        """Return the recipe with this run's changes; whether ``auto`` mirrors depends on the data as well."""
-        augmentation = {
-            "flip": _BY_SWITCH[self.flip],
-            "crop": self.crop,
-            "colour_shift": self.colour_shift,
-            "trivial_augment": _BY_SWITCH[self.trivial_augment],
-            "turn": _BY_SWITCH[self.turn],
-            "erasing": self.erasing,
-            "mixup": self.mixup,
-            "cutmix": self.cutmix,
-        }
-        recipe = RECIPES[self.recipe]
-        return change(
-            recipe,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            augmentation=augmentation,
-            epochs=self.epochs,
-            weight_decay=self.weight_decay,
-            label_smoothing=self.label_smoothing,
-            clip_norm=self.clip_norm,
-            ema=self.ema,
-        )
+        """The recipe with this run's changes: options have the names of its fields and of its augmentation's.
+
+        Whether ``--flip auto`` mirrors depends on the data as well.
+        """
+        augmentation = {name: _BY_SWITCH.get(value, value) for name, value in self._given_for(Augmentation).items()}
+        return change(RECIPES[self.recipe], augmentation=augmentation, **self._given_for(Recipe))
+
+    def _given_for(self, value: type[Augmentation] | type[Recipe]) -> dict[str, Any]:
+        """Return the options that a value has fields for."""
+        return {field.name: getattr(self, field.name) for field in fields(value) if hasattr(self, field.name)}
 
     def n_epochs(self) -> int:
         """Return the number of epochs at most."""
         if self.epochs is None and self.time_limit is not None:
             return MOST_TIMED * RECIPES[self.recipe].epochs
-        return self.resolved_recipe().epochs
+        return self.resolved_recipe.epochs
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""

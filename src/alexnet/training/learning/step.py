@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.network.module.dropout import Dropout
+from alexnet.training.choices.recipe import Recipe
 from alexnet.training.machine.runtime import Runtime
 
 
@@ -20,8 +21,7 @@ class Step:
         network: what computes logits: the model itself, compiled, or shared between processes.
         optimizer: what changes its weights.
         runtime: where it runs.
-        label_smoothing: share of each target spread over all classes, in [0, 1).
-        clip_norm: longest gradient; 0 for any.
+        recipe: how far labels are smoothed, and how long a gradient may be.
         class_weights: how much an image of each class counts, ``(n_classes,)``; all alike where None.
         n_parts: in how many parts a batch is computed, one after another: so much less memory. Batch norm sees each
             part alone; all else stays the same.
@@ -31,8 +31,7 @@ class Step:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     runtime: Runtime
-    label_smoothing: float = 0.0
-    clip_norm: float = 0.0
+    recipe: Recipe
     class_weights: Tensor | None = None
     n_parts: int = 1
     world_size: int = 1
@@ -63,9 +62,9 @@ class Step:
                 (loss * (self.world_size / n_all)).backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.detach()
         self._place_dropout(0, 0)
-        if self.clip_norm:
+        if self.recipe.clip_norm:
             parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.clip_norm)
+            nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return loss_sum
@@ -74,9 +73,8 @@ class Step:
         with self.runtime.autocast():
             logits = self.network(images)
         # The loss in float32: in bfloat16 the logarithm of a sum would round away what there is to learn.
-        return F.cross_entropy(
-            logits.float(), targets, self.class_weights, label_smoothing=self.label_smoothing, reduction="sum"
-        )
+        smoothing = self.recipe.label_smoothing
+        return F.cross_entropy(logits.float(), targets, self.class_weights, label_smoothing=smoothing, reduction="sum")
 
     def _averaging(self, *, is_last: bool) -> "nullcontext[None]":
         """Let processes wait for one another only after the last part."""
