@@ -26,10 +26,10 @@ from alexnet.data.store.cache import cache_folder
 from alexnet.data.store.catalogue import Catalogue
 from alexnet.data.store.pool import RECORD, Pool, Prepared
 from alexnet.errors import DataError
-from alexnet.images import decoding, tensors
+from alexnet.images import decoding
 from alexnet.images.choices import MAX_PIXELS
 from alexnet.images.decoding import decode
-from alexnet.images.preprocessing import Preprocessing, fit
+from alexnet.images.preprocessing import Preprocessing, fit, resize
 
 from ...anything import ANYTHING, replace_at
 from ...conftest import coloured_image, make_image_folder
@@ -62,10 +62,10 @@ def test_rows_hold_the_images(own_image_folder, how) -> None:
     for image in source.images:
         decoded = decode(own_image_folder / image.path, min_side=32)
         stored = prepared.pixels[prepared.rows[image.path]]
-        assert np.array_equal(stored, fit(decoded, 32, how, tensors.resized))
+        assert np.array_equal(stored, fit(decoded, 32, how))
         # What predict shows a network is what training and evaluate showed it.
-        answering = Preprocessing(store_size=32, image_size=67, resize=how)
-        assert np.array_equal(answering.apply(decoded, tensors.resized), tensors.resized(stored, 67, 67))
+        predicting = Preprocessing(store_size=32, resize=how)
+        assert np.array_equal(predicting.apply(decoded, 67), resize(stored, 67, 67))
 
 
 def test_small_images_stay_small_unless_asked(own_image_folder) -> None:
@@ -341,7 +341,7 @@ def test_two_may_prepare_at_the_same_time(own_image_folder) -> None:
     assert [process.wait() for process in processes] == [0, 0]
     prepared = store.prepare(open_source(own_image_folder), 60)
     for path, row in prepared.rows.items():
-        assert np.array_equal(prepared.pixels[row], fit(decode(own_image_folder / path), 60, "squash", tensors.resized))
+        assert np.array_equal(prepared.pixels[row], fit(decode(own_image_folder / path), 60, "squash"))
 
 
 def test_a_full_disk_is_said_before_anything_is_written(own_image_folder, monkeypatch) -> None:

@@ -75,7 +75,7 @@ def test_prepared_from_an_archive_they_are_the_images(image_folder, tmp_path, en
     source = open_source(pack(image_folder, tmp_path / f"photos.{ending}"))
     prepared = store.prepare(source, 60)
     path = "photos/green/photo 7.jpg"
-    expected = store.fit(decode(image_folder / "green" / "photo 7.jpg"), 60, "squash", store.tensors.resized)
+    expected = store.fit(decode(image_folder / "green" / "photo 7.jpg"), 60, "squash")
     assert np.array_equal(prepared.pixels[prepared.rows[path]], expected)
 
 
