@@ -91,7 +91,7 @@ def test_its_readme_says_how_to_use_it_from_there(hub: LocalHub, run: Path) -> N
     push(run, "anna/birds")
     text = hub.files("anna/birds")["README.md"].decode()
     assert 'alexnet.load("hf:anna/birds")' in text
-    assert "alexnet predict hf:anna/birds photo.jpg" in text
+    assert "alexnet predict hf:anna/birds image.jpg" in text
     assert "THIS_FOLDER" not in text
     card = ModelCard(text).data
     assert (card.to_dict()["library_name"], card.pipeline_tag) == ("alexnet", "image-classification")

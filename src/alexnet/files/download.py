@@ -3,10 +3,6 @@
 import hashlib
 import logging
 from pathlib import Path
-from urllib.request import Request, urlopen
-
-from rich.console import Console
-from rich.progress import wrap_file
 
 from alexnet.files.atomic import atomic_file
 
@@ -34,6 +30,12 @@ def download(url: str, file: Path, sha256: str) -> None:
         OSError: the server cannot be reached, says nothing for ``SERVER_SECONDS``, or sends something else.
         HTTPException: it answers what is no HTTP.
     """
+    # Imported here: the command line, which wants only the seconds above, starts sooner.
+    from urllib.request import Request, urlopen
+
+    from rich.console import Console
+    from rich.progress import wrap_file
+
     console = Console(stderr=True)
     state = hashlib.sha256()
     with (
