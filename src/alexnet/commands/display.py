@@ -35,7 +35,7 @@ def say(line: str) -> None:
     console.print(line, markup=False, emoji=False)
 
 
-def warn_of(warnings: Iterable[str]) -> None:
+def warn(warnings: Iterable[str]) -> None:
     """Print what deserves attention, a line each."""
     for warning in warnings:
         say(f"warning: {warning}")
@@ -44,7 +44,7 @@ def warn_of(warnings: Iterable[str]) -> None:
 def warn_of_skipped(skipped: dict[str, str]) -> None:
     """Name the images that cannot be read, and count those beyond the first few."""
     shown = list(skipped.items())[:MOST_NAMED]
-    warn_of(f"skipped {path}: {reason}" for path, reason in shown)
+    warn(f"skipped {path}: {reason}" for path, reason in shown)
     if skipped:
         say(f"skipped {len(skipped)} unreadable {'image' if len(skipped) == 1 else 'images'}")
 
@@ -52,7 +52,7 @@ def warn_of_skipped(skipped: dict[str, str]) -> None:
 def warn_of_damaged(left: dict[str, str]) -> None:
     """Name the prepared images that stay damaged, and count those beyond the first few."""
     shown = list(left.items())[:MOST_NAMED]
-    warn_of(f"damaged on the disk, and not prepared anew, {path}: {reason}" for path, reason in shown)
+    warn(f"damaged on the disk, and not prepared anew, {path}: {reason}" for path, reason in shown)
     if left:
         say(f"{len(left)} {'image stays' if len(left) == 1 else 'images stay'} damaged")
 
@@ -60,15 +60,15 @@ def warn_of_damaged(left: dict[str, str]) -> None:
 def introduce(session: Session) -> None:
     """Say what is about to be trained, on what, and where it goes."""
     source, training = session.source, session.training
-    warn_of(source.warnings + session.store.warnings)
+    warn(source.warnings + session.store.warnings)
     warn_of_skipped(session.store.skipped)
     # The cheap part of alexnet check: what preparing has found out anyway.
     findings = quick(source, session.store)
-    warn_of(finding.message for finding in findings[:MOST_NAMED])
+    warn(finding.message for finding in findings[:MOST_NAMED])
     if len(findings) > MOST_NAMED:
         say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {as_argument(source)}")
     counts = np.bincount(training.train.labels, minlength=len(training.classes)).tolist()
-    warn_of(filter(None, [few_images(counts, training.classes)]))
+    warn(filter(None, [few_images(counts, training.classes)]))
     plan, runtime, group = training.plan, training.runtime, training.group
     n_test = len(source.in_split("test"))
     say(
