@@ -153,11 +153,10 @@ def _deferred(function: Callable[..., int], defaults: dict[str, Any]) -> Callabl
 
     parameters = []
     for name, parameter in inspect.signature(function).parameters.items():
-        # The fields of a dataclass are options without a prefix. The parameter of --as is as_, a word Python leaves free.
-        option = "" if is_dataclass(parameter.annotation) else name.rstrip("_")
-        annotation = Annotated[parameter.annotation, tyro.conf.arg(name=option)]
+        # The fields of a dataclass are options without a prefix. The parameter of --as is as_: Python reserves "as".
+        option = tyro.conf.arg(name="" if is_dataclass(parameter.annotation) else name.rstrip("_"))
         default = defaults.get(name, parameter.default)
-        parameters.append(parameter.replace(annotation=annotation, default=default))
+        parameters.append(parameter.replace(annotation=Annotated[parameter.annotation, option], default=default))
     store.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     store.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return store
