@@ -436,7 +436,7 @@ def test_evaluate_shows_tables(capsys, trained_run) -> None:
     assert "12 test images" in out
     assert "top-1" in out
     assert "top-3" in out, "with three classes there is no top-5"
-    assert "true \\ answered" in out
+    assert "true \\ predicted" in out
 
 
 def test_evaluate_looks_ten_times(capsys, trained_run) -> None:
@@ -559,7 +559,7 @@ def test_killed_and_resumed_it_ends(image_folder, tmp_path, capsys) -> None:
     assert alexnet("predict", tmp_path / "run", image_folder) == 1
     assert "--resume" in one_error(capsys)
     assert alexnet("train", "--resume", tmp_path / "run") == 0
-    assert "going on in epoch" in capsys.readouterr().err
+    assert "resumed in epoch" in capsys.readouterr().err
     epochs = [json.loads(line)["epoch"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2, 3, 4]
     assert alexnet("evaluate", tmp_path / "run") == 0
