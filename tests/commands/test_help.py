@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -54,6 +55,16 @@ def test_the_default_shown_is_the_default(name) -> None:
     ]
     call, same = cli._parse(name, given, {}), cli._parse(name, [*given, *typed], {})
     assert (call.args, call.keywords) == (same.args, same.keywords)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_example_parses(name) -> None:
+    examples = page(name, COMMANDS[name], {}).split("\nexamples:\n")[1].splitlines()
+    assert examples
+    for example in examples:
+        program, command, *arguments = shlex.split(example.partition(" > ")[0])
+        assert (program, command) == ("alexnet", name)
+        cli._parse(command, arguments, {})
 
 
 @pytest.mark.parametrize("columns", [80, 120])
