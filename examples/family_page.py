@@ -10,7 +10,7 @@ from pathlib import Path
 from alexnet import VARIANTS, Architecture
 from alexnet.network import diagram
 from alexnet.network.value import variants
-from alexnet.network.value.operations import Op, trace
+from alexnet.network.value.operations import Op
 
 HEAD = """# The family
 
@@ -43,8 +43,8 @@ def _overview() -> str:
 def _layers() -> str:
     """Return a table with a row a layer: what each member of the family does there."""
     nets = [VARIANTS[name] for name in VARIANTS]
-    names = [*dict.fromkeys(op.layer for net in nets for op in trace(net) if op.layer != "flatten")]
-    rows = [(name, [_words(net, [op for op in trace(net) if op.layer == name]) for net in nets]) for name in names]
+    names = [*dict.fromkeys(op.layer for net in nets for op in net.operations() if op.layer != "flatten")]
+    rows = [(name, [_words(net, [op for op in net.operations() if op.layer == name]) for net in nets]) for name in names]
     return _table([("layer", list(VARIANTS)), *rows])
 
 

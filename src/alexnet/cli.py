@@ -1,4 +1,4 @@
-"""The command line: which command, which options, and how it ends. ``commands`` has the commands themselves."""
+"""The command line: which command, which options, and the exit status. ``commands`` has the commands themselves."""
 
 import argparse
 import contextlib
@@ -7,28 +7,24 @@ import inspect
 import io
 import logging
 import os
-import re
 import socket
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
-
-import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
 from alexnet.commands import COMMANDS
+from alexnet.commands.help import overview, page
 from alexnet.commands.usage import UsageError, one_line
 from alexnet.errors import AlexNetError, nearest
-from alexnet.files.download import SERVER_SECONDS
-from alexnet.training.choices.settings import load_settings
 
-DESCRIPTION = """Build, train, judge and use AlexNet image classifiers.
+# tyro takes a tenth of a second to import, and --help does not need it.
+if TYPE_CHECKING:
+    from tyro.constructors import PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-  alexnet train images --time-limit 10m     images holds one folder of images a class
-  alexnet evaluate runs/images
-  alexnet predict runs/images new.jpg"""
+HELP = {"-h", "--help"}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -36,11 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     0: done. 1: the data or the settings are at fault. 2: wrong usage. 130 and 143: stopped by Ctrl-C or SIGTERM.
     """
-    _settle_process()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not HELP & set(arguments):
+        _configure_process()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text
     try:
-        status = run(sys.argv[1:] if arguments is None else arguments)
+        status = run(arguments)
     except UsageError as error:
         status = _fail(error, 2)
     except AlexNetError as error:
@@ -48,30 +46,32 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         status = _fail("stopped", 130)
     except BrokenPipeError:
-        # Whoever read our output has seen enough, as in "alexnet predict ... | head".
+        # The reader of our output has ended, as in "alexnet predict ... | head".
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except MemoryError:
-        status = _fail("there is not enough memory; close other programs, or take smaller images or batches", 1)
+        status = _fail("not enough memory; close other programs, or use smaller images or batches", 1)
     except RuntimeError as error:
-        # torch has a kind of its own for a device, and none for a machine, whose memory is used up.
+        # torch raises OutOfMemoryError for a GPU, but a plain RuntimeError for the machine's own memory.
         if type(error).__name__ != "OutOfMemoryError" and "not enough memory" not in str(error):
             raise
-        status = _fail("there is not enough memory; take smaller images or batches, or --accumulate 4 in training", 1)
+        status = _fail("not enough memory; use smaller images or batches, or train with --accumulate 4", 1)
     except OSError as error:
-        # A full disk, a folder that may not be written: the system's own words say what and where.
+        # A full disk, a folder without write permission: the system's message says what and where.
         status = _fail(f"{error}; check the disk and the permissions", 1)
     sys.exit(status)
 
 
-def _settle_process() -> None:
-    """Set what holds for a whole process, and so is no business of the package where others import it."""
-    # Pillow warnings on odd metadata without saying in which file; the image is fine, or is refused by name.
+def _configure_process() -> None:
+    """Set what holds for a whole process. The package leaves this alone where others import it."""
+    from alexnet.files.download import SERVER_SECONDS
+
+    # Pillow warns of odd metadata without naming the file. The image is fine, or it is refused by name.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     # NumPy 2.4 warns of CIFAR's pickles (pytorch/vision #9340).
     warnings.filterwarnings("ignore", module=r"torchvision\.datasets")
-    # torchvision waits forever for a server that says nothing; with this, it needs no process of its own.
+    # torchvision waits forever for a server that sends nothing.
     socket.setdefaulttimeout(SERVER_SECONDS)
 
 
@@ -80,48 +80,30 @@ def run(arguments: Sequence[str]) -> int:
 
     Raises:
         UsageError: the command line cannot be understood.
-        AlexNetError: the command cannot be done.
+        AlexNetError: the command failed.
     """
     if not arguments:
         raise UsageError(f"give a command: {', '.join(COMMANDS)}; see alexnet --help")
     name, *rest = arguments
-    if name in ("-h", "--help"):
-        print(_help())
+    if name in HELP:
+        print(overview(COMMANDS))
         return 0
     if name == "--version":
-        from importlib.metadata import version  # a hundredth of a second, which --help has no use for
+        from importlib.metadata import version  # takes a hundredth of a second
 
         print(f"alexnet {version('alexnet')}")
         return 0
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}; see alexnet --help")
-
     defaults, rest = _saved_defaults(rest) if name == "train" else ({}, rest)
-    said = io.StringIO()
-    registry = ConstructorRegistry()
-    registry.primitive_rule(_auto)
-    wants_help = bool({"-h", "--help"} & set(rest))
-    try:
-        with registry, contextlib.redirect_stderr(said), contextlib.nullcontext() if wants_help else _very_wide():
-            command = tyro.cli(_deferred(COMMANDS[name], defaults), prog=f"alexnet {name}", args=rest)
-    except SystemExit as stop:
-        if stop.code in (None, 0):
-            return 0
-        raise UsageError(f"{one_line(said.getvalue())}; see alexnet {name} --help") from None
-    return int(command())
-
-
-def _help() -> str:
-    """Return what ``alexnet --help`` says. Ours, since tyro would read every command's options for it first."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {(inspect.getdoc(each) or '').splitlines()[0]}" for name, each in COMMANDS.items()]
-    commands = "\n".join(lines)
-    more = "alexnet COMMAND --help says more, and alexnet --version which version this is."
-    return f"usage: alexnet COMMAND ...\n\n{DESCRIPTION}\n\ncommands:\n{commands}\n\n{more}"
+    if HELP & set(rest):
+        print(page(name, COMMANDS[name], defaults))
+        return 0
+    return _parse(name, rest, defaults)()
 
 
 def _saved_defaults(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """Read the file that ``--settings`` names: what it says are the defaults, so that other options go before it.
+    """Read the file that ``--settings`` names. Its values become the defaults, so other options override them.
 
     Returns:
         The defaults, and the arguments without that option.
@@ -134,37 +116,55 @@ def _saved_defaults(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
         raise UsageError("--settings needs FILE; see alexnet train --help") from None
     if found.settings is None:
         return {}, rest
+    from alexnet.training.choices.settings import load_settings
+
     data, settings = load_settings(found.settings)
-    return {"settings": settings, **({} if data is None else {"data": data})}, rest
+    return {"choices": settings, **({} if data is None else {"data": data})}, rest
 
 
-def _deferred(function: Any, defaults: dict[str, Any]) -> Any:
-    """Return a function that tyro reads like ``function``, but that only notes the arguments: parsing ends first.
+def _parse(name: str, arguments: list[str], defaults: dict[str, Any]) -> Callable[[], int]:
+    """Return the command with its arguments, ready to run."""
+    import tyro
+    from tyro.constructors import ConstructorRegistry
+
+    said = io.StringIO()
+    registry = ConstructorRegistry()
+    registry.primitive_rule(_auto)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalMetavarFromFieldName)
+    command = _deferred(COMMANDS[name], defaults)
+    try:
+        with registry, contextlib.redirect_stderr(said), _very_wide():
+            return tyro.cli(command, prog=f"alexnet {name}", args=arguments, config=config, add_help=False)
+    except SystemExit:
+        raise UsageError(f"{one_line(said.getvalue())}; see alexnet {name} --help") from None
+
+
+def _deferred(function: Callable[..., int], defaults: dict[str, Any]) -> Callable[..., Callable[[], int]]:
+    """Return a function that tyro reads like ``function``, but that only stores the arguments: parsing ends first.
 
     Args:
         function: a command.
-        defaults: values of its parameters to use where the command line says nothing.
+        defaults: parameters whose default is another than the function's.
     """
+    import tyro
 
-    @functools.wraps(function)
-    def note(*args: Any, **kwargs: Any) -> functools.partial[int]:
+    def store(*args: Any, **kwargs: Any) -> Callable[[], int]:
         return functools.partial(function, *args, **kwargs)
 
-    # tyro would break lines where the docstring does.
-    note.__doc__ = re.sub(r"\n {12,}(?=\S)", " ", function.__doc__ or "")
-    signature = inspect.signature(function)
-    parameters = [
-        parameter.replace(default=defaults.get(name, parameter.default))
-        for name, parameter in signature.parameters.items()
-    ]
-    note.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    del note.__wrapped__  # or tyro would read the docstring of that
-    return note
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        # The fields of a dataclass are options without a prefix. The parameter of --as is as_: Python reserves "as".
+        option = tyro.conf.arg(name="" if is_dataclass(parameter.annotation) else name.rstrip("_"))
+        default = defaults.get(name, parameter.default)
+        parameters.append(parameter.replace(annotation=Annotated[parameter.annotation, option], default=default))
+    store.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    store.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return store
 
 
 @contextlib.contextmanager
 def _very_wide() -> Iterator[None]:
-    """Keep tyro from breaking what it says of wrong usage into lines, which ``one_line`` puts together again."""
+    """Keep tyro from wrapping its error messages, which ``one_line`` reads."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "2000"
     try:
@@ -176,8 +176,10 @@ def _very_wide() -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Show an option that may be None as one that may be "auto"; text stays text, since a folder may be called so."""
+def _auto(info: "PrimitiveTypeInfo") -> "PrimitiveConstructorSpec[Any] | None":
+    """Read "auto" as None where None is allowed. For text, read "none": a folder may be named auto."""
+    from tyro.constructors import PrimitiveConstructorSpec
+
     inner = [each for each in get_args(info.type) if each is not NoneType]
     if info.type_origin not in (Union, UnionType) or len(inner) != 1 or len(get_args(info.type)) != 2:
         return None
@@ -199,8 +201,10 @@ def _auto(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     )
 
 
-def _auto_tuple(kind: Any) -> PrimitiveConstructorSpec[Any]:
-    """Show an option of several values that may be None."""
+def _auto_tuple(kind: Any) -> "PrimitiveConstructorSpec[Any]":
+    """Read several values, or "auto" as None."""
+    from tyro.constructors import PrimitiveConstructorSpec
+
     name = kind.__name__.upper()
 
     def read(words: list[str]) -> tuple[Any, ...] | None:
@@ -219,6 +223,6 @@ def _auto_tuple(kind: Any) -> PrimitiveConstructorSpec[Any]:
 
 
 def _fail(error: object, status: int) -> int:
-    # Of one line, in which the spaces of paths stay as they are.
+    # One line; the spaces in paths stay as they are.
     print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     return status

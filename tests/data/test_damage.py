@@ -146,7 +146,7 @@ def test_what_cannot_be_prepared_anew_is_named_and_no_success(own_image_folder, 
         main(["prepare", str(own_image_folder), "--size", str(SIDE)])
     said = capfd.readouterr()
     assert "1 damaged on the disk, prepared anew" in said.out
-    words = "damaged on the disk, and not prepared anew, red/photo 1.jpg: not an image in a known format"
+    words = "damaged on the disk and cannot be prepared anew: red/photo 1.jpg: not an image in a known format"
     assert f"warning: {words}" in said.err
     assert "1 image stays damaged" in said.err
 

@@ -227,9 +227,7 @@ def test_without_matplotlib_the_command_says_what_to_install(image_folder, tmp_p
     out = tmp_path / "out"
     assert alexnet("train", image_folder, "--find-lr", "--out", out, *QUICK) == 1
     said, err = capsys.readouterr()
-    assert said == (
-        "no learning rate suggested: nothing was learnt at any of them; look at the images and their labels\n"
-    )
+    assert said == ("no learning rate suggested: the loss fell at none of them; check the images and their labels\n")
     assert "pip install 'alexnet[plots]'" in err
     assert str(out / "lr.csv") in err
 

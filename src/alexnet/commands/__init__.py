@@ -1,14 +1,16 @@
-"""The commands: one function each, its signature the options, its docstring the help.
+"""The commands: one function each. Its signature gives the options, its docstring the help.
 
 ``looking`` at networks and images, ``training``, and ``using`` what was trained. Nothing heavy is imported before a
-command needs it: ``alexnet --help`` answers at once.
+command needs it, so ``alexnet --help`` is quick.
 """
+
+from collections.abc import Callable
 
 from alexnet.commands.looking import check, prepare, summary
 from alexnet.commands.training import train
 from alexnet.commands.using import evaluate, predict, push
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., int]] = {
     "summary": summary,
     "check": check,
     "prepare": prepare,

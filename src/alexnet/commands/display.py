@@ -1,6 +1,6 @@
-"""What people see while they wait: a progress bar on a terminal, a plain line now and then anywhere else.
+"""Progress and warnings: a progress bar on a terminal, elsewhere a plain line every 30 seconds.
 
-All of it goes to stderr; stdout is for results.
+All of it goes to stderr. stdout is for results.
 """
 
 import os
@@ -26,7 +26,7 @@ T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 30.0
 MOST_NAMED = 10
 
-# Of several processes that train together, the first speaks.
+# Of several processes that train together, only the first prints.
 console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=os.environ.get("RANK", "0") != "0")
 
 
@@ -35,40 +35,40 @@ def say(line: str) -> None:
     console.print(line, markup=False, emoji=False)
 
 
-def warn_of(warnings: Iterable[str]) -> None:
-    """Print what deserves attention, a line each."""
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings, one per line."""
     for warning in warnings:
         say(f"warning: {warning}")
 
 
 def warn_of_skipped(skipped: dict[str, str]) -> None:
-    """Name the images that cannot be read, and count those beyond the first few."""
+    """Name the first images that cannot be read, and count all of them."""
     shown = list(skipped.items())[:MOST_NAMED]
-    warn_of(f"skipped {path}: {reason}" for path, reason in shown)
+    warn(f"skipped {path}: {reason}" for path, reason in shown)
     if skipped:
         say(f"skipped {len(skipped)} unreadable {'image' if len(skipped) == 1 else 'images'}")
 
 
 def warn_of_damaged(left: dict[str, str]) -> None:
-    """Name the prepared images that stay damaged, and count those beyond the first few."""
+    """Name the first prepared images that stay damaged, and count all of them."""
     shown = list(left.items())[:MOST_NAMED]
-    warn_of(f"damaged on the disk, and not prepared anew, {path}: {reason}" for path, reason in shown)
+    warn(f"damaged on the disk and cannot be prepared anew: {path}: {reason}" for path, reason in shown)
     if left:
         say(f"{len(left)} {'image stays' if len(left) == 1 else 'images stay'} damaged")
 
 
 def introduce(session: Session) -> None:
-    """Say what is about to be trained, on what, and where it goes."""
+    """Print what will be trained, on which images, and into which run folder."""
     source, training = session.source, session.training
-    warn_of(source.warnings + session.store.warnings)
+    warn(source.warnings + session.store.warnings)
     warn_of_skipped(session.store.skipped)
-    # The cheap part of alexnet check: what preparing has found out anyway.
+    # The cheap part of alexnet check: it needs only what preparing has computed.
     findings = quick(source, session.store)
-    warn_of(finding.message for finding in findings[:MOST_NAMED])
+    warn(finding.message for finding in findings[:MOST_NAMED])
     if len(findings) > MOST_NAMED:
         say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {as_argument(source)}")
     counts = np.bincount(training.train.labels, minlength=len(training.classes)).tolist()
-    warn_of(filter(None, [few_images(counts, training.classes)]))
+    warn(filter(None, [few_images(counts, training.classes)]))
     plan, runtime, group = training.plan, training.runtime, training.group
     n_test = len(source.in_split("test"))
     say(
@@ -77,7 +77,7 @@ def introduce(session: Session) -> None:
     )
     epochs = f"{plan.n_epochs} {'epoch' if plan.n_epochs == 1 else 'epochs'}"
     if plan.deadline is not None:
-        epochs = f"up to {epochs} in the time there is"
+        epochs = f"up to {epochs} within the time limit"
     say(
         f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
         f"{runtime.precision} on {runtime.device}{f', {group.world_size} processes' if group.world_size > 1 else ''}; "
@@ -89,11 +89,11 @@ def introduce(session: Session) -> None:
         say(f"frozen: {', '.join(training.frozen)}")
     position = training.position
     if position.epoch or position.step:
-        say(f"going on in epoch {position.epoch + 1}, after {position.step} of its steps")
+        say(f"resumed in epoch {position.epoch + 1}, after {position.step} of its steps")
 
 
 def track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
-    """Yield the items, showing how many are done."""
+    """Yield the items, and show how many are done."""
     if not console.is_terminal:
         yield from _plain_track(items, n_items, what)
         return
@@ -112,23 +112,23 @@ def _plain_track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
 
 
 def show(reports: Iterable[Report]) -> Iterator[Report]:
-    """Yield the reports of a training session, showing each: a line an epoch, and how far it has come between."""
+    """Yield the reports of a training session, and show each: one line per epoch, and the progress in between."""
     if not console.is_terminal:
         yield from _plain_show(reports)
         return
-    words = TextColumn("epoch {task.fields[epoch]}  {task.fields[words]}")
-    with Progress(words, BarColumn(), TextColumn("{task.fields[left]} left"), console=console) as progress:
-        task = progress.add_task("training", total=1.0, epoch=1, words="", left="")
+    status = TextColumn("epoch {task.fields[epoch]}  {task.fields[status]}")
+    with Progress(status, BarColumn(), TextColumn("{task.fields[left]} left"), console=console) as progress:
+        task = progress.add_task("training", total=1.0, epoch=1, status="", left="")
         for report in reports:
             if isinstance(report, EpochReport | TrainingWarning):
                 say(str(report))
             else:
-                words_now = (
+                status_now = (
                     f"step {report.step}/{report.n_steps}  loss {report.loss:.2f}  "
                     f"{report.images_per_second:.0f} images/s"
                 )
-                left = clock(report.seconds_left)
-                progress.update(task, completed=report.progress, epoch=report.epoch, words=words_now, left=left)
+                left = format_seconds(report.seconds_left)
+                progress.update(task, completed=report.progress, epoch=report.epoch, status=status_now, left=left)
             yield report
 
 
@@ -141,15 +141,15 @@ def _plain_show(reports: Iterable[Report]) -> Iterator[Report]:
             say(f"{report}{left}")
             last = time.monotonic()
         else:
-            left = f"  {clock(report.seconds_left)} left"
+            left = f"  {format_seconds(report.seconds_left)} left"
             if time.monotonic() - last > SECONDS_BETWEEN_LINES:
                 say(f"epoch {report.epoch:3d}  step {report.step} of {report.n_steps}{left}")
                 last = time.monotonic()
         yield report
 
 
-def clock(seconds: float) -> str:
-    """Return seconds as ``4:05`` or ``2:04:05``."""
+def format_seconds(seconds: float) -> str:
+    """Return seconds as ``4:05`` or ``2:04:05``. str(timedelta) would print ``0:04:05``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
@@ -157,21 +157,21 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def stop_on_signal(stop: Stop, *, alone: bool = True) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into a request, so that the step in hand can be finished and saved.
+    """Turn the first Ctrl-C or SIGTERM into a request to stop: training finishes the step and saves.
 
-    The second one stops at once. Not where this is one of several processes: there a terminal sends one to each, and
-    torchrun another, and ends those by force that do not end by themselves.
+    If alone, the second one stops at once. Of several processes, each gets one from the terminal and another from
+    torchrun, which kills those that do not end.
     """
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         if stop.signal is not None and alone:
             raise KeyboardInterrupt
         stop.signal = number
         if alone:
-            # Not print: the signal may have come while something was being printed.
+            # Not print: the signal may come in the middle of a print.
             os.write(2, b"\nstopping after this step, then saving; press Ctrl-C again to stop at once\n")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

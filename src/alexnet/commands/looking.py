@@ -1,8 +1,6 @@
-"""Commands that look at networks and at images, and train nothing."""
+"""Commands that look at networks and images, and train nothing."""
 
 from typing import Annotated, Literal
-
-import tyro
 
 from alexnet.commands.usage import UsageError, at_least_1
 from alexnet.images.choices import MAX_PIXELS, Resize
@@ -11,20 +9,26 @@ from alexnet.network.value.options import NetworkOptions
 
 def summary(
     *,
-    custom: Annotated[NetworkOptions, tyro.conf.arg(name="")] = NetworkOptions(),  # noqa: B008
-    n_classes: int | None = None,
-    in_channels: int | None = None,
-    image_size: int | None = None,
-    as_: Annotated[Literal["table", "mermaid", "json"], tyro.conf.arg(name="as")] = "table",
+    as_: Annotated[Literal["table", "mermaid", "json"], "common"] = "table",
+    n_classes: Annotated[int | None, "common"] = None,
+    in_channels: Annotated[int | None, "common"] = None,
+    image_size: Annotated[int | None, "common"] = None,
+    custom: NetworkOptions = NetworkOptions(),  # noqa: B008
 ) -> int:
     """Show a network layer by layer: shapes, parameters, multiply-adds.
 
+    auto keeps what the variant, or the file, has.
+
     Args:
+        as_: Print a table, a Mermaid drawing or JSON.
+        n_classes: Number of classes; auto: 3.
+        in_channels: 3 for colour, 1 for grey.
+        image_size: Side of the images in pixels.
         custom: Which network.
-        n_classes: Classes to tell apart; auto: 3, or the file's.
-        in_channels: Channels of an image: 3 for RGB, 1 for grey; auto: 3, or the file's.
-        image_size: Side of the images, in pixels; auto: the network's, 224 in most.
-        as_: A table, a Mermaid drawing for Markdown, or JSON.
+
+    Examples:
+        alexnet summary --variant paper
+        alexnet summary --width 0.5 --hidden 512 512 --as mermaid
     """
     from alexnet.network import diagram
 
@@ -36,68 +40,75 @@ def summary(
 
 
 def check(
-    data: Annotated[str, tyro.conf.arg(metavar="DATA")],
+    data: str,
     /,
     *,
-    json_: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
-    csv_: Annotated[bool, tyro.conf.arg(name="csv"), tyro.conf.FlagCreatePairsOff] = False,
+    json_: bool = False,
+    csv_: bool = False,
     max_pixels: int = MAX_PIXELS,
-    data_dir: str | None = None,
+    data_dir: Annotated[str | None, "options", "FOLDER"] = None,
 ) -> int:
-    """Look at images before training: what cannot be read, what is there twice, what is labelled twice.
+    """Check images before training: unreadable, duplicate, mislabelled.
 
-    Reads every file and changes none. Exits with 1 where images cannot be read, where the same image has two labels
-    or is in two splits, else with 0.
+    Reads every file and changes none. The exit status is 1 if an image cannot be read, has two labels or is in two
+    splits, and 0 otherwise.
 
     Args:
-        data: Images, as for training.
+        data: Images, as for alexnet train.
         json_: Print one JSON object instead of tables.
-        csv_: Print a line of CSV for each image that something is wrong with.
+        csv_: Print one CSV line per image with a problem.
         max_pixels: Images that claim more are unusable.
-        data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
+        data_dir: Where named sets are downloaded to.
+
+    Examples:
+        alexnet check images
+        alexnet check images --csv > problems.csv
     """
     from alexnet.commands import display, tables
-    from alexnet.data.check import check as look
+    from alexnet.data.check import check as check_source
     from alexnet.data.sources.open import open_source
 
     if json_ and csv_:
         raise UsageError("--json and --csv exclude each other; give one of them")
     at_least_1("max_pixels", max_pixels)
     source = open_source(data, data_dir)
-    display.warn_of(source.warnings)
-    report = look(source, max_pixels=max_pixels, track=display.track)
+    display.warn(source.warnings)
+    report = check_source(source, max_pixels=max_pixels, track=display.track)
     print((tables.check_json if json_ else tables.check_csv if csv_ else tables.check_report)(report))
     return 1 if report.is_harmful else 0
 
 
 def prepare(
-    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="")] = None,
+    data: str | None = None,
     /,
     *,
     size: int = 256,
     resize: Resize = "squash",
     max_pixels: int = MAX_PIXELS,
-    data_dir: str | None = None,
-    where: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    clear: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    data_dir: Annotated[str | None, "options", "FOLDER"] = None,
+    where: bool = False,
+    clear: bool = False,
 ) -> int:
-    """Decode images once, so that training starts at once.
+    """Decode images once into the cache, so that training starts at once.
 
-    The prepared images go to the cache folder of your system, or to the folder that ALEXNET_CACHE names, never into
-    your own. Training and evaluating find them there, and make them where they are missing. A preparation that was
-    stopped goes on from there. What was prepared of these images before, in any size, is verified, and what the disk
-    has damaged is prepared anew: for that all of it is read, 2 GB for 10,000 images of 256 px. Exits with 1 where a
-    damaged one cannot be prepared anew.
+    The cache is a folder of your system, or the one that ALEXNET_CACHE names. train and evaluate prepare what is
+    missing by themselves. Preparing again continues where it stopped, and verifies what was prepared of these images
+    before, in any size: it reads all of it (2 GB for 10,000 images of 256 px) and prepares anew what the disk has
+    damaged. The exit status is 1 if that fails for an image.
 
     Args:
-        data: Images, as for training.
-        size: Side of the prepared images in pixels; never above 8/7 of the longest side of any image. Training
-            takes 256, or 8/7 of an image size above 224.
+        data: Images, as for alexnet train.
+        size: Side of the prepared images in pixels, at most 8/7 of the longest side of any image. Training uses 256,
+            or 8/7 of an image size above 224.
         resize: How images become square: squash changes the aspect, crop cuts the ends off, pad adds borders.
-        max_pixels: Images that claim more are skipped, before any of them is decoded.
-        data_dir: Folder of the named sets, to which they are downloaded; none: one of your system's.
-        where: Say where prepared images are kept, and how large they are.
-        clear: Delete all prepared images; nothing of yours.
+        max_pixels: Images that claim more are skipped.
+        data_dir: Where named sets are downloaded to.
+        where: Print the cache folder and its size.
+        clear: Delete all prepared images, and nothing of yours.
+
+    Examples:
+        alexnet prepare images
+        alexnet prepare --where
     """
     from alexnet.commands import display
     from alexnet.data.sources.open import open_source
@@ -116,9 +127,9 @@ def prepare(
     at_least_1("size", size)
     at_least_1("max_pixels", max_pixels)
     source = open_source(data, data_dir)
-    display.warn_of(source.warnings)
+    display.warn(source.warnings)
     prepared = store.prepare(source, size, resize=resize, max_pixels=max_pixels, track=display.track)
-    display.warn_of(prepared.warnings)
+    display.warn(prepared.warnings)
     display.warn_of_skipped(prepared.skipped)
     mended = mend(source, opened=prepared, max_pixels=max_pixels, track=display.track)
     if mended.n_whole:

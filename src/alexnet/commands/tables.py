@@ -14,14 +14,14 @@ from rich.text import Text
 
 from alexnet.data.findings import ADVICE, Report
 
-# Checking needs no torch, and these bring it: a second and a half.
+# These import torch, which takes 1.5 seconds. Checking does not need it.
 if TYPE_CHECKING:
     from alexnet.evaluation.scoring import EvaluationResult
     from alexnet.inference.classifier import ImagePredictions
 
-# A confusion matrix of more classes than this would not fit on a screen.
+# A confusion matrix of more classes does not fit on a screen.
 MOST_CONFUSION_COLUMNS = 12
-# Of one kind of finding, and of one finding's files; --json has them all.
+# Findings of one kind, and files of one finding. --json prints all.
 MOST_SHOWN = 10
 MOST_UNUSABLE = 100
 
@@ -51,7 +51,7 @@ def check_json(report: Report) -> str:
 
 
 def check_csv(report: Report) -> str:
-    """Return a line for each image with which something is wrong; for what is wrong with a class, one for that."""
+    """Return one line for each image with a problem, and one for each problem of a whole class."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("kind", "path", "label", "split", "detail"))
@@ -88,11 +88,11 @@ def _first(paths: Sequence[str]) -> list[str]:
     return [*paths[:MOST_SHOWN], *more]
 
 
-def evaluation(judged: "EvaluationResult") -> str:
+def evaluation(result: "EvaluationResult") -> str:
     """Return the scores, the table by class and, for few classes, the confusion matrix."""
-    scores = judged.evaluation
-    what = f"{judged.split} images of {judged.data}" if judged.split else f"images of {judged.data}"
-    views = f", {judged.views} views of each" if judged.views > 1 else ""
+    scores = result.evaluation
+    what = f"{result.split} images of {result.data}" if result.split else f"images of {result.data}"
+    views = f", {result.views} views of each" if result.views > 1 else ""
     k = min(5, len(scores.per_class))
     head = (
         f"{scores.n_images} {what}{views}\n"
@@ -101,33 +101,33 @@ def evaluation(judged: "EvaluationResult") -> str:
     )
     classes = _table("class", "images", "recall", "precision")
     for score in scores.per_class:
-        # Without any image of a class there is nothing to recall.
+        # Without images of a class, its recall is undefined.
         recall = f"{score.recall:.3f}" if score.n_images else "-"
         classes.add_row(Text(score.label), str(score.n_images), recall, f"{score.precision:.3f}")
     parts = [head, _text(classes)]
     if len(scores.per_class) <= MOST_CONFUSION_COLUMNS:
-        matrix = _table("true \\ answered", *(score.label for score in scores.per_class))
+        matrix = _table("true \\ predicted", *(score.label for score in scores.per_class))
         for score, row in zip(scores.per_class, scores.confusion, strict=True):
             matrix.add_row(Text(score.label), *(str(count) if count else "." for count in row))
         parts += ["", _text(matrix)]
     return "\n".join(parts)
 
 
-def evaluation_json(judged: "EvaluationResult") -> str:
+def evaluation_json(result: "EvaluationResult") -> str:
     """Return the scores as one JSON object."""
-    return json.dumps(judged.evaluation.to_json(), allow_nan=False)
+    return json.dumps(result.evaluation.to_json(), allow_nan=False)
 
 
 PredictionFormat = Literal["table", "json", "csv"]
 
 
 def prediction_lines(kind: PredictionFormat, top: int) -> Callable[["ImagePredictions"], str]:
-    """Return what turns an result into one line; every line of CSV has a place for ``top`` classes."""
+    """Return the function that formats a result as one line. Every CSV line has columns for ``top`` classes."""
     return {"table": _prediction_words, "json": _prediction_json, "csv": _prediction_csv(top)}[kind]
 
 
 def prediction_header(kind: PredictionFormat, top: int) -> str | None:
-    """Return the line that stands before all answers, if there is one."""
+    """Return the line before all results, if the format has one."""
     if kind != "csv":
         return None
     ranked = (f"{what}_{place}" for place in range(1, top + 1) for what in ("label", "probability"))

@@ -1,72 +1,71 @@
-"""The command that trains a network, and measures a learning rate for it."""
+"""The command that trains a network, or measures a learning rate for it."""
 
 import shlex
 import signal
 import time
 from typing import Annotated
 
-import tyro
-
 from alexnet.errors import SettingsError
 from alexnet.training.choices.settings import Settings
 
 
 def train(
-    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = None,
+    data: Annotated[str | None, "common", "", "digits"] = None,
     /,
     *,
-    out: Annotated[str | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: runs/NAME)")] = None,
-    resume: Annotated[str | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")] = None,
-    settings_file: Annotated[
-        str | None, tyro.conf.arg(name="settings", metavar="FILE", help_behavior_hint="(default: none)")
-    ] = None,
-    find_lr: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    settings: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),  # noqa: B008
+    out: Annotated[str | None, "common", "RUN", "runs/NAME"] = None,
+    choices: Settings = Settings(),  # noqa: B008
+    resume: Annotated[str | None, "common", "RUN"] = None,
+    find_lr: Annotated[bool, "learning"] = False,
+    settings: Annotated[str | None, "run", "FILE"] = None,
 ) -> int:
     """Train a network on a folder of images.
 
-    Ctrl-C saves and stops; --resume goes on from there.
+    Ctrl-C saves and stops. auto leaves a choice to the recipe, the variant, the images or the machine.
 
     Args:
-        data: A folder of class folders; one with train, val and test folders of those; a manifest (CSV, TSV, JSONL)
-            with the columns path, label and maybe split; a .zip or .tar archive of any of these; or the name of a
-            set, such as digits or cifar10 (set:digits where a folder is called so too), or hf: and a Hugging Face
-            data set.
-        out: The run folder to make, NAME being the data's; a run is never overwritten.
-        resume: A run folder to continue, with its own settings; DATA says where its images are now, if they moved.
-        settings_file: The settings.json of a run, to train like it: what it says are the defaults of all options.
-        find_lr: Measure which learning rate suits instead of training: writes lr.csv and lr.png into RUN, and trains
-            nothing.
-        settings: How to train.
+        data: A folder with one folder per class, a CSV, TSV or JSONL table, a zip or tar archive, the name of a set
+            such as cifar10, or hf: and the name of a Hugging Face data set.
+        out: Run folder to write.
+        choices: How to train.
+        resume: Stopped run to continue.
+        find_lr: Measure a learning rate; train nothing.
+        settings: Take defaults from a settings.json.
+
+    Examples:
+        alexnet train images --time-limit 10m
+        alexnet train images --out runs/small --variant small --image-size 64
+        alexnet train images --init torchvision --variant torchvision --freeze conv
+        alexnet train --resume runs/images
     """
-    assert settings_file is None, "cli has read it before the other options, whose defaults it sets"
+    assert settings is None, "cli has read the file, and its values are the defaults here"
     from alexnet.commands import display
     from alexnet.training.session import Session
 
     if find_lr:
         if resume is not None:
             raise SettingsError("--find-lr measures for a new run, and --resume continues one; leave one out")
-        return _find_lr("set:digits" if data is None else data, out, settings)
-    session = Session.open(data, out=out, settings=settings, resume=resume, track=display.track)
+        return _find_lr("set:digits" if data is None else data, out, choices)
+    session = Session.open(data, out=out, settings=choices, resume=resume, track=display.track)
     training, folder = session.training, session.run.folder
     display.introduce(session)
     with display.stop_on_signal(training.stop, alone=training.group.world_size == 1):
         for _ in display.show(session.reports()):
             pass
     if training.stop.agreed:
-        display.say(f"saved; go on with: alexnet train --resume {shlex.quote(str(folder))}")
+        display.say(f"saved; continue with: alexnet train --resume {shlex.quote(str(folder))}")
         return 128 + (training.stop.signal or signal.SIGTERM)
     if training.group.is_main:
         print(f"trained {folder}: val top-1 {session.kept_epoch.val_top1:.3f}")
     return 0
 
 
-# What says how long a run is, or where it is kept; --find-lr makes none.
+# Options of a whole run. --find-lr makes none.
 UNUSED_BY_FIND_LR = ("lr", "epochs", "ema", "patience", "track", "checkpoint_minutes")
 
 
 def _find_lr(data: str, out: str | None, settings: Settings) -> int:
-    """Measure which learning rate suits, print it, and leave what was measured in a folder of its own."""
+    """Measure a learning rate, print it, and write the measurements into a folder of their own."""
     from alexnet.commands import display
     from alexnet.training.assembly import get_ready
     from alexnet.training.finder import N_STEPS, Finding, find_lr, save_plot
@@ -75,24 +74,24 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
 
     unused = [name for name in UNUSED_BY_FIND_LR if getattr(settings, name) != getattr(Settings(), name)]
     if unused:
-        raise SettingsError(f"--find-lr has no use for --{unused[0].replace('_', '-')}; leave it out")
+        raise SettingsError(f"--find-lr does not use --{unused[0].replace('_', '-')}; leave it out")
     if is_launched():
         raise SettingsError("--find-lr measures in one process; start it without torchrun")
     if out is not None:
         refuse_existing(out)
     source, store, training = get_ready(data, settings, began=time.monotonic(), track=display.track)
-    display.warn_of(source.warnings + store.warnings)
+    display.warn(source.warnings + store.warnings)
     display.warn_of_skipped(store.skipped)
     batch_size, size = training.plan.recipe.batch_size, training.plan.size_at(0.0)
     display.say(f"up to {N_STEPS} steps with batches of {batch_size} at {size} px on {training.runtime.device}")
     trials = display.track(find_lr(training), N_STEPS, "learning rates tried")
     finding = Finding.of(trials, len(training.classes))
     file = claim(out, source, lambda folder: save_plot(finding, folder), "-lr")
-    display.say(f"see {file}")
+    display.say(f"written to {file}")
     if file.suffix == ".csv":
-        display.say("for an image of it: pip install 'alexnet[plots]'")
+        display.say("for a plot: pip install 'alexnet[plots]'")
     if finding.suggested is None:
-        print("no learning rate suggested: nothing was learnt at any of them; look at the images and their labels")
+        print("no learning rate suggested: the loss fell at none of them; check the images and their labels")
         return 1
     lr = f"{finding.suggested:.2g}"
     print(f"suggested learning rate: {lr} (for batches of {batch_size}); try: --lr {lr} --batch-size {batch_size}")

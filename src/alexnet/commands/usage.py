@@ -1,4 +1,4 @@
-"""Wrong usage, said in one line. tyro says it in a box of several."""
+"""Wrong usage in one line. tyro prints a box of several lines."""
 
 import re
 
@@ -6,17 +6,20 @@ from alexnet.errors import SettingsError, nearest
 
 
 class UsageError(Exception):
-    """A command line that cannot be understood; the command exits with 2."""
+    """A command line that cannot be understood. The exit status is 2."""
 
 
 def at_least_1(name: str, value: int | None) -> None:
-    """Refuse a number below 1; None is one that is chosen later."""
+    """Refuse a number below 1. None is chosen later."""
     if value is not None and value < 1:
         raise SettingsError(f"{name} is {value}; it must be at least 1")
 
 
 def one_line(box: str) -> str:
-    """Return what a tyro error box says, as one line; the box may be drawn with or without line characters."""
+    """Return the message of a tyro error box, drawn with or without line characters, as one line.
+
+    By regular expressions: the box is all that tyro gives in public. Its ``_errors.on_parse_error`` is private.
+    """
     message, *hints = _sections(box)[1:] or [box.strip()]
     if match := re.match(r"Unrecognized options: ([^,]+)", message):
         word = match[1].strip()
@@ -35,7 +38,7 @@ def one_line(box: str) -> str:
 
 
 def _sections(box: str) -> list[str]:
-    """Return the title, the message and the hints, each on one line: what stands between the box's rules."""
+    """Return the title, the message and the hints, each on one line: the parts between the box's rules."""
     text = re.sub(r"^╭─+ (.*?) ─+╮$", r"\1\n-----", box, flags=re.MULTILINE)
     lines = [line.strip("│| ") for line in text.splitlines()]
     parts = re.split(r"(?:^|\n)[─╰╯-]{5,}(?:\n|$)", "\n".join(lines))

@@ -1,65 +1,71 @@
-"""Commands that use a trained network: judge it, ask it, give it away."""
+"""Commands that use a trained network: evaluate, predict, push."""
 
 from typing import Annotated, Literal
-
-import tyro
 
 from alexnet.commands.usage import UsageError, at_least_1
 
 
 def evaluate(
-    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
-    data: Annotated[str | None, tyro.conf.arg(metavar="[DATA]", help_behavior_hint="(default: the run's own)")] = None,
+    model: str,
+    data: Annotated[str | None, "options", "", "the run's own"] = None,
     /,
     *,
     split: Literal["train", "val", "test"] | None = None,
     views: Literal[1, 10] = 1,
     max_pixels: int | None = None,
-    data_dir: str | None = None,
-    json_: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    data_dir: Annotated[str | None, "options", "FOLDER"] = None,
+    json_: bool = False,
 ) -> int:
-    """Judge a trained network on labelled images.
+    """Evaluate a trained network on labelled images.
 
     Args:
-        model: A run folder, the model folder in it, or hf:user/name for one of the Hugging Face hub.
-        data: Labelled images, as for training; those that the network learned from are left out.
-        split: Which part of them; auto: test, or everything where the data is not split.
-        views: The whole image once, or the mean over ten views as in the paper: corners and middle, and mirrored.
+        model: A run folder, the model folder in it, or hf:user/name for a model on the Hugging Face hub.
+        data: Labelled images, as for alexnet train. Those that the network learned from are left out.
+        split: The part to evaluate; auto: test, or all images where the data is not split.
+        views: 1: the whole image. 10: the mean over ten views as in the paper: corners, centre and their mirror images.
         max_pixels: Images that claim more are skipped; auto: as in training.
-        data_dir: Folder of the named sets; none: as in training.
+        data_dir: Where named sets are downloaded to; none: as in training.
         json_: Print one JSON object instead of tables.
+
+    Examples:
+        alexnet evaluate runs/images
+        alexnet evaluate runs/images more-images --views 10
     """
     from alexnet.commands import display, tables
     from alexnet.evaluation.scoring import evaluate as score
 
     at_least_1("max_pixels", max_pixels)
-    judged = score(model, data, split=split, views=views, max_pixels=max_pixels, data_dir=data_dir, track=display.track)
-    display.warn_of(judged.warnings)
-    display.warn_of_skipped(judged.skipped)
-    print(tables.evaluation_json(judged) if json_ else tables.evaluation(judged))
+    result = score(model, data, split=split, views=views, max_pixels=max_pixels, data_dir=data_dir, track=display.track)
+    display.warn(result.warnings)
+    display.warn_of_skipped(result.skipped)
+    print(tables.evaluation_json(result) if json_ else tables.evaluation(result))
     return 0
 
 
 def predict(
-    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
-    image: Annotated[tuple[str, ...], tyro.conf.arg(metavar="IMAGE [IMAGE ...]")],
+    model: str,
+    image: tuple[str, ...],
     /,
     *,
     top: int = 5,
     max_pixels: int | None = None,
-    format_: Annotated[Literal["table", "json", "csv"], tyro.conf.arg(name="format")] = "table",
+    format_: Literal["table", "json", "csv"] = "table",
 ) -> int:
-    """Say what is in images; one that cannot be read never stops the others.
+    """Predict the classes of images.
 
-    Exits with 1 where any cannot be read, those included that a folder holds in formats such as HEIC. What is no
-    image in a folder is left out.
+    An image that cannot be read never stops the others; the exit status is then 1. Other files in a folder are left
+    out.
 
     Args:
-        model: A run folder, the model folder in it, or hf:user/name for one of the Hugging Face hub.
-        image: Images, or folders of them.
-        top: How many classes to name, most probable first.
+        model: A run folder, the model folder in it, or hf:user/name for a model on the Hugging Face hub.
+        image: Images, or folders of images.
+        top: Number of classes to print, most probable first.
         max_pixels: Images that claim more are refused; auto: as in training.
-        format_: A line of words, a JSON object, or a line of CSV for each image.
+        format_: Print plain text, JSON or CSV: one line per image.
+
+    Examples:
+        alexnet predict runs/images new.jpg
+        alexnet predict runs/images folder --top 1 --format csv
     """
     from alexnet.commands import display, tables
     from alexnet.errors import listed
@@ -82,25 +88,28 @@ def predict(
         n_failed += result.error is not None
         print(line(result), flush=True)
     if left_out:
-        display.warn_of([f"left out what is no image: {listed(left_out)}"])
+        display.warn([f"left out, not an image: {listed(left_out)}"])
     return 1 if n_failed else 0
 
 
 def push(
-    model: Annotated[str, tyro.conf.arg(metavar="MODEL")],
-    repo: Annotated[str, tyro.conf.arg(metavar="REPO")],
+    model: str,
+    repo: str,
     /,
     *,
-    private: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    private: bool = False,
 ) -> int:
-    """Give a trained network to others on the Hugging Face hub.
+    """Upload a trained network to the Hugging Face hub.
 
-    Log in once before, with hf auth login. The weights, config.json and the README go out, and no images.
+    Log in once with: hf auth login. Uploads the weights, config.json and the README, but no images.
 
     Args:
         model: A run folder, or the model folder in it.
-        repo: user/name on the hub; made where it does not exist.
-        private: Only you may see it.
+        repo: user/name on the hub. Created if it does not exist.
+        private: Create it so that only you can see it.
+
+    Examples:
+        alexnet push runs/images anna/recycling
     """
     from alexnet.model.push import push as push_to_hub
 

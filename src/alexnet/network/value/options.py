@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import cast
+from typing import Annotated, cast
 
 from alexnet.errors import SettingsError
 from alexnet.network.value.architecture import Architecture
@@ -12,28 +12,32 @@ from alexnet.network.value.variants import VARIANTS, Changes, NormName, PoolName
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Which network. What is None is as the variant, or the file, has it."""
+    """Which network. None keeps what the variant, or the file, has.
 
-    variant: Variant = "batchnorm"
-    """Which AlexNet."""
-    architecture: str | None = None
-    """A JSON file with a network of your own instead, or the JSON itself; summary --as json prints one."""
-    width: float | None = None
-    """Multiply the channels of all convolutional layers by this, to multiples of 8; auto: 1."""
-    hidden: tuple[int, ...] | None = None
-    """Sizes of the hidden fully-connected layers, as in --hidden 512 512; auto: the variant's, mostly 4096 4096."""
-    dropout: float | None = None
-    """Share of inputs dropped before each hidden layer while training; auto: the variant's, 0.5."""
-    norm: NormName | None = None
-    """Normalisation: batch or group in all convolutional layers, local in the first two as in the paper, or none."""
-    norm_place: Place | None = None
-    """Where it stands: before the activation, after it, or pooled: after the pool."""
-    activation: Activation | None = None
-    """The non-linearity after each layer but the last; auto: the variant's, relu."""
-    pool: PoolName | None = None
-    """Pools: overlapping 3x3 windows as in the paper, separate 2x2 ones, or the average of 3x3; auto: the variant's."""
-    groups: int | None = None
-    """Groups in conv2, conv4 and conv5, as the paper's two GPUs had them; auto: the variant's."""
+    The words beside a type are for ``--help``, as ``commands.help`` says. docs/training.md explains each option.
+    """
+
+    variant: Annotated[Variant, "common"] = "batchnorm"
+    """batchnorm, paper, caffenet, torchvision or small."""
+
+    architecture: Annotated[str | None, "network", "FILE"] = None
+    """Your own network: a JSON file or JSON text."""
+    width: Annotated[float | None, "network"] = None
+    """Multiply the channels of convolutions."""
+    hidden: Annotated[tuple[int, ...] | None, "network"] = None
+    """Sizes of hidden layers, such as 512 512."""
+    dropout: Annotated[float | None, "network"] = None
+    """Share of inputs dropped in training."""
+    norm: Annotated[NormName | None, "network"] = None
+    """Norm: batch, group, local or none."""
+    norm_place: Annotated[Place | None, "network"] = None
+    """Of the norm: before or after, or pooled."""
+    activation: Annotated[Activation | None, "network"] = None
+    """relu, tanh, gelu or silu."""
+    pool: Annotated[PoolName | None, "network"] = None
+    """overlapping, separate or average."""
+    groups: Annotated[int | None, "network"] = None
+    """Groups in conv2, 4 and 5; 2 in the paper."""
 
     @cached_property
     def base(self) -> Architecture:
@@ -47,8 +51,7 @@ class NetworkOptions:
         if self.variant != "batchnorm":
             mine = "the JSON given" if self.architecture.startswith("{") else repr(self.architecture)
             raise SettingsError(
-                f"variant is {self.variant!r}, and {mine} is another network; give one of them "
-                "(--architecture none clears the other)"
+                f"variant is {self.variant!r}, but {mine} is another network; use --architecture none to clear it"
             )
         return load_architecture(self.architecture)
 

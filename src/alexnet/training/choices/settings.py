@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from alexnet.data.batches.augmentation import Augmentation, Crop
 from alexnet.errors import SettingsError, nearest, shown
@@ -33,86 +33,90 @@ BESIDE = ("data", "resolved")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(NetworkOptions):
-    """What to train, and how. What is None is chosen by the recipe, the data, the machine and the time there is.
+    """What to train, and how. None leaves a choice to the recipe, the data, the machine or the time limit.
+
+    The words beside a type are for ``--help``, as ``commands.help`` says. docs/training.md explains each option.
 
     Raises:
         SettingsError: values that cannot work.
     """
 
-    recipe: RecipeName = "modern"
-    """How the network learns."""
-    epochs: int | None = None
-    """Passes over the training images; auto: the recipe's, or as many as the time limit allows."""
-    time_limit: str | None = None
-    """End within this time, preparation included: 90s, 10m, 1.5h. Sizes, epochs and learning rate follow from it."""
-    image_size: int | None = None
-    """Side of the images in pixels; auto: the recipe's, the network's, or less where images are small or time is
-    short."""
-    in_channels: Literal[3, 1] | None = None
-    """Channels of the images: 3 for colour, 1 for their luminance; auto: 3, or those of the network in the file."""
-    resize: Resize = "squash"
-    """How images become square: squash changes the aspect, crop cuts the ends off, pad adds borders."""
-    max_pixels: int = MAX_PIXELS
-    """Images that claim more are skipped, before any of them is decoded."""
-    data_dir: str | None = None
-    """Folder of the named sets, to which they are downloaded; none: one of your system's."""
-    batch_size: int | None = None
-    """Images a step, of all processes together; auto: the recipe's, which for modern follows data and device."""
-    accumulate: int = 1
-    """Parts in which a step is computed, one after another, where memory is short; batch norm sees each alone."""
-    lr: float | None = None
-    """Peak learning rate; auto: the recipe's, in proportion to the batch size."""
-    weight_decay: float | None = None
-    """Shrinking of weights at each step, 5e-4 in the paper; auto: the recipe's."""
-    label_smoothing: float | None = None
-    """Share of each label spread over all classes; auto: the recipe's."""
-    clip_norm: float | None = None
-    """Longest gradient, the norm over all weights; 0 for any; auto: the recipe's."""
-    ema: float | None = None
-    """Share of the training so far over which the kept weights are averaged; 0 for none; auto: the recipe's."""
-    balance: Balance = "none"
-    """For classes of unequal size: loss counts rare images for more, sampler shows them more often."""
-    patience: int | None = None
-    """Stop after so many epochs without a better loss on val, and keep the best epoch; auto: never."""
-    init: str | None = None
-    """Weights to begin with: a run, a model, a .safetensors, .pth or .npz file, torchvision (in full
-    torchvision:IMAGENET1K_V1), or hf:user/name of the Hugging Face hub. They learn at a fifth of the rate."""
-    init_take: Literal["all", "fitting"] = "all"
-    """Of --init: all of it, but for classes, channels and size, or else nothing; or whatever fits."""
-    init_pixels: PixelKind = "rgb"
-    """What --init was trained on: rgb, bgr, or caffe: bgr from 0 to 255 less the mean."""
-    init_key: str | None = None
-    """Which weights to take, where the file of --init holds several, as model_ema; none: the only ones."""
-    freeze: str | None = None
-    """Layers of --init to leave as they are: up to and with this one, as conv3, or conv for all convolutions."""
-    flip: Switch = "auto"
-    """Mirror half of the images; auto: unless mirroring changes what they are, as with digits."""
-    crop: Crop | None = None
-    """Crops: resized vary in area and aspect, paper are 7/8 of the side wide, whole is none; auto: the recipe's."""
-    colour_shift: float | None = None
-    """Spread of random shifts along the principal colours, 0.1 in the paper; auto: the recipe's."""
-    trivial_augment: Switch = "auto"
-    """One random operation of TrivialAugment an image; auto: the recipe's."""
-    turn: Switch = "auto"
-    """Turn images by quarters, for things that have no way up; auto: the recipe's."""
-    erasing: float | None = None
-    """Share of images of which a rectangle is erased; auto: the recipe's."""
-    mixup: float | None = None
-    """Alpha of mixup, which blends images in pairs, as 0.2; 0 for none; auto: the recipe's."""
-    cutmix: float | None = None
-    """Alpha of cutmix, which puts a rectangle of one image into another, as 1; 0 for none; auto: the recipe's."""
-    seed: int = 0
-    """The same seed gives the same split, weights and batches."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    precision: Precision = "auto"
-    """Arithmetic; auto: bf16 where the hardware computes faster with it, else fp32."""
-    compile: Switch = "off"
-    """Compile the network first, which takes a minute; needs a C++ compiler on a CPU; auto: on CUDA."""
-    checkpoint_minutes: float = 5.0
-    """Minutes between checkpoints; one is saved at the end in any case."""
-    track: tuple[TrackerName, ...] = ()
-    """Where to report epochs to, beside metrics.jsonl: tensorboard, wandb, mlflow; each is an extra to install."""
+    recipe: Annotated[RecipeName, "common"] = "modern"
+    """How to train: modern, paper or article."""
+    time_limit: Annotated[str | None, "common", "TIME"] = None
+    """Finish in this time: 90s, 10m, 1.5h."""
+    epochs: Annotated[int | None, "common"] = None
+    """Passes over the training images."""
+    image_size: Annotated[int | None, "common"] = None
+    """Side of the images in pixels."""
+    init: Annotated[str | None, "common", "WEIGHTS"] = None
+    """Weights to start from: run, model or file."""
+
+    batch_size: Annotated[int | None, "learning"] = None
+    """Images per step, over all processes."""
+    lr: Annotated[float | None, "learning"] = None
+    """Peak learning rate."""
+    weight_decay: Annotated[float | None, "learning"] = None
+    """Weight decay; 5e-4 in the paper."""
+    label_smoothing: Annotated[float | None, "learning"] = None
+    """Share of a label spread over all classes."""
+    clip_norm: Annotated[float | None, "learning"] = None
+    """Clip gradients to this norm; 0: never."""
+    ema: Annotated[float | None, "learning"] = None
+    """Weight average over this share of training."""
+    balance: Annotated[Balance, "learning"] = "none"
+    """Rare classes: more loss, or more samples."""
+    patience: Annotated[int | None, "learning"] = None
+    """Stop N epochs after the best; auto: never."""
+    init_take: Annotated[Literal["all", "fitting"], "learning"] = "all"
+    """Take all of --init, or only what fits."""
+    init_pixels: Annotated[PixelKind, "learning"] = "rgb"
+    """Pixels of --init: rgb, bgr or caffe."""
+    init_key: Annotated[str | None, "learning", "KEY"] = None
+    """Weights in the --init file, as model_ema."""
+    freeze: Annotated[str | None, "learning", "LAYER"] = None
+    """Freeze --init up to this layer, or conv."""
+
+    in_channels: Annotated[Literal[3, 1] | None, "images"] = None
+    """3 for colour, 1 for grey."""
+    resize: Annotated[Resize, "images"] = "squash"
+    """How images become square."""
+    max_pixels: Annotated[int, "images"] = MAX_PIXELS
+    """Skip images that claim more."""
+    data_dir: Annotated[str | None, "images", "FOLDER"] = None
+    """Where named sets are downloaded to."""
+    crop: Annotated[Crop | None, "images"] = None
+    """Random crops: resized, paper or whole."""
+    flip: Annotated[Switch, "images"] = "auto"
+    """Mirror half of the images."""
+    turn: Annotated[Switch, "images"] = "auto"
+    """Rotate images by quarter turns."""
+    colour_shift: Annotated[float | None, "images"] = None
+    """Shift colours; 0.1 in the paper, 0: off."""
+    trivial_augment: Annotated[Switch, "images"] = "auto"
+    """One TrivialAugment operation per image."""
+    erasing: Annotated[float | None, "images"] = None
+    """Share of images with an erased rectangle."""
+    mixup: Annotated[float | None, "images"] = None
+    """Alpha of mixup, such as 0.2; 0: off."""
+    cutmix: Annotated[float | None, "images"] = None
+    """Alpha of cutmix, such as 1; 0: off."""
+
+    device: Annotated[str, "machine", "DEVICE"] = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    precision: Annotated[Precision, "machine"] = "auto"
+    """Arithmetic of the network."""
+    compile: Annotated[Switch, "machine"] = "off"
+    """Compile the network first."""
+    accumulate: Annotated[int, "machine"] = 1
+    """Compute a step in N parts, to save memory."""
+
+    seed: Annotated[int, "run"] = 0
+    """Same seed: same split, weights, batches."""
+    checkpoint_minutes: Annotated[float, "run"] = 5.0
+    """Minutes between checkpoints."""
+    track: Annotated[tuple[TrackerName, ...], "run"] = ()
+    """Report to tensorboard, wandb or mlflow."""
 
     def __post_init__(self) -> None:
         choices: tuple[tuple[str, str | None, Iterable[str | None]], ...] = (
