@@ -44,7 +44,9 @@ def _layers() -> str:
     """Return a table with a row a layer: what each member of the family does there."""
     nets = [VARIANTS[name] for name in VARIANTS]
     names = [*dict.fromkeys(op.layer for net in nets for op in net.operations() if op.layer != "flatten")]
-    rows = [(name, [_words(net, [op for op in net.operations() if op.layer == name]) for net in nets]) for name in names]
+    rows = [
+        (name, [_words(net, [op for op in net.operations() if op.layer == name]) for net in nets]) for name in names
+    ]
     return _table([("layer", list(VARIANTS)), *rows])
 
 
