@@ -158,17 +158,17 @@ def test_a_disk_without_locks_serves_as_well(own_image_folder, no_locks) -> None
 
 @pytest.mark.timeout(30)
 def test_without_locks_one_waits_for_another_but_not_for_ever(tmp_path, no_locks, monkeypatch) -> None:
-    monkeypatch.setattr(cache, "LONGEST_TURN_SECONDS", 0.2)
+    monkeypatch.setattr(cache, "MAX_LOCK_SECONDS", 0.2)
     refused = pytest.raises(DataError, match=r"another process .* delete .*turn")
-    with cache.turn(tmp_path), refused, cache.turn(tmp_path):
+    with cache.write_lock(tmp_path), refused, cache.write_lock(tmp_path):
         pytest.fail("two at a time")
-    with cache.turn(tmp_path):
+    with cache.write_lock(tmp_path):
         pass
 
 
 @pytest.mark.timeout(60)
 def test_without_locks_a_killed_process_keeps_nobody_waiting(tmp_path, no_locks, monkeypatch) -> None:
-    monkeypatch.setattr(cache, "LONGEST_TURN_SECONDS", 20.0)
+    monkeypatch.setattr(cache, "MAX_LOCK_SECONDS", 20.0)
     script = f"""
 import os, signal
 from filelock import SoftFileLock
@@ -178,7 +178,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", script], check=False)
     assert (tmp_path / "turn").exists()
-    with cache.turn(tmp_path):
+    with cache.write_lock(tmp_path):
         pass
 
 

@@ -278,7 +278,8 @@ def test_another_decoder_may_read_what_one_refused(own_image_folder, decoded, mo
 def test_what_could_not_be_had_is_tried_again(own_image_folder, monkeypatch) -> None:
     lost = own_image_folder / "red" / "lost.jpg"
     lost.symlink_to(own_image_folder.parent / "elsewhere.jpg")
-    assert store.prepare(open_source(own_image_folder)).skipped == {"red/lost.jpg": "it is a link to what is not there"}
+    skipped = store.prepare(open_source(own_image_folder)).skipped
+    assert skipped == {"red/lost.jpg": "broken link: its target does not exist"}
     shutil.copy(own_image_folder / "red" / "photo 1.jpg", own_image_folder.parent / "elsewhere.jpg")
     assert not store.prepare(open_source(own_image_folder)).skipped
 

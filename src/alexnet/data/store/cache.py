@@ -20,9 +20,9 @@ from alexnet.errors import DataError
 from alexnet.files.atomic import UNKNOWN, lock
 
 # Of a pool. The last two say whose turn it is: where a disk knows locks, and where it does not.
-FILES = ("pixels", "records", "lock", "turn")
+POOL_FILES = ("pixels", "records", "lock", "turn")
 # Writing a chunk takes a tenth of a second. Who needs this long has stopped, or died where nobody can see it.
-LONGEST_TURN_SECONDS = 300.0
+MAX_LOCK_SECONDS = 300.0
 _NO_LOCKS = UNKNOWN | {errno.ENOLCK}
 
 
@@ -38,13 +38,13 @@ def cache_folder() -> Path:
     given = os.environ.get("ALEXNET_CACHE")
     if given:
         return Path(given)
-    usual = _usual()
-    return usual if _can_be_written(usual) else _temporary(usual)
+    usual = _platform_cache()
+    return usual if _is_writable(usual) else _temporary_cache(usual)
 
 
 def warnings() -> tuple[str, ...]:
     """Return what a user should know about where the cache is, a line each."""
-    folder, usual = cache_folder(), _usual()
+    folder, usual = cache_folder(), _platform_cache()
     if os.environ.get("ALEXNET_CACHE") or folder == usual:
         return ()
     return (
@@ -82,7 +82,7 @@ def cache_size() -> int:
 
 
 @contextlib.contextmanager
-def naming(folder: Path) -> Iterator[None]:
+def os_errors_named(folder: Path) -> Iterator[None]:
     """Say of what the system refuses in a folder of the cache where that is, and what can be done.
 
     Raises:
@@ -91,7 +91,7 @@ def naming(folder: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise deleted(folder) from error
+        raise deleted_error(folder) from error
     except OSError as error:
         raise _unusable(folder, error) from error
 
@@ -108,7 +108,7 @@ def make_folder(folder: Path) -> None:
         raise _unusable(folder, error) from error
 
 
-def deleted(folder: Path) -> DataError:
+def deleted_error(folder: Path) -> DataError:
     """Return the error of prepared images that were there a moment ago."""
     return DataError(f"prepared images were deleted from {str(folder)!r} at the same time; start again")
 
@@ -121,7 +121,7 @@ def _unusable(folder: Path, error: OSError) -> DataError:
 
 
 @contextlib.contextmanager
-def turn(folder: Path) -> Iterator[None]:
+def write_lock(folder: Path) -> Iterator[None]:
     """Be the only process that writes into a pool.
 
     Where the disk knows no locks, as many network disks and some of containers, a file that exists stands for one.
@@ -129,13 +129,13 @@ def turn(folder: Path) -> Iterator[None]:
     Raises:
         DataError: another process has kept its turn for longer than any needs.
     """
-    turns = _turns(folder)
+    turns = _file_lock(folder)
     try:
-        turns.acquire(timeout=LONGEST_TURN_SECONDS)
+        turns.acquire(timeout=MAX_LOCK_SECONDS)
     except Timeout:
         raise DataError(
             f"another process has been writing to the prepared images in {str(folder)!r} for "
-            f"{LONGEST_TURN_SECONDS / 60:.0f} minutes; stop it, or if there is none, delete {turns.lock_file!r}"
+            f"{MAX_LOCK_SECONDS / 60:.0f} minutes; stop it, or if there is none, delete {turns.lock_file!r}"
         ) from None
     try:
         yield
@@ -143,14 +143,14 @@ def turn(folder: Path) -> Iterator[None]:
         turns.release()
 
 
-def _turns(folder: Path) -> BaseFileLock:
-    hard, soft = (folder / name for name in FILES[2:])
+def _file_lock(folder: Path) -> BaseFileLock:
+    hard, soft = (folder / name for name in POOL_FILES[2:])
     with hard.open("ab") as file:
         # Not left to FileLock: it would take the file that it made itself for another process's turn.
-        return FileLock(hard) if _knows_locks(file) else SoftFileLock(soft)
+        return FileLock(hard) if _supports_locks(file) else SoftFileLock(soft)
 
 
-def _knows_locks(file: BinaryIO) -> bool:
+def _supports_locks(file: BinaryIO) -> bool:
     try:
         lock(file, alone=False)
     except OSError as error:  # or that another has it
@@ -158,7 +158,7 @@ def _knows_locks(file: BinaryIO) -> bool:
     return True
 
 
-def _usual() -> Path:
+def _platform_cache() -> Path:
     """Return the platform's cache folder; it begins with a tilde for a user who has no home and is not known."""
     try:
         return Path(platformdirs.user_cache_dir("alexnet", appauthor=False))
@@ -166,19 +166,19 @@ def _usual() -> Path:
         return Path("~", ".cache", "alexnet")
 
 
-def _can_be_written(folder: Path) -> bool:
+def _is_writable(folder: Path) -> bool:
     """Return whether a folder can be written to, or made."""
     there = next((each for each in (folder, *folder.parents) if os.path.exists(each)), folder)  # noqa: PTH110 - never raises
     return folder.is_absolute() and os.access(there, os.W_OK | os.X_OK)
 
 
-def _temporary(usual: Path) -> Path:
+def _temporary_cache(usual: Path) -> Path:
     """Return a folder that no other user can write to, made where it is missing."""
     try:
         user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # on Windows each has a temporary folder
         folder = Path(tempfile.gettempdir(), f"alexnet{user}")
         folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.is_symlink() or (user and folder.stat().st_uid != os.getuid()) or not _can_be_written(folder):
+        if folder.is_symlink() or (user and folder.stat().st_uid != os.getuid()) or not _is_writable(folder):
             raise PermissionError(errno.EACCES, "it is another user's")
     except OSError as error:
         raise DataError(
@@ -191,7 +191,7 @@ def _temporary(usual: Path) -> Path:
 def _cached_files() -> Iterator[Path]:
     """Yield the files that this package has put into the cache, going by their names."""
     for file in stores_folder().glob("*/*"):
-        if re.fullmatch(r"\d+-[a-z]+-\d+(\.\d+)?", file.parent.name) and file.name in FILES:
+        if re.fullmatch(r"\d+-[a-z]+-\d+(\.\d+)?", file.parent.name) and file.name in POOL_FILES:
             yield file
     for file in catalogues_folder().glob("*.json"):
         if re.fullmatch(r"[0-9a-f]{32}\.json", file.name):

@@ -10,7 +10,7 @@ import PIL
 from PIL import features
 
 from alexnet.data.source import Content, Source
-from alexnet.data.store.cache import catalogues_folder, make_folder, naming
+from alexnet.data.store.cache import catalogues_folder, make_folder, os_errors_named
 from alexnet.errors import ImageError
 from alexnet.files.atomic import write_atomically
 from alexnet.files.checked import as_kind, parse_object
@@ -79,7 +79,7 @@ class Catalogue:
             "reasons": {path: entry.reason for path, entry in self.entries.items() if entry.reason is not None},
         }
         make_folder(self._file.parent)
-        with naming(self._file.parent):
+        with os_errors_named(self._file.parent):
             write_atomically(self._file, json.dumps(columns))
 
     def _load(self) -> dict[str, Entry]:

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.data.store.cache import FILES, make_folder, naming, turn
+from alexnet.data.store.cache import POOL_FILES, make_folder, os_errors_named, write_lock
 from alexnet.errors import DataError
 from alexnet.files.atomic import lock, sync_file, sync_folder
 from alexnet.images.decoding import Pixels
@@ -109,9 +109,9 @@ class Pool:
     def __init__(self, folder: Path, side: int) -> None:
         self.folder = folder
         self.side = side
-        self._pixels, self._records = (folder / name for name in FILES[:2])
+        self._pixels, self._records = (folder / name for name in POOL_FILES[:2])
         make_folder(folder)
-        with naming(folder):
+        with os_errors_named(folder):
             self.n_before = len(self.records())
         self._n_appended = 0
 
@@ -138,14 +138,14 @@ class Pool:
                 written to.
         """
         records = b"".join(each.record() for each in images)
-        with naming(self.folder), turn(self.folder):
+        with os_errors_named(self.folder), write_lock(self.folder):
             n = len(self.records())
             try:
                 pixels = [np.ascontiguousarray(each.pixels).data for each in images]
                 _write_at(self._pixels, n * self.n_bytes_each, pixels)
                 _write_at(self._records, n * RECORD.itemsize, [records])
             except OSError as error:
-                self._give_back(n)
+                self._undo_append(n)
                 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                     raise _full(self.folder, self.n_bytes_each * len(images)) from error
                 raise
@@ -158,7 +158,7 @@ class Pool:
         shape = (n, self.side, self.side, 3)
         if not n:  # nothing cannot be mapped
             return Mapped(np.empty(shape, np.uint8), records, None)
-        with naming(self.folder), self._pixels.open("rb") as file:
+        with os_errors_named(self.folder), self._pixels.open("rb") as file:
             with contextlib.suppress(OSError):  # a network's file system may not know locks
                 lock(file, alone=False)
             # The map has a descriptor of its own, so the lock lasts as long as the map.
@@ -174,7 +174,7 @@ class Pool:
         if n_images * self.n_bytes_each > shutil.disk_usage(self.folder).free:
             raise _full(self.folder, n_images * self.n_bytes_each)
 
-    def _give_back(self, n: int) -> None:
+    def _undo_append(self, n: int) -> None:
         """Free the disk of what could not be finished, unless somebody else has appended behind it, or looks at it."""
         kept = self.n_before if n == self.n_before + self._n_appended else n
         with contextlib.suppress(FileNotFoundError), self._pixels.open("rb") as file:
@@ -192,15 +192,15 @@ class Writer:
 
     Args:
         pool: where images go.
-        n_chunk: how many at a time.
+        chunk_size: how many at a time.
     """
 
-    def __init__(self, pool: Pool, n_chunk: int) -> None:
+    def __init__(self, pool: Pool, chunk_size: int) -> None:
         self._pool = pool
-        self._n_chunk = n_chunk
+        self._chunk_size = chunk_size
         self._waiting: list[Prepared] = []
         self._thread = ThreadPoolExecutor(1, "alexnet-pool")
-        self._under_way: Future[None] | None = None
+        self._pending: Future[None] | None = None
 
     def add(self, image: Prepared) -> None:
         """Add an image; it is on the disk after ``finish``, if not before.
@@ -209,7 +209,7 @@ class Writer:
             DataError: a chunk before it could not be written.
         """
         self._waiting.append(image)
-        if len(self._waiting) == self._n_chunk:
+        if len(self._waiting) == self._chunk_size:
             self._append()
 
     def finish(self) -> None:
@@ -220,18 +220,18 @@ class Writer:
         """
         if self._waiting:
             self._append()
-        if self._under_way is not None:
-            self._under_way.result()
+        if self._pending is not None:
+            self._pending.result()
         self._thread.shutdown()
 
     def _append(self) -> None:
-        if self._under_way is not None:  # one at a time, so that memory stays flat
-            self._under_way.result()
-        self._under_way = self._thread.submit(self._pool.append, self._waiting)
+        if self._pending is not None:  # one at a time, so that memory stays flat
+            self._pending.result()
+        self._pending = self._thread.submit(self._pool.append, self._waiting)
         self._waiting = []
 
 
-def words(records: npt.NDArray[np.void], what: Literal["content", "look"]) -> list[str]:
+def hex_digests(records: npt.NDArray[np.void], what: Literal["content", "look"]) -> list[str]:
     """Return one digest of each record, in hexadecimal; ten times faster than one record at a time."""
     digits = records[what].tobytes().hex()
     return [digits[at : at + 32] for at in range(0, len(digits), 32)]

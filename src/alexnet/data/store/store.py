@@ -20,7 +20,7 @@ from alexnet.data.source import Content, Source
 from alexnet.data.sources.open import as_argument
 from alexnet.data.store import cache
 from alexnet.data.store.catalogue import FINGERPRINT_VERSION, NO_MEMORY, VERSION, Catalogue, Entry, digest, or_reason
-from alexnet.data.store.pool import LAYOUT, Mapped, Pool, Prepared, Writer, hashes, words
+from alexnet.data.store.pool import LAYOUT, Mapped, Pool, Prepared, Writer, hashes, hex_digests
 from alexnet.data.store.verified import Verified
 from alexnet.errors import DataError, ImageError
 from alexnet.images import tensors
@@ -89,11 +89,11 @@ class Store:
 
     @cached_property
     def _contents(self) -> list[str]:
-        return words(self._mapped.records, "content")
+        return hex_digests(self._mapped.records, "content")
 
     @cached_property
     def _looks(self) -> list[str]:
-        return words(self._mapped.records, "look")
+        return hex_digests(self._mapped.records, "look")
 
     @cached_property
     def _hashes(self) -> list[int | None]:
@@ -180,7 +180,7 @@ def prepare(
         elif entry.digest in stored:
             rows[path] = stored[entry.digest]
         else:
-            raise cache.deleted(pool.folder)
+            raise cache.deleted_error(pool.folder)
     if not rows:
         first, reason = next(iter(skipped.items()))
         raise DataError(f"none of the {len(skipped)} images can be read; the first, {first!r}: {reason}")
@@ -189,7 +189,7 @@ def prepare(
 
 def rows_by_content(records: npt.NDArray[np.void]) -> dict[str, int]:
     """Return the row of each content's digest: the last one, as one before it may have been damaged."""
-    return {content: row for row, content in enumerate(words(records, "content"))}
+    return {content: row for row, content in enumerate(hex_digests(records, "content"))}
 
 
 @dataclass

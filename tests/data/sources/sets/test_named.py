@@ -26,7 +26,7 @@ import torchvision
 from PIL import Image
 from scipy.io import savemat
 
-from alexnet.data.sources.sets import alone
+from alexnet.data.sources.sets import download_process
 from alexnet.data.sources.sets.named import NAMES, open_named
 from alexnet.errors import DataError, ImageError
 from alexnet.images.decoding import decode
@@ -362,7 +362,7 @@ def _in_this_process() -> Iterator[None]:
 def test_a_server_that_says_nothing_is_given_up_and_no_limit_is_set(monkeypatch, tmp_path: Path) -> None:
     """From Python, a download waited forever."""
     socket.setdefaulttimeout(None)
-    monkeypatch.setattr(alone, "SERVER_SECONDS", 0.3)
+    monkeypatch.setattr(download_process, "SERVER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for kind in ("http_proxy", "https_proxy"):
             monkeypatch.setenv(kind, f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -1,6 +1,5 @@
 """Data sets of the Hugging Face hub, and folders in its formats, through the ``datasets`` package (an extra)."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -8,19 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alexnet.data.source import SPLIT_NAMES, Content, LabelledImage, Source, describe, natural_key
+from alexnet.data.source import SPLIT_NAMES, Content, LabelledImage, Source, describe
 from alexnet.data.sources.folders.folder import Folder
 from alexnet.data.sources.folders.layout import open_container
-from alexnet.data.sources.vocabulary import one_name, split_of
-from alexnet.errors import DataError, ImageError, listed, words
-from alexnet.files.paths import expanded
+from alexnet.data.sources.vocabulary import nfc, split_of
+from alexnet.errors import DataError, ImageError, listed, one_line, words
+from alexnet.files.paths import expanded, natural_key
 from alexnet.images.decoding import fault
 
 PREFIX = "hf:"
 # Of several columns that could be it, this is the label.
 _LABELS = ("label", "labels")
 # The hub is asked once whether it is there: the datasets package itself would try for 23 seconds.
-_SECONDS = 10
+_HUB_SECONDS = 10
 
 
 def open_hub(text: str, *, recorded: bool = False) -> Source:
@@ -39,7 +38,7 @@ def open_hub(text: str, *, recorded: bool = False) -> Source:
     warnings: list[str] = []
     name, loaded = _find(text, warnings, recorded=recorded)
     splits = _splits(text, loaded, warnings)
-    shelves: dict[str, _Shelf] = {}
+    by_split: dict[str, _SplitData] = {}
     images: list[LabelledImage] = []
     known: set[str] = set()
     for given in sorted(splits):  # in the natural order of paths: test, train, val
@@ -47,25 +46,25 @@ def open_hub(text: str, *, recorded: bool = False) -> Source:
         split = None if set(splits) == {"train"} else given
         image_column, label_column = _columns(text, splits[given].features)
         labels = _labels(splits[given], label_column)
-        known.update(map(one_name, getattr(splits[given].features[label_column], "names", ())))
+        known.update(map(nfc, getattr(splits[given].features[label_column], "names", ())))
         prefix, width = f"{split}/" if split else "", max(5, len(str(len(labels) - 1)))
         labelled = [LabelledImage(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(labels) if label]
         if len(labelled) < len(labels):
             warnings.append(f"left out {len(labels) - len(labelled)} images of {given} that have no label")
         images += labelled
-        shelves[split or ""] = _Shelf.of(splits[given], image_column)
+        by_split[split or ""] = _SplitData.of(splits[given], image_column)
     if not images:
         raise DataError(f"{text!r} has no images with a label; a classifier needs some")
     classes = tuple(sorted({image.label for image in images}, key=natural_key))
     empty = sorted(known.difference(classes), key=natural_key)
     if empty:
         warnings.append(f"left out classes that have no images: {listed(empty)}")
-    warnings += [*_held_against_folder(name, splits, images), *describe(images, classes)]
-    return Source(name, tuple(images), classes, _Reader(name, shelves), warnings=tuple(warnings))
+    warnings += [*_check_against_folder(name, splits, images), *describe(images, classes)]
+    return Source(name, tuple(images), classes, _Reader(name, by_split), warnings=tuple(warnings))
 
 
 @dataclass(frozen=True)
-class _Shelf:
+class _SplitData:
     """One split, of which images are given as they are stored."""
 
     dataset: Any
@@ -73,7 +72,7 @@ class _Shelf:
     fingerprint: str
 
     @classmethod
-    def of(cls, dataset: Any, column: str) -> "_Shelf":
+    def of(cls, dataset: Any, column: str) -> "_SplitData":
         import datasets
 
         stored = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))
@@ -83,7 +82,7 @@ class _Shelf:
 @dataclass(frozen=True)
 class _Reader:
     name: str
-    shelves: Mapping[str, _Shelf]
+    by_split: Mapping[str, _SplitData]
 
     def stamp(self, path: str) -> str:
         return self._locate(path)[0].fingerprint
@@ -96,8 +95,8 @@ class _Reader:
             yield path, partial(self._content, path)
 
     def _content(self, path: str) -> bytes:
-        shelf, number = self._locate(path)
-        cell = shelf.dataset[number][shelf.column]
+        data, number = self._locate(path)
+        cell = data.dataset[number][data.column]
         if cell is None:
             raise ImageError(f"{self.name}/{path}", "the data set has none in this row")
         if cell["bytes"] is not None:
@@ -107,9 +106,9 @@ class _Reader:
         except OSError as error:
             raise ImageError(str(cell["path"]), fault(error)) from error
 
-    def _locate(self, path: str) -> tuple[_Shelf, int]:
+    def _locate(self, path: str) -> tuple[_SplitData, int]:
         split, _, number = path.rpartition("/")
-        return self.shelves[split], int(number)
+        return self.by_split[split], int(number)
 
 
 def _find(text: str, warnings: list[str], *, recorded: bool) -> tuple[str, Mapping[str, Any]]:
@@ -144,9 +143,9 @@ def _offline(text: str, repository: str) -> str:
     if repository.count("/") != 1:
         raise DataError(f"{text!r} names no data set of the hub; write hf:user/name, or hf:./folder for a folder")
     try:
-        HfApi().dataset_info(repository, timeout=_SECONDS)
+        HfApi().dataset_info(repository, timeout=_HUB_SECONDS)
     except HFValidationError as error:
-        raise DataError(f"{text!r} names no data set of the hub: {_one_line(error)}") from error
+        raise DataError(f"{text!r} names no data set of the hub: {one_line(error)}") from error
     except GatedRepoError as error:
         raise DataError(
             f"{text!r} is given to those who asked for it; ask on its page, then log in with hf auth login"
@@ -156,9 +155,9 @@ def _offline(text: str, repository: str) -> str:
             f"the hub has no data set {repository!r}, or it is private; correct the name, or log in with hf auth login"
         ) from error
     except HfHubHTTPError as error:
-        return f"the hub does not answer ({_one_line(error)})"
+        return f"the hub does not answer ({one_line(error)})"
     except Exception as error:  # of whichever library carries the requests: each means that there is no way there
-        return f"no network ({_one_line(error)})"
+        return f"no network ({one_line(error)})"
     return ""
 
 
@@ -176,12 +175,12 @@ def _load(text: str, path: str, config: str | None, offline: str = "") -> Mappin
                 f"cannot download {text!r}: {offline}; download it elsewhere and give its folder as hf:./folder"
             ) from error
         hint = f"; write {text}:NAME" if "onfig name is missing" in str(error) else ""
-        raise DataError(f"cannot read {text!r}: {_one_line(error)}{hint}") from error
+        raise DataError(f"cannot read {text!r}: {_reason(error)}{hint}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = before
 
 
-def _held_against_folder(name: str, splits: Mapping[str, Any], images: list[LabelledImage]) -> list[str]:
+def _check_against_folder(name: str, splits: Mapping[str, Any], images: list[LabelledImage]) -> list[str]:
     """Return what to say of a folder of images that means something else without ``hf:``.
 
     The datasets package knows splits by few names, takes some others for train, leaves some out, and finds classes in
@@ -208,10 +207,10 @@ def _held_against_folder(name: str, splits: Mapping[str, Any], images: list[Labe
             f"{name!r} is read by the datasets package as {_counted(found)}, but holds {_counted(here)}; give "
             f"{str(folder)!r} without hf:"
         )
-    return [] if Counter(map(_mark, images)) == Counter(map(_mark, own)) else said
+    return [] if Counter(map(_split_and_label, images)) == Counter(map(_split_and_label, own)) else said
 
 
-def _mark(image: LabelledImage) -> tuple[str | None, str]:
+def _split_and_label(image: LabelledImage) -> tuple[str | None, str]:
     return image.split, image.label
 
 
@@ -267,17 +266,16 @@ def _labels(dataset: Any, column: str) -> list[str]:
     cells = dataset.select_columns([column])[:][column]
     names = getattr(dataset.features[column], "names", None)
     if names is None:
-        return ["" if cell is None else one_name(str(cell)) for cell in cells]
-    return ["" if cell is None or cell < 0 else one_name(names[cell]) for cell in cells]
+        return ["" if cell is None else nfc(str(cell)) for cell in cells]
+    return ["" if cell is None or cell < 0 else nfc(names[cell]) for cell in cells]
 
 
 def _kind(feature: Any) -> str:
     return str(getattr(feature, "dtype", type(feature).__name__.lower()))
 
 
-def _one_line(error: BaseException) -> str:
-    """Return the words of an error that say what is wrong, without advice on how to call functions."""
+def _reason(error: BaseException) -> str:
+    """Return what is wrong, without advice on how to call functions."""
     # The datasets package wraps most errors in one that only says that there was one.
     cause = error.__cause__ if type(error).__name__ == "DatasetGenerationError" else None
-    text = str(cause or error).split("Example of usage")[0]
-    return " ".join(re.sub(r"\[Errno -?\d+\]", "", text).split())[:200] or type(error).__name__
+    return one_line(cause or error, until="Example of usage")

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from alexnet.data.sources.sets import alone
+from alexnet.data.sources.sets import download_process
 from alexnet.data.sources.sets.torchvision_sets import TorchvisionSet, construct, reason, unpack
 from alexnet.errors import DataError
 from alexnet.files.atomic import UNFINISHED, delete_unfinished
@@ -61,12 +61,12 @@ def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Non
         delete_unfinished(root, older_than=_DAY)
         beside = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}-", dir=root))
         try:
-            _lend_archives(root, beside)
-            if row.by_hand or not alone.is_needed():
+            _copy_archives(root, beside)
+            if row.by_hand or not download_process.is_needed():
                 unpack(row, beside, split)
             else:
-                alone.unpack(name, beside, split)
-            _move_into(beside, root)
+                download_process.unpack(name, beside, split)
+            _merge_into(beside, root)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     finally:
@@ -75,7 +75,7 @@ def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Non
                 folder.rmdir()  # only if nothing came
 
 
-def _lend_archives(root: Path, beside: Path) -> None:
+def _copy_archives(root: Path, beside: Path) -> None:
     for pattern in ("*", "*/*", "*/*/*"):  # no class of torchvision puts them deeper
         for file in root.glob(pattern):
             if file.suffix in _ARCHIVES and file.is_file() and beside not in file.parents:
@@ -85,10 +85,10 @@ def _lend_archives(root: Path, beside: Path) -> None:
                 shutil.copyfile(file, place)
 
 
-def _move_into(folder: Path, place: Path) -> None:
+def _merge_into(folder: Path, place: Path) -> None:
     for entry in folder.iterdir():
         target = place / entry.name
         if entry.is_dir() and target.is_dir():
-            _move_into(entry, target)
+            _merge_into(entry, target)
         else:
             entry.replace(target)

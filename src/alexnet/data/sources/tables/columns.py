@@ -1,4 +1,4 @@
-"""Which column of a table says where an image lies, which its class and which its split, whatever they are called."""
+"""Which column of a table says where an image lies, which its class and which its split, whatever they are named."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from alexnet.data.source import SPLITS
 from alexnet.data.sources.tables.places import Files
-from alexnet.data.sources.tables.table import COLUMNS, Table, refuse_twice
-from alexnet.data.sources.vocabulary import one_name, split_of
+from alexnet.data.sources.tables.table import COLUMNS, Table, refuse_duplicate_columns
+from alexnet.data.sources.vocabulary import nfc, split_of
 from alexnet.errors import DataError, listed, nearest, shown, words
 from alexnet.images.decoding import ends_like_image
 
@@ -57,7 +57,7 @@ class Listing:
     warnings: tuple[str, ...]
 
 
-def understand(table: Table, files: Files, folder: str) -> Listing:
+def find_columns(table: Table, files: Files, folder: str) -> Listing:
     """Find out which column of a table is which.
 
     Args:
@@ -70,16 +70,16 @@ def understand(table: Table, files: Files, folder: str) -> Listing:
     """
     warnings: list[str] = []
     table = _with_header(table, files, folder, warnings)
-    refuse_twice(table.columns, table.where)
+    refuse_duplicate_columns(table.columns, table.where)
     usable = [n for n, name in enumerate(table.columns) if not _INDEX.fullmatch(_word(name))]
     split, splits = _split_column(table, usable, warnings)
     usable = [n for n in usable if n != split]
     path = _path_column(table, usable, files, folder)
     usable.remove(path)
     label, marked = _label_column(table, usable, path, warnings)
-    paths = _filled(table, table.texts(path), "path")
+    paths = _require_values(table, table.texts(path), "path")
     labels, one_hot = (
-        (_filled(table, table.texts(label), "label"), ()) if label is not None else _one_hot(table, marked)
+        (_require_values(table, table.texts(label), "label"), ()) if label is not None else _one_hot(table, marked)
     )
     if label is not None:
         labels = _labels(table, labels, warnings)
@@ -95,7 +95,7 @@ def understand(table: Table, files: Files, folder: str) -> Listing:
 def _with_header(table: Table, files: Files, folder: str, warnings: list[str]) -> Table:
     """Return a table whose columns have names, also where its first line lists an image already."""
     known = _PATHS.union(COLUMNS) | _LABELS | _SPLITS
-    is_row = any(files.is_there(name, folder) for name in table.columns)
+    is_row = any(files.has_image(name, folder) for name in table.columns)
     if not table.header_line or (known & set(map(_word, table.columns)) and not is_row):
         return table
     images = [name for name in table.columns if ends_like_image(name) or files.likeness(name, folder)]
@@ -118,7 +118,7 @@ def _split_column(table: Table, usable: Sequence[int], warnings: list[str]) -> t
     found: list[tuple[int, list[str | None]]] = []
     for n in exact or likely:
         texts = table.texts(n)
-        known = {text: _said_split(_word(table.columns[n]), text) for text in set(texts)}
+        known = {text: _split_of_cell(_word(table.columns[n]), text) for text in set(texts)}
         unknown = sorted(text for text, split in known.items() if text and not split)
         if unknown and exact:
             row = texts.index(unknown[0])
@@ -133,7 +133,7 @@ def _split_column(table: Table, usable: Sequence[int], warnings: list[str]) -> t
     if not found:
         return None, [None] * len(table.rows)
     if any(splits != found[0][1] for _, splits in found):
-        raise DataError(_two(table, [n for n, _ in found], "split"))
+        raise DataError(_several_columns(table, [n for n, _ in found], "split"))
     column, splits = found[0]
     if None in splits:
         row = splits.index(None)
@@ -141,7 +141,7 @@ def _split_column(table: Table, usable: Sequence[int], warnings: list[str]) -> t
     return column, splits
 
 
-def _said_split(column: str, text: str) -> str | None:
+def _split_of_cell(column: str, text: str) -> str | None:
     """Return which split a word in a column means; None where it means none."""
     flag = _ONE_HOT.get(text.lower()) if column in _SPLIT_OF_FLAG else None
     if flag is None:
@@ -152,35 +152,35 @@ def _said_split(column: str, text: str) -> str | None:
 def _path_column(table: Table, usable: Sequence[int], files: Files, folder: str) -> int:
     if exact := [n for n in usable if table.columns[n].lower() == "path"]:
         return exact[0]
-    called = [n for n in usable if _word(table.columns[n]) in _PATHS]
-    if len(called) == 1:
-        return called[0]
+    named = [n for n in usable if _word(table.columns[n]) in _PATHS]
+    if len(named) == 1:
+        return named[0]
     if table.rows:
-        likeness = {n: files.likeness(table.text(0, n), folder) for n in called or usable if _is_text(table, n)}
+        likeness = {n: files.likeness(table.text(0, n), folder) for n in named or usable if _is_text(table, n)}
         best = [n for n in likeness if likeness[n] and likeness[n] == max(likeness.values())]
         if len(best) == 1:
             return best[0]
-    raise DataError(_two(table, called, "path") if called else _none(table, "path", usable))
+    raise DataError(_several_columns(table, named, "path") if named else _no_column(table, "path", usable))
 
 
 def _label_column(table: Table, usable: Sequence[int], path: int, warnings: list[str]) -> tuple[int | None, list[int]]:
     """Return which column is the label; None and the columns of classes, where each has one."""
     exact = [n for n in usable if table.columns[n].lower() == "label"]
-    called = [n for n in usable if _word(table.columns[n]) in _LABELS and (not exact or _is_text(table, n))]
+    named = [n for n in usable if _word(table.columns[n]) in _LABELS and (not exact or _is_text(table, n))]
     if exact:
-        if (names := _names(table, [*exact, *called])) is not None and names != exact[0]:
+        if (names := _name_column(table, [*exact, *named])) is not None and names != exact[0]:
             name = table.columns[names]
             warnings.append(f"{table.name}: {name!r} names the classes of 'label' too; call it label to have its words")
         return exact[0], []
-    if called:
-        column = called[0] if len(called) == 1 else _names(table, called)
+    if named:
+        column = named[0] if len(named) == 1 else _name_column(table, named)
         if column is None:
-            raise DataError(_two(table, called, "label"))
+            raise DataError(_several_columns(table, named, "label"))
         return column, []
     if len(usable) > 1 and all(_is_one_hot(table, n) for n in usable):
         return None, list(usable)
     if len(usable) != 1:
-        raise DataError(_none(table, "label", [path, *usable]))
+        raise DataError(_no_column(table, "label", [path, *usable]))
     n_labels, n_rows = len(set(table.texts(usable[0]))), len(table.rows)
     if n_labels > max(2, _LARGEST_SHARE * n_rows):
         raise DataError(
@@ -190,7 +190,7 @@ def _label_column(table: Table, usable: Sequence[int], path: int, warnings: list
     return usable[0], []
 
 
-def _names(table: Table, columns: Sequence[int]) -> int | None:
+def _name_column(table: Table, columns: Sequence[int]) -> int | None:
     """Return the column of words among columns that all say the same, the others in numbers; None where they do not."""
     texts = [table.texts(n) for n in columns]
     if len(columns) < 2 or any(len(set(zip(texts[0], each, strict=True))) != len(set(each)) for each in texts):
@@ -207,10 +207,10 @@ def _is_one_hot(table: Table, column: int) -> bool:
 
 def _one_hot(table: Table, columns: Sequence[int]) -> tuple[list[str], tuple[str, ...]]:
     """Return the label of each row where each class has a column."""
-    names = [one_name(table.columns[n]) for n in columns]
+    names = [nfc(table.columns[n]) for n in columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{table.where!r} has {names.count(twice)} columns called {twice}; rename all but one")
+        raise DataError(f"{table.where!r} has {names.count(twice)} columns named {twice}; rename all but one")
     labels = []
     for row in range(len(table.rows)):
         marked = [name for n, name in zip(columns, names, strict=True) if _ONE_HOT[table.text(row, n).lower()]]
@@ -235,22 +235,22 @@ def _labels(table: Table, labels: list[str], warnings: list[str]) -> list[str]:
         warnings.append(f"{table.name}: labels such as {labels[0]!r} were read as {labels[0][:-2]!r}")
         return [label[:-2] for label in labels]
     # Few names for many rows: each is one object.
-    named = {label: one_name(label) for label in different}
+    named = {label: nfc(label) for label in different}
     return [named[label] for label in labels]
 
 
-def _filled(table: Table, texts: list[str], role: str) -> list[str]:
+def _require_values(table: Table, texts: list[str], role: str) -> list[str]:
     if "" in texts:
         raise DataError(f"{table.where!r} {table.row(texts.index(''))} has no {role}; fill it in")
     return texts
 
 
-def _two(table: Table, columns: Iterable[int], role: str) -> str:
+def _several_columns(table: Table, columns: Iterable[int], role: str) -> str:
     found = listed(table.columns[n] for n in columns)
     return f"{table.where!r} has several columns that could be the {role}: {found}; call the right one {role}"
 
 
-def _none(table: Table, role: str, usable: Sequence[int]) -> str:
+def _no_column(table: Table, role: str, usable: Sequence[int]) -> str:
     missing = [role]
     if role == "path" and not any(
         table.columns[n].lower() == "label" or _word(table.columns[n]) in _LABELS for n in usable

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from alexnet.data.source import LabelledImage, Source, describe, natural_key
+from alexnet.data.source import LabelledImage, Source, describe
 from alexnet.data.sources.container import Container
-from alexnet.data.sources.tables.columns import understand
+from alexnet.data.sources.tables.columns import find_columns
 from alexnet.data.sources.tables.places import Files, locate
 from alexnet.data.sources.tables.table import TABLE_ENDINGS, Table, read_table
 from alexnet.errors import DataError, listed, shown
+from alexnet.files.paths import natural_key
 
 # A manifest of one of these names, in a folder or an archive without class folders, is found there.
 MANIFEST_NAMES = tuple(f"manifest{ending}" for ending in TABLE_ENDINGS)
@@ -46,7 +47,7 @@ def open_tables(container: Container, tables: Mapping[str, str], name: str) -> S
     return _source(container, name, [_listed(files, path, _read(files, path), split) for split, path in tables.items()])
 
 
-def some_labels(files: Files, manifest: str, most: int) -> tuple[dict[str, str], int]:
+def sample_labels(files: Files, manifest: str, most: int) -> tuple[dict[str, str], int]:
     """Return the labels that a manifest gives to some images, by their paths, and how many rows it has.
 
     Args:
@@ -90,7 +91,7 @@ class _Listed:
 
 def _listed(files: Files, manifest: str, table: Table, split: str | None) -> _Listed:
     where, folder = table.where, manifest.rpartition("/")[0]
-    listing = understand(table, files, folder)
+    listing = find_columns(table, files, folder)
     table = listing.table
     if not table.rows:
         raise DataError(f"{where!r} lists no images; it needs a row for each, with the columns path and label")
@@ -125,11 +126,11 @@ def _source(container: Container, name: str, tables: list[_Listed]) -> Source:
     one_hot = _one_hot(tables)
     in_order = tuple(sorted(images.values(), key=lambda image: natural_key(image.path)))
     classes = tuple(sorted({image.label for image in in_order}.union(one_hot), key=natural_key))
-    warnings = (*_remarks(tables), *describe(in_order, classes))
+    warnings = (*_combined_warnings(tables), *describe(in_order, classes))
     return Source(name, in_order, classes, container, warnings=warnings)
 
 
-def _remarks(tables: Iterable[_Listed]) -> Iterator[str]:
+def _combined_warnings(tables: Iterable[_Listed]) -> Iterator[str]:
     """Yield how tables were understood; what is the same for several is said once."""
     names = defaultdict(list)
     for table in tables:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from alexnet.data.source import natural_key
 from alexnet.data.sources.container import Container
 from alexnet.data.sources.tables.table import Table
-from alexnet.data.sources.vocabulary import one_name, split_of
+from alexnet.data.sources.vocabulary import nfc, split_of
 from alexnet.errors import DataError, listed, shown
+from alexnet.files.paths import natural_key
 from alexnet.images.decoding import ends_like_image
 
 # Of a table of another folder the first row says how; where its image is missing one of the next.
@@ -54,7 +54,7 @@ class Files:
     def _by_stem(self) -> Mapping[str, list[str]]:
         return _grouped((_key(_stem(file)), file) for file in self._all if ends_like_image(file))
 
-    def called(self, path: str) -> list[str]:
+    def matching(self, path: str) -> list[str]:
         """Return the files that a path means: those that differ only in case, or have an ending and it has none."""
         key = _key(path)
         found = self._by_name.get(key, [])
@@ -62,25 +62,25 @@ class Files:
             found = self._by_stem.get(key, [])
         if len(found) < 2:
             return found
-        return [file for file in found if one_name(file).startswith(one_name(path))] or found
+        return [file for file in found if nfc(file).startswith(nfc(path))] or found
 
     @cached_property
-    def _by_last(self) -> Mapping[str, list[str]]:
+    def _by_file_name(self) -> Mapping[str, list[str]]:
         """Files by their own names, in whichever folders, and images also without their endings."""
         last = [(posixpath.basename(file), file) for file in self._all]
         stems = ((_stem(name), file) for name, file in last if ends_like_image(name))
         return _grouped((_key(name), file) for name, file in (*last, *stems))
 
-    def named(self, name: str) -> list[str]:
+    def with_name(self, name: str) -> list[str]:
         """Return the images of a name, with an ending or without, in whichever folders they lie."""
-        return [file for file in self._by_last.get(_key(_slashes(name)), ()) if ends_like_image(file)]
+        return [file for file in self._by_file_name.get(_key(_slashes(name)), ()) if ends_like_image(file)]
 
-    def below(self, path: str) -> set[str]:
+    def folders_containing(self, path: str) -> set[str]:
         """Return the folders, ``""`` or with a ``/`` at the end, in which there is such a path."""
         tail, n_parts = f"/{_key(path)}", path.count("/") + 1
         bare = not ends_like_image(path)
         found = set()
-        for file in self._by_last.get(_key(posixpath.basename(path)), ()):
+        for file in self._by_file_name.get(_key(posixpath.basename(path)), ()):
             key = f"/{_key(file)}"
             if key.endswith(tail) or (bare and ends_like_image(file) and _stem(key).endswith(tail)):
                 found.add("".join(f"{part}/" for part in file.split("/")[:-n_parts]))
@@ -92,10 +92,10 @@ class Files:
         home = f"{folder}/" if folder else ""
         parts = text.split("/")
         taken = ["".join(f"{part}/" for part in parts[:n]) for n in range(1, len(parts))]
-        rules = [_Rule(home, start) for start in taken if self.called(home + text[len(start) :])]
-        return rules + [_Rule(added) for added in sorted(self.below(text))]
+        rules = [_Rule(home, start) for start in taken if self.matching(home + text[len(start) :])]
+        return rules + [_Rule(added) for added in sorted(self.folders_containing(text))]
 
-    def is_there(self, text: str, folder: str) -> bool:
+    def has_image(self, text: str, folder: str) -> bool:
         """Return whether ``text``, as it is written, is an image beside a table in a folder."""
         return ends_like_image(text) and self.container.exists(_joined(f"{folder}/" if folder else "", text))
 
@@ -106,21 +106,21 @@ class Files:
         """
         if not text:
             return 0
-        if self.is_there(text, folder):
+        if self.has_image(text, folder):
             return 3
         return 1 + ends_like_image(text) if self.rules(text, folder) else 0
 
 
 @dataclass
-class _Loosened:
+class _Differences:
     """In what the paths of a table differ from those of their files."""
 
     folders: set[str] = field(default_factory=set)
     endings: set[str] = field(default_factory=set)
     cases: list[tuple[str, str]] = field(default_factory=list)
 
-    def note(self, path: str, file: str) -> None:
-        path, named = one_name(path), one_name(file)
+    def add(self, path: str, file: str) -> None:
+        path, named = nfc(path), nfc(file)
         if _key(named) != _key(path):
             self.endings.add(posixpath.splitext(named)[1])
         if not named.startswith(path):
@@ -161,31 +161,31 @@ def locate(
     rule = home = _Rule(f"{folder}/" if folder else "")
     paths = [_as_written(text, home.added, files) for text in texts]
     left = [number for number, path in enumerate(paths) if not path]
-    found = _found(texts, left, home, files)
+    found = _find(texts, left, home, files)
     if len(left) == len(paths) and not any(found):
-        rule = _rule(table, texts, folder, files, split) or home
-        found = _found(texts, left, rule, files)
-    loosened = _Loosened()
+        rule = _find_rule(table, texts, folder, files, split) or home
+        found = _find(texts, left, rule, files)
+    differences = _Differences()
     if len(left) == len(paths) and not all(found) and not any("/" in _slashes(text) for text in texts):
         # Bare names in more folders than one: each lies where the only file of its name is.
-        by_name = [files.named(texts[number]) for number in left]
+        by_name = [files.with_name(texts[number]) for number in left]
         if all(by_name):
             rule, found = _Rule(""), by_name
-            loosened.folders = {posixpath.dirname(fits[0]) for fits in found}
+            differences.folders = {posixpath.dirname(fits[0]) for fits in found}
     for number, fits in zip(left, found, strict=True):
         if len(fits) > 1:
-            raise DataError(_two(table, number, texts[number], fits))
+            raise DataError(_several_files(table, number, texts[number], fits))
         if fits:
-            loosened.note(rule.path(texts[number]), posixpath.basename(fits[0]) if loosened.folders else fits[0])
+            differences.add(rule.path(texts[number]), posixpath.basename(fits[0]) if differences.folders else fits[0])
             paths[number] = fits[0]
     if missing := [number for number, path in enumerate(paths) if not path]:
-        raise DataError(_missing(table, texts, missing, rule, home))
-    return paths, list(loosened.warnings(table.name, rule, home))
+        raise DataError(_missing_images(table, texts, missing, rule, home))
+    return paths, list(differences.warnings(table.name, rule, home))
 
 
-def _found(texts: Sequence[str], numbers: Iterable[int], rule: _Rule, files: Files) -> list[list[str]]:
+def _find(texts: Sequence[str], numbers: Iterable[int], rule: _Rule, files: Files) -> list[list[str]]:
     """Return the files that each of some paths may mean by a rule."""
-    return [files.called(rule.path(texts[number])) for number in numbers]
+    return [files.matching(rule.path(texts[number])) for number in numbers]
 
 
 def _as_written(text: str, home: str, files: Files) -> str:
@@ -198,7 +198,7 @@ def _as_written(text: str, home: str, files: Files) -> str:
     return path if files.container.exists(path) else ""
 
 
-def _rule(table: Table, texts: Sequence[str], folder: str, files: Files, split: str | None) -> _Rule | None:
+def _find_rule(table: Table, texts: Sequence[str], folder: str, files: Files, split: str | None) -> _Rule | None:
     """Return the one rule that can hold for each row; one that holds for some, where none does.
 
     Raises:
@@ -208,22 +208,22 @@ def _rule(table: Table, texts: Sequence[str], folder: str, files: Files, split: 
     for text in dict.fromkeys(texts):
         if len(rules) < 2:
             break
-        rules = [rule for rule in rules if files.called(rule.path(text))] or rules[:1]
+        rules = [rule for rule in rules if files.matching(rule.path(text))] or rules[:1]
     if split is not None and len(rules) > 1:
         rules = [rule for rule in rules if split in map(split_of, rule.added.split("/"))] or rules
     if len(rules) > 1:
         raise DataError(
-            _two(table, 0, texts[0], [file for rule in rules for file in files.called(rule.path(texts[0]))])
+            _several_files(table, 0, texts[0], [file for rule in rules for file in files.matching(rule.path(texts[0]))])
         )
     return rules[0] if rules else None
 
 
-def _two(table: Table, number: int, text: str, found: Iterable[str]) -> str:
+def _several_files(table: Table, number: int, text: str, found: Iterable[str]) -> str:
     what = f"lists {shown(text)}, which may be {listed(sorted(found))}"
     return f"{table.where!r} {table.row(number)} {what}; write the paths in full, or take one of the files away"
 
 
-def _missing(table: Table, texts: Sequence[str], missing: Sequence[int], rule: _Rule, home: _Rule) -> str:
+def _missing_images(table: Table, texts: Sequence[str], missing: Sequence[int], rule: _Rule, home: _Rule) -> str:
     """Return the words for images that a table lists and that are not there."""
     first = texts[missing[0]]
     if len(missing) == len(texts) and _WINDOWS.match(first):
@@ -250,7 +250,7 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
 
 def _key(path: str) -> str:
     """Return a path as it is compared where case and the writing of accents do not matter."""
-    return path.lower() if path.isascii() else one_name(one_name(path).casefold())
+    return path.lower() if path.isascii() else nfc(nfc(path).casefold())
 
 
 def _slashes(text: str) -> str:

@@ -98,7 +98,7 @@ def is_table(path: str) -> bool:
     return path.lower().endswith(TABLE_ENDINGS)
 
 
-def refuse_twice(columns: Iterable[str], where: str) -> None:
+def refuse_duplicate_columns(columns: Iterable[str], where: str) -> None:
     """Refuse columns of which two are called alike, where that matters.
 
     Raises:
@@ -229,7 +229,7 @@ def _json_table(text: str, name: str, where: str) -> Table:
             raise DataError(f"{where!r} {row} is not a JSON object; write {{'path': ..., 'label': ...}}")
         cells: list[Cell] = [""] * len(columns)
         keys = [ours if (ours := key.strip().lower()) in COLUMNS else key.strip() for key in named]
-        refuse_twice(keys, where)
+        refuse_duplicate_columns(keys, where)
         for key, cell in zip(keys, named.values(), strict=True):
             number = columns.setdefault(key, len(columns))
             cells.extend("" for _ in range(number + 1 - len(cells)))
