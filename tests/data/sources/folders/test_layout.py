@@ -123,7 +123,7 @@ def test_names_of_nothing(data) -> None:
 
 
 def test_a_folder_of_sets_is_for_named_sets(image_folder) -> None:
-    with pytest.raises(SettingsError, match="data_dir is where named sets are"):
+    with pytest.raises(SettingsError, match="data_dir is only for named sets"):
         open_source(image_folder, "elsewhere")
 
 
@@ -216,9 +216,9 @@ def test_a_manifest_beside_class_folders_is_not_needed(image_folder, tmp_path) -
     assert open_source(tmp_path / "photos").classes == ("blue", "green", "red")
 
 
-def test_a_file_of_no_known_kind(tmp_path) -> None:
+def test_a_file_in_an_unknown_format(tmp_path) -> None:
     (tmp_path / "photos.docx").write_text("x")
-    with pytest.raises(DataError, match=r"photos\.docx' is a file of no known kind.*manifest.*archive"):
+    with pytest.raises(DataError, match=r"photos\.docx' has an unknown format.*manifest.*archive"):
         open_source(tmp_path / "photos.docx")
 
 

@@ -1,6 +1,7 @@
-"""Downloading and unpacking one split of a named set in a process of its own.
+"""Downloads and unpacks one split of a named set in a subprocess.
 
-torchvision waits forever for a server that says nothing, and how long to wait can only be set for a whole process.
+torchvision sets no timeout for downloads. A default timeout can only be set for a whole process, so it is set in a
+subprocess, not in the user's.
 """
 
 import contextlib
@@ -16,38 +17,38 @@ from alexnet.files.download import SERVER_SECONDS
 
 
 def is_needed() -> bool:
-    """Return whether this process waits forever, and can start another one."""
+    """Return whether this process has no default timeout, and can start a Python subprocess."""
     is_python = bool(sys.executable) and not getattr(sys, "frozen", False)
     return socket.getdefaulttimeout() is None and is_python
 
 
 def unpack(name: str, folder: Path, split: str | None) -> None:
-    """Let torchvision fill a folder with one split of a set, in a process that waits ``SERVER_SECONDS``.
+    """Let torchvision download one split of a set to a folder, in a subprocess with a timeout of ``SERVER_SECONDS``.
 
     Raises:
-        RuntimeError: it cannot, and why, in a few words.
+        RuntimeError: it failed; the message is the reason, in a few words.
     """
-    asked = json.dumps([name, str(folder), split, SERVER_SECONDS])
-    # As this process finds modules; what torchvision warns of is said by this process, which reads the set.
-    command = [sys.executable, "-W", "ignore", "-m", __name__, asked]
+    request = json.dumps([name, str(folder), split, SERVER_SECONDS])
+    # It finds modules where this process does. Its warnings are ignored: this process shows them when it reads the set.
+    command = [sys.executable, "-W", "ignore", "-m", __name__, request]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment, check=False)
     if ended.returncode:
         reason = ended.stdout.decode(errors="replace").strip()
-        raise RuntimeError(reason or f"the process that downloads it ended with {ended.returncode}")
+        raise RuntimeError(reason or f"the download process exited with {ended.returncode}")
 
 
-def main(asked: str) -> int:
-    """Do what another process asks for; print why it cannot be done."""
-    name, folder, split, seconds = json.loads(asked)
+def main(request: str) -> int:
+    """Do what ``unpack`` requests in the subprocess; print the reason if it fails."""
+    name, folder, split, seconds = json.loads(request)
     socket.setdefaulttimeout(seconds)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             torchvision_sets.unpack(torchvision_sets.SETS[name], Path(folder), split)
-    except Exception as error:  # of a download nearly anything, as in the process that asks
+    except Exception as error:  # a download can raise nearly anything
         print(torchvision_sets.reason(error))
         return 1
-    except KeyboardInterrupt:  # which the process that asks has met too
+    except KeyboardInterrupt:  # the parent process gets it too
         return 130
     return 0
 

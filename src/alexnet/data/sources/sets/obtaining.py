@@ -1,6 +1,6 @@
-"""A copy of one of torchvision's sets: found, unpacked from an archive that is there, or downloaded.
+"""Opens a split of one of torchvision's sets; if it is missing, it is unpacked from an archive or downloaded.
 
-They lie as torchvision lays them out, so a folder of its downloads can be given as it is.
+The files have torchvision's layout, so a folder that torchvision has filled works as it is.
 """
 
 import contextlib
@@ -15,24 +15,24 @@ from alexnet.errors import DataError
 from alexnet.files.atomic import UNFINISHED, delete_unfinished
 from alexnet.files.download import announce
 
-# An archive that the user put there is unpacked instead of downloaded; torchvision looks at its checksum.
+# If the user put an archive there, it is unpacked and nothing is downloaded; torchvision verifies its checksum.
 _ARCHIVES = (".tgz", ".tar", ".gz", ".zip", ".bz2", ".mat", ".bin")
 _DAY = 86400
 
 
 class MissingError(Exception):
-    """A split that is not there and cannot be downloaded."""
+    """A split that is missing and cannot be downloaded."""
 
 
 def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> tuple[Any, bool]:
-    """Return torchvision's data set, and whether it is new here: downloaded, or unpacked from an archive."""
+    """Return torchvision's data set, and whether it was just downloaded or unpacked from an archive."""
     try:
         return construct(row, root, split, unpack=False), False
     except ImportError as error:
         raise DataError(f"{name!r} needs torchvision ({error}); pip install torchvision") from error
     except Exception as error:  # damaged data can raise nearly anything; a new copy replaces it
         absent = isinstance(error, RuntimeError) or getattr(error, "errno", None) is not None
-        here = "" if absent else f"; what is there cannot be used: {reason(error)}"
+        here = "" if absent else f"; the copy there is damaged: {reason(error)}"
     if row.by_hand and not root.is_dir():
         raise MissingError
     try:
@@ -49,13 +49,13 @@ def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> tup
 
 
 def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> None:
-    """Download and unpack one split beside its place, and move it there once it is whole.
+    """Download and unpack one split into a temporary folder, then move it to ``root``.
 
-    Most of torchvision's classes take a folder that exists for a set that is complete.
+    Most of torchvision's classes take a folder that exists for a complete set, so it must never be half-full.
     """
     if not row.by_hand:
-        announce(f"what is missing of {name}{f' ({split})' if split else ''}", root)
-    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+        announce(f"missing files of {name}{f' ({split})' if split else ''}", root)
+    created = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         delete_unfinished(root, older_than=_DAY)
@@ -70,9 +70,9 @@ def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> Non
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     finally:
-        for folder in made:
+        for folder in created:
             with contextlib.suppress(OSError):
-                folder.rmdir()  # only if nothing came
+                folder.rmdir()  # works only if it is empty
 
 
 def _copy_archives(root: Path, beside: Path) -> None:
@@ -81,7 +81,7 @@ def _copy_archives(root: Path, beside: Path) -> None:
             if file.suffix in _ARCHIVES and file.is_file() and beside not in file.parents:
                 place = beside / file.relative_to(root)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                # A copy, never a link: torchvision writes over an archive whose checksum is wrong.
+                # A copy, not a link: torchvision overwrites an archive with a wrong checksum.
                 shutil.copyfile(file, place)
 
 
