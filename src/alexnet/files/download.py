@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import Request, urlopen  # torch.hub.download_url_to_file has no timeout
 
 from rich.console import Console
 from rich.progress import wrap_file
