@@ -64,8 +64,8 @@ def test_rows_hold_the_images(own_image_folder, how) -> None:
         stored = prepared.pixels[prepared.rows[image.path]]
         assert np.array_equal(stored, fit(decoded, 32, how, tensors.resized))
         # predict gives a network the same pixels as training and evaluate.
-        answering = Preprocessing(store_size=32, image_size=67, resize=how)
-        assert np.array_equal(answering.apply(decoded, tensors.resized), tensors.resized(stored, 67, 67))
+        predicting = Preprocessing(store_size=32, image_size=67, resize=how)
+        assert np.array_equal(predicting.apply(decoded, tensors.resized), tensors.resized(stored, 67, 67))
 
 
 def test_small_images_stay_small_unless_exact(own_image_folder) -> None:

@@ -31,7 +31,7 @@ _DAMAGE = (
 def open_archive(path: Path) -> "Zip | Tar":
     """Open an archive; its ending decides the kind. It is read when ``names`` is first called.
 
-    ``names`` raises ``DataError`` if the archive cannot be read, is cut off, or holds paths that lead out of it.
+    ``names`` raises ``DataError`` if the archive cannot be read, is cut off, or holds paths that point out of it.
     """
     return Zip(path) if path.name.lower().endswith(".zip") else Tar(path)
 

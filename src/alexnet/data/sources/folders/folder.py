@@ -96,7 +96,7 @@ class Folder:
 class _Links:
     """Links to folders: which of them are followed, and the warnings about the others.
 
-    A link is followed, also to a folder inside the root, unless it leads to a folder around itself (an endless loop) or
+    A link is followed, also to a folder inside the root, unless it points to a folder around itself (an endless loop) or
     lies inside ``MAX_LINK_DEPTH`` other links. Without that limit a few folders that link to each other make millions.
     """
 
@@ -112,7 +112,7 @@ class _Links:
 
         Args:
             path: of the link, below the root.
-            above: the folders of the links that lead to it.
+            above: the folders of the links on the way to it.
         """
         link = os.path.join(self._root, path)  # noqa: PTH118
         real = os.path.realpath(link)
