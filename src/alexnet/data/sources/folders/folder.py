@@ -96,8 +96,8 @@ class Folder:
 class _Links:
     """Links to folders: which of them are followed, and the warnings about the others.
 
-    A link is followed, also to a folder inside the root, unless it points to a folder around itself (an endless loop) or
-    lies inside ``MAX_LINK_DEPTH`` other links. Without that limit a few folders that link to each other make millions.
+    A link is followed, also to a folder inside the root, unless it points to a folder around itself (an endless loop)
+    or is inside ``MAX_LINK_DEPTH`` other links. Without that limit a few folders that link to each other make millions.
     """
 
     def __init__(self, root: str) -> None:
