@@ -121,7 +121,7 @@ def test_a_given_cache_that_cannot_be_created_says_what_to_do(own_image_folder, 
     monkeypatch.setenv("ALEXNET_CACHE", "/proc/x")
     source = open_source(own_image_folder)
     for write in (lambda: store.prepare(source), Catalogue(source, 100).save):
-        with pytest.raises(DataError, match=r"'/proc/x/.*No such file or directory; set ALEXNET_CACHE to a folder"):
+        with pytest.raises(DataError, match=r"'/proc/x/.*No such file or directory; set ALEXNET_CACHE to a writable"):
             write()
 
 

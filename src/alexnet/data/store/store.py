@@ -107,7 +107,7 @@ class Store:
         path = next((path for path, number in self.rows.items() if number == row), f"number {row}")
         return DataError(
             f"the prepared image {path!r} in {str(self.folder)!r} is damaged; verify all images and "
-            f"prepare damaged ones again: alexnet prepare {self.argument}"
+            f"prepare damaged ones again with: alexnet prepare {self.argument}"
         )
 
 
