@@ -1,4 +1,4 @@
-"""Checks for ambiguous folders: an error where a wrong guess would stay unnoticed, else a warning."""
+"""Checks for ambiguous folders: an error if a wrong guess would stay unnoticed, else a warning."""
 
 import re
 from collections import Counter

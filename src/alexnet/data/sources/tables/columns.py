@@ -44,7 +44,7 @@ class Listing:
         table: the table; without a header, its first line is a row too.
         paths: the paths, as written.
         labels: the classes.
-        splits: the splits; None where the table has none.
+        splits: the splits; None if the table has none.
         one_hot: the classes that have a column each; empty if one column holds the class.
         warnings: how columns were read, a line each.
     """

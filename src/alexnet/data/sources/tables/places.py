@@ -259,7 +259,7 @@ def _slashes(text: str) -> str:
 
 
 def _joined(folder: str, path: str) -> str:
-    """Return a path in a folder, normalised; ``..`` stays where it points out of the container."""
+    """Return a path in a folder, normalised; ``..`` stays if it points out of the container."""
     return posixpath.normpath(path if path.startswith("/") else folder + path)
 
 
