@@ -17,8 +17,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from alexnet.data.source import natural_key
 from alexnet.evaluation.scoring import evaluate
+from alexnet.files.paths import natural_key
 from alexnet.training.choices.settings import Settings
 from alexnet.training.machine.runtime import detect
 from alexnet.training.session import train

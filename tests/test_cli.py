@@ -269,7 +269,7 @@ def test_bad_tables_archives_and_splits_are_one_line(capsys, tmp_path, monkeypat
         ("photos.tar.gz", ["cut off or damaged"]),
         ("gone.csv", ["row 2 (line 3)", "photos/gone.jpg"]),
         ("columns.csv", ["no column path"]),
-        ("evil.zip", ["'../evil/a.jpg'", "leads out"]),
+        ("evil.zip", ["'../evil/a.jpg'", "a path out of the archive"]),
     ):
         assert alexnet("train", data, "--out", "run", *QUICK) == 1
         line = one_error(capsys)

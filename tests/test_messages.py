@@ -1,4 +1,4 @@
-"""Messages are lines that people read, however many classes there are and however long their names."""
+"""Messages stay short, even with many classes and long names."""
 
 import re
 
@@ -20,8 +20,8 @@ MOST = 300
 CLASSES = tuple(f"{number:04d} {'x' * 240}" for number in range(1000))
 
 
-class Nothing:
-    """Of images nothing is known, and none is read."""
+class NoImages:
+    """A reader without images."""
 
     def stamp(self, path: str) -> str:
         return ""
@@ -31,10 +31,10 @@ class Nothing:
 
 
 def source_of(*images: LabelledImage) -> Source:
-    return Source("photos", images, CLASSES, Nothing())
+    return Source("images", images, CLASSES, NoImages())
 
 
-def test_of_classes_without_images() -> None:
+def test_classes_without_images() -> None:
     some = [LabelledImage(f"{label}/a.jpg", label, "train") for label in CLASSES[:500]]
     lines = describe([*some, LabelledImage("b.jpg", CLASSES[0], "val")], CLASSES)
     assert len(lines) == 2
@@ -49,41 +49,41 @@ def test_of_classes_without_images() -> None:
         [LabelledImage(f"{label}/a.jpg", label, "train" if label < "0500" else "test") for label in CLASSES],
     ],
 )
-def test_of_data_that_cannot_be_learned(images) -> None:
+def test_data_that_cannot_be_learned(images) -> None:
     with pytest.raises(DataError) as caught:
         refuse_unlearnable(source_of(*images))
     assert len(str(caught.value)) < MOST
 
 
-def test_of_classes_that_a_model_does_not_know() -> None:
+def test_classes_that_a_model_does_not_know() -> None:
     with pytest.raises(DataError, match="and 999 more; rename or omit it") as caught:
         labelled_as(source_of(LabelledImage("a.jpg", "y" * 240)), CLASSES)
     assert len(str(caught.value)) < MOST
 
 
-def test_of_classes_with_few_images() -> None:
+def test_classes_with_few_images() -> None:
     text = few_images([1] * 1000, CLASSES)
     assert text is not None
     assert len(text) < MOST
 
 
-def test_of_weights_with_a_thousand_names() -> None:
+def test_weights_with_a_thousand_names() -> None:
     net = Architecture(layers=(Conv(channels=4, kernel=3),), hidden=(8,), grid=1, n_classes=3, image_size=67)
     model = AlexNet(net)
-    strays = {f"{name}.alpha": torch.zeros(1) for name in CLASSES}
+    unknown = {f"{name}.alpha": torch.zeros(1) for name in CLASSES}
     with pytest.raises(ArtifactError) as caught:
-        load_tensors(model, strays, where="x.pth")
+        load_tensors(model, unknown, where="x.pth")
     assert len(str(caught.value)) < MOST
     with pytest.raises(ArtifactError) as caught:
-        load_tensors(model, {**model.state_dict(), **strays}, where="x.pth")
+        load_tensors(model, {**model.state_dict(), **unknown}, where="x.pth")
     assert len(str(caught.value)) < MOST
-    loaded = load_tensors(model, {**model.state_dict(), **strays}, where="x.pth", partial=True)
+    loaded = load_tensors(model, {**model.state_dict(), **unknown}, where="x.pth", partial=True)
     assert re.search(r"kept: .*; left: ", str(loaded))
     assert len(str(loaded)) < 2 * MOST
 
 
 @pytest.mark.parametrize("name", ["variant", "recipe", "device", "track"])
-def test_of_options_that_are_no_words(name) -> None:
+def test_options_with_lists_instead_of_words(name) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_json({name: list(CLASSES)})
     assert len(str(caught.value)) < MOST

@@ -12,6 +12,7 @@ Each message is one line: what is wrong, where, and what to do. The command line
 """
 
 import difflib
+import re
 import reprlib
 import textwrap
 from collections.abc import Iterable
@@ -81,6 +82,17 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 def shown(value: object) -> str:
     """Return a value as Python writes it, without the middle of what is long."""
     return _REPR.repr(value)
+
+
+def one_line(error: BaseException, until: str | None = None) -> str:
+    """Return what another library's error says, on one short line without the error number.
+
+    Args:
+        error: the error.
+        until: the words with which its text becomes useless to our users, such as advice on how to call functions.
+    """
+    text = re.sub(r"\[Errno -?\d+\]", "", str(error).split(until)[0] if until else str(error))
+    return " ".join(text.split())[:200] or type(error).__name__
 
 
 def _short(most: int) -> reprlib.Repr:

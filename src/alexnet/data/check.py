@@ -8,10 +8,11 @@ from functools import partial
 from alexnet.data.duplicates import LEAST_SIDE, alike, copies, look, near_copies, perceptual_hash
 from alexnet.data.findings import Finding, Report, in_order
 from alexnet.data.parallel import Track, in_threads, untracked
-from alexnet.data.source import SPLITS, Content, LabelledImage, Source, natural_key
+from alexnet.data.source import SPLITS, Content, LabelledImage, Source
 from alexnet.data.split import Identities
 from alexnet.data.store.catalogue import or_reason
 from alexnet.errors import listed, shown
+from alexnet.files.paths import natural_key
 from alexnet.images.choices import MAX_PIXELS
 from alexnet.images.decoding import read
 from alexnet.images.signatures import N_BEGINNING, ending_of, kind_of

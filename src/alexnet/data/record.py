@@ -12,7 +12,7 @@ from pathlib import Path
 from alexnet.data.fingerprint import Fingerprint, Seen
 from alexnet.data.source import SPLITS, LabelledImage, Source
 from alexnet.data.sources.open import open_source
-from alexnet.data.sources.vocabulary import one_name
+from alexnet.data.sources.vocabulary import nfc
 from alexnet.data.split import Identities
 from alexnet.errors import DataError, listed, shown
 
@@ -62,7 +62,7 @@ class Found:
     def relabelled(self) -> list[tuple[Row, LabelledImage]]:
         """The rows and images that have other labels than each other, however their accents are written."""
         found = [(row, image) for row, image in self.pairs if image is not None]
-        return [(row, image) for row, image in found if one_name(image.label) != one_name(row.label)]
+        return [(row, image) for row, image in found if nfc(image.label) != nfc(row.label)]
 
 
 def write_splits(path: Path, source: Source, identities: Identities) -> None:
@@ -142,9 +142,9 @@ def find(rows: Sequence[Row], source: Source, identities: Identities) -> Found:
     for key in keys:
         same: dict[object, list[LabelledImage]] = defaultdict(list)
         for each in left.values():
-            same[key(identities.content(each.path), one_name(each.label))].append(each)
+            same[key(identities.content(each.path), nfc(each.label))].append(each)
         for number, row in enumerate(rows):
-            if number not in found and (candidates := same.get(key(row.content, one_name(row.label)))):
+            if number not in found and (candidates := same.get(key(row.content, nfc(row.label)))):
                 found[number] = left.pop(candidates.pop().path)
     return Found(tuple((row, found.get(number)) for number, row in enumerate(rows)), tuple(left.values()))
 

@@ -10,13 +10,13 @@ from typing import Protocol
 from PIL import Image
 
 from alexnet.errors import listed
+from alexnet.files.paths import natural_key
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 SPLITS = ("train", "val", "test")
 
 # Groups of classes with names that are alike, of which each has a line.
 _MOST_ALIKE = 5
-_NUMBERS = re.compile(r"(\d+)")
 # What systems call a folder that is there already: "cat - Copy", "cat (1)", "Copy of cat".
 _COPY = re.compile(r"(?:Copy of )?(.+?)(?:(?: -)? [Cc]opy(?: \d+)?)?(?: ?\(\d+\))?")
 # No image is as large as this; a file that is would fill the memory.
@@ -89,16 +89,6 @@ class Source:
     def with_warnings(self, warnings: Iterable[str]) -> "Source":
         """Return this source with more to know about it, said first."""
         return replace(self, warnings=(*warnings, *self.warnings))
-
-
-def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
-    """Return a sorting key that puts "2" before "10", and never leaves the order of two names to the file system."""
-    # Words and numbers alternate, a word first, which may be empty: so any two keys can be compared.
-    parts: list[str | tuple[int, str]] = [*_NUMBERS.split(text)]
-    # By their digits and not as integers, which Python refuses to make of thousands of digits.
-    parts[1::2] = [(len(digits), digits) for number in parts[1::2] for digits in [str(number).lstrip("0")]]
-    # "1" and "01" are the same number: the text itself decides between them.
-    return parts, text
 
 
 def describe(images: Iterable[LabelledImage], classes: tuple[str, ...]) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alexnet.data.source import Source, like
-from alexnet.data.sources.vocabulary import one_name
+from alexnet.data.sources.vocabulary import nfc
 from alexnet.errors import DataError, listed, shown
 
 
@@ -17,9 +17,9 @@ def labelled_as(source: Source, classes: tuple[str, ...]) -> Source:
     Raises:
         DataError: it does not know the class of an image.
     """
-    known = {one_name(label): label for label in classes} | {label: label for label in classes}
+    known = {nfc(label): label for label in classes} | {label: label for label in classes}
     labels = {each.label for each in source.images}
-    named = {label: known[name] for label in labels for name in (one_name(label), label) if name in known}
+    named = {label: known[name] for label in labels for name in (nfc(label), label) if name in known}
     unknown = sorted(labels - set(named))
     if unknown:
         alike = like(unknown[0], classes)

@@ -31,7 +31,7 @@ def download(url: str, file: Path, sha256: str) -> None:
         HTTPException: it answers what is no HTTP.
     """
     # Imported here: the command line, which wants only the seconds above, starts sooner.
-    from urllib.request import Request, urlopen
+    from urllib.request import Request, urlopen  # torch.hub.download_url_to_file has no timeout
 
     from rich.console import Console
     from rich.progress import wrap_file

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from alexnet.data.source import MAX_BYTES, natural_key
+from alexnet.data.source import MAX_BYTES
 from alexnet.data.sources.folders.folder import Folder
 from alexnet.errors import ImageError
+from alexnet.files.paths import natural_key
 from alexnet.images.decoding import fault, is_image
 from alexnet.images.signatures import N_BEGINNING
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from alexnet.errors import ArtifactError, SettingsError
+from alexnet.errors import ArtifactError, SettingsError, one_line
 
 PREFIX = "hf:"
 MODEL_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>.+))?", re.ASCII)
@@ -95,14 +95,9 @@ def _why(error: Exception) -> str:
     if isinstance(cause, errors.OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set, and it was not downloaded before"
     if isinstance(cause, ValueError):  # a name, a README or an answer that is none
-        return _one_line(cause)
+        return one_line(cause)
     if answered is not None and answered.status_code in (401, 403):
         return "the hub does not let you; log in with a token that may: hf auth login"
     if isinstance(cause, errors.HfHubHTTPError):
-        return f"the hub does not answer ({_one_line(cause)}); try again later"
-    return f"no network ({_one_line(cause)}); try again with one"
-
-
-def _one_line(error: Exception) -> str:
-    text = re.sub(r"\[Errno -?\d+\]", "", str(error))
-    return " ".join(text.split())[:200] or type(error).__name__
+        return f"the hub does not answer ({one_line(cause)}); try again later"
+    return f"no network ({one_line(cause)}); try again with one"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alexnet.data.fingerprint import Seen
 from alexnet.data.record import SPLITS_FILE, seen_by
-from alexnet.data.sources.vocabulary import one_name
+from alexnet.data.sources.vocabulary import nfc
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.files.paths import expanded
 from alexnet.images.pixels import PixelKind
@@ -58,9 +58,7 @@ def load_weights(
     there = _find(weights, key)
     if there.artifact is not None and pixels != "rgb":
         raise SettingsError(f"pixels are {pixels!r}, but the model {there.where!r} was trained on rgb; leave them out")
-    same_classes = (
-        classes is None or there.classes is None or [*map(one_name, classes)] == [*map(one_name, there.classes)]
-    )
+    same_classes = classes is None or there.classes is None or [*map(nfc, classes)] == [*map(nfc, there.classes)]
     try:
         return load_tensors(
             model, there.tensors, where=there.where, pixels=pixels, partial=partial, same_classes=same_classes

@@ -1,4 +1,4 @@
-"""Folders made from a line of text, for tests of how they are understood."""
+"""Makes folders from a line of text, for tests of how they are read."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,7 @@ from alexnet.data.source import Source
 
 
 def make_tree(root: Path, spec: str) -> Path:
-    """Make folders of two images each; a name with a dot is one file, one that ends with "/" stays empty.
+    """Make folders with two images each. A name with a dot is one file, a name that ends with "/" an empty folder.
 
     No two images are the same. "~" stands for a space.
     """

@@ -46,7 +46,7 @@ def user_cache(folder: str | Path) -> Callable[..., str]:
 
 
 def refuse_writing(monkeypatch, *folders: Path) -> None:
-    """Let folders, and all in them, look as if this user could not write to them; root may write to any."""
+    """Make folders, and all in them, look unwritable. Real permissions would not stop root."""
     may = os.access
 
     def access(path, mode, **options):
@@ -56,15 +56,15 @@ def refuse_writing(monkeypatch, *folders: Path) -> None:
     monkeypatch.setattr(os, "access", access)
 
 
-def test_the_platforms_folder_where_it_can_be_made(no_cache_named, tmp_path, monkeypatch) -> None:
+def test_the_platforms_folder_if_it_can_be_created(no_cache_named, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(platformdirs, "user_cache_dir", user_cache(tmp_path / "home" / ".cache" / "alexnet"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "alexnet"
     assert not warnings()
 
 
 @pytest.mark.parametrize("usual", [user_cache("/.cache/alexnet"), user_cache("~/.cache/alexnet"), unknown_user])
-def test_without_a_home_it_is_in_the_temporary_folder_and_that_is_said(no_cache_named, monkeypatch, usual) -> None:
-    """wasserth/TotalSegmentator #21: docker run --user, whose user has neither a home nor a name."""
+def test_without_a_home_it_is_in_the_temporary_folder_with_a_warning(no_cache_named, monkeypatch, usual) -> None:
+    """wasserth/TotalSegmentator #21: docker run --user, with a user without home and name."""
     monkeypatch.setattr(platformdirs, "user_cache_dir", usual)
     refuse_writing(monkeypatch, Path("/.cache"))
     real = os.path.exists
@@ -84,9 +84,9 @@ def test_the_command_says_once_where_the_cache_is(no_cache_named, tmp_path, monk
     make_image_folder(tmp_path / "photos", n_each=3)
     with pytest.raises(SystemExit, match="0"):
         main(["prepare", str(tmp_path / "photos")])
-    said = [line for line in capfd.readouterr().err.splitlines() if "ALEXNET_CACHE" in line]
-    assert len(said) == 1
-    assert said[0].startswith("warning: prepared images are kept in")
+    lines = [line for line in capfd.readouterr().err.splitlines() if "ALEXNET_CACHE" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: prepared images are stored in")
 
 
 def test_nowhere_to_write_is_one_line(no_cache_named, monkeypatch) -> None:
@@ -101,7 +101,7 @@ def test_nowhere_to_write_is_one_line(no_cache_named, monkeypatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links")
-def test_a_temporary_folder_of_another_user_is_not_taken(no_cache_named, tmp_path, monkeypatch) -> None:
+def test_a_temporary_folder_of_another_user_is_not_used(no_cache_named, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(platformdirs, "user_cache_dir", unknown_user)
     (tmp_path / "theirs").mkdir()
     (no_cache_named / f"alexnet-{os.getuid()}").symlink_to(tmp_path / "theirs")
@@ -109,23 +109,23 @@ def test_a_temporary_folder_of_another_user_is_not_taken(no_cache_named, tmp_pat
         cache_folder()
 
 
-def test_a_named_cache_that_cannot_be_written_is_one_line(own_image_folder, tmp_path, monkeypatch) -> None:
+def test_a_given_cache_that_is_not_writable_is_one_line(own_image_folder, tmp_path, monkeypatch) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(DataError, match=r"cache/stores.*Not a directory.*ALEXNET_CACHE"):
         store.prepare(open_source(own_image_folder))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_a_named_cache_that_can_never_be_made_says_what_to_do(own_image_folder, monkeypatch) -> None:
-    """The system says of /proc/x what it says of a folder that was deleted: no such file or directory."""
+def test_a_given_cache_that_cannot_be_created_says_what_to_do(own_image_folder, monkeypatch) -> None:
+    """For /proc/x the system reports the same error as for a deleted folder: no such file or directory."""
     monkeypatch.setenv("ALEXNET_CACHE", "/proc/x")
     source = open_source(own_image_folder)
-    for ask in (lambda: store.prepare(source), Catalogue(source, 100).save):
-        with pytest.raises(DataError, match=r"'/proc/x/.*No such file or directory; set ALEXNET_CACHE to a folder"):
-            ask()
+    for write in (lambda: store.prepare(source), Catalogue(source, 100).save):
+        with pytest.raises(DataError, match=r"'/proc/x/.*No such file or directory; set ALEXNET_CACHE to a writable"):
+            write()
 
 
-def test_a_cache_that_can_only_be_read_serves_what_is_in_it(own_image_folder, monkeypatch) -> None:
+def test_a_read_only_cache_can_be_used(own_image_folder, monkeypatch) -> None:
     before = store.prepare(open_source(own_image_folder)).fingerprint
 
     def refuse(*_: object) -> None:
@@ -147,8 +147,8 @@ def no_locks(request, monkeypatch) -> None:
     monkeypatch.setattr(fcntl, "flock", flock)
 
 
-def test_a_disk_without_locks_serves_as_well(own_image_folder, no_locks) -> None:
-    """An empty ``lock`` left by another machine, whose disk knew locks, kept everybody waiting for ever."""
+def test_a_disk_without_locks_can_be_used(own_image_folder, no_locks) -> None:
+    """An empty ``lock``, left by a machine with locks, once made all processes wait forever."""
     folder = cache.stores_folder() / f"69-squash-{store.POOL_VERSION}"
     folder.mkdir(parents=True)
     (folder / "lock").touch()
@@ -157,18 +157,18 @@ def test_a_disk_without_locks_serves_as_well(own_image_folder, no_locks) -> None
 
 
 @pytest.mark.timeout(30)
-def test_without_locks_one_waits_for_another_but_not_for_ever(tmp_path, no_locks, monkeypatch) -> None:
-    monkeypatch.setattr(cache, "LONGEST_TURN_SECONDS", 0.2)
+def test_without_locks_a_process_waits_for_another_but_not_forever(tmp_path, no_locks, monkeypatch) -> None:
+    monkeypatch.setattr(cache, "MAX_LOCK_SECONDS", 0.2)
     refused = pytest.raises(DataError, match=r"another process .* delete .*turn")
-    with cache.turn(tmp_path), refused, cache.turn(tmp_path):
-        pytest.fail("two at a time")
-    with cache.turn(tmp_path):
+    with cache.write_lock(tmp_path), refused, cache.write_lock(tmp_path):
+        pytest.fail("two processes hold the lock")
+    with cache.write_lock(tmp_path):
         pass
 
 
 @pytest.mark.timeout(60)
-def test_without_locks_a_killed_process_keeps_nobody_waiting(tmp_path, no_locks, monkeypatch) -> None:
-    monkeypatch.setattr(cache, "LONGEST_TURN_SECONDS", 20.0)
+def test_without_locks_a_killed_process_does_not_block_others(tmp_path, no_locks, monkeypatch) -> None:
+    monkeypatch.setattr(cache, "MAX_LOCK_SECONDS", 20.0)
     script = f"""
 import os, signal
 from filelock import SoftFileLock
@@ -178,11 +178,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", script], check=False)
     assert (tmp_path / "turn").exists()
-    with cache.turn(tmp_path):
+    with cache.write_lock(tmp_path):
         pass
 
 
-def test_any_other_fault_of_a_lock_is_one_line(own_image_folder, monkeypatch) -> None:
+def test_any_other_error_of_a_lock_is_one_line(own_image_folder, monkeypatch) -> None:
     def flock(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 

@@ -63,14 +63,14 @@ def test_rows_hold_the_images(own_image_folder, how) -> None:
         decoded = decode(own_image_folder / image.path, min_side=32)
         stored = prepared.pixels[prepared.rows[image.path]]
         assert np.array_equal(stored, fit(decoded, 32, how))
-        # What predict shows a network is what training and evaluate showed it.
+        # predict gives a network the same pixels as training and evaluate.
         predicting = Preprocessing(store_size=32, resize=how)
         assert np.array_equal(predicting.apply(decoded, 67), resize(stored, 67, 67))
 
 
-def test_small_images_stay_small_unless_asked(own_image_folder) -> None:
+def test_small_images_stay_small_unless_exact(own_image_folder) -> None:
     source = open_source(own_image_folder)
-    assert store.prepare(source, 256).size == 69, "60 px, and room for crops"
+    assert store.prepare(source, 256).size == 69, "60 px with room for crops"
     assert store.prepare(source, 64).size == 64
     assert store.prepare(source, 80, exact=True).size == 80
 
@@ -84,14 +84,14 @@ def test_a_second_start_reads_no_image(own_image_folder, monkeypatch) -> None:
 
 
 def test_fingerprints_are_those_of_earlier_versions(own_image_folder) -> None:
-    """A fingerprint may stand in what somebody has written down: how deep images are prepared is no part of it."""
+    """Fingerprints may be in somebody's records, so they do not depend on how deep images are prepared."""
     prepared = store.prepare(open_source(own_image_folder), 64)
     contents = sorted(hashlib.sha256(path.read_bytes()).hexdigest()[:32] for path in own_image_folder.rglob("*.jpg"))
     words = "\n".join(("4 64 squash", *contents))
     assert prepared.fingerprint == hashlib.sha256(words.encode()).hexdigest()[:32]
 
 
-def test_a_changed_image_is_noticed_and_no_other_read(own_image_folder, decoded) -> None:
+def test_only_a_changed_image_is_read_again(own_image_folder, decoded) -> None:
     before = store.prepare(open_source(own_image_folder))
     assert len(decoded) == 9
     changed = own_image_folder / "red" / "photo 0.jpg"
@@ -173,10 +173,10 @@ def test_folder_manifest_and_archives_give_the_same_store_and_split(own_image_fo
         splits.append({(prepared.content(each.path), each.label): each.split for each in chosen})
     assert len(fingerprints) == 1
     assert all(other == splits[0] for other in splits)
-    assert len(decoded) == 36, "once, by the first of them"
+    assert len(decoded) == 36, "once each, for the first source"
 
 
-def test_a_cleaned_cache_is_made_again(own_image_folder) -> None:
+def test_a_deleted_cache_is_created_again(own_image_folder) -> None:
     before = store.prepare(open_source(own_image_folder))
     expected = np.array(before.pixels)
     (before.folder / "pixels").unlink()
@@ -185,7 +185,7 @@ def test_a_cleaned_cache_is_made_again(own_image_folder) -> None:
     assert len(store.prepare(open_source(own_image_folder)).rows) == 9
 
 
-def test_a_damaged_catalogue_is_made_again(own_image_folder) -> None:
+def test_a_damaged_catalogue_is_created_again(own_image_folder) -> None:
     store.prepare(open_source(own_image_folder))
     (file,) = (cache_folder() / "catalogues").iterdir()
     for damage in ("", "[]", "{", '{"paths": ["a"], "stamps": [], "digests": [], "longest_sides": [], "reasons": {}}'):
@@ -204,7 +204,7 @@ def test_a_digest_in_a_catalogue_is_never_empty(own_image_folder) -> None:
     assert not Catalogue(source, MAX_PIXELS).entries
 
 
-def test_any_value_in_a_catalogue_is_understood_or_made_again(own_image_folder) -> None:
+def test_any_value_in_a_catalogue_is_read_or_replaced(own_image_folder) -> None:
     store.prepare(open_source(own_image_folder))
     (file,) = (cache_folder() / "catalogues").iterdir()
     whole = json.loads(file.read_text())
@@ -217,7 +217,7 @@ def test_any_value_in_a_catalogue_is_understood_or_made_again(own_image_folder) 
             assert len(store.prepare(open_source(own_image_folder)).rows) == 9, (where, value)
 
 
-def test_clearing_deletes_what_was_prepared_and_nothing_else(own_image_folder) -> None:
+def test_clearing_deletes_prepared_images_and_nothing_else(own_image_folder) -> None:
     store.prepare(open_source(own_image_folder))
     mine = [
         cache_folder() / name for name in ("mine.txt", "stores/mine.csv", "stores/my-shop/pixels", "catalogues/a.json")
@@ -239,7 +239,7 @@ def test_the_users_folder_is_left_as_it_was(own_image_folder) -> None:
 
 
 def test_unreadable_images_are_named_left_out_and_not_tried_again(own_image_folder, decoded) -> None:
-    """pytorch/vision #138: training died hours in, on one truncated file."""
+    """pytorch/vision #138: training died after hours on one truncated file."""
     (own_image_folder / "red" / "photo 1.jpg").write_bytes(b"")
     for _ in range(2):
         prepared = store.prepare(open_source(own_image_folder))
@@ -272,18 +272,19 @@ def test_another_decoder_may_read_what_one_refused(own_image_folder, decoded, mo
         monkeypatch.setattr(features, "check_codec", lambda name: name == "jpg")
     for _ in range(2):
         assert len(store.prepare(open_source(own_image_folder)).skipped) == 1
-        assert decoded == ["red/photo 1.jpg"], "once, and what could be read is known"
+        assert decoded == ["red/photo 1.jpg"], "once; readable images are not decoded again"
 
 
-def test_what_could_not_be_had_is_tried_again(own_image_folder, monkeypatch) -> None:
+def test_a_file_that_could_not_be_read_is_tried_again(own_image_folder, monkeypatch) -> None:
     lost = own_image_folder / "red" / "lost.jpg"
     lost.symlink_to(own_image_folder.parent / "elsewhere.jpg")
-    assert store.prepare(open_source(own_image_folder)).skipped == {"red/lost.jpg": "it is a link to what is not there"}
+    skipped = store.prepare(open_source(own_image_folder)).skipped
+    assert skipped == {"red/lost.jpg": "broken link: its target does not exist"}
     shutil.copy(own_image_folder / "red" / "photo 1.jpg", own_image_folder.parent / "elsewhere.jpg")
     assert not store.prepare(open_source(own_image_folder)).skipped
 
 
-def test_another_bound_on_pixels_is_another_verdict(own_image_folder) -> None:
+def test_another_limit_on_pixels_has_another_catalogue(own_image_folder) -> None:
     assert len(store.prepare(open_source(own_image_folder)).rows) == 9
     with pytest.raises(DataError, match="more than the 2,000 allowed"):
         store.prepare(open_source(own_image_folder), max_pixels=2000)
@@ -298,7 +299,7 @@ def test_nothing_readable(tmp_path, monkeypatch) -> None:
         store.prepare(open_source(tmp_path / "photos"))
 
 
-def test_stopped_half_way_it_goes_on_from_there(own_image_folder, decoded) -> None:
+def test_a_stopped_preparation_continues(own_image_folder, decoded) -> None:
     def interrupted(items, n_items, what):
         for number, item in enumerate(items):
             if number == 4:
@@ -312,7 +313,7 @@ def test_stopped_half_way_it_goes_on_from_there(own_image_folder, decoded) -> No
     assert len(decoded) == 5
 
 
-def test_killed_half_way_it_goes_on_from_there(tmp_path, monkeypatch, decoded) -> None:
+def test_a_killed_preparation_continues(tmp_path, monkeypatch, decoded) -> None:
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
     for label in ("a", "b"):
         (tmp_path / "photos" / label).mkdir(parents=True)
@@ -322,7 +323,7 @@ def test_killed_half_way_it_goes_on_from_there(tmp_path, monkeypatch, decoded) -
     process = subprocess.Popen([sys.executable, "-m", "alexnet", "prepare", str(tmp_path / "photos")])
     records = tmp_path / "cache" / "stores" / f"256-squash-{store.POOL_VERSION}" / "records"
     while not records.exists() or records.stat().st_size < 64 * RECORD.itemsize:
-        assert process.poll() is None, "it was done before it could be killed"
+        assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -344,7 +345,7 @@ def test_two_may_prepare_at_the_same_time(own_image_folder) -> None:
         assert np.array_equal(prepared.pixels[row], fit(decode(own_image_folder / path), 60, "squash"))
 
 
-def test_a_full_disk_is_said_before_anything_is_written(own_image_folder, monkeypatch) -> None:
+def test_a_full_disk_is_reported_before_anything_is_written(own_image_folder, monkeypatch) -> None:
     usage = shutil.disk_usage(own_image_folder)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match="ALEXNET_CACHE"):
@@ -352,10 +353,10 @@ def test_a_full_disk_is_said_before_anything_is_written(own_image_folder, monkey
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
-def test_a_disk_that_fills_up_is_one_line_and_the_half_is_removed(own_image_folder, tmp_path) -> None:
+def test_a_disk_that_fills_up_is_one_line_and_the_new_images_are_removed(own_image_folder, tmp_path) -> None:
     for number in range(3, 100):
         coloured_image("red", number).save(own_image_folder / "red" / f"photo {number}.jpg")
-    # More than one chunk of 64 fits, and not all 106 images of 10,800 bytes.
+    # More than one chunk of 64 images fits, but not all 106 images of 10,800 bytes.
     script = f"""
 import resource, sys
 from alexnet import cli
@@ -371,7 +372,7 @@ cli.main(["prepare", {str(own_image_folder)!r}])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_is_let_go_of(own_image_folder) -> None:
+def test_memory_is_freed(own_image_folder) -> None:
     prepared = store.prepare(open_source(own_image_folder), 1024, exact=True)
 
     def resident() -> int:
@@ -386,11 +387,11 @@ def test_memory_is_let_go_of(own_image_folder) -> None:
     assert np.array_equal(prepared.pixels, before)
 
 
-def test_a_full_disk_takes_nothing_from_who_is_looking(own_image_folder, monkeypatch) -> None:
+def test_a_full_disk_removes_nothing_that_another_has_mapped(own_image_folder, monkeypatch) -> None:
     prepared = store.prepare(open_source(own_image_folder), 60)
     pool = Pool(prepared.folder, 60)
     pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), f"{number:032x}", "0" * 32, None) for number in range(5)])
-    looking = pool.open()
+    mapped = pool.open()
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -398,7 +399,7 @@ def test_a_full_disk_takes_nothing_from_who_is_looking(own_image_folder, monkeyp
     monkeypatch.setattr("alexnet.data.store.pool._write_at", full)
     with pytest.raises(DataError, match="ALEXNET_CACHE"):
         pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), "f" * 32, "0" * 32, None)])
-    assert looking.pixels.sum() > 0, "and not a bus error"
+    assert mapped.pixels.sum() > 0, "not a bus error"
     assert len(pool.records()) == 14
 
 
@@ -421,18 +422,18 @@ def test_clearing_while_another_prepares_is_one_line(own_image_folder) -> None:
         if what == "preparing":
             cache.clear()
 
-    with pytest.raises(DataError, match=r"deleted .* at the same time; start again"):
+    with pytest.raises(DataError, match=r"another process deleted prepared images in .*; start again"):
         store.prepare(open_source(own_image_folder), track=cleared)
 
 
-def test_the_size_does_not_depend_on_what_is_remembered(own_image_folder) -> None:
+def test_the_size_does_not_depend_on_the_catalogue(own_image_folder) -> None:
     cut = io.BytesIO()
     Image.new("RGB", (300, 300)).save(cut, "PNG", compress_level=0)
     (own_image_folder / "red" / "cut.png").write_bytes(cut.getvalue()[:-1000])
     assert [store.prepare(open_source(own_image_folder)).size for _ in range(2)] == [256, 256]
 
 
-def test_cropped_off_parts_belong_to_what_a_image_shows(own_image_folder) -> None:
+def test_the_digest_of_pixels_includes_cropped_parts(own_image_folder) -> None:
     for name, colour in (("a", (0, 0, 0)), ("b", (255, 255, 255))):
         image = Image.new("RGB", (60, 20), colour)
         image.paste((200, 0, 0), (20, 0, 40, 20))
@@ -443,7 +444,7 @@ def test_cropped_off_parts_belong_to_what_a_image_shows(own_image_folder) -> Non
     assert prepared.look("red/a.png") != prepared.look("red/b.png")
 
 
-def test_catalogues_remember_names_that_are_no_text(own_image_folder) -> None:
+def test_catalogues_accept_names_that_are_not_text(own_image_folder) -> None:
     strange = os.fsdecode(b"caf\xe9.jpg")
     shutil.copy(own_image_folder / "red" / "photo 0.jpg", own_image_folder / "red" / strange)
     source = open_source(own_image_folder)
@@ -453,7 +454,7 @@ def test_catalogues_remember_names_that_are_no_text(own_image_folder) -> None:
 
 @pytest.mark.slow
 def test_100_000_tiny_images(tmp_path, monkeypatch) -> None:
-    """pytorch/vision #9659: every start scanned millions of files again."""
+    """pytorch/vision #9659: each start scanned millions of files again."""
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
     for label in range(10):
         (tmp_path / "photos" / str(label)).mkdir(parents=True)

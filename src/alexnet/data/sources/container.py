@@ -1,4 +1,4 @@
-"""A folder or an archive of files, before anything is understood of it."""
+"""The interface to a folder or an archive: list its files and read them."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,12 +8,12 @@ from alexnet.data.source import Reader
 
 @dataclass(frozen=True)
 class Names:
-    """What a folder or an archive holds, without what is hidden or left behind by systems.
+    """What a folder or an archive holds, without hidden files and system files.
 
     Attributes:
-        files: their paths, relative, with ``/``.
-        folders: those of folders, empty ones too.
-        warnings: what could not be listed, and which links were not followed, a line each.
+        files: paths of the files, relative, with ``/``.
+        folders: paths of the folders, empty ones too.
+        warnings: what could not be listed and which links were not followed, a line each.
     """
 
     files: tuple[str, ...]
@@ -30,13 +30,13 @@ class Container(Reader, Protocol):
         ...
 
     def names(self) -> Names:
-        """Return what is in it."""
+        """List its files and folders."""
         ...
 
     def exists(self, path: str) -> bool:
-        """Return whether a file is in it."""
+        """Return whether it holds a file."""
         ...
 
     def content(self, path: str) -> bytes:
-        """Return one file."""
+        """Return the bytes of one file."""
         ...

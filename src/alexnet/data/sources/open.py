@@ -1,4 +1,4 @@
-"""Where images come from: folders, manifests, archives and named sets, each as one ``Source``."""
+"""Opens a folder, manifest, archive, named set or hub data set as a ``Source``."""
 
 import difflib
 import os
@@ -15,7 +15,7 @@ from alexnet.data.sources.tables.table import TABLE_ENDINGS, is_table
 from alexnet.errors import DataError, SettingsError
 from alexnet.files.paths import expanded, is_taken
 
-# What says that a name is that of a set, whatever lies here: set:pets.
+# The prefix that marks a name as that of a set, also if a file here has this name: set:pets.
 SET = "set:"
 
 
@@ -25,18 +25,18 @@ def open_source(
     """Find the labelled images that ``data`` names.
 
     Args:
-        data: a folder of class folders, or of folders called after splits that hold those, or one of the other layouts
-            in ``docs/data.md``; a table (``.csv``, ``.tsv``, ``.jsonl``) with the columns ``path``, ``label`` and maybe
-            ``split``, or others that mean the same; a ``.zip`` or ``.tar`` archive of any of these; the name of a set,
-            such as ``digits``, or ``set:digits`` where something of that name lies here; or ``hf:`` and a Hugging Face
-            data set. A ``Path`` is never a name.
-        data_dir: the folder that holds named sets, or to which they are downloaded; a folder of the user's data
-            directory where not given.
-        recorded: whether a run wrote ``data`` down: its names are those of sets, whatever lies here.
+        data: a folder of class folders, a folder of splits with class folders, or another layout in ``docs/data.md``; a
+            table (``.csv``, ``.tsv``, ``.jsonl``) with the columns ``path``, ``label`` and optionally ``split``, or
+            others with the same meaning; a ``.zip`` or ``.tar`` archive of any of these; the name of a set, such as
+            ``digits``, or ``set:digits`` if a file or folder here is named digits; or ``hf:`` and a Hugging Face data
+            set. A ``Path`` is never the name of a set.
+        data_dir: the folder that holds named sets, or to which they are downloaded. Default: a folder in the user's
+            data directory.
+        recorded: whether ``data`` comes from a run's records. Then the name of a set always means the set.
 
     Raises:
-        DataError: nothing there, no images, or no class folders; or a name that may be a set or what lies here.
-        SettingsError: ``data_dir`` is given for something else than a named set.
+        DataError: nothing is there, no images, or no class folders; or a name is both a set and a file or folder.
+        SettingsError: ``data_dir`` is given, but ``data`` is not a named set.
     """
     from alexnet.data.sources.sets import hub, named
 
@@ -48,7 +48,7 @@ def open_source(
         return named.open_named(name, None if data_dir is None else expanded(data_dir))
     if data_dir is not None:
         what = repr(text) if isinstance(data, str) else f"the path {text!r}"
-        raise SettingsError(f"data_dir is where named sets are, and {what} is none; leave it out")
+        raise SettingsError(f"data_dir is only for named sets, and {what} is not a named set; leave data_dir out")
     if isinstance(data, str) and data.startswith(hub.PREFIX):
         return hub.open_hub(data, recorded=recorded)
     path = expanded(data)
@@ -63,20 +63,20 @@ def open_source(
     if is_table(lower):
         return split_by_folders(open_manifest(Folder(path.parent), path.name, str(path)))
     raise DataError(
-        f"{text!r} is a file of no known kind; give a folder of class folders, a manifest "
+        f"{text!r} has an unknown format; give a folder of class folders, a manifest "
         f"({', '.join(TABLE_ENDINGS)}) or an archive ({', '.join(ARCHIVE_ENDINGS[:3])})"
     )
 
 
 def set_name(data: str | os.PathLike[str], *, certain: bool = False) -> str | None:
-    """Return which named set ``data`` means; None where it means something else, as a ``Path`` always does.
+    """Return the named set that ``data`` means; None if it means something else, as a ``Path`` always does.
 
     Args:
         data: what ``open_source`` takes.
-        certain: whether the name of a set is meant as one even where something here has that name.
+        certain: whether the name of a set means the set, also if a file or folder here has this name.
 
     Raises:
-        DataError: it may be the set or what lies here.
+        DataError: the name is both a set and a file or folder here.
     """
     from alexnet.data.sources.sets.named import NAMES
 
@@ -92,13 +92,13 @@ def set_name(data: str | os.PathLike[str], *, certain: bool = False) -> str | No
 
 
 def as_recorded(data: str) -> str:
-    """Return what a run wrote down as its data so that it means the same to ``open_source``, whatever lies here."""
+    """Return the data of a run as ``open_source`` understands it anywhere: named sets get their prefix."""
     name = set_name(data, certain=True)
     return data if name is None else f"{SET}{name}"
 
 
 def as_argument(source: Source) -> str:
-    """Return a source as a command line names it from anywhere, quoted for the shell."""
+    """Return a source as arguments for a command line in any folder, quoted for the shell."""
     name = shlex.quote(as_recorded(source.name))
     return name if source.data_dir is None else f"{name} --data-dir {shlex.quote(source.data_dir)}"
 
@@ -109,8 +109,8 @@ def _nothing_there(data: str | os.PathLike[str]) -> str:
     text = os.fspath(data)
     kind = "file" if Path(text).suffix else "folder"
     if text in NAMES:
-        return f"there is no {kind} {text!r}, and a Path is never the name of a set; for that give the text {text!r}"
-    # Only a slip of the finger: who has no folder images here does not mean the set pets.
+        return f"there is no {kind} {text!r}, and a Path is never the name of a set; for the set, give the str {text!r}"
+    # Only typing mistakes: a missing folder "photos" does not mean the set pets.
     close = difflib.get_close_matches(text.removeprefix(SET), NAMES, n=1, cutoff=0.75)
     advice = f"did you mean the set {close[0]!r}?" if close else "give a folder of class folders, or the name of a set"
     return f"there is no {kind} {text!r}; {advice}"

@@ -1,4 +1,4 @@
-"""What the names of folders say by custom: splits, images, masks, and what systems and tools leave behind."""
+"""What folder names usually mean: splits, images, masks, and the files that systems and tools leave behind."""
 
 import re
 import unicodedata
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 _SPLITS = {
     "train": ("train", "training", "trainval"),
-    # Not "eval": one set calls its test images so, another those of val.
+    # Not "eval": in some data sets it is the test split, in others the validation split.
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
@@ -15,11 +15,11 @@ _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
 _WORDS_FOR_IMAGES = frozenset(
     {"image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos"}
 )
-# Words that say nothing beside that of a split, as in test_set, seg_train, training images and TrainData; nor do
-# years and small numbers, as in train2017 and test1.
+# Words without meaning beside the name of a split: test_set, seg_train, training images, TrainData. Years and small
+# numbers have none either: train2017, test1.
 _FILLERS = _WORDS_FOR_IMAGES | {"set", "sets", "data", "dataset", "split", "folder", "dir", "seg"}
 _IMAGES = _WORDS_FOR_IMAGES | {"jpg", "jpeg", "png", "jpegimages", "rgb", "original", "originals"}
-# Masks and the like are drawn for images and lie beside them; below a class, such a folder is never more of it.
+# Masks belong to the images beside them. A mask folder inside a class folder holds no more images of the class.
 _MASKS = frozenset(
     {"mask", "masks", "annotation", "annotations", "annot", "groundtruth", "gt", "segmentation", "segmentations"}
 )
@@ -40,28 +40,28 @@ _LEFT_BEHIND = frozenset(
 
 
 def split_of(name: str) -> str | None:
-    """Return which split a folder, a word in a table or a split of the hub is called after; None where after none."""
+    """Return the split that a folder, a cell of a table or a split of the hub is named after; None if there is none."""
     split, rest = _split_and_rest(name)
     return split if not rest else None
 
 
-def splits_among(names: Iterable[str]) -> dict[str, str]:
-    """Return which of the names of folders in one place are splits, and which.
+def find_splits(names: Iterable[str]) -> dict[str, str]:
+    """Return the names that are splits, each with its split, among the folder names in one place.
 
-    They may share words that say nothing: fruit_train and fruit_test are train and test of one set. Those that do not,
-    as cat_train and dog_test, are none.
+    Splits may share other words: fruit_train and fruit_test are train and test of one set. cat_train and dog_test are
+    not splits, because their other words differ.
     """
     names = list(names)
     splits = {name: split for name in names if (split := split_of(name))}
     if splits:
         return splits
-    by_rest = by_shared_words(names)
+    by_rest = splits_by_other_words(names)
     (found,) = by_rest.values() if len(by_rest) == 1 else ({},)
     return found if len(set(found.values())) > 1 and "train" in found.values() else {}
 
 
-def by_shared_words(names: Iterable[str]) -> dict[tuple[str, ...], dict[str, str]]:
-    """Return which names say a split beside other words, by those words: ("cat",) for cat_train and cat_test."""
+def splits_by_other_words(names: Iterable[str]) -> dict[tuple[str, ...], dict[str, str]]:
+    """Group the names that hold a split and other words by these words: ("cat",) for cat_train and cat_test."""
     found: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     for name in names:
         split, rest = _split_and_rest(name)
@@ -71,7 +71,7 @@ def by_shared_words(names: Iterable[str]) -> dict[tuple[str, ...], dict[str, str
 
 
 def _split_and_rest(name: str) -> tuple[str | None, tuple[str, ...]]:
-    """Return the split that a name says, and its other words; those that say nothing are left out."""
+    """Return the split in a name and its other words, without filler words."""
     words = _words(name)
     if len(words) == 1 and (glued := _GLUED.fullmatch(words[0])):
         words = [glued[1]]
@@ -84,44 +84,44 @@ def _split_and_rest(name: str) -> tuple[str | None, tuple[str, ...]]:
 
 
 def is_filler(name: str) -> bool:
-    """Return whether a folder's name says nothing of what its images show, as images, data and dataset do."""
+    """Return whether a folder's name says nothing about its images, such as images, data or dataset."""
     words = _words(name)
-    return bool(words) and set(words) <= _FILLERS | _IMAGES  # a class may be called "+"
+    return bool(words) and set(words) <= _FILLERS | _IMAGES  # a class may be named "+", which has no words
 
 
-def holds_images(name: str) -> bool:
-    """Return whether a folder is called after the images in it, as images is beside masks."""
+def is_image_folder(name: str) -> bool:
+    """Return whether a folder's name means "images", such as images beside masks."""
     words = _words(name)
     return bool(words) and set(words) <= _IMAGES
 
 
-def holds_annotations(name: str) -> bool:
-    """Return whether a folder beside one of images holds what was drawn or noted for them."""
+def is_annotation_folder(name: str) -> bool:
+    """Return whether a folder beside an image folder holds masks or other annotations."""
     words = _words(name)
     return bool(_ANNOTATIONS.intersection(words)) or "".join(words) in _MASKS
 
 
-def is_no_part_of_class(name: str) -> bool:
-    """Return whether a folder below that of a class holds something else: masks, notes or thumbnails."""
+def is_mask_or_thumbnail_folder(name: str) -> bool:
+    """Return whether a folder inside a class folder holds masks, annotations or thumbnails."""
     words = set(_words(name)) - _FILLERS - _IMAGES
     return (bool(words) and words <= _MASKS | _THUMBNAILS) or "".join(_words(name)) in _MASKS
 
 
 def image_of_mask(stem: str) -> str | None:
-    """Return the name, without ending, of the image for which a file would be a mask, as "a" for "a_mask"."""
+    """Return the stem of the image that a file with this stem is a mask of: "a" for "a_mask"."""
     match = _MASK_OF.fullmatch(stem)
     return match and match[1]
 
 
-def is_left_behind(name: str) -> bool:
-    """Return whether a file or a folder is hidden, or one that a system or a tool has left behind."""
+def is_hidden_or_system(name: str) -> bool:
+    """Return whether a file or a folder is hidden, or was left behind by a system or a tool."""
     return name.startswith((".", "~$")) or name.lower() in _LEFT_BEHIND
 
 
-def one_name(name: str) -> str:
-    """Return a name as it is compared: a letter and its accent as one, whichever system wrote it."""
+def nfc(name: str) -> str:
+    """Return a name in Unicode's NFC form, in which a letter and its accent are one character."""
     return unicodedata.normalize("NFC", name)
 
 
 def _words(name: str) -> list[str]:
-    return [word.lower() for word in _WORDS.findall(one_name(name))]
+    return [word.lower() for word in _WORDS.findall(nfc(name))]

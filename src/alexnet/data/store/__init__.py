@@ -1,1 +1,1 @@
-"""Prepared images: decoded once, kept in the cache, verified when read."""
+"""Prepared images: decoded once, stored in the cache, verified when read."""

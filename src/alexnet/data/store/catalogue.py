@@ -1,4 +1,4 @@
-"""What is known of each image of a source, so that an image that has not changed is never read again."""
+"""What is known about each image of a source, so that an unchanged image is never read again."""
 
 import hashlib
 import json
@@ -10,19 +10,19 @@ import PIL
 from PIL import features
 
 from alexnet.data.source import Content, Source
-from alexnet.data.store.cache import catalogues_folder, make_folder, naming
+from alexnet.data.store.cache import catalogues_folder, make_folder, os_errors_named
 from alexnet.errors import ImageError
 from alexnet.files.atomic import write_atomically
 from alexnet.files.checked import as_kind, parse_object
 from alexnet.images.decoding import FORMATS
 from alexnet.images.opening import heic_reader
 
-# Raise it when the same content would be prepared to other pixels, or refused for other reasons.
+# Increase it when the same content gives other pixels, or is refused for other reasons.
 VERSION = 5
-# Stands in stores' fingerprints: 4 as long as nothing but deep images, of which few were seen right, changes.
+# Part of stores' fingerprints. Still 4: version 5 changed only deep images, few of which were decoded correctly before.
 FINGERPRINT_VERSION = 4
 
-# Of a digest, in hexadecimal.
+# Length of a digest in hexadecimal digits.
 N_DIGITS = 32
 NO_MEMORY = "there is not enough memory to decode it"
 
@@ -31,13 +31,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of one image.
+    """What is known about one image.
 
     Attributes:
-        stamp: what its source said of it when it was read.
-        digest: of its content, in hexadecimal.
-        longest_side: in pixels, as its file says; 0 where it says nothing.
-        reason: why it cannot be read; None where it can.
+        stamp: its stamp from the source when it was read.
+        digest: digest of its content, in hexadecimal.
+        longest_side: in pixels, according to its file; 0 if unknown.
+        reason: why it cannot be read; None if it can.
     """
 
     stamp: str
@@ -47,11 +47,11 @@ class Entry:
 
 
 class Catalogue:
-    """The entries of one source, kept in the cache.
+    """The entries of one source, stored in the cache.
 
     Args:
         source: the images.
-        max_pixels: the limit under which they are read; another limit may refuse others.
+        max_pixels: larger images are refused. Each limit has a catalogue of its own.
     """
 
     def __init__(self, source: Source, max_pixels: int) -> None:
@@ -62,12 +62,12 @@ class Catalogue:
         self.entries = self._load()
 
     def current(self, path: str) -> Entry | None:
-        """Return what is known of an image; nothing where it is new, or has changed."""
+        """Return the entry of an image; None if it is new or has changed."""
         entry = self.entries.get(path)
         return entry if entry is not None and entry.stamp == self._source.reader.stamp(path) else None
 
     def save(self) -> None:
-        """Write the entries, a list for each field: a hundred thousand are read back in a tenth of a second."""
+        """Write the entries as one list for each field: 100,000 are read in 0.1 s."""
         entries = self.entries.values()
         columns = {
             "source": self._source.name,
@@ -79,7 +79,7 @@ class Catalogue:
             "reasons": {path: entry.reason for path, entry in self.entries.items() if entry.reason is not None},
         }
         make_folder(self._file.parent)
-        with naming(self._file.parent):
+        with os_errors_named(self._file.parent):
             write_atomically(self._file, json.dumps(columns))
 
     def _load(self) -> dict[str, Entry]:
@@ -88,28 +88,28 @@ class Catalogue:
             reasons = as_kind(dict[str, str], saved["reasons"], "reasons")
             is_same_decoder = saved["decoder"] == _decoder()
             columns = [saved[name] for name in ("paths", "stamps", "digests", "longest_sides")]
-            # All at once: of a hundred thousand, each by itself would take longer than reading them.
+            # Whole columns: to check 100,000 values one by one takes longer than to read them.
             kinds = [set(map(type, column)) for column in columns]
             if columns[0] and (kinds != [{str}, {str}, {str}, {int}] or {*map(len, columns[2])} != {N_DIGITS}):
                 return {}
             return {
                 path: Entry(stamp, digest, longest_side, reasons.get(path))
                 for path, stamp, digest, longest_side in zip(*columns, strict=True)
-                if is_same_decoder or path not in reasons  # another one may read what this one refused
+                if is_same_decoder or path not in reasons  # this decoder may read what the other refused
             }
-        except (OSError, ValueError, KeyError, TypeError):  # not made yet, or damaged: it is made anew
+        except (OSError, ValueError, KeyError, TypeError):  # missing or damaged: start with an empty catalogue
             return {}
 
 
 def _decoder() -> str:
-    """Return what reads images here: Pillow and what it was built with, our formats, and what reads HEIC."""
+    """Return the name of the decoder: the version of Pillow, our formats, Pillow's codecs, and the HEIC reader."""
     modules = (name for name in ("webp", "avif") if name in features.modules and features.check_module(name))
     codecs = filter(features.check_codec, features.codecs)
     return " ".join((PIL.__version__, *FORMATS, *modules, *codecs, f"heif {heic_reader() or 'none'}"))
 
 
 def digest(content: Content) -> str:
-    """Return what tells one image's content from all others, in hexadecimal."""
+    """Return the digest of an image's content, in hexadecimal."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()[:N_DIGITS]
     state = hashlib.sha256(f"{content.mode} {content.size}".encode())
@@ -118,7 +118,7 @@ def digest(content: Content) -> str:
 
 
 def or_reason(read: Callable[[], T]) -> T | str:
-    """Return what a function returns, or why it cannot read its image."""
+    """Return the result of a function, or the reason why it cannot read its image."""
     try:
         return read()
     except ImageError as error:

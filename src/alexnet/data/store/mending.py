@@ -1,4 +1,4 @@
-"""Finding prepared images that the disk has damaged, and preparing them again."""
+"""Finds prepared images that the disk has damaged, and prepares them again."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ from alexnet.images.choices import MAX_PIXELS, Resize
 
 @dataclass
 class Mended:
-    """What has become of damaged images.
+    """The result of mending damaged images.
 
     Attributes:
-        n_whole: how many are whole now.
-        left: why each of the others could not be prepared again, by path.
+        n_whole: how many were prepared again.
+        left: why the others could not be prepared again, by path.
     """
 
     n_whole: int = 0
@@ -31,13 +31,13 @@ class Mended:
 def mend(
     source: Source, *, opened: Store | None = None, max_pixels: int = MAX_PIXELS, track: Track = untracked
 ) -> Mended:
-    """Verify a source's prepared images, of every size, and prepare damaged ones again.
+    """Verify the prepared images of a source, in all sizes, and prepare damaged ones again.
 
     Args:
-        source: the images; those that ``prepare`` does not know yet have nothing to verify.
-        opened: what ``prepare`` has just returned; what that call wrote itself is not verified.
+        source: the images; those that were never prepared are skipped.
+        opened: what ``prepare`` has just returned; images that this call wrote are not verified.
         max_pixels: larger images are refused.
-        track: how progress is shown.
+        track: shows the progress.
 
     Raises:
         DataError: the disk is full.
@@ -73,7 +73,7 @@ def _mend(work: Preparation, paths: dict[str, list[str]], n_old: int, mended: Me
 
 
 def _damaged(mapped: Mapped, rows: list[int], track: Track) -> Iterable[int]:
-    """Yield the damaged ones of some rows."""
+    """Yield the rows that are damaged."""
     chunks = [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
     with ThreadPoolExecutor(n_cores()) as threads:
         for damaged in track(threads.map(mapped.damaged, chunks), len(chunks), "verifying"):
@@ -82,7 +82,7 @@ def _damaged(mapped: Mapped, rows: list[int], track: Track) -> Iterable[int]:
 
 
 def _pools() -> Iterable[tuple[Pool, Resize]]:
-    """Yield the pools that this version reads, going by their names."""
+    """Yield the pools of this version, by their names."""
     for resize in get_args(Resize):
         for folder in stores_folder().glob(f"*-{resize}-{POOL_VERSION}"):
             side = folder.name.partition("-")[0]

@@ -1,10 +1,10 @@
-"""Prepared images of one size on the disk, appended to and never changed.
+"""Prepared images of one size on the disk. Images are appended and never changed.
 
-A pool is a folder of two files. ``pixels`` holds an image of ``side * side * 3`` bytes after another; ``records``
-holds, for each in the same order, the digest of the content it was made from, the digest of what it shows, the hash of
-what it looks like, and a checksum of these and of its pixels. An image counts once its record is written, and by then
-its pixels are on the disk. So a process may be killed at any moment, several may append at the same time, and every
-source that holds the same image shares it.
+A pool is a folder of two files. ``pixels`` holds the images, ``side * side * 3`` bytes each. ``records`` holds a record
+for each image in the same order: the digest of its file's content, the digest of its pixels, a perceptual hash, and a
+checksum of these and of the stored pixels. An image counts once its record is written, and its pixels are on the disk
+before that. So a process may be killed at any moment, several may append at the same time, and all sources with the
+same image share it.
 """
 
 import contextlib
@@ -23,20 +23,20 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.data.store.cache import FILES, make_folder, naming, turn
+from alexnet.data.store.cache import POOL_FILES, make_folder, os_errors_named, write_lock
 from alexnet.errors import DataError
 from alexnet.files.atomic import lock, sync_file, sync_folder
 from alexnet.images.decoding import Pixels
 
-# The checksum is CRC-32, which finds what disks do: 0.08 ms an image of 256 px on one core, and SHA-256 0.14.
+# CRC-32 finds the damage that disks do. It takes 0.08 ms for an image of 256 px on one core, SHA-256 0.14 ms.
 RECORD = np.dtype([("content", "V16"), ("look", "V16"), ("hash", "<u8"), ("checksum", "<u4")])
-# Raise it when records change.
+# Increase it when records change.
 LAYOUT = 2
-# Of an image that has none: of a hash, half the bits are set at most.
+# Stands for "no hash". A real hash has at most half of its bits set.
 _NO_HASH = 2**64 - 1
-# torch insists on memory that it could write to; the file stays as it is. On Linux the system is told that nothing will
-# be written, or it would refuse to map more than there is memory.
-_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # Python knows its name since 3.13
+# torch needs writable memory; with copy-on-write the file never changes. On Linux, MAP_NORESERVE allows a map that is
+# larger than the memory.
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # in Python's mmap since 3.13
 _COPY_ON_WRITE: dict[str, int] = (
     {"flags": mmap.MAP_PRIVATE | _NO_RESERVE, "prot": mmap.PROT_READ | mmap.PROT_WRITE}
     if sys.platform == "linux"
@@ -50,9 +50,9 @@ class Prepared:
 
     Attributes:
         pixels: ``(side, side, 3)`` uint8.
-        content: digest of what it was made from, in hexadecimal.
-        look: digest of what it shows, in hexadecimal.
-        hash: 64 bits for what it looks like; None where there is too little to see.
+        content: digest of its file's content, in hexadecimal.
+        look: digest of its pixels, in hexadecimal.
+        hash: its perceptual hash, 64 bits; None if it shows too little.
     """
 
     pixels: Pixels
@@ -61,7 +61,7 @@ class Prepared:
     hash: int | None
 
     def record(self) -> bytes:
-        """Return what stands for it in ``records``."""
+        """Return its record as bytes."""
         digests = bytes.fromhex(self.content + self.look)
         known = digests + (_NO_HASH if self.hash is None else self.hash).to_bytes(8, "little")
         checksum = zlib.crc32(np.ascontiguousarray(self.pixels).data, zlib.crc32(known))
@@ -70,11 +70,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Mapped:
-    """The images of a pool, on the disk.
+    """The images of a pool, mapped from the disk.
 
     Attributes:
         pixels: ``(N, side, side, 3)`` uint8.
-        records: of each, ``(N,)``.
+        records: the record of each image, ``(N,)``.
     """
 
     pixels: Pixels
@@ -82,36 +82,36 @@ class Mapped:
     _mapped: mmap.mmap | None = field(repr=False)
 
     def damaged(self, rows: Iterable[int]) -> list[int]:
-        """Return those of some rows that the disk gives back other than they were written."""
+        """Return the rows that the disk has damaged: their checksum differs."""
         return [row for row in rows if self._checksum(row) != self.records["checksum"][row]]
 
     def _checksum(self, row: int) -> int:
         return zlib.crc32(self.pixels[row].data, zlib.crc32(self.records[row].tobytes()[:-4]))
 
     def forget(self) -> None:
-        """Let go of the memory in which images have been looked at; the disk still has them."""
-        # Windows takes such memory back by itself.
+        """Free the memory of images that have been read; they stay on the disk."""
+        # Windows frees such memory by itself.
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class Pool:
-    """A pool; made where it is missing.
+    """A pool; created if it is missing.
 
     Args:
-        folder: where it lies.
+        folder: its folder.
         side: side of its images, in pixels.
 
     Attributes:
-        n_before: how many images it had when this object was made.
+        n_before: how many images it had when this object was created.
     """
 
     def __init__(self, folder: Path, side: int) -> None:
         self.folder = folder
         self.side = side
-        self._pixels, self._records = (folder / name for name in FILES[:2])
+        self._pixels, self._records = (folder / name for name in POOL_FILES[:2])
         make_folder(folder)
-        with naming(folder):
+        with os_errors_named(folder):
             self.n_before = len(self.records())
         self._n_appended = 0
 
@@ -121,11 +121,11 @@ class Pool:
         return self.side * self.side * 3
 
     def records(self) -> npt.NDArray[np.void]:
-        """Return the record of each image that is there whole, ``(N,)``."""
+        """Return the records of all complete images, ``(N,)``."""
         try:
             content = self._records.read_bytes()
             n_whole = self._pixels.stat().st_size // self.n_bytes_each
-        except FileNotFoundError:  # new, or a cleaner has been through the cache
+        except FileNotFoundError:  # a new pool, or one whose files were deleted
             return np.empty(0, RECORD)
         n = min(len(content) // RECORD.itemsize, n_whole)
         return np.frombuffer(content, RECORD, n)
@@ -134,48 +134,48 @@ class Pool:
         """Add images; they are on the disk when this returns.
 
         Raises:
-            DataError: the disk is full, and what this pool object appended has been removed again; or it cannot be
-                written to.
+            DataError: the disk is full, and all that this object appended has been removed again; or the pool is not
+                writable.
         """
         records = b"".join(each.record() for each in images)
-        with naming(self.folder), turn(self.folder):
+        with os_errors_named(self.folder), write_lock(self.folder):
             n = len(self.records())
             try:
                 pixels = [np.ascontiguousarray(each.pixels).data for each in images]
                 _write_at(self._pixels, n * self.n_bytes_each, pixels)
                 _write_at(self._records, n * RECORD.itemsize, [records])
             except OSError as error:
-                self._give_back(n)
+                self._undo_append(n)
                 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                     raise _full(self.folder, self.n_bytes_each * len(images)) from error
                 raise
             self._n_appended += len(images)
 
     def open(self) -> "Mapped":
-        """Map the images from the disk: memory holds only what is being looked at."""
+        """Map the images from the disk: memory holds only those that are read."""
         records = self.records()
         n = len(records)
         shape = (n, self.side, self.side, 3)
-        if not n:  # nothing cannot be mapped
+        if not n:  # an empty file cannot be mapped
             return Mapped(np.empty(shape, np.uint8), records, None)
-        with naming(self.folder), self._pixels.open("rb") as file:
-            with contextlib.suppress(OSError):  # a network's file system may not know locks
+        with os_errors_named(self.folder), self._pixels.open("rb") as file:
+            with contextlib.suppress(OSError):  # the disk may not support locking
                 lock(file, alone=False)
-            # The map has a descriptor of its own, so the lock lasts as long as the map.
+            # The map has its own descriptor, so the lock lasts as long as the map.
             mapped = mmap.mmap(file.fileno(), n * self.n_bytes_each, **_COPY_ON_WRITE)
         return Mapped(np.frombuffer(mapped, np.uint8).reshape(shape), records, mapped)
 
     def check_room(self, n_images: int) -> None:
-        """Refuse to begin what cannot end.
+        """Check for free disk space before the work starts.
 
         Raises:
-            DataError: the disk has too little room for as many more images.
+            DataError: the disk has too little space for as many more images.
         """
         if n_images * self.n_bytes_each > shutil.disk_usage(self.folder).free:
             raise _full(self.folder, n_images * self.n_bytes_each)
 
-    def _give_back(self, n: int) -> None:
-        """Free the disk of what could not be finished, unless somebody else has appended behind it, or looks at it."""
+    def _undo_append(self, n: int) -> None:
+        """Remove what this object appended, unless another process has appended after it or has mapped it."""
         kept = self.n_before if n == self.n_before + self._n_appended else n
         with contextlib.suppress(FileNotFoundError), self._pixels.open("rb") as file:
             try:
@@ -188,64 +188,64 @@ class Pool:
 
 
 class Writer:
-    """Appends to a pool by chunks, in a thread of its own: the disk is waited for while others prepare.
+    """Appends images to a pool in chunks, in a thread of its own, so that other threads never wait for the disk.
 
     Args:
-        pool: where images go.
-        n_chunk: how many at a time.
+        pool: the pool.
+        chunk_size: how many images are written at a time.
     """
 
-    def __init__(self, pool: Pool, n_chunk: int) -> None:
+    def __init__(self, pool: Pool, chunk_size: int) -> None:
         self._pool = pool
-        self._n_chunk = n_chunk
+        self._chunk_size = chunk_size
         self._waiting: list[Prepared] = []
         self._thread = ThreadPoolExecutor(1, "alexnet-pool")
-        self._under_way: Future[None] | None = None
+        self._pending: Future[None] | None = None
 
     def add(self, image: Prepared) -> None:
-        """Add an image; it is on the disk after ``finish``, if not before.
+        """Add an image; it is on the disk after ``finish``, perhaps earlier.
 
         Raises:
-            DataError: a chunk before it could not be written.
+            DataError: an earlier chunk could not be written.
         """
         self._waiting.append(image)
-        if len(self._waiting) == self._n_chunk:
+        if len(self._waiting) == self._chunk_size:
             self._append()
 
     def finish(self) -> None:
-        """Wait until all are on the disk.
+        """Wait until all images are on the disk.
 
         Raises:
             DataError: some could not be written.
         """
         if self._waiting:
             self._append()
-        if self._under_way is not None:
-            self._under_way.result()
+        if self._pending is not None:
+            self._pending.result()
         self._thread.shutdown()
 
     def _append(self) -> None:
-        if self._under_way is not None:  # one at a time, so that memory stays flat
-            self._under_way.result()
-        self._under_way = self._thread.submit(self._pool.append, self._waiting)
+        if self._pending is not None:  # one chunk at a time, so that memory stays constant
+            self._pending.result()
+        self._pending = self._thread.submit(self._pool.append, self._waiting)
         self._waiting = []
 
 
-def words(records: npt.NDArray[np.void], what: Literal["content", "look"]) -> list[str]:
-    """Return one digest of each record, in hexadecimal; ten times faster than one record at a time."""
+def hex_digests(records: npt.NDArray[np.void], what: Literal["content", "look"]) -> list[str]:
+    """Return one digest of each record, in hexadecimal; ten times as fast as record by record."""
     digits = records[what].tobytes().hex()
     return [digits[at : at + 32] for at in range(0, len(digits), 32)]
 
 
 def hashes(records: npt.NDArray[np.void]) -> list[int | None]:
-    """Return the hash of each record, where it has one."""
-    return [None if its == _NO_HASH else its for its in records["hash"].tolist()]
+    """Return the hash of each record; None if it has none."""
+    return [None if number == _NO_HASH else number for number in records["hash"].tolist()]
 
 
 def _write_at(path: Path, offset: int, parts: Iterable[bytes | memoryview]) -> None:
     is_new = not path.exists()
     with path.open("wb" if is_new else "r+b") as file:
-        # What a killed process left behind its last record.
+        # A killed process may have left bytes after the last complete image.
         file.truncate(offset)
         file.seek(offset)
         for part in parts:

@@ -1,4 +1,4 @@
-"""The prepared store: every image decoded once to a fixed size, memory-mapped, cached outside the user's folder.
+"""The store of prepared images: decoded once to a fixed size, memory-mapped, and cached outside the user's folder.
 
 Departure: the paper (section 2) stores 256x256 centre crops; ``preprocessing.fit`` says why ours are squashed instead.
 """
@@ -20,7 +20,7 @@ from alexnet.data.source import Content, Source
 from alexnet.data.sources.open import as_argument
 from alexnet.data.store import cache
 from alexnet.data.store.catalogue import FINGERPRINT_VERSION, NO_MEMORY, VERSION, Catalogue, Entry, digest, or_reason
-from alexnet.data.store.pool import LAYOUT, Mapped, Pool, Prepared, Writer, hashes, words
+from alexnet.data.store.pool import LAYOUT, Mapped, Pool, Prepared, Writer, hashes, hex_digests
 from alexnet.data.store.verified import Verified
 from alexnet.errors import DataError, ImageError
 from alexnet.images.choices import MAX_PIXELS, Resize
@@ -29,23 +29,23 @@ from alexnet.images.preprocessing import fit
 
 DEFAULT_SIZE = 256
 CHUNK = 64
-# Of pools, in the names of their folders. What is in them keeps its fingerprint where only the layout is new.
+# Part of the names of pools' folders. If only the layout changes, fingerprints stay the same.
 POOL_VERSION = f"{VERSION}.{LAYOUT}"
 SECONDS_BETWEEN_SAVES = 30.0
 
 
 @dataclass(frozen=True)
 class Store:
-    """Prepared images of a source, among those of others.
+    """The prepared images of a source, in a pool that also holds those of other sources.
 
     Attributes:
-        folder: where they lie.
-        rows: the row of each readable image, by path.
-        skipped: why each of the others could not be read, by path.
+        folder: the folder of the pool.
+        rows: the row of each readable image in the pool, by path.
+        skipped: why the other images could not be read, by path.
         resize: how images were made square.
-        n_before: how many images lay there before the call that opened it.
-        argument: how a command line names the source.
-        warnings: what a user should know about where they lie, a line each.
+        n_before: how many images the pool had before the call that opened it.
+        argument: the source as an argument for a command line.
+        warnings: what a user should know about the place of the cache, a line each.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ class Store:
 
     @cached_property
     def pixels(self) -> Verified:
-        """All of them, ``(N, size, size, 3)`` uint8, mapped from disk, not read into memory."""
+        """All images of the pool, ``(N, size, size, 3)`` uint8, mapped from disk, not read into memory."""
         return Verified(self._mapped, self._fault)
 
     @property
@@ -69,7 +69,7 @@ class Store:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A word that follows from the images' contents and how they are stored, wherever they came from."""
+        """A digest of the images' contents, their size and ``resize``; their paths do not matter."""
         digests = sorted(self.content(path) for path in self.rows)
         text = "\n".join((f"{FINGERPRINT_VERSION} {self.size} {self.resize}", *digests))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -79,41 +79,41 @@ class Store:
         return self._contents[self.rows[path]]
 
     def look(self, path: str) -> str:
-        """Return the digest of what an image shows: the same for two files that show the very same."""
+        """Return the digest of an image's pixels: the same for two files with the same pixels."""
         return self._looks[self.rows[path]]
 
     def hash(self, path: str) -> int | None:
-        """Return 64 bits for what an image looks like, where it is large enough and shows enough to be compared."""
+        """Return the perceptual hash of an image, 64 bits; None if it is too small or shows too little."""
         return self._hashes[self.rows[path]]
 
     @cached_property
     def _contents(self) -> list[str]:
-        return words(self._mapped.records, "content")
+        return hex_digests(self._mapped.records, "content")
 
     @cached_property
     def _looks(self) -> list[str]:
-        return words(self._mapped.records, "look")
+        return hex_digests(self._mapped.records, "look")
 
     @cached_property
     def _hashes(self) -> list[int | None]:
         return hashes(self._mapped.records)
 
     def forget(self) -> None:
-        """Let go of the memory in which images have been looked at; the disk still has them."""
+        """Free the memory of images that have been read; they stay on the disk."""
         self._mapped.forget()
 
     def _fault(self, row: int) -> DataError:
-        path = next((path for path, its in self.rows.items() if its == row), f"number {row}")
+        path = next((path for path, number in self.rows.items() if number == row), f"number {row}")
         return DataError(
-            f"the prepared image {path!r} in {str(self.folder)!r} is damaged; check all of them and "
-            f"prepare damaged ones anew with: alexnet prepare {self.argument}"
+            f"the prepared image {path!r} in {str(self.folder)!r} is damaged; verify all images and "
+            f"prepare damaged ones again with: alexnet prepare {self.argument}"
         )
 
 
 def store_size(image_size: int | None) -> int:
-    """Return the size in pixels at which to store images that a network takes at ``image_size``.
+    """Return the size in pixels at which to store images for a network with input ``image_size``.
 
-    A store of 256 px serves 224 px and all below; above, it keeps that room for crops (the paper, section 4.1).
+    256 px for inputs up to 224 px; for larger ones 8/7 of the input, the same room for crops (the paper, section 4.1).
     """
     return max(DEFAULT_SIZE, with_room(image_size or 0))
 
@@ -132,18 +132,18 @@ def prepare(
     max_pixels: int = MAX_PIXELS,
     track: Track = untracked,
 ) -> Store:
-    """Open the store of a source's images, after preparing those that are new or have changed.
+    """Prepare the new and changed images of a source, and open its store.
 
-    What has been prepared stays, also when this is stopped or killed half-way.
+    Prepared images stay, also if this is stopped or killed half-way.
 
     Args:
         source: the images.
-        size: side of the stored images, in pixels. Where all images are small, the longest of their sides with
-            room for crops, if that is less.
+        size: side of the stored images, in pixels. If all images are small, it is the longest side of any image with
+            room for crops.
         resize: how an image is made square.
-        exact: store at ``size`` even so, as a trained network asks for.
+        exact: store at ``size`` even if all images are small, for a trained network.
         max_pixels: larger images are refused.
-        track: how progress is shown.
+        track: shows the progress.
 
     Raises:
         DataError: no image can be read, or the disk is full.
@@ -151,8 +151,8 @@ def prepare(
     catalogue = Catalogue(source, max_pixels)
     known = {path: entry for image in source.images if (entry := catalogue.current(path := image.path))}
     if not exact:
-        # Room for crops here too: else crops would be blown up and whole images not, and a network that learned
-        # from soft crops is some three points worse at sharp images (docs/experiments.md).
+        # Room for crops here too. Else crops are enlarged and whole images are not, and a network that was trained on
+        # soft crops is some three points worse on sharp images (docs/experiments.md).
         size = min(size, with_room(_longest_side(source, known, size, track)))
     pool = Pool(cache.stores_folder() / f"{size}-{resize}-{POOL_VERSION}", size)
     stored = rows_by_content(pool.records())
@@ -167,7 +167,7 @@ def prepare(
         faults = Preparation(source, catalogue, pool, resize, max_pixels, stored).run(missing, track)
 
     mapped = pool.open()
-    # Of the very file that is mapped: another process may have cleared the cache meanwhile, and filled it again.
+    # From the file that is mapped: another process may have cleared and filled the cache since.
     stored = rows_by_content(mapped.records)
     rows: dict[str, int] = {}
     skipped: dict[str, str] = {}
@@ -179,7 +179,7 @@ def prepare(
         elif entry.digest in stored:
             rows[path] = stored[entry.digest]
         else:
-            raise cache.deleted(pool.folder)
+            raise cache.deleted_error(pool.folder)
     if not rows:
         first, reason = next(iter(skipped.items()))
         raise DataError(f"none of the {len(skipped)} images can be read; the first, {first!r}: {reason}")
@@ -187,21 +187,21 @@ def prepare(
 
 
 def rows_by_content(records: npt.NDArray[np.void]) -> dict[str, int]:
-    """Return the row of each content's digest: the last one, as one before it may have been damaged."""
-    return {content: row for row, content in enumerate(words(records, "content"))}
+    """Return the row of each digest of content: the last one, because an earlier one may be damaged."""
+    return {content: row for row, content in enumerate(hex_digests(records, "content"))}
 
 
 @dataclass
 class Preparation:
-    """The work of reading, decoding, shrinking and storing images, in all cores.
+    """Reads, decodes, resizes and stores images, on all cores.
 
     Attributes:
         source: the images.
-        catalogue: what is known of them; what becomes known is added.
-        pool: where they go.
+        catalogue: what is known about them; new entries are added.
+        pool: where they are stored.
         resize: how an image is made square.
         max_pixels: larger images are refused.
-        stored: contents that need no preparing, by digest; those that are prepared are added.
+        stored: digests of contents that are already in the pool; new ones are added.
     """
 
     source: Source
@@ -212,7 +212,7 @@ class Preparation:
     stored: dict[str, int]
 
     def run(self, paths: list[str], track: Track) -> dict[str, str]:
-        """Prepare images; return why some could not be had at all, by path. Those are tried again next time."""
+        """Prepare images; return why some files could not be read, by path. These are tried again next time."""
         faults: dict[str, str] = {}
         writer = Writer(self.pool, CHUNK)
         saved = time.monotonic()
@@ -230,7 +230,7 @@ class Preparation:
                     self.catalogue.save()
                     saved = time.monotonic()
         except DataError:
-            raise  # the disk is full or the source damaged; what is in the pool is found again by its digest
+            raise  # the disk is full or the source is damaged; images in the pool are found again by their digests
         except BaseException:
             writer.finish()
             self.catalogue.save()
@@ -240,11 +240,11 @@ class Preparation:
         return faults
 
     def _prepare(self, path: str, fetch: Callable[[], Content]) -> tuple[Entry, Prepared | None]:
-        """Return what is known of an image and, where it is not stored yet, how it is to be."""
+        """Return the entry of an image and, if it is not stored yet, the prepared image."""
         stamp = self.source.reader.stamp(path)
         try:
             content = fetch()
-        except ImageError as error:  # not the image's fault: no digest, so that it is tried again
+        except ImageError as error:  # the file could not be read: no digest, so it is tried again
             return Entry(stamp, "", 0, error.reason), None
         name = digest(content)
         sides = or_reason(partial(measure, content, self.max_pixels, where=path))
@@ -256,15 +256,15 @@ class Preparation:
         if isinstance(decoded, str):
             return Entry(stamp, "" if decoded == NO_MEMORY else name, longest, decoded), None
         pixels = fit(decoded.pixels, side, self.resize)
-        # What cropping cuts off belongs to what an image shows.
-        shown = decoded.pixels if self.resize == "crop" else pixels
-        # Of all that was decoded, so that it hardly depends on size and resize, and the split neither.
+        # The digest of the pixels includes those that cropping cuts off.
+        all_pixels = decoded.pixels if self.resize == "crop" else pixels
+        # The hash of the decoded image hardly depends on size and resize, so the split does not either.
         seen = burst_hash(decoded.pixels, longest)
-        return Entry(stamp, name, longest), Prepared(pixels, name, look(shown).hex(), seen)
+        return Entry(stamp, name, longest), Prepared(pixels, name, look(all_pixels).hex(), seen)
 
 
 def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: Track) -> int:
-    """Return the longest side of any image; as soon as one has ``enough``, no other is looked at."""
+    """Return the longest side of any image; stop at the first that has ``enough``."""
     longest = max((entry.longest_side for entry in known.values()), default=0)
     new = [image.path for image in source.images if image.path not in known]
     if longest < enough and new:
@@ -272,7 +272,7 @@ def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: T
             longest = max(longest, side)
             if longest >= enough:
                 break
-    return longest or enough  # where none can be read, preparing says so
+    return longest or enough  # if no image can be read, prepare reports it
 
 
 def _side(path: str, fetch: Callable[[], Content]) -> int:

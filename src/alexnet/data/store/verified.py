@@ -1,4 +1,4 @@
-"""Prepared images as they are read: each is held against its checksum the first time."""
+"""Reads prepared images, and verifies the checksum of each the first time."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,16 @@ from alexnet.images.decoding import Pixels
 
 
 class Verified:
-    """The images of a pool, ``(N, side, side, 3)`` uint8, read like an array along its first axis.
+    """The images of a pool, ``(N, side, side, 3)`` uint8, indexed like an array along its first axis.
 
-    Each is verified when this process first reads it: all at once would be the whole disk at every start. Several
-    threads may read: at worst an image is verified by two.
+    An image is verified when this process first reads it; to verify all at the start would read the whole disk. Several
+    threads may read: at worst two of them verify the same image.
 
-    Measured: 0.08 ms an image of 256 px the first time, where a training step takes 10 ms of a CPU; later 0.001 ms.
+    Measured: the first time 0.08 ms for an image of 256 px, where a training step takes 10 ms of a CPU; later 0.001 ms.
 
     Args:
         mapped: the images.
-        fault: makes the error to raise of a damaged row.
+        fault: returns the error to raise for a damaged row.
     """
 
     def __init__(self, mapped: Mapped, fault: Callable[[int], Exception]) -> None:
@@ -39,14 +39,14 @@ class Verified:
         """Return images, ``(side, side, 3)`` or ``(n, side, side, 3)``.
 
         Raises:
-            Exception: of ``fault``, where one is damaged.
+            Exception: from ``fault``, if one is damaged.
         """
         if not self._is_verified[rows].all():
             self._verify(np.atleast_1d(np.arange(len(self))[rows]))
         return self._mapped.pixels[rows]
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[np.generic]:
-        """Return all of them, for numpy's functions."""
+        """Return all images, for numpy's functions."""
         return np.array(self[:], dtype=dtype, copy=copy)
 
     def _verify(self, rows: npt.NDArray[np.integer]) -> None:

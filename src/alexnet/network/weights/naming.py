@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
+from alexnet.files.paths import natural_key
 from alexnet.network.module.model import without_weights
 from alexnet.network.value.variants import VARIANTS, Variant
 
@@ -79,7 +80,8 @@ def recognise(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
 
 def _modules(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
     modules: dict[str, Module] = {}
-    for name in sorted(tensors, key=_natural):
+    # Part by part, so that "fc" comes before "fc1".
+    for name in sorted(tensors, key=lambda name: [*map(natural_key, name.split("."))]):
         inner = name
         for wrapper in _WRAPPERS:
             inner = inner.removeprefix(wrapper)
@@ -89,13 +91,6 @@ def _modules(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
         module.tensors[role] = _squeezed(tensors[name], role)
         module.names[role] = name
     return modules
-
-
-def _natural(name: str) -> list[list[str | int]]:
-    """Return a sorting key that puts "2" before "10", and "fc" before "fc1"."""
-    # Words and numbers alternate, a word first: so any two keys can be compared.
-    split = [re.split(r"(\d+)", part) for part in name.split(".")]
-    return [[int(word) if place % 2 else word for place, word in enumerate(words)] for words in split]
 
 
 def _squeezed(tensor: Tensor, role: str) -> Tensor:

@@ -71,7 +71,7 @@ def test_splits_and_manifests_in_archives(tmp_path, ending) -> None:
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz"])
-def test_prepared_from_an_archive_they_are_the_images(image_folder, tmp_path, ending) -> None:
+def test_images_prepared_from_an_archive_are_the_same(image_folder, tmp_path, ending) -> None:
     source = open_source(pack(image_folder, tmp_path / f"photos.{ending}"))
     prepared = store.prepare(source, 60)
     path = "photos/green/photo 7.jpg"
@@ -104,7 +104,7 @@ def test_damage_in_the_middle_is_not_taken_for_the_end(image_folder, tmp_path, e
         open_source(archive)
 
 
-def test_a_checksum_at_the_end_is_looked_at(image_folder, tmp_path) -> None:
+def test_the_checksum_at_the_end_is_verified(image_folder, tmp_path) -> None:
     archive = pack(image_folder, tmp_path / "photos.tar.gz")
     content = bytearray(archive.read_bytes())
     content[-6] ^= 255
@@ -122,7 +122,7 @@ def test_links_in_an_archive_are_read(image_folder, tmp_path) -> None:
     prepared = store.prepare(open_source(pack(tmp_path / "photos", tmp_path / "photos.tar.gz")))
     rows = {prepared.rows[f"photos/red/{name}.jpg"] for name in ("hard", "soft", "photo 1")}
     assert len(rows) == 1
-    assert prepared.skipped == {"photos/red/gone.jpg": "it links to what is not in the archive"}
+    assert prepared.skipped == {"photos/red/gone.jpg": "it links to a file that is not in the archive"}
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -142,7 +142,7 @@ def test_damage_in_compressed_members_is_named(tmp_path, method) -> None:
     assert reason.startswith("damaged in the archive")
 
 
-def test_names_as_others_write_them(tmp_path) -> None:
+def test_names_as_other_programs_write_them(tmp_path) -> None:
     buffer = io.BytesIO()
     coloured_image("red", 0).save(buffer, "PNG")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
@@ -155,7 +155,7 @@ def test_names_as_others_write_them(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz"])
-def test_no_archive_at_all(tmp_path, ending) -> None:
+def test_files_that_are_not_archives(tmp_path, ending) -> None:
     archive = tmp_path / f"photos.{ending}"
     for content in (b"", b"<html>Sign in to download</html>"):
         archive.write_bytes(content)
@@ -179,7 +179,7 @@ def test_names_that_lead_out_of_the_archive_are_refused(tmp_path, name, ending) 
                 member = tarfile.TarInfo(each)
                 member.size = len(buffer.getvalue())
                 file.addfile(member, io.BytesIO(buffer.getvalue()))
-    with pytest.raises(DataError, match="leads out of the archive"):
+    with pytest.raises(DataError, match="a path out of the archive; do not trust"):
         open_source(archive)
     assert [path.name for path in tmp_path.rglob("*")] == [archive.name]
 
@@ -223,7 +223,7 @@ def test_real_archive() -> None:
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_member_that_is_longer_than_it_claims_is_not_unpacked_whole(kind, tmp_path) -> None:
-    """The header says 100 bytes, and 240 MB would come out."""
+    """The header says 100 bytes; unpacked it has 240 MB."""
     path = tmp_path / "lies.zip"
     with zipfile.ZipFile(path, "w", kind) as archive:
         with archive.open("cats/a.png", "w") as member:
@@ -236,7 +236,7 @@ def test_a_member_that_is_longer_than_it_claims_is_not_unpacked_whole(kind, tmp_
         zipped.content("cats/a.png")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 200_000_000, "what bzip2 makes of its smallest piece"
+    assert peak < 200_000_000, "bzip2 unpacks its smallest piece to this"
     assert zipped.size("cats/a.png") == 100
 
 

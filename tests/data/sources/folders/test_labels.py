@@ -1,4 +1,4 @@
-"""Tables of labels in folders: which are read, and how they and the folders agree."""
+"""Tables with labels in folders: which are read, and whether they agree with the folders."""
 
 import shutil
 from pathlib import Path
@@ -30,7 +30,7 @@ def opened(request, tmp_path):
 
 
 def test_each_split_has_its_table(opened, tmp_path) -> None:
-    """supervision #625: one was trained to tell train from valid and test."""
+    """supervision #625: a network was trained to distinguish train, valid and test."""
     data = make_tree(tmp_path / "data", "train/a.png train/b.png train/c.png valid/d.png test/e.png test/f.png")
     rows(data, "train/_classes.csv", "filename,cat,dog a.png,1,0 b.png,0,1")
     rows(data, "valid/_classes.csv", "filename,cat,dog d.png,1,0")
@@ -40,7 +40,7 @@ def test_each_split_has_its_table(opened, tmp_path) -> None:
     assert any("left out 1 images that are in no table, such as" in warning for warning in source.warnings)
 
 
-def test_tables_called_after_splits(opened, tmp_path) -> None:
+def test_tables_named_after_splits(opened, tmp_path) -> None:
     data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png test/d.png")
     rows(data, "train.csv", "id,class a,cat b,dog")
     rows(data, "test.csv", "id,class c,dog d,cat")
@@ -54,11 +54,11 @@ def test_one_table_beside_one_folder(opened, tmp_path) -> None:
     rows(data, "labels.csv", "id,breed a,cat b,dog")
     source = opened(data)
     assert counts(source) == {None: {"cat": 1, "dog": 1}}
-    assert source.warnings[0].startswith("labels are those of the table '")
+    assert source.warnings[0].startswith("labels are from the table '")
 
 
 def test_folders_split_a_table_that_does_not(opened, tmp_path) -> None:
-    """A test image is not learned from because a table has no column for the split."""
+    """A table without a split column must not put test images into train."""
     data = make_tree(tmp_path / "data", "train/a.png train/b.png test/c.png test/d.png")
     rows(data, "labels.csv", "path,label train/a.png,cat train/b.png,dog test/c.png,cat test/d.png,dog")
     split = {"test": {"cat": 1, "dog": 1}, "train": {"cat": 1, "dog": 1}}
@@ -66,7 +66,7 @@ def test_folders_split_a_table_that_does_not(opened, tmp_path) -> None:
     given = open_source(data / "labels.csv")
     assert counts(given) == split
     assert given.warnings == (
-        "the table has no column split; its images lie in folders that are called so, and are train and test",
+        "the table has no column split; the splits train and test are taken from the folders in its paths",
     )
     rows(data, "labels.csv", "path,label,split train/a.png,cat,test train/b.png,dog,train test/c.png,cat,train")
     assert counts(open_source(data / "labels.csv")) == {"test": {"cat": 1}, "train": {"cat": 1, "dog": 1}}
@@ -84,15 +84,15 @@ def test_several_tables_are_refused(opened, tmp_path) -> None:
     assert counts(opened(data)) == {None: {"cat": 1, "dog": 1}}
 
 
-def test_of_a_large_table_some_rows_are_held_against_folders(opened, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(labels, "MOST_ROWS", 2)
-    looked_at = []
+def test_some_rows_of_a_large_table_are_compared_with_folders(opened, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(labels, "MAX_ROWS", 2)
+    compared = []
     locate = manifest.locate
-    monkeypatch.setattr(manifest, "locate", lambda table, *more: looked_at.extend(table.lines) or locate(table, *more))
+    monkeypatch.setattr(manifest, "locate", lambda table, *more: compared.extend(table.lines) or locate(table, *more))
     data = make_tree(tmp_path / "data", "part_1/a.png part_1/b.png part_2/c.png part_2/d.png")
     rows(data, "metadata.csv", "image_id,dx a,nv b,mel c,nv d,mel")
-    assert any("metadata.csv' says other labels" in warning for warning in opened(data).warnings)
-    assert sorted(set(looked_at)) == [2, 4]
+    assert any("metadata.csv' has other labels" in warning for warning in opened(data).warnings)
+    assert sorted(set(compared)) == [2, 4]
 
 
 def test_a_competition_has_no_labels_of_test(opened, tmp_path) -> None:
@@ -105,13 +105,13 @@ def test_a_competition_has_no_labels_of_test(opened, tmp_path) -> None:
     assert counts(open_source(data / "train.csv")) == {None: {"cat": 1, "dog": 1}}
 
 
-def test_a_table_that_says_other_labels_than_folders_is_said(opened, tmp_path) -> None:
-    """HAM10000 is two folders of parts, and a table of what the images show."""
+def test_a_table_with_other_labels_than_the_folders_is_reported(opened, tmp_path) -> None:
+    """HAM10000 has two folders that are parts of the download, and a table with the labels."""
     data = make_tree(tmp_path / "data", "part_1/a.png part_1/b.png part_2/c.png part_2/d.png")
     rows(data, "metadata.csv", "image_id,dx a,nv b,mel c,nv d,mel")
     source = opened(data)
     assert source.classes == ("part_1", "part_2")
-    assert any("metadata.csv' says other labels than the folders" in warning for warning in source.warnings)
+    assert any("metadata.csv' has other labels than the folders" in warning for warning in source.warnings)
     rows(data, "metadata.csv", "image_id,dx a,nv b,nv c,mel d,mel")
     assert not open_source(data).warnings
     rows(data, "metadata.csv", "width,height 3,4")

@@ -10,11 +10,11 @@ from collections import Counter
 import pytest
 
 from alexnet.data.check import check
-from alexnet.data.source import natural_key
 from alexnet.data.sources.folders.folder import Folder
 from alexnet.data.sources.open import open_source
 from alexnet.data.store.store import prepare
 from alexnet.errors import DataError, ImageError, SettingsError
+from alexnet.files.paths import natural_key
 from alexnet.images.decoding import decode
 
 from ....conftest import coloured_image, make_image_folder, shared_data
@@ -59,17 +59,17 @@ def test_folders_beside_the_splits_are_named(tmp_path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_links_in_a_circle_or_to_nowhere(tmp_path) -> None:
+def test_loops_of_links_and_broken_links(tmp_path) -> None:
     image_folder = make_image_folder(tmp_path / "photos", n_each=1)
     (image_folder / "red" / "loop").symlink_to(image_folder / "red")
     (image_folder / "red" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     source = open_source(image_folder)
     assert len(source.images) == 4
-    assert prepare(source).skipped == {"red/gone.jpg": "it is a link to what is not there"}
+    assert prepare(source).skipped == {"red/gone.jpg": "broken link: its target does not exist"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_folders_that_link_to_each_other_end(tmp_path) -> None:
+def test_folders_that_link_to_each_other_are_finite(tmp_path) -> None:
     image_folder = make_image_folder(tmp_path / "photos", n_each=1)
     for one in ("red", "green", "blue"):
         for other in ("red", "green", "blue"):
@@ -78,11 +78,11 @@ def test_folders_that_link_to_each_other_end(tmp_path) -> None:
     make_image_folder(tmp_path / "elsewhere", n_each=1)
     (image_folder / "white").symlink_to(tmp_path / "elsewhere" / "red")
     source = open_source(image_folder)
-    # Each class has its own and, twice, those of the two others: directly, and through the other link.
+    # Each class has its own image and, twice, those of the two others: directly, and through the other link.
     assert Counter(image.label for image in source.images) == {"blue": 5, "green": 5, "red": 5, "white": 1}
-    assert source.warnings[0].startswith("'blue', 'green/to blue', 'red/to blue' are one folder, by links")
-    assert source.warnings[1].endswith("are links to what is not there, and left out")
-    assert "are links to a folder around, and not followed" in source.warnings[2]
+    assert source.warnings[0].startswith("'blue', 'green/to blue', 'red/to blue' are the same folder, through links")
+    assert source.warnings[1].startswith("left out broken links: ")
+    assert source.warnings[2].startswith("links to a folder around them were not followed: ")
 
 
 def test_folders_may_lie_deep(tmp_path) -> None:
@@ -95,7 +95,7 @@ def test_folders_may_lie_deep(tmp_path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
-def test_pipes_are_named_and_not_waited_for(tmp_path) -> None:
+def test_pipes_are_reported_and_not_read(tmp_path) -> None:
     image_folder = make_image_folder(tmp_path / "photos", n_each=1)
     os.mkfifo(image_folder / "red" / "pipe.jpg")
     os.mkfifo(image_folder / "red" / "pipe.mp4")
@@ -108,7 +108,7 @@ def test_pipes_are_named_and_not_waited_for(tmp_path) -> None:
 def test_images_beside_the_class_folders_are_counted(tmp_path) -> None:
     make_image_folder(tmp_path, n_each=1)
     coloured_image("red", 0).save(tmp_path / "loose.png")
-    assert open_source(tmp_path).warnings == ("ignored 1 images that lie in no class folder, such as 'loose.png'",)
+    assert open_source(tmp_path).warnings == ("ignored 1 images outside class folders, such as 'loose.png'",)
 
 
 def test_numbers_of_any_length_are_in_order() -> None:
@@ -117,13 +117,13 @@ def test_numbers_of_any_length_are_in_order() -> None:
 
 
 @pytest.mark.parametrize("data", ["", "~nobody-of-this-name/photos"])
-def test_names_that_are_none(data) -> None:
+def test_names_of_nothing(data) -> None:
     with pytest.raises(DataError):
         open_source(data)
 
 
 def test_a_folder_of_sets_is_for_named_sets(image_folder) -> None:
-    with pytest.raises(SettingsError, match="data_dir is where named sets are"):
+    with pytest.raises(SettingsError, match="data_dir is only for named sets"):
         open_source(image_folder, "elsewhere")
 
 
@@ -136,7 +136,7 @@ def test_classes_are_in_natural_order(tmp_path) -> None:
     assert sorted(["1", "01", "2"], key=natural_key) == sorted(["01", "1", "2"], key=natural_key)
 
 
-def test_a_class_missing_from_val_shifts_nothing(tmp_path) -> None:
+def test_a_class_missing_from_val_shifts_no_label(tmp_path) -> None:
     """ultralytics #13936: every later label was off by one."""
     for split in ("train", "val"):
         make_image_folder(tmp_path / split, n_each=2)
@@ -147,7 +147,7 @@ def test_a_class_missing_from_val_shifts_nothing(tmp_path) -> None:
     assert any("val has no images of 'green'" in warning for warning in source.warnings)
 
 
-def test_an_empty_class_is_kept_and_said(tmp_path) -> None:
+def test_an_empty_class_is_kept_with_a_warning(tmp_path) -> None:
     make_image_folder(tmp_path / "photos", n_each=1)
     (tmp_path / "photos" / "yellow").mkdir()
     source = open_source(tmp_path / "photos")
@@ -197,7 +197,7 @@ def test_images_without_class_folders(tmp_path) -> None:
         open_source(tmp_path)
 
 
-def test_one_folder_around_everything_is_looked_into(tmp_path) -> None:
+def test_one_folder_around_everything_is_skipped(tmp_path) -> None:
     make_image_folder(tmp_path / "download" / "photos", n_each=1)
     assert open_source(tmp_path).classes == ("blue", "green", "red")
     for split in ("train", "test"):
@@ -216,9 +216,9 @@ def test_a_manifest_beside_class_folders_is_not_needed(image_folder, tmp_path) -
     assert open_source(tmp_path / "photos").classes == ("blue", "green", "red")
 
 
-def test_a_file_of_no_known_kind(tmp_path) -> None:
+def test_a_file_in_an_unknown_format(tmp_path) -> None:
     (tmp_path / "photos.docx").write_text("x")
-    with pytest.raises(DataError, match=r"photos\.docx' is a file of no known kind.*manifest.*archive"):
+    with pytest.raises(DataError, match=r"photos\.docx' has an unknown format.*manifest.*archive"):
         open_source(tmp_path / "photos.docx")
 
 
@@ -234,13 +234,13 @@ def test_real_images() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_a_split_that_is_a_link_is_read_and_said(tmp_path) -> None:
+def test_a_split_that_is_a_link_is_read_with_a_warning(tmp_path) -> None:
     for split in ("train", "test"):
         make_image_folder(tmp_path / split, n_each=2)
     (tmp_path / "val").symlink_to("test")
     source = open_source(tmp_path)
     assert counts(source)["val"] == counts(source)["test"] == {"blue": 2, "green": 2, "red": 2}
-    assert source.warnings == ("'test', 'val' are one folder, by links: its images are read in each place",)
+    assert source.warnings == ("'test', 'val' are the same folder, through links: its images are read in each place",)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -252,20 +252,20 @@ def test_splits_may_link_to_one_pool(tmp_path) -> None:
             (tmp_path / "data" / split / label).symlink_to(pool / label)
     source = open_source(tmp_path / "data")
     assert counts(source) == {split: {"blue": 2, "green": 2, "red": 2} for split in ("train", "val")}
-    assert source.warnings[0].startswith("'train/blue', 'val/blue' are one folder, by links, and 2 more such")
+    assert source.warnings[0].startswith("'train/blue', 'val/blue' are the same folder, through links, and 2 more such")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_class_folders_that_link_to_nowhere_are_named(tmp_path) -> None:
+def test_class_folders_that_are_broken_links_are_named(tmp_path) -> None:
     image_folder = make_image_folder(tmp_path / "photos", n_each=1)
     (image_folder / "white").symlink_to(tmp_path / "gone")
     source = open_source(image_folder)
     assert source.classes == ("blue", "green", "red")
-    assert source.warnings == ("'white' is a link to what is not there, and left out",)
+    assert source.warnings == ("left out broken links: 'white'",)
     (tmp_path / "broken").mkdir()
     for label in ("blue", "red"):
         (tmp_path / "broken" / label).symlink_to(tmp_path / "gone")
-    with pytest.raises(DataError, match=r"no images in .*'blue', 'red' are links to what is not there"):
+    with pytest.raises(DataError, match=r"no images in .*left out broken links: 'blue', 'red'"):
         open_source(tmp_path / "broken")
 
 
@@ -274,8 +274,8 @@ def test_links_that_were_copied_as_text_are_named(tmp_path) -> None:
         make_image_folder(tmp_path / split, n_each=1)
     (tmp_path / "val").write_text("test")
     (tmp_path / "LICENSE").write_text("You may do\nwhat you like.")
-    said = "links that were copied as text lead nowhere: 'val' (to 'test'); put folders or links there"
-    assert open_source(tmp_path).warnings == (said,)
+    warning = "links were copied as text files: 'val' (to 'test'); replace them with folders or links"
+    assert open_source(tmp_path).warnings == (warning,)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -297,16 +297,16 @@ def test_links_to_folders_in_an_archive_are_named(ending, tmp_path) -> None:
             file.writestr(link, "test")
     source = open_source(archive)
     assert set(counts(source)) == {"train", "test"}
-    assert source.warnings[0].startswith("left out links of the archive: 'data/val'; to follow them, unpack it")
+    assert source.warnings[0].startswith("left out links in the archive: 'data/val'; to follow them, unpack it")
 
 
 def test_folders_that_may_not_be_listed_are_named(tmp_path, monkeypatch) -> None:
     image_folder = make_image_folder(tmp_path / "photos", n_each=1)
-    kept_out = {str(image_folder / "green"), str(tmp_path / "mine")}
+    denied = {str(image_folder / "green"), str(tmp_path / "mine")}
     listing = os.scandir
 
     def scandir(path):
-        if str(path) in kept_out:  # a mode of 700 does not keep out the administrator, who may run the tests
+        if str(path) in denied:  # a mode of 700 does not stop root, who may run the tests
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return listing(path)
 

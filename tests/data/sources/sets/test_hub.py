@@ -27,7 +27,7 @@ datasets = pytest.importorskip("datasets")
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Keep what is loaded out of the cache of whoever runs the tests."""
+    """Use a temporary cache, not the user's."""
     folder = tmp_path_factory.mktemp("hub")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
     datasets.disable_progress_bars()
@@ -37,7 +37,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the network away where there is one."""
+    """Disable the network."""
 
     def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
@@ -56,7 +56,7 @@ def cells(n: int) -> list[dict[str, bytes | None]]:
 
 
 def table(path: Path, **columns: tuple[list[object], object]) -> Path:
-    """Write a Parquet file, of each column its cells and what they are; return its folder."""
+    """Write a Parquet file from the cells and the feature of each column; return its folder."""
     features = datasets.Features({name: kind for name, (_, kind) in columns.items()})
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = datasets.Dataset.from_dict({name: column for name, (column, _) in columns.items()}, features=features)
@@ -65,7 +65,7 @@ def table(path: Path, **columns: tuple[list[object], object]) -> Path:
 
 
 def parquet(path: Path, labels: list[int | None]) -> Path:
-    """Write a file with the columns that most data sets of the hub have."""
+    """Write a file with the columns that most data sets on the hub have."""
     names = datasets.ClassLabel(names=["cat", "dog", "owl"])
     return table(path, image=(cells(len(labels)), datasets.Image()), label=(labels, names))
 
@@ -136,7 +136,7 @@ def test_no_image_is_decoded_while_opening(tmp_path: Path, monkeypatch: pytest.M
 def test_labels_may_be_words_or_numbers(tmp_path: Path) -> None:
     image, word, number = (cells(2), datasets.Image()), datasets.Value("string"), datasets.Value("int64")
     words = table(tmp_path / "words" / "train.parquet", image=image, kind=(["b", "a"], word))
-    # Of several that could be it, the one called so.
+    # Of several possible columns, the one named label.
     numbers = table(tmp_path / "n" / "train.parquet", image=image, file=(["x", "y"], word), label=([10, 9], number))
     assert open_hub(f"hf:{words}").classes == ("a", "b")
     assert open_hub(f"hf:{numbers}").classes == ("9", "10")
@@ -165,7 +165,7 @@ def test_other_splits_are_named(tmp_path: Path) -> None:
     assert source.warnings[0] == f"ignored the split 'extra' of hf:{folder}"
 
 
-def test_splits_in_other_words_are_splits(tmp_path: Path) -> None:
+def test_splits_with_other_names_are_splits(tmp_path: Path) -> None:
     config = "---\nconfigs:\n- config_name: default\n  data_files:\n"
     for split in ("training", "dev", "validation", "test_set"):
         folder = parquet(tmp_path / "set" / f"{split}.parquet", [0, 1] if split != "dev" else [2])
@@ -175,10 +175,10 @@ def test_splits_in_other_words_are_splits(tmp_path: Path) -> None:
     assert [(each.label, each.split) for each in source.images] == [
         (label, split) for split in ("test", "train", "val") for label in ("cat", "dog")
     ]
-    assert source.warnings[0] == f"ignored the split 'dev' of hf:{folder}, of which 'validation' is val"
+    assert source.warnings[0] == f"ignored the split 'dev' of hf:{folder}: 'validation' is its val"
 
 
-def test_labels_that_are_one_name_are_one_class(tmp_path: Path) -> None:
+def test_labels_that_differ_only_in_unicode_form_are_one_class(tmp_path: Path) -> None:
     nfc, nfd = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
     image, word = (cells(3), datasets.Image()), datasets.Value("string")
     folder = table(tmp_path / "set" / "train.parquet", image=image, label=([nfc, nfd, "Café"], word))
@@ -190,8 +190,8 @@ def test_labels_that_are_one_name_are_one_class(tmp_path: Path) -> None:
     assert open_hub(f"hf:{folder}").classes == ("b", nfc)
 
 
-def test_several_labels_a_image_are_refused(tmp_path: Path) -> None:
-    """The other column of words would be taken for the label."""
+def test_several_labels_for_an_image_are_refused(tmp_path: Path) -> None:
+    """Else the other column of words would be read as the label."""
     image, word = (cells(2), datasets.Image()), datasets.Value("string")
     several = ([["a"], ["a", "b"]], datasets.List(word))
     folder = table(tmp_path / "set" / "train.parquet", image=image, label=several, caption=(["x", "y"], word))
@@ -199,21 +199,24 @@ def test_several_labels_a_image_are_refused(tmp_path: Path) -> None:
         open_hub(f"hf:{folder}")
 
 
-def test_columns_that_cannot_be_told_apart(tmp_path: Path) -> None:
+def test_columns_that_are_missing_or_ambiguous(tmp_path: Path) -> None:
     image = (cells(2), datasets.Image())
     label = ([0, 1], datasets.ClassLabel(names=["a", "b"]))
     word = (["x", "y"], datasets.Value("string"))
     for number, (columns, words) in enumerate(
         [
-            ({"image": image}, "needs one column of labels, but has none; it has image"),
-            ({"image": image, "mask": image, "label": label}, "needs one column of images, but has 2; it has image"),
+            ({"image": image}, "needs one column of labels, but has none; its columns: image"),
+            (
+                {"image": image, "mask": image, "label": label},
+                "needs one column of images, but has 2; its columns: image",
+            ),
             (
                 {"image": image, "fine": label, "coarse": label},
-                r"but has 2; it has .*, fine \(int64\), coarse .*; rename",
+                r"but has 2; its columns: .*, fine \(int64\), coarse .*; name one of them label",
             ),
             (
                 {"url": word, "label": label},
-                r"needs one column of images, but has none; it has url \(string\), label",
+                r"needs one column of images, but has none; its columns: url \(string\), label",
             ),
         ]
     ):
@@ -236,37 +239,37 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_may_be_meant_as_a_name_is_said_to_be_taken(tmp_path: Path, monkeypatch) -> None:
+def test_a_folder_that_is_read_instead_of_the_hub_is_reported(tmp_path: Path, monkeypatch) -> None:
     image_folder = make_image_folder(tmp_path / "anna" / "birds", n_each=2)
     monkeypatch.chdir(tmp_path)
     source = open_hub("hf:anna/birds")
     assert source.name == f"hf:{image_folder}"
-    assert "hf:anna/birds is the folder 'anna/birds' here, and not a set of the hub" in source.warnings
-    assert not any("of the hub" in warning for warning in open_hub("hf:./anna/birds").warnings)
+    assert "hf:anna/birds is the folder 'anna/birds' here, not a data set on the hub" in source.warnings
+    assert not any("on the hub" in warning for warning in open_hub("hf:./anna/birds").warnings)
     assert open_hub(source.name, recorded=True).images == source.images
 
 
-def test_what_a_run_wrote_down_is_of_the_hub_and_never_a_folder_here(tmp_path: Path, monkeypatch) -> None:
+def test_a_name_in_a_runs_records_is_on_the_hub_and_never_a_folder_here(tmp_path: Path, monkeypatch) -> None:
     make_image_folder(tmp_path / "anna" / "birds", n_each=2)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match="the folder 'anna/birds' here hides hf:anna/birds of the hub"):
+    with pytest.raises(DataError, match="the folder 'anna/birds' here hides hf:anna/birds on the hub"):
         open_hub("hf:anna/birds", recorded=True)
 
 
-def test_a_home_that_nobody_has() -> None:
+def test_the_home_of_an_unknown_user() -> None:
     with pytest.raises(DataError, match="there is no folder '~nobody-of-this-name/x'"):
         open_hub("hf:~nobody-of-this-name/x")
 
 
 @pytest.mark.parametrize("text", ["hf:", "hf:mnist", "hf:a/b/c", "hf:some one/mnist", "hf:csv"])
-def test_names_that_are_none(text: str) -> None:
-    with pytest.raises(DataError, match="names no data set of the hub"):
+def test_names_that_are_invalid(text: str) -> None:
+    with pytest.raises(DataError, match="is not a data set's name"):
         open_hub(text)
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_a_network_it_is_said_at_once(capfd: pytest.CaptureFixture[str]) -> None:
-    """The datasets package itself asks six times, for 23 seconds."""
+def test_without_a_network_it_fails_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """The datasets package itself tries six times, for 23 seconds."""
     begun = time.monotonic()
     with pytest.raises(DataError) as caught:
         open_hub("hf:ylecun/mnist")
@@ -280,7 +283,7 @@ def test_without_a_network_it_is_said_at_once(capfd: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_a_network_the_cache_does(tmp_path: Path, cache: Path) -> None:
+def test_without_a_network_the_cache_is_used(tmp_path: Path, cache: Path) -> None:
     folder = parquet(tmp_path / "things" / "train.parquet", [0, 1])
     whole = open_hub(f"hf:{folder}")
     # Where the datasets package keeps a data set of the hub: the same files under its full name.
@@ -288,7 +291,7 @@ def test_without_a_network_the_cache_does(tmp_path: Path, cache: Path) -> None:
     source = open_hub("hf:someone/things")
     assert source.images == whole.images
     assert source.warnings[0] == (
-        "no network (Name or service not known); hf:someone/things is taken as it was downloaded before"
+        "no network (Name or service not known); using the earlier download of hf:someone/things"
     )
 
 
@@ -296,20 +299,20 @@ def test_without_a_network_the_cache_does(tmp_path: Path, cache: Path) -> None:
     ("kind", "words"),
     [
         ("RepositoryNotFoundError", "the hub has no data set 'no/such', or it is private"),
-        ("GatedRepoError", "given to those who asked for it"),
-        ("HfHubHTTPError", r"cannot download 'hf:no/such': the hub does not answer \(503"),
+        ("GatedRepoError", "is a gated data set: request access on its page"),
+        ("HfHubHTTPError", r"cannot download 'hf:no/such': the hub does not respond \(503"),
     ],
 )
-def test_what_the_hub_answers(kind: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_hub_responds(kind: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
-    def answer(*_: object, **__: object) -> None:
+    def respond(*_: object, **__: object) -> None:
         error_type = getattr(huggingface_hub.errors, kind)
-        error = error_type.__new__(error_type)  # they are made from an answer, of whichever library carries requests
+        error = error_type.__new__(error_type)  # its __init__ needs a response of the HTTP library
         error.args = ("503 Service Unavailable",)
         raise error
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", answer)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", respond)
     with pytest.raises(DataError, match=words):
         open_hub("hf:no/such")
 
@@ -329,31 +332,31 @@ def test_importing_it_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "words"),
     [
-        ("Training/cat Training/dog Testing/cat Testing/dog", "as 8 images without a split, but holds"),
-        ("train/cat train/dog Validation/cat Validation/dog", "as 4 images without a split, but holds"),
-        ("cat/images cat/masks dog/images dog/masks", "as 8 images without a split, but holds 4 images"),
-        ("cat dog @eaDir/x.png", "as 5 images without a split, but holds 4 images without a split; give '/"),
+        ("Training/cat Training/dog Testing/cat Testing/dog", "as 8 images without a split, but it holds"),
+        ("train/cat train/dog Validation/cat Validation/dog", "as 4 images without a split, but it holds"),
+        ("cat/images cat/masks dog/images dog/masks", "as 8 images without a split, but it holds 4 images"),
+        ("cat dog @eaDir/x.png", "as 5 images without a split, but it holds 4 images without a split; give '/"),
     ],
 )
-def test_a_folder_that_the_package_reads_otherwise_is_refused(spec: str, said: str, tmp_path: Path) -> None:
-    """No test image is learned from, and no split left out, without a word."""
+def test_a_folder_that_the_package_reads_differently_is_refused(spec: str, words: str, tmp_path: Path) -> None:
+    """Else a test image would be learned from, or a split left out, without a warning."""
     folder = make_tree(tmp_path / "data", spec)
     with pytest.raises(DataError) as caught:
         open_hub(f"hf:{folder}")
-    assert said in str(caught.value)
+    assert words in str(caught.value)
     assert str(caught.value).endswith(f"give {str(folder)!r} without hf:")
 
 
 @pytest.mark.parametrize("spec", ["animals/cat animals/dog cars/bus cars/van", "grey/cat grey/dog rgb/cat rgb/dog"])
-def test_classes_of_the_folders_around_images_are_said(spec: str, tmp_path: Path) -> None:
+def test_a_warning_if_the_package_takes_other_folders_as_classes(spec: str, tmp_path: Path) -> None:
     source = open_hub(f"hf:{make_tree(tmp_path / 'data', spec)}")
-    assert any(warning.startswith("the classes are the folders right around") for warning in source.warnings)
+    assert any(warning.startswith("the classes are the folders directly around") for warning in source.warnings)
 
 
 @pytest.mark.parametrize("spec", ["cat dog", "train/cat train/dog test/cat test/dog", "train/cat train/dog"])
-def test_a_folder_that_both_read_alike_is_read(spec: str, tmp_path: Path) -> None:
+def test_a_folder_that_both_read_in_the_same_way_gets_no_warning(spec: str, tmp_path: Path) -> None:
     source = open_hub(f"hf:{make_tree(tmp_path / 'data', spec)}")
     assert source.classes == ("cat", "dog")
     assert source.warnings == ()

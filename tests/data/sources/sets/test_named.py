@@ -1,4 +1,4 @@
-"""Named sets, from small copies in the sets' own formats; nothing is downloaded but from this machine."""
+"""Named sets, from small copies in the sets' own formats; downloads come only from this machine."""
 
 import bz2
 import functools
@@ -26,7 +26,7 @@ import torchvision
 from PIL import Image
 from scipy.io import savemat
 
-from alexnet.data.sources.sets import alone
+from alexnet.data.sources.sets import download_process
 from alexnet.data.sources.sets.named import NAMES, open_named
 from alexnet.errors import DataError, ImageError
 from alexnet.images.decoding import decode
@@ -57,7 +57,7 @@ def idx(path: Path, array: np.ndarray) -> None:
 
 
 class OldType:
-    """Stands for the types in pickles of Python 2, of which NumPy 2.4.0 warned (pytorch/vision #9340)."""
+    """Stands for the types in pickles of Python 2; NumPy 2.4.0 warned about them (pytorch/vision #9340)."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return warnings.warn, ("dtype(): align should be passed as Python or NumPy boolean",)
@@ -129,7 +129,7 @@ def flowers102(root: Path) -> Labels:
     for number in (1, 2, 3):
         image(folder / "jpg" / f"image_{number:05d}.jpg")
     savemat(folder / "imagelabels.mat", {"labels": [[77, 1, 2]]})
-    # Two of each: a list of one is squeezed away, which the real set never has.
+    # Two of each: a list of one is squeezed to a number, which never happens with the real set.
     savemat(folder / "setid.mat", {"trnid": [[3, 1]], "valid": [[2, 1]], "tstid": [[1, 2]]})
     orchid, primrose, passion = "hard-leaved pocket orchid", "pink primrose", "passion flower"
     return {"train": [orchid, passion], "val": [primrose, passion], "test": [passion, primrose]}
@@ -217,7 +217,7 @@ COPIES: dict[str, Callable[[Path], Labels]] = {
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the network away where there is one."""
+    """Disable the network."""
 
     def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
@@ -227,7 +227,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def any_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let torchvision take our small copies for the real ones."""
+    """Let torchvision accept our small copies."""
 
     def is_there(path: str, md5: str | None = None) -> bool:
         return Path(path).is_file()
@@ -264,7 +264,7 @@ def everything_in(folder: Path) -> list[Path]:
 
 @pytest.mark.usefixtures("no_network", "any_checksum")
 @pytest.mark.parametrize("name", COPIES)
-def test_a_copy_is_read_as_it_lies(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_copy_is_read_in_place(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = COPIES[name](tmp_path)
     before = everything_in(tmp_path)
     source = open_named(name, tmp_path)
@@ -296,8 +296,8 @@ def test_images_are_those_of_torchvision(tmp_path: Path) -> None:
         assert np.array_equal(decode(read())[..., 0], there.data[int(path[-5:])].numpy())
 
 
-def test_files_are_given_unread(tmp_path: Path) -> None:
-    """So that large ones can be decoded at a part of their size."""
+def test_files_are_not_decoded(tmp_path: Path) -> None:
+    """So large ones can later be decoded at a part of their size."""
     pets(tmp_path)
     ((_, read),) = open_named("pets", tmp_path).reader.each(["test/00000"])
     assert read() == (tmp_path / "oxford-iiit-pet" / "images" / "Abyssinian_1.jpg").read_bytes()
@@ -344,25 +344,25 @@ def test_without_a_network_there_is_one_line_and_no_trace(
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_copy_that_lacks_something_is_said_to(tmp_path: Path) -> None:
+def test_a_damaged_copy_is_reported(tmp_path: Path) -> None:
     imagenette(tmp_path)
     (tmp_path / "imagenette2" / "val" / "n01440764" / "a.JPEG").unlink()
-    with pytest.raises(DataError, match="what is there cannot be used: Found no valid file for the classes n01440764"):
+    with pytest.raises(DataError, match="the copy there is damaged: Found no valid file for the classes n01440764"):
         open_named("imagenette", tmp_path)
 
 
 @pytest.fixture(autouse=True)
 def _in_this_process() -> Iterator[None]:
-    """Let this process download by itself: tests put other servers in torchvision's place."""
+    """Download in this process: tests replace torchvision's servers."""
     socket.setdefaulttimeout(60)
     yield
     socket.setdefaulttimeout(None)
 
 
-def test_a_server_that_says_nothing_is_given_up_and_no_limit_is_set(monkeypatch, tmp_path: Path) -> None:
+def test_a_silent_server_times_out_and_the_process_keeps_no_timeout(monkeypatch, tmp_path: Path) -> None:
     """From Python, a download waited forever."""
     socket.setdefaulttimeout(None)
-    monkeypatch.setattr(alone, "SERVER_SECONDS", 0.3)
+    monkeypatch.setattr(download_process, "SERVER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for kind in ("http_proxy", "https_proxy"):
             monkeypatch.setenv(kind, f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -374,7 +374,7 @@ def test_a_server_that_says_nothing_is_given_up_and_no_limit_is_set(monkeypatch,
     assert not (tmp_path / "data").exists()
 
 
-def test_a_download_in_a_process_of_its_own(server, monkeypatch, tmp_path: Path, capfd) -> None:
+def test_a_download_in_a_subprocess(server, monkeypatch, tmp_path: Path, capfd) -> None:
     serve_mnist(server, monkeypatch, tmp_path / "original")
     mirrors, resources = torchvision.datasets.MNIST.mirrors, torchvision.datasets.MNIST.resources
     text(
@@ -384,7 +384,7 @@ def test_a_download_in_a_process_of_its_own(server, monkeypatch, tmp_path: Path,
         f"torchvision.datasets.MNIST.resources = {resources!r}",
     )
     monkeypatch.syspath_prepend(tmp_path / "site")
-    # Only in that other process can it come from there.
+    # Only the subprocess knows the server.
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [])
     socket.setdefaulttimeout(None)
     source = open_named("mnist", tmp_path / "data")
@@ -413,10 +413,10 @@ def test_a_download(
     assert [entry.name for entry in (tmp_path / "data").iterdir()] == ["MNIST"]
     assert capsys.readouterr().out == ""
     folder = tmp_path / "data"
-    assert caplog.messages[0] == f"downloading what is missing of mnist (test) to {folder}"
-    assert source.warnings == (f"mnist is new in {str(folder)!r}: downloaded, or unpacked from an archive there",)
+    assert caplog.messages[0] == f"downloading missing files of mnist (test) to {folder}"
+    assert source.warnings == (f"mnist was downloaded to {str(folder)!r}, or unpacked from an archive there",)
     caplog.clear()
-    shutil.rmtree(server[1])  # and the second time, nothing is downloaded
+    shutil.rmtree(server[1])  # the second time, nothing is downloaded
     again = open_named("mnist", folder)
     assert again.images == source.images
     assert not again.warnings
@@ -428,7 +428,7 @@ def test_a_wrong_checksum_leaves_nothing(server, monkeypatch, tmp_path: Path) ->
     damaged = server[1] / "train-images-idx3-ubyte.gz"
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:-9])
-    with pytest.raises(DataError, match=r"cannot download 'mnist' to .*: what came has a wrong checksum"):
+    with pytest.raises(DataError, match=r"cannot download 'mnist' to .*: the downloaded file has a wrong checksum"):
         open_named("mnist", tmp_path / "data")
     assert not (tmp_path / "data").exists()
     damaged.write_bytes(whole)
@@ -437,12 +437,12 @@ def test_a_wrong_checksum_leaves_nothing(server, monkeypatch, tmp_path: Path) ->
 
 def test_a_server_that_refuses(server, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{server[0]}gone.tar.gz")
-    with pytest.raises(DataError, match="the server answered 404 File not found"):
+    with pytest.raises(DataError, match="the server responded 404 File not found"):
         open_named("cifar10", tmp_path / "data")
 
 
-def test_what_a_killed_process_unpacked_is_not_taken_for_whole(monkeypatch, tmp_path: Path) -> None:
-    """torchvision takes any folder called 2750 for the whole of EuroSAT."""
+def test_what_a_killed_process_unpacked_is_not_taken_for_complete(monkeypatch, tmp_path: Path) -> None:
+    """torchvision takes any folder named 2750 for the complete EuroSAT."""
 
     def die_half_way(*_: object, download_root: str, **__: object) -> None:
         eurosat(Path(download_root).parent)
@@ -476,7 +476,7 @@ def test_only_the_split_that_is_missing_is_downloaded(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["train_32x32.mat"]
 
 
-def test_a_image_that_is_gone_and_comes_back(tmp_path: Path) -> None:
+def test_an_image_that_is_deleted_and_restored(tmp_path: Path) -> None:
     pets(tmp_path)
     file = tmp_path / "oxford-iiit-pet" / "images" / "Abyssinian_1.jpg"
     source = open_named("pets", tmp_path)
@@ -494,7 +494,7 @@ def test_a_image_that_is_gone_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_the_users_is_never_written_to(monkeypatch, tmp_path: Path) -> None:
-    """torchvision writes over an archive whose checksum is wrong; what it writes over must be a copy."""
+    """torchvision overwrites an archive with a wrong checksum, so it must get a copy."""
     data = tmp_path / "data"
     data.mkdir()
     archive = data / "cifar-10-python.tar.gz"
@@ -511,7 +511,7 @@ def test_an_archive_of_the_users_is_never_written_to(monkeypatch, tmp_path: Path
     assert [path.name for path in data.iterdir()] == [archive.name]
 
 
-def test_imagenet_is_put_there_by_hand(tmp_path: Path) -> None:
+def test_imagenet_must_be_put_there_by_hand(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no 'imagenet' in .*; put ILSVRC2012_devkit_t12\.tar\.gz"):
         open_named("imagenet", tmp_path / "data")
     assert not everything_in(tmp_path)
@@ -523,7 +523,7 @@ def test_imagenet_may_have_val_only(tmp_path: Path) -> None:
     source = open_named("imagenet", tmp_path)
     assert {image.split for image in source.images} == {"val"}
     assert source.classes == ("crane (n02)", "crane (n03)", "tench")
-    assert source.warnings == (f"imagenet has no train images here: they are not in {str(tmp_path)!r}, or damaged",)
+    assert source.warnings == (f"imagenet has no train images: they are missing in {str(tmp_path)!r}, or damaged",)
 
 
 def test_imagenet_is_unpacked_from_its_archives(monkeypatch, tmp_path: Path) -> None:
@@ -547,12 +547,12 @@ def test_without_torchvision(monkeypatch, tmp_path: Path) -> None:
         open_named("cifar10", tmp_path)
 
 
-@pytest.mark.parametrize("answers", [True, False])
-def test_without_a_home_it_says_how_to_name_a_folder(monkeypatch, answers) -> None:
-    """An older platformdirs answers with a tilde, a newer one not at all."""
+@pytest.mark.parametrize("returns", [True, False])
+def test_without_a_home_it_says_how_to_give_a_folder(monkeypatch, returns) -> None:
+    """An older platformdirs returns a path with a tilde, a newer one raises."""
 
     def user_data_path(*_: object, **__: object) -> Path:
-        if answers:
+        if returns:
             return Path("~/.local/share/alexnet")
         raise RuntimeError("could not determine the home directory")
 

@@ -54,7 +54,7 @@ def test_a_manifest_in_a_folder_without_class_folders_is_found(image_folder, tmp
     (tmp_path / "manifest.csv").write_text("path,label\nimages/photo 0.jpg,a\nimages/photo 1.jpg,b\n")
     source = open_source(tmp_path)
     assert source.classes == ("a", "b")
-    assert source.name == str(tmp_path), "by which a run finds it again"
+    assert source.name == str(tmp_path), "a run finds it again by this name"
 
 
 def test_a_manifest_beside_one_folder_of_folders_is_found(image_folder, tmp_path) -> None:
@@ -63,7 +63,7 @@ def test_a_manifest_beside_one_folder_of_folders_is_found(image_folder, tmp_path
     assert open_source(tmp_path).classes == ("a", "b")
 
 
-def test_blanks_and_blank_lines_mean_nothing(image_folder) -> None:
+def test_spaces_and_empty_lines_are_ignored(image_folder) -> None:
     path = image_folder.parent / "blanks.csv"
     path.write_text(f"\r\n path ,LABEL\r\n\r\n {RED} , r\r\n{BLUE},r \r\n,\r\n")
     assert open_source(path).classes == ("r",)
@@ -75,7 +75,7 @@ def test_a_line_of_json_may_hold_any_character(image_folder) -> None:
     assert open_source(path).classes == ("a\u2028b", "c")
 
 
-def test_a_class_missing_from_val_is_said(image_folder) -> None:
+def test_a_class_missing_from_val_is_reported(image_folder) -> None:
     rows = [f"{RED},r,train", f"{BLUE},b,train", "photos/red/photo 1.jpg,r,val"]
     assert any(
         "val has no images of 'b'" in warning
@@ -83,7 +83,7 @@ def test_a_class_missing_from_val_is_said(image_folder) -> None:
     )
 
 
-def test_detours_are_walked(image_folder) -> None:
+def test_paths_with_dots_and_absolute_paths(image_folder) -> None:
     source = open_source(
         table(image_folder, "path,label", f"photos/../{RED},r", f"{image_folder / 'blue' / 'photo 1.jpg'},b")
     )
@@ -98,7 +98,7 @@ def test_detours_are_walked(image_folder) -> None:
         (
             "path,label",
             [f"{RED},r", "photos/red/gone.jpg,r"],
-            r"lists 1 of 2 images that are not there, the first is 'photos/red/gone.jpg' in row 2 \(line 3\)",
+            r"1 of 2 images do not exist; the first is 'photos/red/gone.jpg' in row 2 \(line 3\)",
         ),
         ("where,label,x", ["gone.jpg,r,1"], "has no column path; it has where, label, x"),
         ("where,what,x", ["gone.jpg,r,1"], "has no column path and no column label; it has where, what, x"),
@@ -107,11 +107,11 @@ def test_detours_are_walked(image_folder) -> None:
         ("path,label,split", [f"{RED},r,tset"], "row 1 .* has the split 'tset'; did you mean 'test'"),
         ("path,label,split", [f"{RED},r,train", f"{BLUE},b,"], "row 2 .* has no split, but other rows have"),
         ("path,label", [], "lists no images"),
-        ("path,label,label", [f"{RED},r,s"], "2 columns called label"),
+        ("path,label,label", [f"{RED},r,s"], "2 columns named label"),
         ("", [], "is empty; a table needs a row for each image, with the columns path and label"),
     ],
 )
-def test_a_fault_is_one_line_that_names_the_row(image_folder, header, rows, message) -> None:
+def test_an_error_is_one_line_that_names_the_row(image_folder, header, rows, message) -> None:
     with pytest.raises(DataError, match=message) as caught:
         open_source(table(image_folder, header, *rows))
     assert "list.csv" in str(caught.value)
@@ -141,7 +141,7 @@ def test_faulty_json_lines(image_folder, content, message) -> None:
 
 
 def flat(root: Path, header: str = "filename, red, blue", **rows: tuple[str, ...]) -> dict[str, str]:
-    """Make a folder of images for each split, with a table beside them as its tool writes it."""
+    """Make a folder of images for each split, each with a table as export tools write it."""
     for split, lines in rows.items():
         (root / split).mkdir(parents=True)
         (root / split / "_classes.csv").write_text("\r\n".join((header, *lines, "")))
@@ -164,26 +164,26 @@ def test_a_table_for_each_split(tmp_path) -> None:
     assert open_tables(archive, tables, "mine").images == source.images
 
 
-def test_of_two_folders_with_the_same_names_the_split_says_which(tmp_path) -> None:
+def test_the_split_decides_between_two_folders_with_the_same_file_names(tmp_path) -> None:
     flat(tmp_path, train=("a.jpg,1,0", "b.jpg,0,1"), test=("a.jpg,1,0", "b.jpg,0,1"))
     for split in ("train", "test"):
         (tmp_path / split / "_classes.csv").rename(tmp_path / f"{split}.csv")
     source = open_tables(Folder(tmp_path), {"train": "train.csv", "test": "test.csv"}, "mine")
     assert [each.path for each in source.in_split("train")] == ["train/a.jpg", "train/b.jpg"]
-    with pytest.raises(DataError, match=r"lists 'a.jpg', which may be 'test/a.jpg', 'train/a.jpg'; write the paths"):
+    with pytest.raises(DataError, match=r"lists 'a.jpg', which may be 'test/a.jpg', 'train/a.jpg'; write full paths"):
         open_source(tmp_path / "train.csv")
 
 
 def test_tables_of_splits_that_contradict(tmp_path) -> None:
     tables = flat(tmp_path, "path,label,split", train=("a.jpg,r,train", "b.jpg,s,valid"))
-    with pytest.raises(DataError, match=r"is of train, but row 2 \(line 3\) has the split val"):
+    with pytest.raises(DataError, match=r"is the table of train, but row 2 \(line 3\) has the split val"):
         open_tables(Folder(tmp_path), tables, "mine")
     tables = flat(tmp_path / "odd", train=("a.jpg,1,0",)) | flat(
         tmp_path / "odd", "filename,red,grey", val=("a.jpg,1,0",)
     )
-    with pytest.raises(DataError, match="differ in columns of classes: 'blue', 'grey'"):
+    with pytest.raises(DataError, match="have different class columns: 'blue', 'grey'"):
         open_tables(Folder(tmp_path / "odd"), tables, "mine")
     tables = flat(tmp_path / "one", train=("a.jpg,1,0",)) | flat(tmp_path / "one", val=("b.jpg,1,0",))
     (tmp_path / "one" / "val" / "_classes.csv").write_text("path,label\n../train/a.jpg,red\n")
-    with pytest.raises(DataError, match=r"val/_classes.csv' lists 'train/a.jpg', which is of train too"):
+    with pytest.raises(DataError, match=r"val/_classes.csv' lists 'train/a.jpg', which is also in the table of train"):
         open_tables(Folder(tmp_path / "one"), tables, "mine")

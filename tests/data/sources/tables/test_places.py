@@ -1,4 +1,4 @@
-"""Where the images of a table lie that was written elsewhere."""
+"""How images are found whose table comes from another computer or folder."""
 
 import shutil
 import unicodedata
@@ -41,17 +41,17 @@ TREE = ["pics/a/1.jpg", "pics/b/2.jpg"]
     ("paths", "warning"),
     [
         (("pics\\a\\1.jpg", ".\\pics\\b\\2.jpg"), None),
-        (("pics/a/1", "pics/b/2"), "paths lack '.jpg', which was added"),
-        (("a/1.jpg", "b/2.jpg"), "paths lack 'pics/', which was added"),
-        (("a\\1", "b\\2"), "paths lack 'pics/', '.jpg', which were added"),
+        (("pics/a/1", "pics/b/2"), "added '.jpg' to paths that lack it"),
+        (("a/1.jpg", "b/2.jpg"), "added 'pics/' to paths that lack it"),
+        (("a\\1", "b\\2"), "added 'pics/', '.jpg' to paths that lack them"),
         (("Pics/a/1.JPG", "pics/b/2.jpg"), "1 paths differ from their files in case, such as 'Pics/a/1.JPG' for"),
         (
             ("C:\\me\\pics\\a\\1.jpg", "C:\\me\\pics\\b\\2.jpg"),
-            "'C:/me/' was taken away from the beginning of each path",
+            "removed 'C:/me/' from the beginning of each path",
         ),
-        (("/content/x/pics/a/1", "/content/x/pics/b/2"), "paths lack '.jpg', which was added"),
-        (("../in/pics/a/1.jpg", "../in/pics/b/2.jpg"), "'../in/' was taken away from the beginning of each path"),
-        (("set/pics/a/1.jpg", "set/pics/b/2.jpg"), "'set/' was taken away from the beginning of each path"),
+        (("/content/x/pics/a/1", "/content/x/pics/b/2"), "added '.jpg' to paths that lack it"),
+        (("../in/pics/a/1.jpg", "../in/pics/b/2.jpg"), "removed '../in/' from the beginning of each path"),
+        (("set/pics/a/1.jpg", "set/pics/b/2.jpg"), "removed 'set/' from the beginning of each path"),
     ],
 )
 def test_one_rule_for_all_paths(opened, paths, warning) -> None:
@@ -63,17 +63,17 @@ def test_one_rule_for_all_paths(opened, paths, warning) -> None:
 def test_bare_names_in_one_folder_of_several(opened) -> None:
     source = opened(["train/a.jpg", "train/b.png", "test/a.jpg", "test/c.jpg"], "b", "a")
     assert [each.path for each in source.images] == ["train/a.jpg", "train/b.png"]
-    assert source.warnings == ("manifest.csv: paths lack 'train/', '.jpg', '.png', which were added",)
+    assert source.warnings == ("manifest.csv: added 'train/', '.jpg', '.png' to paths that lack them",)
 
 
-def test_names_whose_accents_another_system_wrote(opened) -> None:
+def test_names_with_accents_in_another_unicode_form(opened) -> None:
     nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
     source = opened([f"{nfd}.jpg", f"2{nfc}.jpg"], f"{nfc}.jpg", f"2{nfd}.jpg")
     assert [each.path for each in source.images] == [f"2{nfc}.jpg", f"{nfd}.jpg"]
     assert not source.warnings
 
 
-def test_a_name_in_full_is_taken_before_one_that_is_like_it(opened) -> None:
+def test_an_exact_name_comes_before_a_similar_one(opened) -> None:
     source = opened(["a.jpg", "A.jpg", "b", "b.jpg"], "a.jpg", "A.jpg", "b", "b.jpg")
     assert {each.path for each in source.images} == {"a.jpg", "A.jpg", "b", "b.jpg"}
     assert not source.warnings
@@ -83,22 +83,22 @@ def test_a_name_in_full_is_taken_before_one_that_is_like_it(opened) -> None:
     ("files", "paths", "message"),
     [
         (["a.jpg", "a.png"], ("a", "a.png"), r"row 1 \(line 2\) lists 'a', which may be 'a.jpg', 'a.png'"),
-        (["a.jpg", "a.JPG"], ("a.Jpg",), "lists 'a.Jpg', which may be 'a.JPG', 'a.jpg'; write the paths in full"),
+        (["a.jpg", "a.JPG"], ("a.Jpg",), "lists 'a.Jpg', which may be 'a.JPG', 'a.jpg'; write full paths"),
         (["u/a.jpg", "v/a.jpg"], ("a.jpg",), "lists 'a.jpg', which may be 'u/a.jpg', 'v/a.jpg'"),
         (["a.jpg"], ("a.jpg", "A.JPG"), r"row 2 \(line 3\) lists 'A.JPG' again, after row 1"),
-        (TREE, ("D:\\x\\1.jpg", "D:\\x\\2.jpg"), r"2 of 2 .* 'D:.*x.*1.jpg' in row 1 .*; they are paths of another"),
-        (TREE, ("/x/1.jpg", "/x/2.jpg"), "they are paths of another folder or computer; write them relative"),
+        (TREE, ("D:\\x\\1.jpg", "D:\\x\\2.jpg"), r"2 of 2 .* 'D:.*x.*1.jpg' in row 1 .*; these are paths of another"),
+        (TREE, ("/x/1.jpg", "/x/2.jpg"), "these are paths of another folder or computer; write them relative"),
         (
             ["t/a.jpg", "t/b.jpg"],
             ("a", "b", "c"),
-            r"1 of 3 images that are not there in 't/', the first is 'c' in row 3",
+            r"1 of 3 images do not exist in 't/'; the first is 'c' in row 3",
         ),
         (
             ["a.jpg", "t/b.jpg"],
             ("a.jpg", "b.jpg"),
-            r"1 of 2 images that are not there, the first is 'b.jpg' in row 2",
+            r"1 of 2 images do not exist; the first is 'b.jpg' in row 2",
         ),
-        (["a.jpg"], ("a.png",), "1 of 1 images that are not there, .*; correct the paths, which are relative"),
+        (["a.jpg"], ("a.png",), "1 of 1 images do not exist; .*; correct the paths, which are relative"),
     ],
 )
 def test_what_is_missing_or_may_be_two_files_is_refused(opened, files, paths, message) -> None:
@@ -130,7 +130,7 @@ def test_names_that_many_folders_share_take_no_longer(tmp_path) -> None:
 
 
 def test_bare_names_may_lie_in_more_folders_than_one(tmp_path) -> None:
-    """HAM10000 is a table of ids, and two folders of images."""
+    """HAM10000 has a table of ids and two folders of images."""
     for folder, name in (("part_1", "a.jpg"), ("part_1", "b.jpg"), ("part_2", "c.jpg")):
         (tmp_path / folder).mkdir(exist_ok=True)
         coloured_image("red", 0).save(tmp_path / folder / name)

@@ -1,4 +1,4 @@
-"""Tables as programs of all kinds write them."""
+"""Tables as all kinds of programs write them."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_utf_16_of_either_order() -> None:
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|", ":"])
 @pytest.mark.parametrize("first", ["sep={}\r\n", '"sep={}"\r\n', "\r\n\r\nSEP={}\r\n"])
-def test_a_line_that_says_what_separates_cells(delimiter, first) -> None:
+def test_a_line_that_names_the_delimiter(delimiter, first) -> None:
     table = read(f"{first.format(delimiter)}path{delimiter}label\r\na, b.jpg{delimiter}red\r\n")
     assert (table.columns, table.rows) == (("path", "label"), [["a, b.jpg", "red"]])
     assert table.row(0) == f"row 1 (line {first.count(chr(10)) + 2})"
@@ -46,28 +46,28 @@ def test_blanks_after_a_separator_and_at_the_end() -> None:
             "path,label\na.jpg,red\nb.jpg,grün\n".encode("cp1252"),
             "line 3 is perhaps Windows-1252, 'grün'; save it as 'C",
         ),
-        ("path,label\na.jpg,grün\n".encode("utf-16-le"), "holds NUL bytes: it is damaged, or UTF-16 without its mark"),
+        ("path,label\na.jpg,grün\n".encode("utf-16-le"), "holds NUL bytes: it is damaged, or UTF-16 without"),
         ("path,label\na.jpg,red\n\0\0\0", "holds NUL bytes"),
-        (b"PK\x03\x04rest", "is an Excel workbook or a zip archive, and no table"),
+        (b"PK\x03\x04rest", "is an Excel workbook or a zip archive, not a text table"),
         (b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
         (b"", "is empty; a table needs"),
         (b"\xef\xbb\xbf\r\n \r\n", "is empty; a table needs"),
-        ('path,label\na.jpg,"red\nb.jpg,blue\nc.jpg,red\n', "a quote that nothing closes"),
+        ('path,label\na.jpg,"red\nb.jpg,blue\nc.jpg,red\n', "an unclosed quote before line"),
         (
             "path,label\na.jpg,red, or so\n",
-            r"row 1 \(line 2\) has 3 cells, but there are 2 columns; put what holds ','",
+            r"row 1 \(line 2\) has 3 cells, but there are 2 columns; put cells that hold ','",
         ),
     ],
 )
-def test_what_is_no_table_is_refused_with_its_cause(content, message) -> None:
-    """An open quote took all that came after it into one label, without a word."""
+def test_what_is_not_a_table_is_refused_with_its_cause(content, message) -> None:
+    """An unclosed quote silently put all that came after it into one label."""
     with pytest.raises(DataError, match=message) as caught:
         read(content)
     assert len(str(caught.value)) < 300
 
 
 def test_a_line_of_json_names_a_column_once() -> None:
-    with pytest.raises(DataError, match="has 2 columns called label"):
+    with pytest.raises(DataError, match="has 2 columns named label"):
         read('{"path": "a", "label": "b", "Label": "c"}', "list.jsonl")
 
 

@@ -1,1 +1,1 @@
-"""Folders and archives of images, understood by their names."""
+"""Folders and archives of images, read by the names of their folders."""

@@ -1,4 +1,4 @@
-"""Images in a zip or tar archive, read in place: nothing is ever unpacked to the disk."""
+"""Images in a zip or tar archive, read in place: nothing is unpacked to the disk."""
 
 import io
 import lzma
@@ -13,14 +13,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
-from alexnet.data.source import MAX_BYTES, Content, natural_key
+from alexnet.data.source import MAX_BYTES, Content
 from alexnet.data.sources.container import Names
-from alexnet.data.sources.vocabulary import is_left_behind
+from alexnet.data.sources.vocabulary import is_hidden_or_system
 from alexnet.errors import DataError, ImageError, listed
+from alexnet.files.paths import natural_key
 from alexnet.images.decoding import ends_like_image, fault
 
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-# What the archive modules raise for files that are cut off, damaged, or no archives at all.
+# What the archive modules raise for files that are cut off, damaged or not archives.
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
     *(EOFError, NotImplementedError, ValueError, KeyError),
@@ -28,16 +29,16 @@ _DAMAGE = (
 
 
 def open_archive(path: Path) -> "Zip | Tar":
-    """Open an archive, going by its ending. It is read when its names are asked for.
+    """Open an archive; its ending decides the kind. It is read when ``names`` is first called.
 
-    Those raise ``DataError`` where it cannot be read, is cut off, or holds names that lead out of it.
+    ``names`` raises ``DataError`` if the archive cannot be read, is cut off, or holds paths that point out of it.
     """
     return Zip(path) if path.name.lower().endswith(".zip") else Tar(path)
 
 
-def to_give(where: str, path: str) -> str:
-    """Return how a message names a folder or a table that is to be given instead of the container around it."""
-    if Path(where).is_file():  # an archive, of which no part can be given
+def what_to_give(where: str, path: str) -> str:
+    """Return the words for a folder or a table that the user should give instead of the container around it."""
+    if Path(where).is_file():  # part of an archive cannot be given
         return f"{path!r} of it, unpacked"
     return repr(f"{where}/{path}" if path else where)
 
@@ -95,7 +96,7 @@ class Zip:
 
 
 class _Member(tarfile.TarInfo):
-    """A member of which a damaged header is an error, where tarfile takes it for the end of the archive."""
+    """A member that raises an error if its header is damaged; tarfile takes that for the end of the archive."""
 
     @classmethod
     def fromtarfile(cls, file: tarfile.TarFile) -> Self:
@@ -108,7 +109,7 @@ class _Member(tarfile.TarInfo):
 
 
 class Tar:
-    """A tar archive, compressed or not. A compressed one can only be read from its beginning, so it is, in one go."""
+    """A tar archive, compressed or not. A compressed one can only be read from its beginning, so it is read at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -119,14 +120,14 @@ class Tar:
 
     @cached_property
     def _members(self) -> dict[str, tarfile.TarInfo]:
-        # Links are read too, as far as they stay in the archive.
+        # Links are read too, if they stay inside the archive.
         return {_tidy(each.name): each for each in self._all if each.isfile() or each.islnk() or each.issym()}
 
     @cached_property
     def _all(self) -> list[tarfile.TarInfo]:
         with _readable(self.path), tarfile.open(self.path, tarinfo=_Member) as file:
             members = file.getmembers()
-            # What is compressed has its checksum at its very end.
+            # A compressed file has its checksum at the end.
             while file.fileobj is not None and file.fileobj.read(MAX_BYTES >> 10):
                 pass
             return members
@@ -138,7 +139,7 @@ class Tar:
 
     def names(self) -> Names:
         folders = {_tidy(each.name) for each in self._all if each.isdir()}
-        # Python reads links to files, and none to folders.
+        # Python follows links to files, not links to folders.
         links = [
             path
             for path, each in self._members.items()
@@ -156,7 +157,7 @@ class Tar:
         return content
 
     def stamp(self, path: str) -> str:
-        # A tar archive has no checksums of its members: one that was written anew is read anew.
+        # A tar archive has no checksums for its members. If it was written again, all members are read again.
         member = self._members[path]
         return f"{self._stamp}-{member.offset}-{member.size}"
 
@@ -167,10 +168,10 @@ class Tar:
         wanted = sorted(paths, key=lambda path: self._members[path].offset)
         with _readable(self.path), tarfile.open(self.path) as file:
             for path in wanted:
-                yield path, partial(self._given, path, self._extract(file, path, n_bytes))
+                yield path, partial(self._content_or_error, path, self._extract(file, path, n_bytes))
 
     def _extract(self, file: tarfile.TarFile, path: str, n_bytes: int) -> bytes | str:
-        """Return the content of a member, or why it cannot be had."""
+        """Return the content of a member, or why it cannot be read."""
         member = self._members[path]
         if member.size > MAX_BYTES:
             return f"the file is larger than {MAX_BYTES >> 30} GB"
@@ -178,19 +179,19 @@ class Tar:
             opened = file.extractfile(member)
         except (KeyError, RecursionError):
             opened = None
-        return opened.read(n_bytes) if opened is not None else "it links to what is not in the archive"
+        return opened.read(n_bytes) if opened is not None else "it links to a file that is not in the archive"
 
-    def _given(self, path: str, content: bytes | str) -> bytes:
+    def _content_or_error(self, path: str, content: bytes | str) -> bytes:
         if isinstance(content, str):
             raise ImageError(f"{self.path}/{path}", content)
         return content
 
 
 def _unpacked(file: zipfile.ZipExtFile, kind: int, n_bytes: int) -> bytes:
-    """Return the first bytes of a member, unpacking little more of one that is longer than its header says."""
+    """Return the first bytes of a member. If it is longer than its header says, little more is unpacked."""
     piece = 1 << 20
     if kind in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        # These two unpack whatever they are given; the 45 bytes of one block of bzip2 may become 46 MB.
+        # These two unpack all of their input at once: a bzip2 block of 45 bytes may become 46 MB.
         piece = file.MIN_READ_SIZE = 64
     content = io.BytesIO()
     while read := file.read(min(piece, n_bytes - content.tell())):
@@ -199,38 +200,42 @@ def _unpacked(file: zipfile.ZipExtFile, kind: int, n_bytes: int) -> bytes:
 
 
 def _names(archive: Path, files: Iterable[str], folders: Iterable[str], links: Iterable[str]) -> Names:
-    """Return the names of files and folders, without those of links that cannot be followed, which are said."""
+    """Return the names of files and folders. Links that cannot be followed are left out, with a warning."""
     files, named = list(files), set(folders)
     for path in files:
         if path.startswith("/") or path[1:2] == ":" or (".." in path and ".." in path.split("/")):
             raise DataError(
-                f"{str(archive)!r} holds {path!r}, which leads out of the archive; it is not to be trusted, "
-                "so none of it is read"
+                f"{str(archive)!r} holds {path!r}, a path out of the archive; do not trust this archive: "
+                "nothing was read from it"
             )
-    # An archive need not name its folders, nor those around them.
+    # An archive may leave out the entries of its folders.
     for path in [*files, *named]:
         parent = path.rpartition("/")[0]
         while parent and parent not in named:
             named.add(parent)
             parent = parent.rpartition("/")[0]
-    # Folders first, since there are fewer of them than files.
-    folders = {path for path in named if not any(map(is_left_behind, path.split("/")))}
+    # Folders first: there are fewer of them than files.
+    folders = {path for path in named if not any(map(is_hidden_or_system, path.split("/")))}
     parts = ((path, *path.rpartition("/")) for path in files)
-    shown = (path for path, folder, _, name in parts if (not folder or folder in folders) and not is_left_behind(name))
-    # Those that are called like images are read, and then said to lead nowhere.
-    left_out = {path for path in links if not ends_like_image(path) and not any(map(is_left_behind, path.split("/")))}
+    shown = (
+        path for path, folder, _, name in parts if (not folder or folder in folders) and not is_hidden_or_system(name)
+    )
+    # Links with the name of an image are kept; reading them reports that they are broken.
+    left_out = {
+        path for path in links if not ends_like_image(path) and not any(map(is_hidden_or_system, path.split("/")))
+    }
     warnings = []
     if left_out:
-        those = listed(sorted(left_out, key=natural_key))
-        warnings.append(f"left out links of the archive: {those}; to follow them, unpack it and give the folder")
+        links = listed(sorted(left_out, key=natural_key))
+        warnings.append(f"left out links in the archive: {links}; to follow them, unpack it and give the folder")
     return Names(tuple(path for path in shown if path not in left_out), tuple(folders), tuple(warnings))
 
 
 def _tidy(name: str) -> str:
-    """Return a member's name as others would write it.
+    """Return a member's name in the usual form.
 
-    "tar cf x.tar ." puts "./" before all of them, "tar cf x.tar cat/./" keeps that, and older programs for Windows
-    write backslashes.
+    "tar cf x.tar ." puts "./" before all names, "tar cf x.tar cat/./" keeps "./" inside them, and older programs for
+    Windows write backslashes.
     """
     name = name.replace("\\", "/")
     if "./" not in name and "//" not in name:

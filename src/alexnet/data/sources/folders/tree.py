@@ -1,12 +1,12 @@
-"""The folders that names make, and how many images are below each."""
+"""A container's folders as a tree, with the number of images below each."""
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
-from alexnet.data.source import natural_key
 from alexnet.data.sources.container import Names
-from alexnet.data.sources.vocabulary import holds_annotations, holds_images, is_filler, one_name, split_of
+from alexnet.data.sources.vocabulary import is_annotation_folder, is_filler, is_image_folder, nfc, split_of
 from alexnet.errors import shown
+from alexnet.files.paths import natural_key
 
 
 @dataclass(eq=False)
@@ -14,12 +14,12 @@ class Tree:
     """A folder.
 
     Attributes:
-        path: where it is in its container; empty for the container itself.
-        folders: those in it, by name, in natural order.
-        images: paths of the images that lie in it, not below.
-        others: paths of the other files that lie in it.
-        n_images: in it and below.
-        n_files: in it and below, images too.
+        path: its path in the container; empty for the container itself.
+        folders: the folders in it, by name, in natural order.
+        images: paths of the images directly in it.
+        others: paths of the other files directly in it.
+        n_images: number of images in it and below.
+        n_files: number of files in it and below, images too.
     """
 
     path: str
@@ -35,63 +35,63 @@ class Tree:
         return self.path.rpartition("/")[2]
 
     @property
-    def useful(self) -> list["Tree"]:
-        """The folders in it that hold images, or nothing yet."""
+    def candidates(self) -> list["Tree"]:
+        """The folders in it that can be classes: they hold images, or no files yet."""
         return [folder for folder in self.folders.values() if folder.n_images or not folder.n_files]
 
     @property
     def with_images(self) -> list["Tree"]:
-        """The folders in it that hold images, in themselves or below."""
+        """The folders in it that hold images, directly or below."""
         return [folder for folder in self.folders.values() if folder.n_images]
 
-    def said_of_useless(self) -> list[str]:
-        """Return a line for each folder in it that holds files, none of which is an image."""
-        useless = (folder for folder in self.folders.values() if folder.n_files and not folder.n_images)
-        return [f"ignored {shown(each.path)}: {each.n_files} files in it, and no images" for each in useless]
+    def ignored_warnings(self) -> list[str]:
+        """Return a warning for each folder in it that holds files but no images."""
+        ignored = (folder for folder in self.folders.values() if folder.n_files and not folder.n_images)
+        return [f"ignored {shown(each.path)}: it holds {each.n_files} files but no images" for each in ignored]
 
     def walk(self) -> Iterator["Tree"]:
-        """Yield it and all folders below, each before those in it."""
+        """Yield it and all folders below, a folder before the folders in it."""
         left = [self]
         while left:
             folder = left.pop()
             yield folder
             left.extend(folder.folders.values())
 
-    def sole(self) -> "Tree":
-        """Return the folder in which all is, where each on the way holds just one that is no split."""
+    def skip_wrappers(self) -> "Tree":
+        """Follow folders that hold only one folder, which is not a split; return the last one."""
         folder = self
-        while len(folder.useful) == 1 and not folder.images:
-            below = folder.useful[0]
-            if not below.useful or split_of(below.name):
+        while len(folder.candidates) == 1 and not folder.images:
+            below = folder.candidates[0]
+            if not below.candidates or split_of(below.name):
                 break
             folder = below
         return folder
 
-    def inside(self, split: str | None = None) -> "Tree":
-        """Return the folder that holds more than one other: train/train and train/images are no class of train.
+    def skip_fillers(self, split: str | None = None) -> "Tree":
+        """Follow folders that hold only one folder of the same or a filler name, such as train/train or train/images.
 
         Args:
-            split: which it is, where more than its own name says so.
+            split: the split that this folder is, if its name alone does not say it.
         """
         split = split or split_of(self.name)
         folder = self
-        while len(folder.useful) == 1 and not folder.images:
-            below = folder.useful[0]
-            is_same = one_name(below.name).lower() == one_name(folder.name).lower()
+        while len(folder.candidates) == 1 and not folder.images:
+            below = folder.candidates[0]
+            is_same = nfc(below.name).lower() == nfc(folder.name).lower()
             is_same |= split is not None and split_of(below.name) == split
-            holds_more = below.useful or (below.images and (is_same or holds_images(below.name)))
+            holds_more = below.candidates or (below.images and (is_same or is_image_folder(below.name)))
             if not holds_more or not (is_same or is_filler(below.name)):
                 break
             folder = below
         return folder
 
 
-def grow(names: Names, images: Set[str]) -> tuple[Tree, list[Tree]]:
-    """Return the tree of what a container holds, and what was taken out of it: annotations beside images.
+def build_tree(names: Names, images: Set[str]) -> tuple[Tree, list[Tree]]:
+    """Return the tree of a container's folders, and the annotation folders that were removed from it.
 
     Args:
-        names: of its files and folders.
-        images: the files among them that are images.
+        names: the container's files and folders.
+        images: the files that are images.
     """
     trees = {path: Tree(path) for path in ("", *sorted(names.folders, key=natural_key))}
     for path in names.files:
@@ -106,9 +106,9 @@ def grow(names: Names, images: Set[str]) -> tuple[Tree, list[Tree]]:
 
 
 def _annotations_in(around: Tree) -> Iterator[Tree]:
-    """Take folders of masks and the like out of one that also holds a folder of images."""
-    if any(holds_images(name) for name in around.folders):
-        for name in [name for name in around.folders if holds_annotations(name)]:
+    """Remove and yield folders of masks and other annotations that lie beside an image folder."""
+    if any(is_image_folder(name) for name in around.folders):
+        for name in [name for name in around.folders if is_annotation_folder(name)]:
             dropped = around.folders.pop(name)
             _count(dropped)
             yield dropped

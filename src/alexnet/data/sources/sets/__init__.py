@@ -1,1 +1,1 @@
-"""Named data sets, which are downloaded."""
+"""Named data sets and data sets of the Hugging Face hub, which are downloaded."""

@@ -1,6 +1,5 @@
-"""Data sets of the Hugging Face hub, and folders in its formats, through the ``datasets`` package (an extra)."""
+"""Data sets of the Hugging Face hub, and folders in its formats, read by the ``datasets`` package (an extra)."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -8,72 +7,73 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alexnet.data.source import SPLIT_NAMES, Content, LabelledImage, Source, describe, natural_key
+from alexnet.data.source import SPLIT_NAMES, Content, LabelledImage, Source, describe
 from alexnet.data.sources.folders.folder import Folder
 from alexnet.data.sources.folders.layout import open_container
-from alexnet.data.sources.vocabulary import one_name, split_of
-from alexnet.errors import DataError, ImageError, listed, words
-from alexnet.files.paths import expanded
+from alexnet.data.sources.vocabulary import nfc, split_of
+from alexnet.errors import DataError, ImageError, listed, one_line, words
+from alexnet.files.paths import expanded, natural_key
 from alexnet.images.decoding import fault
 
 PREFIX = "hf:"
-# Of several columns that could be it, this is the label.
+# These names decide if several columns could be the label.
 _LABELS = ("label", "labels")
-# The hub is asked once whether it is there: the datasets package itself would try for 23 seconds.
-_SECONDS = 10
+# The timeout of one request to see whether the hub is reachable. The datasets package itself tries for 23 seconds.
+_HUB_SECONDS = 10
 
 
 def open_hub(text: str, *, recorded: bool = False) -> Source:
     """Open a data set that has one column of images and one of labels.
 
-    What has been downloaded once is taken from its cache where there is no network. No code of a repository is run.
+    Without a network, the cache of earlier downloads is used. No code from a repository is run.
 
     Args:
-        text: ``hf:user/name``, or ``hf:user/name:config`` where a repository has several configurations, or
+        text: ``hf:user/name``, or ``hf:user/name:config`` if a repository has several configurations, or
             ``hf:./folder`` for a folder of Parquet files or images.
-        recorded: whether a run wrote it down: of folders the whole path, so all else is of the hub.
+        recorded: whether ``text`` comes from a run's records. These hold full paths for folders, so any other name is
+            on the hub.
 
     Raises:
-        DataError: the extra is not installed, there is no such data set, or its columns cannot be told apart.
+        DataError: the extra is not installed, there is no such data set, or its columns are ambiguous.
     """
     warnings: list[str] = []
     name, loaded = _find(text, warnings, recorded=recorded)
     splits = _splits(text, loaded, warnings)
-    shelves: dict[str, _Shelf] = {}
+    by_split: dict[str, _SplitData] = {}
     images: list[LabelledImage] = []
     known: set[str] = set()
     for given in sorted(splits):  # in the natural order of paths: test, train, val
-        # The hub calls everything train where nobody has split it.
+        # On the hub, a data set without splits has the one split train.
         split = None if set(splits) == {"train"} else given
         image_column, label_column = _columns(text, splits[given].features)
         labels = _labels(splits[given], label_column)
-        known.update(map(one_name, getattr(splits[given].features[label_column], "names", ())))
+        known.update(map(nfc, getattr(splits[given].features[label_column], "names", ())))
         prefix, width = f"{split}/" if split else "", max(5, len(str(len(labels) - 1)))
         labelled = [LabelledImage(f"{prefix}{i:0{width}d}", label, split) for i, label in enumerate(labels) if label]
         if len(labelled) < len(labels):
             warnings.append(f"left out {len(labels) - len(labelled)} images of {given} that have no label")
         images += labelled
-        shelves[split or ""] = _Shelf.of(splits[given], image_column)
+        by_split[split or ""] = _SplitData.of(splits[given], image_column)
     if not images:
         raise DataError(f"{text!r} has no images with a label; a classifier needs some")
     classes = tuple(sorted({image.label for image in images}, key=natural_key))
     empty = sorted(known.difference(classes), key=natural_key)
     if empty:
         warnings.append(f"left out classes that have no images: {listed(empty)}")
-    warnings += [*_held_against_folder(name, splits, images), *describe(images, classes)]
-    return Source(name, tuple(images), classes, _Reader(name, shelves), warnings=tuple(warnings))
+    warnings += [*_check_against_folder(name, splits, images), *describe(images, classes)]
+    return Source(name, tuple(images), classes, _Reader(name, by_split), warnings=tuple(warnings))
 
 
 @dataclass(frozen=True)
-class _Shelf:
-    """One split, of which images are given as they are stored."""
+class _SplitData:
+    """The images of one split, encoded as they are stored."""
 
     dataset: Any
     column: str
     fingerprint: str
 
     @classmethod
-    def of(cls, dataset: Any, column: str) -> "_Shelf":
+    def of(cls, dataset: Any, column: str) -> "_SplitData":
         import datasets
 
         stored = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))
@@ -83,7 +83,7 @@ class _Shelf:
 @dataclass(frozen=True)
 class _Reader:
     name: str
-    shelves: Mapping[str, _Shelf]
+    by_split: Mapping[str, _SplitData]
 
     def stamp(self, path: str) -> str:
         return self._locate(path)[0].fingerprint
@@ -96,10 +96,10 @@ class _Reader:
             yield path, partial(self._content, path)
 
     def _content(self, path: str) -> bytes:
-        shelf, number = self._locate(path)
-        cell = shelf.dataset[number][shelf.column]
+        data, number = self._locate(path)
+        cell = data.dataset[number][data.column]
         if cell is None:
-            raise ImageError(f"{self.name}/{path}", "the data set has none in this row")
+            raise ImageError(f"{self.name}/{path}", "this row has no image")
         if cell["bytes"] is not None:
             return bytes(cell["bytes"])
         try:
@@ -107,58 +107,60 @@ class _Reader:
         except OSError as error:
             raise ImageError(str(cell["path"]), fault(error)) from error
 
-    def _locate(self, path: str) -> tuple[_Shelf, int]:
+    def _locate(self, path: str) -> tuple[_SplitData, int]:
         split, _, number = path.rpartition("/")
-        return self.shelves[split], int(number)
+        return self.by_split[split], int(number)
 
 
 def _find(text: str, warnings: list[str], *, recorded: bool) -> tuple[str, Mapping[str, Any]]:
-    """Return what to call a data set, and its splits."""
+    """Return the name of a data set for its source, and its splits."""
     try:
-        import datasets  # noqa: F401 - before anything else is said
+        import datasets  # noqa: F401 - before any other error
     except ImportError as error:
         raise DataError(f"{text!r} needs the package datasets ({error}); pip install 'alexnet[hub]'") from error
     where = text.removeprefix(PREFIX)
     folder = expanded(where)
     is_path = where.startswith((".", "~")) or folder.is_absolute()
     if where and folder.is_dir():
-        if recorded and not is_path:  # the datasets package itself would take the folder
-            raise DataError(f"the folder {str(folder)!r} here hides {text} of the hub; go on from another folder")
+        if recorded and not is_path:  # the datasets package would read the folder
+            raise DataError(f"the folder {str(folder)!r} here hides {text} on the hub; resume in another folder")
         if not is_path:
-            warnings.append(f"{text} is the folder {str(folder)!r} here, and not a set of the hub")
+            warnings.append(f"{text} is the folder {str(folder)!r} here, not a data set on the hub")
         return f"{PREFIX}{folder.resolve()}", _load(text, str(folder.resolve()), None)
     if is_path:
-        raise DataError(f"there is no folder {where!r}; correct the path, or write hf:user/name for a set of the hub")
+        raise DataError(
+            f"there is no folder {where!r}; correct the path, or write hf:user/name for a data set on the hub"
+        )
     repository, _, config = where.partition(":")
     offline = _offline(text, repository)
     if offline:
-        warnings.append(f"{offline}; {text} is taken as it was downloaded before")
+        warnings.append(f"{offline}; using the earlier download of {text}")
     return text, _load(text, repository, config or None, offline)
 
 
 def _offline(text: str, repository: str) -> str:
-    """Return why the hub cannot be asked; empty where it has the repository."""
+    """Return why the hub cannot be reached; empty if it has the repository."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
     if repository.count("/") != 1:
-        raise DataError(f"{text!r} names no data set of the hub; write hf:user/name, or hf:./folder for a folder")
+        raise DataError(f"{text!r} is not a data set's name; write hf:user/name, or hf:./folder for a folder")
     try:
-        HfApi().dataset_info(repository, timeout=_SECONDS)
+        HfApi().dataset_info(repository, timeout=_HUB_SECONDS)
     except HFValidationError as error:
-        raise DataError(f"{text!r} names no data set of the hub: {_one_line(error)}") from error
+        raise DataError(f"{text!r} is not a data set's name: {one_line(error)}") from error
     except GatedRepoError as error:
         raise DataError(
-            f"{text!r} is given to those who asked for it; ask on its page, then log in with hf auth login"
+            f"{text!r} is a gated data set: request access on its page, then log in with hf auth login"
         ) from error
     except RepositoryNotFoundError as error:
         raise DataError(
             f"the hub has no data set {repository!r}, or it is private; correct the name, or log in with hf auth login"
         ) from error
     except HfHubHTTPError as error:
-        return f"the hub does not answer ({_one_line(error)})"
-    except Exception as error:  # of whichever library carries the requests: each means that there is no way there
-        return f"no network ({_one_line(error)})"
+        return f"the hub does not respond ({one_line(error)})"
+    except Exception as error:  # any error of the HTTP library means that the hub cannot be reached
+        return f"no network ({one_line(error)})"
     return ""
 
 
@@ -170,48 +172,50 @@ def _load(text: str, path: str, config: str | None, offline: str = "") -> Mappin
         datasets.config.HF_HUB_OFFLINE = before or bool(offline)
         loaded: Mapping[str, Any] = datasets.load_dataset(path, config)
         return loaded
-    except Exception as error:  # a repository may hold anything
+    except Exception as error:  # a repository may contain anything
         if offline:
             raise DataError(
                 f"cannot download {text!r}: {offline}; download it elsewhere and give its folder as hf:./folder"
             ) from error
         hint = f"; write {text}:NAME" if "onfig name is missing" in str(error) else ""
-        raise DataError(f"cannot read {text!r}: {_one_line(error)}{hint}") from error
+        raise DataError(f"cannot read {text!r}: {_reason(error)}{hint}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = before
 
 
-def _held_against_folder(name: str, splits: Mapping[str, Any], images: list[LabelledImage]) -> list[str]:
-    """Return what to say of a folder of images that means something else without ``hf:``.
+def _check_against_folder(name: str, splits: Mapping[str, Any], images: list[LabelledImage]) -> list[str]:
+    """Return a warning if a folder of images has other classes without ``hf:``.
 
-    The datasets package knows splits by few names, takes some others for train, leaves some out, and finds classes in
-    whatever folders lie right around images, be they called masks.
+    The datasets package knows few names of splits: it reads other names as train or ignores them. It takes the folder
+    directly around an image as its class, even if that is named masks.
 
     Raises:
-        DataError: it finds other splits, or more or fewer images in them.
+        DataError: it finds other splits, or another number of images in them.
     """
     folder = Path(name.removeprefix(PREFIX))
     if any(dataset.info.builder_name != "imagefolder" for dataset in splits.values()) or not folder.is_absolute():
         return []
-    if any(folder.rglob("metadata.*")):  # which it reads itself
+    if any(folder.rglob("metadata.*")):  # the datasets package reads labels from it
         return []
-    said = [f"the classes are the folders right around the images; give {str(folder)!r} without hf: to be told others"]
+    warning = [
+        f"the classes are the folders directly around images; for other classes give {str(folder)!r} without hf:"
+    ]
     try:
         own = open_container(Folder(folder)).images
-    except DataError:  # that can be understood in more than one way
-        return said
-    if {each.split for each in own} == {"train"}:  # which is none here too
+    except DataError:  # the folders are ambiguous
+        return warning
+    if {each.split for each in own} == {"train"}:  # a lone train is no split, as above
         own = tuple(replace(each, split=None) for each in own)
     found, here = Counter(each.split for each in images), Counter(each.split for each in own)
     if found != here:
         raise DataError(
-            f"{name!r} is read by the datasets package as {_counted(found)}, but holds {_counted(here)}; give "
+            f"the datasets package reads {name!r} as {_counted(found)}, but it holds {_counted(here)}; give "
             f"{str(folder)!r} without hf:"
         )
-    return [] if Counter(map(_mark, images)) == Counter(map(_mark, own)) else said
+    return [] if Counter(map(_split_and_label, images)) == Counter(map(_split_and_label, own)) else warning
 
 
-def _mark(image: LabelledImage) -> tuple[str | None, str]:
+def _split_and_label(image: LabelledImage) -> tuple[str | None, str]:
     return image.split, image.label
 
 
@@ -220,7 +224,7 @@ def _counted(splits: Mapping[str | None, int]) -> str:
 
 
 def _splits(text: str, loaded: Mapping[str, Any], warnings: list[str]) -> dict[str, Any]:
-    """Return the splits of a data set by our names; of two that mean the same, the one that is called plainly so."""
+    """Return the splits of a data set by our names; of two with the same meaning, the one with the plain name."""
     splits: dict[str, Any] = {}
     chosen: dict[str, str] = {}
     for given in sorted(loaded, key=lambda given: given not in SPLIT_NAMES):
@@ -228,11 +232,11 @@ def _splits(text: str, loaded: Mapping[str, Any], warnings: list[str]) -> dict[s
         if split is None:
             warnings.append(f"ignored the split {given!r} of {text}")
         elif split in splits:
-            warnings.append(f"ignored the split {given!r} of {text}, of which {chosen[split]!r} is {split}")
+            warnings.append(f"ignored the split {given!r} of {text}: {chosen[split]!r} is its {split}")
         else:
             splits[split], chosen[split] = loaded[given], given
     if not splits:
-        raise DataError(f"{text!r} has no train, validation or test split, only {listed(loaded)}; name one of them so")
+        raise DataError(f"{text!r} has no train, validation or test split, only {listed(loaded)}; rename one of them")
     return splits
 
 
@@ -243,11 +247,11 @@ def _columns(text: str, features: Mapping[str, Any]) -> tuple[str, str]:
     found = words(f"{name} ({_kind(feature)})" for name, feature in features.items())
     images = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
     if len(images) != 1:
-        raise DataError(f"{text!r} needs one column of images, but has {len(images) or 'none'}; it has {found}")
+        raise DataError(f"{text!r} needs one column of images, but has {len(images) or 'none'}; its columns: {found}")
     for name, feature in features.items():
         if name in _LABELS and isinstance(feature, (dict, list, datasets.List, datasets.LargeList)):
             raise DataError(
-                f"{text!r} has several labels for each image: {name} is a list or an object; it has {found}"
+                f"{text!r} has several labels for each image: {name} is a list or an object; its columns: {found}"
             )
     labels = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
     labels = labels or [
@@ -256,28 +260,27 @@ def _columns(text: str, features: Mapping[str, Any]) -> tuple[str, str]:
     sole = labels if len(labels) == 1 else [name for name in labels if name in _LABELS]
     if len(sole) != 1:
         raise DataError(
-            f"{text!r} needs one column of labels, but has {len(labels) or 'none'}; it has {found}; "
-            "rename or remove columns until one is called label"
+            f"{text!r} needs one column of labels, but has {len(labels) or 'none'}; its columns: {found}; "
+            "name one of them label"
         )
     return images[0], sole[0]
 
 
 def _labels(dataset: Any, column: str) -> list[str]:
-    """Return each row's label; empty where it has none."""
+    """Return the label of each row; empty if it has none."""
     cells = dataset.select_columns([column])[:][column]
     names = getattr(dataset.features[column], "names", None)
     if names is None:
-        return ["" if cell is None else one_name(str(cell)) for cell in cells]
-    return ["" if cell is None or cell < 0 else one_name(names[cell]) for cell in cells]
+        return ["" if cell is None else nfc(str(cell)) for cell in cells]
+    return ["" if cell is None or cell < 0 else nfc(names[cell]) for cell in cells]
 
 
 def _kind(feature: Any) -> str:
     return str(getattr(feature, "dtype", type(feature).__name__.lower()))
 
 
-def _one_line(error: BaseException) -> str:
-    """Return the words of an error that say what is wrong, without advice on how to call functions."""
-    # The datasets package wraps most errors in one that only says that there was one.
+def _reason(error: BaseException) -> str:
+    """Return what is wrong, without advice on how to call functions."""
+    # The datasets package wraps most errors in one that says only that an error occurred.
     cause = error.__cause__ if type(error).__name__ == "DatasetGenerationError" else None
-    text = str(cause or error).split("Example of usage")[0]
-    return " ".join(re.sub(r"\[Errno -?\d+\]", "", text).split())[:200] or type(error).__name__
+    return one_line(cause or error, until="Example of usage")

@@ -1,6 +1,6 @@
-"""A copy of one of torchvision's sets: found, unpacked from an archive that is there, or downloaded.
+"""Opens a split of one of torchvision's sets; if it is missing, it is unpacked from an archive or downloaded.
 
-They lie as torchvision lays them out, so a folder of its downloads can be given as it is.
+The files have torchvision's layout, so a folder that torchvision has filled works as it is.
 """
 
 import contextlib
@@ -9,30 +9,30 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from alexnet.data.sources.sets import alone
+from alexnet.data.sources.sets import download_process
 from alexnet.data.sources.sets.torchvision_sets import TorchvisionSet, construct, reason, unpack
 from alexnet.errors import DataError
 from alexnet.files.atomic import UNFINISHED, delete_unfinished
 from alexnet.files.download import announce
 
-# An archive that the user put there is unpacked instead of downloaded; torchvision looks at its checksum.
+# If the user put an archive there, it is unpacked and nothing is downloaded; torchvision verifies its checksum.
 _ARCHIVES = (".tgz", ".tar", ".gz", ".zip", ".bz2", ".mat", ".bin")
 _DAY = 86400
 
 
 class MissingError(Exception):
-    """A split that is not there and cannot be downloaded."""
+    """A split that is missing and cannot be downloaded."""
 
 
 def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> tuple[Any, bool]:
-    """Return torchvision's data set, and whether it is new here: downloaded, or unpacked from an archive."""
+    """Return torchvision's data set, and whether it was just downloaded or unpacked from an archive."""
     try:
         return construct(row, root, split, unpack=False), False
     except ImportError as error:
         raise DataError(f"{name!r} needs torchvision ({error}); pip install torchvision") from error
     except Exception as error:  # damaged data can raise nearly anything; a new copy replaces it
         absent = isinstance(error, RuntimeError) or getattr(error, "errno", None) is not None
-        here = "" if absent else f"; what is there cannot be used: {reason(error)}"
+        here = "" if absent else f"; the copy there is damaged: {reason(error)}"
     if row.by_hand and not root.is_dir():
         raise MissingError
     try:
@@ -49,46 +49,46 @@ def obtain(name: str, row: TorchvisionSet, root: Path, split: str | None) -> tup
 
 
 def _fetch(name: str, row: TorchvisionSet, root: Path, split: str | None) -> None:
-    """Download and unpack one split beside its place, and move it there once it is whole.
+    """Download and unpack one split into a temporary folder, then move it to ``root``.
 
-    Most of torchvision's classes take a folder that exists for a set that is complete.
+    Most of torchvision's classes take a folder that exists for a complete set, so it must never be half-full.
     """
     if not row.by_hand:
-        announce(f"what is missing of {name}{f' ({split})' if split else ''}", root)
-    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+        announce(f"missing files of {name}{f' ({split})' if split else ''}", root)
+    created = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         delete_unfinished(root, older_than=_DAY)
         beside = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}-", dir=root))
         try:
-            _lend_archives(root, beside)
-            if row.by_hand or not alone.is_needed():
+            _copy_archives(root, beside)
+            if row.by_hand or not download_process.is_needed():
                 unpack(row, beside, split)
             else:
-                alone.unpack(name, beside, split)
-            _move_into(beside, root)
+                download_process.unpack(name, beside, split)
+            _merge_into(beside, root)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     finally:
-        for folder in made:
+        for folder in created:
             with contextlib.suppress(OSError):
-                folder.rmdir()  # only if nothing came
+                folder.rmdir()  # works only if it is empty
 
 
-def _lend_archives(root: Path, beside: Path) -> None:
+def _copy_archives(root: Path, beside: Path) -> None:
     for pattern in ("*", "*/*", "*/*/*"):  # no class of torchvision puts them deeper
         for file in root.glob(pattern):
             if file.suffix in _ARCHIVES and file.is_file() and beside not in file.parents:
                 place = beside / file.relative_to(root)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                # A copy, never a link: torchvision writes over an archive whose checksum is wrong.
+                # A copy, not a link: torchvision overwrites an archive with a wrong checksum.
                 shutil.copyfile(file, place)
 
 
-def _move_into(folder: Path, place: Path) -> None:
+def _merge_into(folder: Path, place: Path) -> None:
     for entry in folder.iterdir():
         target = place / entry.name
         if entry.is_dir() and target.is_dir():
-            _move_into(entry, target)
+            _merge_into(entry, target)
         else:
             entry.replace(target)

@@ -1,4 +1,4 @@
-"""The sets that torchvision knows how to download, check and read, a row each."""
+"""The data sets of torchvision: a table of how each is opened."""
 
 import re
 import tarfile
@@ -30,17 +30,17 @@ _IMAGENET = (
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """How torchvision holds a set.
+    """How one of torchvision's sets is opened.
 
     Attributes:
         kind: its class in ``torchvision.datasets``.
-        splits: the arguments of that class for each of our splits; a set that nobody has split has the one None.
+        splits: the arguments of that class for each of our splits; the key is None for a set without splits.
         labels: the attribute with a number for each image, or a pair of a file and a number.
-        files: the attribute with the images' files, or such pairs; empty where images are arrays.
-        classes: the attribute with the class names by number, or the names where torchvision has none or odd ones.
+        files: the attribute with the images' files, or such pairs; empty if the images are arrays.
+        classes: the attribute with the class names by number; or the names, if torchvision has none or unusual ones.
         mirror_safe: whether a mirrored image keeps its label.
-        unpacked: what lies there once the set is unpacked, for classes that would unpack or make folders unasked.
-        by_hand: for what cannot be downloaded: what to do.
+        unpacked: paths that exist once the set is unpacked; for classes that otherwise unpack or create folders.
+        by_hand: what the user must do, for a set that cannot be downloaded.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class TorchvisionSet:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # EMNIST is stored by columns: as torchvision reads it, letters lie on their side and in a mirror.
+    # EMNIST is stored by columns. torchvision reads it by rows, so its letters are transposed.
     return image.transpose(Image.Transpose.TRANSPOSE)
 
 
@@ -85,7 +85,7 @@ SETS = {
     "dtd": TorchvisionSet("DTD", _TRAIN_VAL_TEST, "_labels", "_image_files"),
     "fgvc-aircraft": TorchvisionSet("FGVCAircraft", _TRAIN_VAL_TEST, "_labels", "_image_files"),
     "eurosat": TorchvisionSet("EuroSAT", _WHOLE, "targets", "samples"),
-    # Its authors gave the traffic signs numbers, no names.
+    # Its authors gave the traffic signs numbers, not names.
     "gtsrb": TorchvisionSet(
         "GTSRB", _TRAIN_TEST, "_samples", "_samples", tuple(map(str, range(43))), mirror_safe=False
     ),
@@ -96,7 +96,7 @@ SETS = {
 
 
 def construct(row: TorchvisionSet, root: Path, split: str | None, *, unpack: bool) -> Any:
-    """Return torchvision's data set of one split in ``root``; with ``unpack`` it downloads and unpacks what is missing.
+    """Return torchvision's data set of one split in ``root``; with ``unpack`` it downloads and unpacks missing files.
 
     Raises:
         Exception: nearly anything; see ``reason``.
@@ -111,7 +111,7 @@ def construct(row: TorchvisionSet, root: Path, split: str | None, *, unpack: boo
 
 
 def unpack(row: TorchvisionSet, folder: Path, split: str | None) -> None:
-    """Let torchvision fill a folder with one split, from archives there or from its server.
+    """Let torchvision unpack one split in a folder, from archives there or from its server.
 
     Raises:
         Exception: nearly anything; see ``reason``.
@@ -120,18 +120,18 @@ def unpack(row: TorchvisionSet, folder: Path, split: str | None) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Return in a few words why a set could not be downloaded."""
+    """Return in a few words why a download failed."""
     text = " ".join(str(error).split())
     if isinstance(error, urllib.error.HTTPError):
-        return f"the server answered {error.code} {error.reason}"
-    # MNIST's class gives the errors of its mirrors as text only.
+        return f"the server responded {error.code} {error.reason}"
+    # The MNIST class keeps only the text of its mirrors' errors.
     refused = re.search(r"<urlopen error (?:\[Errno -?\d+\] )?([^>]*)>", text)
     if refused:
         return f"no network ({refused[1]})"
     if isinstance(error, TimeoutError | ConnectionError):
         return f"no network ({text or type(error).__name__})"
     if "corrupted" in text:
-        return "what came has a wrong checksum"
+        return "the downloaded file has a wrong checksum"
     if isinstance(error, EOFError | tarfile.TarError | zipfile.BadZipFile | zlib.error):
         return f"the archive is damaged ({text})"
     if isinstance(error, OSError) and error.errno is not None:

@@ -5,57 +5,58 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from alexnet.data.source import LabelledImage, Source, describe, natural_key
+from alexnet.data.source import LabelledImage, Source, describe
 from alexnet.data.sources.container import Container
-from alexnet.data.sources.tables.columns import understand
+from alexnet.data.sources.tables.columns import find_columns
 from alexnet.data.sources.tables.places import Files, locate
 from alexnet.data.sources.tables.table import TABLE_ENDINGS, Table, read_table
 from alexnet.errors import DataError, listed, shown
+from alexnet.files.paths import natural_key
 
-# A manifest of one of these names, in a folder or an archive without class folders, is found there.
+# A manifest with one of these names is read from a folder or an archive without class folders.
 MANIFEST_NAMES = tuple(f"manifest{ending}" for ending in TABLE_ENDINGS)
 
 
 def open_manifest(container: Container, manifest: str, name: str) -> Source:
-    """Read the images that a manifest in a folder or an archive lists, as a source called ``name``.
+    """Read the images that a manifest in a folder or an archive lists, as a source named ``name``.
 
-    The manifest says in one column where each image lies, relative to the manifest, and in another its class; it may
-    have a column of splits, and others, which are ignored. See ``columns`` for what they may be called, and ``places``
-    for how images are found that do not lie where the manifest says.
+    One column holds the path of each image, relative to the manifest, and one its class. There may be a column of
+    splits; other columns are ignored. ``columns`` knows their names, and ``places`` finds images that are not where the
+    manifest says.
 
     Raises:
-        DataError: a column is missing, or a row is at fault; the message names it.
+        DataError: a column is missing, or a row has an error; the message names it.
     """
     files = Files(container)
     return _source(container, name, [_listed(files, manifest, _read(files, manifest), None)])
 
 
 def open_tables(container: Container, tables: Mapping[str, str], name: str) -> Source:
-    """Read the images that a table for each split lists, as a source called ``name``.
+    """Read the images of one table for each split, as a source named ``name``.
 
     Args:
         container: the folder or the archive.
         tables: the path of each split's table in it: ``{"train": "train/_classes.csv"}``; paths in a table are relative
-            to it.
-        name: what to call the source.
+            to the table.
+        name: the name of the source.
 
     Raises:
-        DataError: a table is at fault, says of an image that it is of another split, or lists one of another table.
+        DataError: a table has an error, gives an image another split, or lists an image of another table.
     """
     files = Files(container)
     return _source(container, name, [_listed(files, path, _read(files, path), split) for split, path in tables.items()])
 
 
-def some_labels(files: Files, manifest: str, most: int) -> tuple[dict[str, str], int]:
-    """Return the labels that a manifest gives to some images, by their paths, and how many rows it has.
+def sample_labels(files: Files, manifest: str, most: int) -> tuple[dict[str, str], int]:
+    """Return the labels that a manifest gives to some images, by path, and its number of rows.
 
     Args:
-        files: of its container.
-        manifest: its path there.
-        most: how many rows are looked at, evenly spread over all.
+        files: the files of its container.
+        manifest: its path in the container.
+        most: how many rows are read, evenly spread over all rows.
 
     Raises:
-        DataError: a column is missing, or a row is at fault.
+        DataError: a column is missing, or a row has an error.
     """
     table = _read(files, manifest)
     step = -(-len(table.rows) // most) or 1
@@ -74,11 +75,11 @@ class _Listed:
     """The images of one table.
 
     Attributes:
-        where: the place of the table.
-        name: what warnings call it.
-        images: by their paths.
+        where: the path of the table.
+        name: its name in warnings.
+        images: the images, by path.
         one_hot: the classes that have a column each.
-        warnings: how it was understood, a line each.
+        warnings: how the table was read, a line each.
     """
 
     where: str
@@ -90,7 +91,7 @@ class _Listed:
 
 def _listed(files: Files, manifest: str, table: Table, split: str | None) -> _Listed:
     where, folder = table.where, manifest.rpartition("/")[0]
-    listing = understand(table, files, folder)
+    listing = find_columns(table, files, folder)
     table = listing.table
     if not table.rows:
         raise DataError(f"{where!r} lists no images; it needs a row for each, with the columns path and label")
@@ -98,54 +99,59 @@ def _listed(files: Files, manifest: str, table: Table, split: str | None) -> _Li
     paths, warnings = locate(table, listing.paths, folder, files, split)
     images: dict[str, LabelledImage] = {}
     first: dict[str, int] = {}
-    for number, (path, label, said) in enumerate(zip(paths, listing.labels, listing.splits, strict=True)):
+    for number, (path, label, own_split) in enumerate(zip(paths, listing.labels, listing.splits, strict=True)):
         if path in images:
             raise DataError(
                 f"{where!r} {table.row(number)} lists {shown(listing.paths[number])} again, after "
                 f"{table.row(first[path])}; delete one of them"
             )
         first[path] = number
-        images[path] = LabelledImage(path, label, split or said)
+        images[path] = LabelledImage(path, label, split or own_split)
     return _Listed(where, table.name, images, listing.one_hot, (*listing.warnings, *warnings))
 
 
-def _refuse_other_split(table: Table, said: list[str | None], split: str | None) -> None:
-    for number, other in enumerate(said):
+def _refuse_other_split(table: Table, splits: list[str | None], split: str | None) -> None:
+    for number, other in enumerate(splits):
         if split and other and other != split:
-            raise DataError(f"{table.where!r} is of {split}, but {table.row(number)} has the split {other}; correct it")
+            raise DataError(
+                f"{table.where!r} is the table of {split}, but {table.row(number)} has the split {other}; correct it"
+            )
 
 
 def _source(container: Container, name: str, tables: list[_Listed]) -> Source:
     images: dict[str, LabelledImage] = {}
     for table in tables:
-        twice = next((path for path in table.images if path in images), None)
-        if twice is not None:
-            raise DataError(f"{table.where!r} lists {shown(twice)}, which is of {images[twice].split} too; delete one")
+        repeated = next((path for path in table.images if path in images), None)
+        if repeated is not None:
+            split = images[repeated].split
+            raise DataError(
+                f"{table.where!r} lists {shown(repeated)}, which is also in the table of {split}; delete one row"
+            )
         images |= table.images
     one_hot = _one_hot(tables)
     in_order = tuple(sorted(images.values(), key=lambda image: natural_key(image.path)))
     classes = tuple(sorted({image.label for image in in_order}.union(one_hot), key=natural_key))
-    warnings = (*_remarks(tables), *describe(in_order, classes))
+    warnings = (*_combined_warnings(tables), *describe(in_order, classes))
     return Source(name, in_order, classes, container, warnings=warnings)
 
 
-def _remarks(tables: Iterable[_Listed]) -> Iterator[str]:
-    """Yield how tables were understood; what is the same for several is said once."""
+def _combined_warnings(tables: Iterable[_Listed]) -> Iterator[str]:
+    """Yield the warnings of tables; a warning that several tables share comes once."""
     names = defaultdict(list)
     for table in tables:
         for warning in table.warnings:
             names[warning.removeprefix(f"{table.name}: ")].append(table.name)
-    for warning, said_of in names.items():
-        yield f"{', '.join(said_of)}: {warning}"
+    for warning, tables_with_it in names.items():
+        yield f"{', '.join(tables_with_it)}: {warning}"
 
 
 def _one_hot(tables: Iterable[_Listed]) -> tuple[str, ...]:
-    """Return the classes that have a column each, of all tables the same."""
-    marking = [table for table in tables if table.one_hot]
-    for table in marking[1:]:
-        first = marking[0]
+    """Return the classes that have a column each; all tables must have the same ones."""
+    with_one_hot = [table for table in tables if table.one_hot]
+    for table in with_one_hot[1:]:
+        first = with_one_hot[0]
         if odd := sorted(set(first.one_hot) ^ set(table.one_hot), key=natural_key):
             raise DataError(
-                f"{first.where!r} and {table.where!r} differ in columns of classes: {listed(odd)}; rename them"
+                f"{first.where!r} and {table.where!r} have different class columns: {listed(odd)}; rename them"
             )
-    return marking[0].one_hot if marking else ()
+    return with_one_hot[0].one_hot if with_one_hot else ()

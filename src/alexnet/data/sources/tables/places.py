@@ -1,7 +1,7 @@
-"""Where the images lie that a table lists: as it is written, or as one rule for all of its rows finds them.
+"""Finds the images that a table lists: at the paths as written, or by one rule for all rows.
 
-Tables are written on other computers, for other folders, or with bare names. What is added or taken away is the same
-for each row, and said.
+Many tables come from other computers or folders, or list bare names. What a rule adds to paths or removes from them is
+the same for each row, and a warning says it.
 """
 
 import posixpath
@@ -11,33 +11,33 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from alexnet.data.source import natural_key
 from alexnet.data.sources.container import Container
 from alexnet.data.sources.tables.table import Table
-from alexnet.data.sources.vocabulary import one_name, split_of
+from alexnet.data.sources.vocabulary import nfc, split_of
 from alexnet.errors import DataError, listed, shown
+from alexnet.files.paths import natural_key
 from alexnet.images.decoding import ends_like_image
 
-# Of a table of another folder the first row says how; where its image is missing one of the next.
+# How many rows are tried to find a rule: the image of the first may be missing.
 _N_TRIED = 10
 _WINDOWS = re.compile(r"[A-Za-z]:|[\\/]{2}")
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """What is taken away from the beginning of each path of a table, and what is put there instead."""
+    """What is removed from the beginning of each path in a table, and what is added there."""
 
     added: str
-    taken: str = ""
+    removed: str = ""
 
     def path(self, text: str) -> str:
-        """Return where an image lies that is listed as ``text``; empty where the rule says nothing of it."""
+        """Return the path of an image that is listed as ``text``; empty if the rule does not apply."""
         text = _slashes(text)
-        return _joined(self.added, text[len(self.taken) :]) if text.startswith(self.taken) else ""
+        return _joined(self.added, text[len(self.removed) :]) if text.startswith(self.removed) else ""
 
 
 class Files:
-    """The files of a folder or an archive, found by what tables call them."""
+    """The files of a folder or an archive, found by the paths in tables."""
 
     def __init__(self, container: Container) -> None:
         self.container = container
@@ -54,73 +54,73 @@ class Files:
     def _by_stem(self) -> Mapping[str, list[str]]:
         return _grouped((_key(_stem(file)), file) for file in self._all if ends_like_image(file))
 
-    def called(self, path: str) -> list[str]:
-        """Return the files that a path means: those that differ only in case, or have an ending and it has none."""
+    def matching(self, path: str) -> list[str]:
+        """Return the files that a path may mean: they differ only in case, or by an ending that the path lacks."""
         key = _key(path)
         found = self._by_name.get(key, [])
         if not found and not ends_like_image(path):
             found = self._by_stem.get(key, [])
         if len(found) < 2:
             return found
-        return [file for file in found if one_name(file).startswith(one_name(path))] or found
+        return [file for file in found if nfc(file).startswith(nfc(path))] or found
 
     @cached_property
-    def _by_last(self) -> Mapping[str, list[str]]:
-        """Files by their own names, in whichever folders, and images also without their endings."""
+    def _by_file_name(self) -> Mapping[str, list[str]]:
+        """Files of all folders by their names; images also by their names without ending."""
         last = [(posixpath.basename(file), file) for file in self._all]
         stems = ((_stem(name), file) for name, file in last if ends_like_image(name))
         return _grouped((_key(name), file) for name, file in (*last, *stems))
 
-    def named(self, name: str) -> list[str]:
-        """Return the images of a name, with an ending or without, in whichever folders they lie."""
-        return [file for file in self._by_last.get(_key(_slashes(name)), ()) if ends_like_image(file)]
+    def with_name(self, name: str) -> list[str]:
+        """Return the images of all folders with a name, which may lack the ending."""
+        return [file for file in self._by_file_name.get(_key(_slashes(name)), ()) if ends_like_image(file)]
 
-    def below(self, path: str) -> set[str]:
-        """Return the folders, ``""`` or with a ``/`` at the end, in which there is such a path."""
+    def folders_containing(self, path: str) -> set[str]:
+        """Return the folders, ``""`` or with a ``/`` at the end, in which a path exists."""
         tail, n_parts = f"/{_key(path)}", path.count("/") + 1
         bare = not ends_like_image(path)
         found = set()
-        for file in self._by_last.get(_key(posixpath.basename(path)), ()):
+        for file in self._by_file_name.get(_key(posixpath.basename(path)), ()):
             key = f"/{_key(file)}"
             if key.endswith(tail) or (bare and ends_like_image(file) and _stem(key).endswith(tail)):
                 found.add("".join(f"{part}/" for part in file.split("/")[:-n_parts]))
         return found
 
     def rules(self, text: str, folder: str) -> list[_Rule]:
-        """Return the rules by which an image is found that a table in a folder lists as ``text``."""
+        """Return the rules that find the image that a table in ``folder`` lists as ``text``."""
         text = _slashes(text)
         home = f"{folder}/" if folder else ""
         parts = text.split("/")
-        taken = ["".join(f"{part}/" for part in parts[:n]) for n in range(1, len(parts))]
-        rules = [_Rule(home, start) for start in taken if self.called(home + text[len(start) :])]
-        return rules + [_Rule(added) for added in sorted(self.below(text))]
+        starts = ["".join(f"{part}/" for part in parts[:n]) for n in range(1, len(parts))]
+        rules = [_Rule(home, start) for start in starts if self.matching(home + text[len(start) :])]
+        return rules + [_Rule(added) for added in sorted(self.folders_containing(text))]
 
-    def is_there(self, text: str, folder: str) -> bool:
-        """Return whether ``text``, as it is written, is an image beside a table in a folder."""
+    def has_image(self, text: str, folder: str) -> bool:
+        """Return whether ``text``, as written, is the path of an image for a table in ``folder``."""
         return ends_like_image(text) and self.container.exists(_joined(f"{folder}/" if folder else "", text))
 
     def likeness(self, text: str, folder: str) -> int:
-        """Return how much ``text`` looks like what a table in a folder lists as an image.
+        """Return how much ``text`` looks like the path of an image in a table in ``folder``.
 
-        3: there is one of that name. 2: it is to be found, and has its ending. 1: it is to be found. 0: it is not.
+        3: the image exists. 2: a rule finds it, and it has an ending. 1: a rule finds it. 0: not found.
         """
         if not text:
             return 0
-        if self.is_there(text, folder):
+        if self.has_image(text, folder):
             return 3
         return 1 + ends_like_image(text) if self.rules(text, folder) else 0
 
 
 @dataclass
-class _Loosened:
-    """In what the paths of a table differ from those of their files."""
+class _Differences:
+    """How the paths in a table differ from those of their files."""
 
     folders: set[str] = field(default_factory=set)
     endings: set[str] = field(default_factory=set)
     cases: list[tuple[str, str]] = field(default_factory=list)
 
-    def note(self, path: str, file: str) -> None:
-        path, named = one_name(path), one_name(file)
+    def add(self, path: str, file: str) -> None:
+        path, named = nfc(path), nfc(file)
         if _key(named) != _key(path):
             self.endings.add(posixpath.splitext(named)[1])
         if not named.startswith(path):
@@ -128,13 +128,13 @@ class _Loosened:
 
     def warnings(self, name: str, rule: _Rule, home: _Rule) -> Iterator[str]:
         if self.folders:
-            those = listed(sorted(self.folders, key=natural_key))
-            yield f"{name}: images were found by their names alone, in the folders {those}"
+            folders = listed(sorted(self.folders, key=natural_key))
+            yield f"{name}: images were found by their names alone, in the folders {folders}"
         added = [*([rule.added] if rule.added not in ("", home.added) else []), *sorted(self.endings)]
         if added:
-            yield f"{name}: paths lack {listed(added)}, which {'was' if len(added) == 1 else 'were'} added"
-        if rule.taken:
-            yield f"{name}: {shown(rule.taken)} was taken away from the beginning of each path"
+            yield f"{name}: added {listed(added)} to paths that lack {'it' if len(added) == 1 else 'them'}"
+        if rule.removed:
+            yield f"{name}: removed {shown(rule.removed)} from the beginning of each path"
         if self.cases:
             path, file = self.cases[0]
             yield f"{name}: {len(self.cases)} paths differ from their files in case, such as {path!r} for {file!r}"
@@ -147,45 +147,45 @@ def locate(
 
     Args:
         table: the table.
-        texts: what it says of where each image lies.
+        texts: the path of each image, as written.
         folder: the folder of the table, to which its paths are relative.
-        files: those of its container.
-        split: the split of all its images, if that is known: of two folders with the same names it tells which.
+        files: the files of its container.
+        split: the split of all its images, if known: it decides between two folders with the same file names.
 
     Returns:
-        The path of each image, and what to say of how they were found, a line each.
+        The path of each image, and warnings about how they were found, a line each.
 
     Raises:
-        DataError: an image is missing, or may be one of two.
+        DataError: an image is missing or ambiguous.
     """
     rule = home = _Rule(f"{folder}/" if folder else "")
     paths = [_as_written(text, home.added, files) for text in texts]
     left = [number for number, path in enumerate(paths) if not path]
-    found = _found(texts, left, home, files)
+    found = _find(texts, left, home, files)
     if len(left) == len(paths) and not any(found):
-        rule = _rule(table, texts, folder, files, split) or home
-        found = _found(texts, left, rule, files)
-    loosened = _Loosened()
+        rule = _find_rule(table, texts, folder, files, split) or home
+        found = _find(texts, left, rule, files)
+    differences = _Differences()
     if len(left) == len(paths) and not all(found) and not any("/" in _slashes(text) for text in texts):
-        # Bare names in more folders than one: each lies where the only file of its name is.
-        by_name = [files.named(texts[number]) for number in left]
+        # Bare names in several folders: each must be the name of only one file.
+        by_name = [files.with_name(texts[number]) for number in left]
         if all(by_name):
             rule, found = _Rule(""), by_name
-            loosened.folders = {posixpath.dirname(fits[0]) for fits in found}
+            differences.folders = {posixpath.dirname(fits[0]) for fits in found}
     for number, fits in zip(left, found, strict=True):
         if len(fits) > 1:
-            raise DataError(_two(table, number, texts[number], fits))
+            raise DataError(_several_files(table, number, texts[number], fits))
         if fits:
-            loosened.note(rule.path(texts[number]), posixpath.basename(fits[0]) if loosened.folders else fits[0])
+            differences.add(rule.path(texts[number]), posixpath.basename(fits[0]) if differences.folders else fits[0])
             paths[number] = fits[0]
     if missing := [number for number, path in enumerate(paths) if not path]:
-        raise DataError(_missing(table, texts, missing, rule, home))
-    return paths, list(loosened.warnings(table.name, rule, home))
+        raise DataError(_missing_images(table, texts, missing, rule, home))
+    return paths, list(differences.warnings(table.name, rule, home))
 
 
-def _found(texts: Sequence[str], numbers: Iterable[int], rule: _Rule, files: Files) -> list[list[str]]:
-    """Return the files that each of some paths may mean by a rule."""
-    return [files.called(rule.path(texts[number])) for number in numbers]
+def _find(texts: Sequence[str], numbers: Iterable[int], rule: _Rule, files: Files) -> list[list[str]]:
+    """Return the files that each of some paths may mean under a rule."""
+    return [files.matching(rule.path(texts[number])) for number in numbers]
 
 
 def _as_written(text: str, home: str, files: Files) -> str:
@@ -198,45 +198,45 @@ def _as_written(text: str, home: str, files: Files) -> str:
     return path if files.container.exists(path) else ""
 
 
-def _rule(table: Table, texts: Sequence[str], folder: str, files: Files, split: str | None) -> _Rule | None:
-    """Return the one rule that can hold for each row; one that holds for some, where none does.
+def _find_rule(table: Table, texts: Sequence[str], folder: str, files: Files, split: str | None) -> _Rule | None:
+    """Return the rule that fits all rows, or one that fits some of them; None if no rule fits.
 
     Raises:
-        DataError: two do.
+        DataError: two rules fit.
     """
     rules = next(filter(None, (files.rules(text, folder) for text in texts[:_N_TRIED])), [])
     for text in dict.fromkeys(texts):
         if len(rules) < 2:
             break
-        rules = [rule for rule in rules if files.called(rule.path(text))] or rules[:1]
+        rules = [rule for rule in rules if files.matching(rule.path(text))] or rules[:1]
     if split is not None and len(rules) > 1:
         rules = [rule for rule in rules if split in map(split_of, rule.added.split("/"))] or rules
     if len(rules) > 1:
         raise DataError(
-            _two(table, 0, texts[0], [file for rule in rules for file in files.called(rule.path(texts[0]))])
+            _several_files(table, 0, texts[0], [file for rule in rules for file in files.matching(rule.path(texts[0]))])
         )
     return rules[0] if rules else None
 
 
-def _two(table: Table, number: int, text: str, found: Iterable[str]) -> str:
+def _several_files(table: Table, number: int, text: str, found: Iterable[str]) -> str:
     what = f"lists {shown(text)}, which may be {listed(sorted(found))}"
-    return f"{table.where!r} {table.row(number)} {what}; write the paths in full, or take one of the files away"
+    return f"{table.where!r} {table.row(number)} {what}; write full paths, or remove one of the files"
 
 
-def _missing(table: Table, texts: Sequence[str], missing: Sequence[int], rule: _Rule, home: _Rule) -> str:
-    """Return the words for images that a table lists and that are not there."""
+def _missing_images(table: Table, texts: Sequence[str], missing: Sequence[int], rule: _Rule, home: _Rule) -> str:
+    """Return the error for images that a table lists and that do not exist."""
     first = texts[missing[0]]
     if len(missing) == len(texts) and _WINDOWS.match(first):
-        advice = "they are paths of another computer; write them relative to the table"
+        advice = "these are paths of another computer; write them relative to the table"
     elif len(missing) == len(texts) and first.startswith("/"):
-        advice = "they are paths of another folder or computer; write them relative to the table"
+        advice = "these are paths of another folder or computer; write them relative to the table"
     elif rule != home:
         advice = "put their images there, or delete the rows"
     else:
         advice = "correct the paths, which are relative to the table, or delete the rows"
     where = f" in {shown(rule.added)}" if rule.added != home.added else ""
     return (
-        f"{table.where!r} lists {len(missing)} of {len(texts)} images that are not there{where}, the first is "
+        f"{table.where!r}: {len(missing)} of {len(texts)} images do not exist{where}; the first is "
         f"{shown(first)} in {table.row(missing[0])}; {advice}"
     )
 
@@ -249,17 +249,17 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
 
 
 def _key(path: str) -> str:
-    """Return a path as it is compared where case and the writing of accents do not matter."""
-    return path.lower() if path.isascii() else one_name(one_name(path).casefold())
+    """Return a path for comparison without case and with accents in one form."""
+    return path.lower() if path.isascii() else nfc(nfc(path).casefold())
 
 
 def _slashes(text: str) -> str:
-    """Return a path with ``/``, and no ``./`` at the beginning."""
+    """Return a path with ``/`` between its parts, and without ``./`` at the beginning."""
     return posixpath.normpath(text.replace("\\", "/"))
 
 
 def _joined(folder: str, path: str) -> str:
-    """Return a path in a folder without detours; ``..`` goes up as far as there are folders, and beyond stays."""
+    """Return a path in a folder, normalised; ``..`` stays if it points out of the container."""
     return posixpath.normpath(path if path.startswith("/") else folder + path)
 
 

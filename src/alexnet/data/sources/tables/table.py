@@ -1,4 +1,7 @@
-"""From the bytes of a table to its cells: CSV, TSV or a JSON object a line, as programs of all kinds write them."""
+"""Reads the cells of a table: CSV, TSV or JSON lines, as all kinds of programs write them.
+
+Not with pandas, which is not a dependency, and which guesses types and reads "NA" and "None" as missing.
+"""
 
 import codecs
 import csv
@@ -12,10 +15,10 @@ from typing import Any
 
 from alexnet.errors import DataError, shown
 
-# The columns of a table, by their own names.
+# The names of the columns.
 COLUMNS = ("path", "label", "split")
 TABLE_ENDINGS = (".csv", ".tsv", ".jsonl")
-# What a file begins with that is no text, whatever its name says.
+# First bytes of files that are not text tables, whatever their endings.
 _SIGNATURES = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -23,7 +26,7 @@ _SIGNATURES = {
     b"SQLite format 3": "a database",
     b"version https://git-lfs": "a pointer of Git LFS, not the file (git lfs pull fetches it)",
 }
-# UTF-32 first: its mark begins like that of UTF-16.
+# Byte order marks. UTF-32 first: its mark begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -32,24 +35,24 @@ _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
 }
 _DELIMITERS = ",;\t|"
-# Excel's own way to say in a first line what separates cells.
+# A first line with which Excel names the delimiter.
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
-# Text without blanks around it; of a JSON object also what is no text.
+# Text without spaces around it; from JSON also lists and objects.
 Cell = str | list[Any] | dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is written.
+    """The cells of a table.
 
     Attributes:
-        where: its place, for errors.
-        name: what warnings call it.
-        columns: their names; the first line of a table without header.
-        header_line: the number of that line; 0 where each row names its columns.
-        rows: their cells; a row may have fewer than there are columns.
-        lines: the number of the line in which each row ends.
+        where: its path, for errors.
+        name: its name in warnings.
+        columns: the names of the columns; the first line if there is no header.
+        header_line: the number of the header's line; 0 for JSON lines.
+        rows: the cells of each row; a row may have fewer cells than there are columns.
+        lines: the number of the last line of each row.
     """
 
     where: str
@@ -60,11 +63,11 @@ class Table:
     lines: list[int]
 
     def row(self, number: int) -> str:
-        """Return what people call the row with an index."""
+        """Return the words for a row in messages, by its index."""
         return f"row {number + 1} (line {self.lines[number]})"
 
     def text(self, number: int, column: int) -> str:
-        """Return a cell; empty where the row has none.
+        """Return a cell; empty if the row lacks it.
 
         Raises:
             DataError: it is a list or an object.
@@ -75,7 +78,7 @@ class Table:
             kind = "a list" if isinstance(cell, list) else "an object"
             raise DataError(
                 f"{self.where!r} {self.row(number)} has {kind} as {self.columns[column]}: {shown(cell)}; "
-                "an image has one: write text or a number"
+                "write text or a number"
             )
         return cell
 
@@ -83,31 +86,31 @@ class Table:
         """Return the cells of a column.
 
         Raises:
-            DataError: one is a list or an object.
+            DataError: a cell is a list or an object.
         """
         return [self.text(number, column) for number in range(len(self.rows))]
 
     def without_header(self, names: tuple[str, ...]) -> "Table":
-        """Return the table of which the first line is a row too, and names for its columns."""
+        """Return the table with its header as the first row, and with other names for its columns."""
         rows: list[list[Cell]] = [[*self.columns], *self.rows]
         return Table(self.where, self.name, names, 0, rows, [self.header_line, *self.lines])
 
 
 def is_table(path: str) -> bool:
-    """Return whether a file is a table, going by its ending."""
+    """Return whether a file is a table, by its ending."""
     return path.lower().endswith(TABLE_ENDINGS)
 
 
-def refuse_twice(columns: Iterable[str], where: str) -> None:
-    """Refuse columns of which two are called alike, where that matters.
+def refuse_duplicate_columns(columns: Iterable[str], where: str) -> None:
+    """Refuse two columns named path, label or split.
 
     Raises:
-        DataError: it is so.
+        DataError: there are two.
     """
     found = [name.lower() for name in columns]
     for name in COLUMNS:
         if found.count(name) > 1:
-            raise DataError(f"{where!r} has {found.count(name)} columns called {name}; rename all but one")
+            raise DataError(f"{where!r} has {found.count(name)} columns named {name}; rename all but one")
 
 
 def read_table(content: bytes, name: str, where: str) -> Table:
@@ -115,11 +118,11 @@ def read_table(content: bytes, name: str, where: str) -> Table:
 
     Args:
         content: its bytes.
-        name: of the file; its ending says what kind of table it is.
-        where: its place, for errors.
+        name: the name of the file; its ending decides the format.
+        where: its path, for errors.
 
     Raises:
-        DataError: it is no text, empty, or not what its ending says.
+        DataError: it is not text, is empty, or has another format than its ending says.
     """
     text = _text(content, where)
     if not text.strip():
@@ -130,16 +133,18 @@ def read_table(content: bytes, name: str, where: str) -> Table:
 def _text(content: bytes, where: str) -> str:
     for beginning, what in _SIGNATURES.items():
         if content.startswith(beginning):
-            raise DataError(f"{where!r} is {what}, and no table of text; save it as 'CSV UTF-8'")
+            raise DataError(f"{where!r} is {what}, not a text table; save it as 'CSV UTF-8'")
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     if encoding.startswith("utf-8") and b"\0" in content:
-        raise DataError(f"{where!r} holds NUL bytes: it is damaged, or UTF-16 without its mark; save it as 'CSV UTF-8'")
+        raise DataError(
+            f"{where!r} holds NUL bytes: it is damaged, or UTF-16 without a byte order mark; save it as 'CSV UTF-8'"
+        )
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding in ("utf-16", "utf-32"):
             raise DataError(f"{where!r} is damaged {encoding.upper()} text; save it as 'CSV UTF-8'") from None
-        # Which of many old encodings it is no program can tell: as a wrong one, it would give classes wrong names.
+        # No program can know which old encoding it is. A wrong guess would give classes wrong names.
         line = content.count(b"\n", 0, error.start) + 1
         around = re.split(
             r"[\r\n,;\t|]", content[max(0, error.start - 20) : error.start + 20].decode("cp1252", "replace")
@@ -161,9 +166,7 @@ def _csv_table(text: str, name: str, where: str) -> Table:
             cells: list[Cell] = [cell.strip() for cell in row]
             line = reader.line_num + skipped
             if lines.ended:
-                raise DataError(
-                    f"{where!r} has a quote that nothing closes, before line {line}; close it, or double it"
-                )
+                raise DataError(f"{where!r} has an unclosed quote before line {line}; close it, or double it")
             if not any(cells):
                 continue
             if columns is None:
@@ -173,7 +176,7 @@ def _csv_table(text: str, name: str, where: str) -> Table:
             if any(cells[len(columns) :]):
                 raise DataError(
                     f"{where!r} row {len(table.rows) + 1} (line {line}) has {len(cells)} cells, but there are "
-                    f"{len(columns)} columns; put what holds {delimiter!r} into double quotes"
+                    f"{len(columns)} columns; put cells that hold {delimiter!r} into double quotes"
                 )
             table.rows.append(cells)
             table.lines.append(line)
@@ -183,7 +186,7 @@ def _csv_table(text: str, name: str, where: str) -> Table:
 
 
 class _Lines:
-    """The lines of a text, and whether they have ended: a row that asks for more than there are has an open quote."""
+    """The lines of a text. ``ended`` is true once a row has asked for more lines: then it has an unclosed quote."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self.ended = False
@@ -201,7 +204,7 @@ class _Lines:
 
 
 def _dialect(text: str, name: str) -> tuple[int, str]:
-    """Return how many lines come before the header, and what separates cells."""
+    """Return the number of lines before the header, and the delimiter."""
     header, skipped = "", 0
     for skipped, line in enumerate(io.StringIO(text, newline="")):
         header = line.strip("\r\n")
@@ -216,7 +219,7 @@ def _json_table(text: str, name: str, where: str) -> Table:
     columns: dict[str, int] = {}
     rows: list[list[Cell]] = []
     lines: list[int] = []
-    # Not at the other ends of lines that Unicode knows, which JSON may hold within text.
+    # Not splitlines: it also splits at Unicode line ends, which JSON allows inside text.
     for line_number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         if not line.strip():
             continue
@@ -229,7 +232,7 @@ def _json_table(text: str, name: str, where: str) -> Table:
             raise DataError(f"{where!r} {row} is not a JSON object; write {{'path': ..., 'label': ...}}")
         cells: list[Cell] = [""] * len(columns)
         keys = [ours if (ours := key.strip().lower()) in COLUMNS else key.strip() for key in named]
-        refuse_twice(keys, where)
+        refuse_duplicate_columns(keys, where)
         for key, cell in zip(keys, named.values(), strict=True):
             number = columns.setdefault(key, len(columns))
             cells.extend("" for _ in range(number + 1 - len(cells)))
@@ -240,7 +243,7 @@ def _json_table(text: str, name: str, where: str) -> Table:
 
 
 def _cell(value: Any) -> Cell:
-    # NaN, which alone differs from itself, is how pandas writes that there is none.
+    # pandas writes a missing value as NaN, the only value that differs from itself.
     if value is None or value != value:
         return ""
     return value if isinstance(value, (list, dict)) else str(value).strip()

@@ -1,4 +1,4 @@
-"""How people's folders are understood, after data sets as they are downloaded; in archives as in folders."""
+"""Which folders are read as splits and classes, for data sets as people download them; in folders and archives."""
 
 import shutil
 from pathlib import Path
@@ -14,8 +14,8 @@ BOTH = {"cat": 2, "dog": 2}
 SPLIT = {"train": BOTH, "test": BOTH}
 
 
-def understood(root: Path, spec: str) -> tuple[dict[str | None, dict[str, int]], tuple[str, ...]]:
-    """Return the images of each split and class, and the warnings; of a zip archive the same."""
+def opened(root: Path, spec: str) -> tuple[dict[str | None, dict[str, int]], tuple[str, ...]]:
+    """Return the image counts of each split and class, and the warnings. A zip archive must give the same counts."""
     folder = make_tree(root / "data", spec)
     source = open_source(folder)
     zipped = open_source(shutil.make_archive(str(root / "zipped"), "zip", root, "data"))
@@ -63,14 +63,14 @@ def refusal(root: Path, spec: str) -> str:
     ],
 )
 def test_splits_are_recognised(spec, tmp_path) -> None:
-    assert understood(tmp_path, spec)[0] == SPLIT
+    assert opened(tmp_path, spec)[0] == SPLIT
 
 
 @pytest.mark.parametrize(
     ("name", "split"), [("Validation", "val"), ("valid_set", "val"), ("dev", "val"), ("val", "val")]
 )
 def test_validation_has_many_names(name, split, tmp_path) -> None:
-    found, _ = understood(tmp_path, f"train/cat train/dog {name}/cat {name}/dog")
+    found, _ = opened(tmp_path, f"train/cat train/dog {name}/cat {name}/dog")
     assert found == {"train": BOTH, split: BOTH}
 
 
@@ -94,8 +94,8 @@ def test_validation_has_many_names(name, split, tmp_path) -> None:
         "found.000/z.png @tmp/t.png",
     ],
 )
-def test_what_is_no_class_is_left_out(spec, tmp_path) -> None:
-    assert understood(tmp_path, spec)[0] == {None: BOTH}
+def test_what_is_not_a_class_is_left_out(spec, tmp_path) -> None:
+    assert opened(tmp_path, spec)[0] == {None: BOTH}
 
 
 @pytest.mark.parametrize(
@@ -103,32 +103,35 @@ def test_what_is_no_class_is_left_out(spec, tmp_path) -> None:
     [
         ("Training/cat Training/dog Test/cat Test/dog", "read 'Training' as train"),
         ("cat/train dog/train cat/test dog/test", "read the folders train and test in each class folder as splits"),
-        ("images/cat images/dog masks/cat masks/dog", "left out 4 files in 'masks': called as masks or notes"),
+        ("images/cat images/dog masks/cat masks/dog", "left out 4 files in 'masks': the name says masks or notes"),
         ("cat dog cat/masks/a.png", "left out 1 files in 'cat/masks'"),
-        ("cat dog cat/0_mask.png", "left out 1 files that are called as masks of others, such as 'cat/0_mask.png'"),
-        ("images/cat images/dog annotations/a.xml docs/a.md", "ignored 'docs': 1 files in it, and no images"),
-        ("cat dog notes/a.txt", "ignored 'notes': 1 files in it, and no images"),
+        ("cat dog cat/0_mask.png", "left out 1 files that are named like masks of others, such as 'cat/0_mask.png'"),
+        ("images/cat images/dog annotations/a.xml docs/a.md", "ignored 'docs': it holds 1 files but no images"),
+        ("cat dog notes/a.txt", "ignored 'notes': it holds 1 files but no images"),
         ("cat dog train", "'train' is read as a class; if it is a split"),
-        ("cat dog bird/test", "images in 'bird/test' count for their class, and not as a split"),
+        ("cat dog bird/test", "images in 'bird/test' are read as part of their class, not as splits"),
         ("animals/cat animals/dog cars/bus cars/van", "the classes are 'animals', 'cars'; the folders in them ('cat'"),
         (
             "cat/2019 cat/2020 dog/2019 dog/2020",
-            "the classes are 'cat', 'dog'; the folders in them ('2019', '2020') say",
+            "the classes are 'cat', 'dog'; the folders in them ('2019', '2020') are not read",
         ),
         (
             "train/cat train/dog dev2/cat dev2/dog evaluation/cat evaluation/dog",
             "'evaluation' has the same class folders",
         ),
-        ("train/cat train/dog test", "the 2 images in 'test' are not used, since they lie in no class folder"),
+        ("train/cat train/dog test", "the 2 images in 'test' are not used, because they are not in class folders"),
         ("train/cat train/dog test/cat test/dog more/a/b more/a/c", "the 4 images in 'more' are not used"),
         ("train/pets/cat train/pets/dog", "the classes are the folders in 'train/pets'"),
-        ("train/a/cat train/b/dog", "the classes are 'a', 'b'; the folders in them ('cat', 'dog') say nothing more"),
-        ("train/cat/a train/dog/test", "images in 'train/dog/test' count for their class, and not as a split"),
+        (
+            "train/a/cat train/b/dog",
+            "the classes are 'a', 'b'; the folders in them ('cat', 'dog') are not read",
+        ),
+        ("train/cat/a train/dog/test", "images in 'train/dog/test' are read as part of their class, not as splits"),
         ("train/cat training/cat train/dog training/dog", "read 'train', 'training' as train"),
     ],
 )
-def test_what_was_understood_is_said(spec, warning, tmp_path) -> None:
-    _, warnings = understood(tmp_path, spec)
+def test_warnings_say_what_was_read(spec, warning, tmp_path) -> None:
+    _, warnings = opened(tmp_path, spec)
     assert [each for each in warnings if each.startswith(warning)], warnings
 
 
@@ -139,30 +142,30 @@ def test_what_was_understood_is_said(spec, warning, tmp_path) -> None:
      ("train_station bus_station", ["bus_station", "train_station"]), ("test~1 test~2", ["test 1", "test 2"]),
      ("0 1 2", ["0", "1", "2"]), ("+", ["+"]), ("+/1 -/1", ["+", "-"])],
 )  # fmt: skip
-def test_classes_may_be_called_like_something_else(spec, classes, tmp_path) -> None:
-    found, _ = understood(tmp_path, spec)
+def test_classes_may_be_named_like_something_else(spec, classes, tmp_path) -> None:
+    found, _ = opened(tmp_path, spec)
     assert list(found[None]) == classes
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "parts"),
     [
         ("color/cat color/dog grey/cat grey/dog", ["('cat', 'dog') in each of 'color', 'grey'", "'/data/color'"]),
         ("x/a/images/cat x/a/images/dog x/b/images/cat x/b/images/dog", ["in each of 'a', 'b'", "/data/x/a"]),
         ("fold1/cat fold1/dog fold2/cat fold2/dog", ["'fold1', 'fold2'"]),
         ("8863/0 8863/1 8864/0 8864/1", ["the same folders ('0', '1') in each of '8863', '8864'"]),
-        ("cat dog test/cat test/dog", ["'test' beside class folders", "put those into a folder called train"]),
+        ("cat dog test/cat test/dog", ["'test' beside class folders", "put the class folders into", "named train"]),
         ("x/cat x/dog x/x/cat x/x/dog", ["'x/x' beside class folders", "or give '/data/x/x'"]),
         ("train/cat train/dog train/train/cat train/train/dog", ["'train/train' beside class folders"]),
-        ("cat/train cat/test dog/train dog/test bird", ["images in 'bird' that are in none"]),
-        ("cat/train cat/test dog/train dog/test dog/x.png", ["images in 'dog' that are in none"]),
+        ("cat/train cat/test dog/train dog/test bird", ["images in 'bird' are outside splits"]),
+        ("cat/train cat/test dog/train dog/test dog/x.png", ["images in 'dog' are outside splits"]),
         ("a/train/good a/test/good a/test/bad b/train/good b/test/good b/test/bad", ["holds 'a', 'b', each"]),
-        ("set/train/cat set/train/dog other/cat", ["'set', which has splits and classes", "'/data/set'"]),
-        ("set/set/train/cat set/set/train/dog test/0.png", ["'set', which has splits and classes", "'/data/set'"]),
-        ("x/x/train/a x/x/train/b y/y/a y/y/b", ["'x', which has splits and classes", "give '/data/x'"]),
+        ("set/train/cat set/train/dog other/cat", ["'set', which has its own splits and classes", "'/data/set'"]),
+        ("set/set/train/cat set/set/train/dog test/0.png", ["'set', which has its own splits", "'/data/set'"]),
+        ("x/x/train/a x/x/train/b y/y/a y/y/b", ["'x', which has its own splits", "give '/data/x'"]),
         (
             "train/rgb/cat train/rgb/dog train/depth/cat train/depth/dog",
-            ["in each of 'train/depth', 'train/rgb'", "put those of one of these directly into 'train'"],
+            ["in each of 'train/depth', 'train/rgb'", "move them from one of these directly into 'train'"],
         ),
         ("cat_train cat_test dog_train dog_test", ["after a class and a split", "train/CLASS"]),
         ("cat dog validation", ["'validation' beside the class folders 'cat', 'dog'"]),
@@ -177,14 +180,14 @@ def test_classes_may_be_called_like_something_else(spec, classes, tmp_path) -> N
         ("notes/a.docx", ["no images in '/data'; found 1 .docx"]),
     ],
 )  # fmt: skip
-def test_what_may_mean_two_things_is_refused(spec, said, tmp_path) -> None:
+def test_what_may_mean_two_things_is_refused(spec, parts, tmp_path) -> None:
     message = refusal(tmp_path, spec)
-    assert all(part in message for part in said), message
+    assert all(part in message for part in parts), message
 
 
 def test_the_folder_above_is_named(tmp_path) -> None:
     make_tree(tmp_path / "photos", "cat dog")
-    with pytest.raises(DataError, match=r"give the folder above, '.*photos', if this is one class of it"):
+    with pytest.raises(DataError, match=r"give the folder above, '.*photos', if this is one of its classes"):
         open_source(tmp_path / "photos" / "cat")
     alone = make_tree(tmp_path / "alone", "cat")
     with pytest.raises(DataError, match="put the images of each class into a folder"):
@@ -192,21 +195,21 @@ def test_the_folder_above_is_named(tmp_path) -> None:
 
 
 def test_one_class_is_read(tmp_path) -> None:
-    """For judging and answering; training refuses it."""
-    assert understood(tmp_path, "cat")[0] == {None: {"cat": 2}}
+    """evaluate and predict accept it; training refuses it."""
+    assert opened(tmp_path, "cat")[0] == {None: {"cat": 2}}
 
 
-def test_class_folders_beside_splits_are_not_said_to_be_none(tmp_path) -> None:
-    _, warnings = understood(tmp_path, "train/cat train/dog test/cat cat dog")
+def test_class_folders_beside_splits_are_counted_as_unused(tmp_path) -> None:
+    _, warnings = opened(tmp_path, "train/cat train/dog test/cat cat dog")
     assert "the 4 images in 'cat', 'dog' are not used" in warnings
 
 
 def test_one_class_without_train_stays_one(tmp_path) -> None:
-    """To judge a network on."""
-    assert understood(tmp_path, "test/cat/indoor test/cat/outdoor")[0] == {"test": {"cat": 4}}
+    """To evaluate a network on."""
+    assert opened(tmp_path, "test/cat/indoor test/cat/outdoor")[0] == {"test": {"cat": 4}}
 
 
 def test_a_class_of_an_accent_is_one_class(tmp_path) -> None:
-    """A Mac writes a letter and its accent apart; both are here."""
-    found, _ = understood(tmp_path, "train/caf\u00e9 train/dog test/cafe\u0301 test/dog")
+    """macOS stores a letter and its accent as two characters; here both forms are used."""
+    found, _ = opened(tmp_path, "train/caf\u00e9 train/dog test/cafe\u0301 test/dog")
     assert found == {"train": {"caf\u00e9": 2, "dog": 2}, "test": {"caf\u00e9": 2, "dog": 2}}
