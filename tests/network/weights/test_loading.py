@@ -19,7 +19,7 @@ from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.variants import VARIANTS, resolve
 from alexnet.network.weights.adaptation import with_channels, with_grid
 from alexnet.network.weights.loading import TORCHVISION_MODULES, as_torchvision, load_tensors
-from alexnet.network.weights.naming import recognise
+from alexnet.network.weights.recognition import recognise
 
 HIDDEN = (16, 8)
 CAFFE_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")

@@ -17,13 +17,13 @@ import platformdirs
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from alexnet.errors import DataError
-from alexnet.files.atomic import UNKNOWN, lock
+from alexnet.files.atomic import UNSUPPORTED, lock
 
 # Of a pool. The last two say whose turn it is: where a disk knows locks, and where it does not.
 FILES = ("pixels", "records", "lock", "turn")
 # Writing a chunk takes a tenth of a second. Who needs this long has stopped, or died where nobody can see it.
 LONGEST_TURN_SECONDS = 300.0
-_NO_LOCKS = UNKNOWN | {errno.ENOLCK}
+_NO_LOCKS = UNSUPPORTED | {errno.ENOLCK}
 
 
 def cache_folder() -> Path:

@@ -11,7 +11,7 @@ from torch import Tensor
 from alexnet.errors import ArtifactError
 from alexnet.images.pixels import CAFFE_MEAN, MEAN, STD, PixelKind
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.weights.naming import Module
+from alexnet.network.weights.recognition import Module
 
 
 def adapted(modules: Mapping[str, Module], net: Architecture, pixels: PixelKind, where: str) -> dict[str, Module]:

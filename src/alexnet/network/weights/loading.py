@@ -12,7 +12,7 @@ from alexnet.images.pixels import PixelKind
 from alexnet.network.module.model import AlexNet
 from alexnet.network.value.variants import VARIANTS
 from alexnet.network.weights.adaptation import adapted
-from alexnet.network.weights.naming import Module, Shapes, in_words, recognise, shapes_of, variants_like
+from alexnet.network.weights.recognition import Module, Shapes, in_words, recognise, shapes_of, variants_like
 
 # Where torchvision has conv1 to conv5 and fc6 to fc8.
 TORCHVISION_MODULES = (

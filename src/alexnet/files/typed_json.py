@@ -1,4 +1,7 @@
-"""What was saved is read back as JSON objects, each value checked for its kind before anything is done with it."""
+"""JSON objects read into typed values. Each value is checked against its type before it is used.
+
+By hand: pydantic would be one more dependency for a hundred lines.
+"""
 
 import json
 import math
@@ -18,15 +21,15 @@ _WORDS: dict[Any, str] = {
     tuple: "a list",
     dict: "an object",
 }
-# Larger ones fit neither into a tensor nor into NumPy.
-_ABOVE_ALL = 2**63
+# Larger integers fit neither into a tensor nor into NumPy.
+_INTEGER_LIMIT = 2**63
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Return the JSON object that a text is.
+    """Parse a JSON object.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a JSON object.
     """
     try:
         content = json.loads(text)
@@ -37,11 +40,11 @@ def parse_object(text: str) -> dict[str, Any]:
     return content
 
 
-def checked(kind: type[T], saved: object) -> T:
-    """Build a dataclass from a JSON object of its fields, such as ``asdict`` makes; lists become tuples.
+def dataclass_from_json(kind: type[T], saved: object) -> T:
+    """Build a dataclass from a JSON object of its fields, such as ``asdict`` makes. Lists become tuples.
 
     Raises:
-        ValueError: a field is unknown, missing, or of the wrong kind.
+        ValueError: a field is unknown, missing or of the wrong type.
     """
     if not isinstance(saved, dict):
         raise ValueError(f"{shown(saved)} is not a JSON object")
@@ -57,16 +60,16 @@ def checked(kind: type[T], saved: object) -> T:
 
 
 def as_kind(kind: Any, value: Any, name: str) -> Any:
-    """Return a value of JSON as what a type says.
+    """Return a JSON value as the given type.
 
     Args:
-        kind: a bool, a number, text, a ``Literal``, ``Any``, a dataclass, a tuple or a dictionary of one kind; or one
-            of these or None.
+        kind: bool, a number, text, a ``Literal``, ``Any``, a dataclass, a tuple or dictionary of one type; or one of
+            these or None.
         value: the value.
-        name: what errors call it.
+        name: its name in error messages.
 
     Raises:
-        ValueError: it is of another kind.
+        ValueError: it has another type.
     """
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
@@ -80,7 +83,7 @@ def as_kind(kind: Any, value: Any, name: str) -> Any:
         return value
     if is_dataclass(kind):
         try:
-            return checked(kind, value)  # type: ignore[arg-type]
+            return dataclass_from_json(kind, value)  # type: ignore[arg-type]
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     if not _IS[origin or kind](value):
@@ -102,7 +105,7 @@ def _key(kind: Any, key: str, name: str) -> Any:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _ABOVE_ALL
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INTEGER_LIMIT
 
 
 _IS: dict[Any, Callable[[object], bool]] = {

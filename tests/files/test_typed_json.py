@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from alexnet.files.checked import as_kind, checked, parse_object
+from alexnet.files.typed_json import as_kind, dataclass_from_json, parse_object
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ WHOLE = Outer(0.5, (1, 2), "b", "x", Inner(3), {64: 0.25}, True, (0.5, 0.75))
 
 
 def test_what_was_saved_is_read_back() -> None:
-    assert checked(Outer, json.loads(json.dumps(asdict(WHOLE)))) == WHOLE
-    assert checked(Outer, {"share": 1, "sides": []}) == Outer(1.0, ())
+    assert dataclass_from_json(Outer, json.loads(json.dumps(asdict(WHOLE)))) == WHOLE
+    assert dataclass_from_json(Outer, {"share": 1, "sides": []}) == Outer(1.0, ())
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_was_saved_is_read_back() -> None:
 )
 def test_anything_else_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        checked(Outer, {**asdict(WHOLE), **change})
+        dataclass_from_json(Outer, {**asdict(WHOLE), **change})
     assert len(str(caught.value)) < 200
 
 
