@@ -140,7 +140,7 @@ def test_tiffs_of_12_bits_in_16_bit_colours_are_not_black(how, white, extra) -> 
     if not how.get("deflated"):
         assert off_by(tiff_of(values, tags=tags, planar=True, **how), COLOURS * 255) <= 1
     else:  # libtiff gives the upper bits of planes alone
-        assert "of which 12 at most are used" in reason(tiff_of(values, tags=tags, planar=True, **how))
+        assert "at most 12 of them in use" in reason(tiff_of(values, tags=tags, planar=True, **how))
 
 
 def test_full_colours_are_what_they_were() -> None:
@@ -188,7 +188,7 @@ def test_a_dark_ppm_that_says_what_is_white_stays_dark(plain) -> None:
 def test_ppms_of_12_bits_in_16(white) -> None:
     assert off_by(ppm_of(grey(0, white, np.uint16), 65535), GREY) <= 1
     assert off_by(ppm_of(colours(white), 65535), COLOURS * 255) <= 1
-    assert "of which 12 at most are used" in reason(ppm_of(colours(white), 65535, plain=True))
+    assert "at most 12 of them in use" in reason(ppm_of(colours(white), 65535, plain=True))
 
 
 def jpeg2000_of(values: np.ndarray, is_signed: bool = False, **options: object) -> bytes:
@@ -218,7 +218,7 @@ def test_a_jpeg_2000_of_colours_that_may_be_dark_is_refused(monkeypatch) -> None
     dark = jpeg2000_of((COLOURS * 15).astype(np.uint8))
     assert decode(dark).max() < 20, "eight bits are what they are"
     monkeypatch.setattr(deep, "_of_jpeg2000", lambda image: (16, False))
-    assert "of which 12 at most are used, which cannot be read here; save it as PNG" in reason(dark)
+    assert "at most 12 of them in use, which cannot be read here; save it as PNG" in reason(dark)
     assert decode(jpeg2000_of((COLOURS * 255).astype(np.uint8))).max() > 250
 
 
@@ -324,7 +324,7 @@ def test_a_image_that_was_opened_is_seen_as_its_file_or_refused() -> None:
             assert np.array_equal(decode(image), decode(content)), "loaded by now"
     with (
         Image.open(io.BytesIO(png_of(colours(4095)))) as image,
-        pytest.raises(ImageError, match="Pillow gives the upper eight; give the file instead"),
+        pytest.raises(ImageError, match="Pillow gives the upper eight only; give the file instead"),
     ):
         decode(image)
 

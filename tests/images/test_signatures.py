@@ -49,7 +49,7 @@ FOREIGN = [
     (b"<!-- sorry --><html>", "HTML", False, "an HTML page"),
     (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code>", "XML", False, "XML, not an image; download it again"),
     (b'{"message": "rate limit exceeded"}', "JSON", False, "JSON, not an image; download it again"),
-    (brand(b"isom", b"iso2", b"avc1"), "MP4", False, "a film (MP4), not an image; take frames out of it"),
+    (brand(b"isom", b"iso2", b"avc1"), "MP4", False, "a film (MP4), not an image; extract frames from it"),
     (brand(b"qt  "), "MOV", False, "a film (MOV)"),
     (b"\0\0\0\x08wide\0\0\0\0mdat", "MOV", False, "a film (MOV)"),
     (b"RIFF\0\0\0\0AVI LIST", "AVI", False, "a film (AVI)"),

@@ -18,7 +18,7 @@ from alexnet import Classifier, load
 from alexnet.errors import ImageError, SettingsError
 from alexnet.inference import classifier as classifier_module
 from alexnet.inference.classifier import BATCH
-from alexnet.inference.inputs import content, expand
+from alexnet.inference.inputs import expand, read_content
 
 from ..conftest import coloured_image
 
@@ -114,9 +114,9 @@ SQUARE = np.zeros((8, 8, 3), np.uint8)
         (["a.jpg", ["b.jpg"]], "cannot be list"),
         ({"image": "a.jpg"}, "cannot be dict"),
         (Table(), "a Table is a table, not images; give its column of paths"),
-        (SQUARE.astype(np.float32), "cannot be of float32, which does not say what is white"),
-        (SQUARE.astype(bool), "cannot be of bool"),
-        (torch.zeros(3, 8, 8), "cannot be of float32"),
+        (SQUARE.astype(np.float32), "cannot be float32, since white could be any number"),
+        (SQUARE.astype(bool), "cannot be bool"),
+        (torch.zeros(3, 8, 8), "cannot be float32"),
         (SQUARE.transpose(2, 0, 1), r"has its channels first; give array\.transpose\(1, 2, 0\)"),
         (torch.tensor(SQUARE), r"has its channels last; give tensor\.permute\(2, 0, 1\)"),
         (np.zeros(9, np.uint8), r"cannot be ndarray \(9,\)"),
@@ -139,10 +139,10 @@ def test_what_is_no_image_is_a_type_error_in_words(classifier, given, message) -
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ("https://example.org/cat.jpg", "it is an address, and nothing is downloaded here; download it"),
+        ("https://example.org/cat.jpg", "it is a URL, and nothing is downloaded here; download it"),
         (np.zeros((0, 8, 3), np.uint8), r"without any pixels"),
-        (Image.new("RGB", (0, 5)), "it claims 0x5 pixels, which is none"),
-        ("a\0b", "no file can be called so (embedded null byte)"),
+        (Image.new("RGB", (0, 5)), "it claims 0x5 pixels: it is empty"),
+        ("a\0b", "invalid path (embedded null byte)"),
         (io.BytesIO(b""), "the file is empty"),
         (bytearray(b"no image"), "not an image in a known format"),
         (b"\xff\x0a" + bytes(100), "JPEG XL inside; convert it to JPEG"),
@@ -158,7 +158,7 @@ def test_what_cannot_be_read_stops_nobody(classifier, path, given, reason) -> No
 def test_a_file_in_text_mode_is_told_from_a_damaged_one(classifier, image_folder, encoding) -> None:
     with (
         (image_folder / "red" / "photo 1.jpg").open(encoding=encoding) as file,
-        pytest.raises(TypeError, match="a TextIOWrapper that gives str is no image; open it with mode 'rb'"),
+        pytest.raises(TypeError, match="a TextIOWrapper that gives str is not an image; open it with mode 'rb'"),
     ):
         classifier.predict(file)
 
@@ -202,7 +202,7 @@ def test_a_pipe_that_does_not_wait_says_so(classifier) -> None:
     os.set_blocking(reading, False)
     with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "wb"):
         (result,) = classifier.predict_each(pipe)
-    assert result.error == "it has nothing to give yet, and does not wait"
+    assert result.error == "it is non-blocking and has no data yet"
 
 
 def test_a_folder_that_may_not_be_listed_is_named_and_stops_nobody(classifier, path, tmp_path, monkeypatch) -> None:
@@ -326,7 +326,7 @@ def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, image
     paths = [image_folder / label / "photo 1.jpg" for label in ("blue", "green", "red")]
     expected = [result.predictions for result in classifier.predict(paths)]
     monkeypatch.setattr("alexnet.inference.inputs.MAX_BYTES", 100)
-    assert content(paths[0]) == paths[0]
+    assert read_content(paths[0]) == paths[0]
 
     def one_file() -> Iterator[Path]:
         for path in paths:
@@ -409,8 +409,8 @@ def test_a_folder_gives_what_begins_like_a_image_and_names_the_rest(tmp_path) ->
 
 def test_an_address_that_is_a_file_is_read(monkeypatch, tmp_path, path) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ImageError, match="it is an address"):
-        content("s3://image.png")
+    with pytest.raises(ImageError, match="it is a URL"):
+        read_content("s3://image.png")
     (tmp_path / "s3:").mkdir()
     path.rename(tmp_path / "s3:" / "image.png")
-    assert content("s3://image.png") == Path("s3:/image.png").read_bytes()
+    assert read_content("s3://image.png") == Path("s3:/image.png").read_bytes()

@@ -91,7 +91,7 @@ def test_its_readme_says_how_to_use_it_from_there(hub: LocalHub, run: Path) -> N
     push(run, "anna/birds")
     text = hub.files("anna/birds")["README.md"].decode()
     assert 'alexnet.load("hf:anna/birds")' in text
-    assert "alexnet predict hf:anna/birds photo.jpg" in text
+    assert "alexnet predict hf:anna/birds image.jpg" in text
     assert "THIS_FOLDER" not in text
     card = ModelCard(text).data
     assert (card.to_dict()["library_name"], card.pipeline_tag) == ("alexnet", "image-classification")
@@ -138,17 +138,17 @@ def test_private_is_private(hub: LocalHub, run: Path, capsys) -> None:
     assert hub.private == {"anna/mine"}
     push(run, "anna/mine", private=True)
     hub.commit("anna/known", {"README.md": b""})
-    with pytest.raises(ArtifactError, match="it is there and public"):
+    with pytest.raises(ArtifactError, match="it exists and is public"):
         push(run, "anna/known", private=True)
     assert set(hub.files("anna/known")) == {"README.md"}
 
 
 def test_without_a_token_it_is_said_how_to_log_in(hub: LocalHub, run: Path, monkeypatch) -> None:
-    with pytest.raises(ArtifactError, match=r"cannot push to 'anna/birds': nobody is logged in; run hf auth login"):
+    with pytest.raises(ArtifactError, match=r"cannot push to 'anna/birds': not logged in to the Hugging Face hub; run hf auth login"):
         push(run, "anna/birds")
     assert not hub.asked
     monkeypatch.setenv("HF_TOKEN", "hf_of_somebody_else")
-    with pytest.raises(ArtifactError, match=r"the hub does not let you; .*hf auth login"):
+    with pytest.raises(ArtifactError, match=r"access denied; .*hf auth login"):
         push(run, "anna/birds")
 
 
@@ -190,7 +190,7 @@ def test_the_hub_is_asked_for_its_own_names_only(hub: LocalHub, run: Path, missi
             ask(missing)
     with pytest.raises(SystemExit):
         cli.main(["predict", f"{missing}".removeprefix("hf:"), "photo.jpg"])
-    assert "for one of the hub write hf:" in capsys.readouterr().err
+    assert "for a model on the hub write hf:" in capsys.readouterr().err
     assert not hub.asked
 
 
@@ -199,9 +199,9 @@ def push_somewhere(model: str | Path) -> None:
 
 
 def test_the_name_that_was_meant_is_suggested() -> None:
-    with pytest.raises(ArtifactError, match=r"for one of the hub write hf:runs/x$"):
+    with pytest.raises(ArtifactError, match=r"for a model on the hub write hf:runs/x$"):
         load_artifact("runs/x")
-    with pytest.raises(ArtifactError, match=r"for one of the hub write hf:user/name$"):
+    with pytest.raises(ArtifactError, match=r"for a model on the hub write hf:user/name$"):
         load_artifact("~nobody-of-this-name/x")
 
 
@@ -231,12 +231,12 @@ def test_what_the_hub_answers(hub: LocalHub) -> None:
         load("hf:bob/nets")
     hub.commit("bob/nets", {})
     hub.gated.add("bob/nets")
-    with pytest.raises(ArtifactError, match=f"^{begins}it is given to those who asked for it"):
+    with pytest.raises(ArtifactError, match=f"^{begins}gated model: request access"):
         load("hf:bob/nets")
-    with pytest.raises(ArtifactError, match=r"names no model of the hub; write hf:user/name$"):
+    with pytest.raises(ArtifactError, match=r"is not a name on the hub; write hf:user/name$"):
         load("hf:nets")
     Path("my nets").mkdir()
-    with pytest.raises(ArtifactError, match="a folder goes without hf:, as 'my nets'"):
+    with pytest.raises(ArtifactError, match="or leave out hf: for the folder 'my nets'"):
         load("hf:my nets")
     with pytest.raises(ArtifactError, match="cannot load 'hf:bob--x/nets'"):
         load("hf:bob--x/nets")

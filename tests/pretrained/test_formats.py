@@ -47,8 +47,8 @@ FILES = {
     "page.pth": (b"<html>404: not found</html>", "is a web page that was downloaded instead"),
     "page.safetensors": (b"\xef\xbb\xbf\n<!DOCTYPE html><html lang=en>" + b"x" * 900, "is a web page"),
     "drive.pth": (b"<!-- Google Drive --> <!doctype html>", "is a web page"),
-    "answer.pth": (b"Entry not found", "is text, and no weights; it begins with 'Entry not found'"),
-    "index.json": (b'{"weight_map": "' + "ä".encode() * 400, "is text, and no weights"),
+    "answer.pth": (b"Entry not found", "is text, not weights; it begins with 'Entry not found'"),
+    "index.json": (b'{"weight_map": "' + "ä".encode() * 400, "is text, not weights"),
     "keras.h5": (b"\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08\0", "is an HDF5 file"),
     "net.keras": (zipped(config__json=b"{}", model__weights__h5=b"\x89HDF"), "is a Keras model"),
     "bvlc_alexnet.npy": (written(lambda file: np.save(file, OBJECTS)), "is a pickle in NumPy's format, which is never"),
@@ -93,7 +93,7 @@ def test_programs_and_whole_networks_are_named(tmp_path: Path) -> None:
         ("script.pt", r"is a TorchScript program, which is never executed; save its state_dict\(\)"),
         ("whole.pth", "holds a whole network, which"),
         ("layers.pth", "holds a whole network, which"),
-        ("args.pth", r"holds more than tensors \(pathlib\.\w+\), which only running its code brings back"),
+        ("args.pth", r"holds more than tensors \(pathlib\.\w+\); loading it would run its code"),
     ):
         with pytest.raises(ArtifactError, match=f"{name}' {words}"):
             read_weights(tmp_path / name)

@@ -97,10 +97,10 @@ def test_what_a_model_of_ours_was_trained_on_is_known(trained_run) -> None:
 def test_pixels_and_what_to_take_reach_the_weights(tmp_path) -> None:
     theirs, model = network(1), network(2, VARIANTS["paper"], hidden=(16, 8), n_classes=3)
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
-    with pytest.raises(ArtifactError, match=r"theirs\.pth' is of the reference layout.*the grouped layout"):
+    with pytest.raises(ArtifactError, match=r"theirs\.pth' has the reference layout.*the grouped layout"):
         load_weights(model, tmp_path / "theirs.pth", pixels="bgr")
     loaded = load_weights(model, tmp_path / "theirs.pth", pixels="bgr", partial=True)
-    assert ("conv1.conv.weight", "BGR turned to RGB") in loaded.adapted
+    assert ("conv1.conv.weight", "BGR to RGB") in loaded.adapted
     assert torch.equal(model.conv1.conv.weight, theirs.conv1.conv.weight.flip(1))
 
 

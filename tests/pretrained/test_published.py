@@ -190,7 +190,7 @@ def test_what_a_run_writes_down_means_the_same_anywhere(tmp_path, monkeypatch) -
 def test_a_path_called_torchvision_that_is_not_here_is_not_downloaded(published) -> None:
     with pytest.raises(ArtifactError, match="there is no model at 'torchvision'"):
         load_weights(network(2, NARROW), Path("torchvision"))
-    with pytest.raises(ArtifactError, match=r"no AlexNet called 'torchvision:V2'.*torchvision:IMAGENET1K_V1"):
+    with pytest.raises(ArtifactError, match=r"no AlexNet named 'torchvision:V2'.*torchvision:IMAGENET1K_V1"):
         load_weights(network(2, NARROW), "torchvision:V2")
     assert not published.n_asked
 

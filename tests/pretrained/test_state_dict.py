@@ -100,7 +100,7 @@ def test_of_several_the_names_are_said_and_each_can_be_had(content, names) -> No
 def test_two_under_one_name_are_not_told_apart_by_chance(content, key) -> None:
     with pytest.raises(ArtifactError, match=f"'theirs.pth' holds several dictionaries of weights: '{key}'; choose one"):
         find_tensors(content, "theirs.pth")
-    with pytest.raises(ArtifactError, match=f"holds 2 dictionaries of weights under '{key}'; save or give one alone"):
+    with pytest.raises(ArtifactError, match=f"holds 2 dictionaries of weights under '{key}'; save or give only one"):
         find_tensors(content, "theirs.pth", key)
     content["other"] = weights(2)
     assert torch.equal(find_tensors(content, "theirs.pth", "other")["0.weight"], weights(2)["0.weight"])

@@ -149,7 +149,7 @@ def test_json_that_describes_no_network_is_refused(saved, message) -> None:
         ({"layers": (3,)}, "a tuple of Conv"),
         ({"initialisation": "papr"}, "did you mean 'paper'"),
         ({"activation": "rleu"}, "did you mean 'relu'"),
-        ({"layers": (Conv(channels=6, kernel=3, groups=2),)}, "conv1 has 2 groups, for 3 channels in .* take 1 or 3"),
+        ({"layers": (Conv(channels=6, kernel=3, groups=2),)}, "conv1 has 2 groups, for 3 channels in .* use 1 or 3"),
     ],
 )
 def test_what_cannot_be_built_is_refused(change, message) -> None:
@@ -164,9 +164,9 @@ def test_what_cannot_be_built_is_refused(change, message) -> None:
         ({"stride": 0}, "stride"),
         ({"padding": -1}, "padding"),
         ({"groups": 0}, "groups"),
-        ({"norm": GroupNorm(n_groups=3)}, "4 channels cannot be normalised in 3 groups of two or more; take 1 or 2$"),
-        ({"norm": GroupNorm(n_groups=4)}, "in 4 groups of two or more; take 1 or 2$"),
-        ({"channels": 1, "norm": GroupNorm(n_groups=1)}, "take no group norm$"),
+        ({"norm": GroupNorm(n_groups=3)}, "4 channels cannot be normalised in 3 groups of two or more; use 1 or 2$"),
+        ({"norm": GroupNorm(n_groups=4)}, "in 4 groups of two or more; use 1 or 2$"),
+        ({"channels": 1, "norm": GroupNorm(n_groups=1)}, "use no group norm$"),
         ({"norm": BatchNorm(place="pooled")}, "has none"),
         ({"norm": "batch"}, "must be a BatchNorm"),
         ({"pool": "max"}, "must be a Pool"),

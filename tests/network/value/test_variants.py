@@ -89,7 +89,7 @@ def test_a_change_that_would_change_nothing_is_refused(change) -> None:
 
 
 def test_group_norm_of_one_channel_is_refused_in_words() -> None:
-    with pytest.raises(SettingsError, match=r"a layer of 1 channels.*take no group norm"):
+    with pytest.raises(SettingsError, match=r"a layer of 1 channels.*use no group norm"):
         resolve(replace(Architecture(), layers=(Conv(channels=1, kernel=3),)), norm="group")
 
 
@@ -118,7 +118,7 @@ def test_groups_split_what_the_paper_splits() -> None:
     assert [layer.groups for layer in resolve(groups=2).layers] == [1, 2, 1, 2, 2]
     assert [layer.groups for layer in resolve("paper", groups=1).layers] == [1] * 5
     with pytest.raises(
-        SettingsError, match="conv2 has 7 groups, for 96 channels in and 256 out; take 1, 2, 4, 8, 16 or 32"
+        SettingsError, match="conv2 has 7 groups, for 96 channels in and 256 out; use 1, 2, 4, 8, 16 or 32"
     ):
         resolve(groups=7)
 

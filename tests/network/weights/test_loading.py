@@ -133,9 +133,9 @@ def test_groups_do_not_fit_a_network_without_and_both_layouts_are_named() -> Non
     with pytest.raises(ArtifactError) as caught:
         load_tensors(model, tensors, where="caffe.pth")
     assert str(caught.value) == (
-        "no fit: 'caffe.pth' is of the grouped layout of 2012 and Caffe (conv2 256x48x5x5, conv4 384x192x3x3, ...), "
-        "the network of the reference layout (conv2 256x96x5x5, conv4 384x384x3x3, ...); "
-        "take a variant that has it (--variant paper), or what fits with --init-take fitting (partial=True)"
+        "no fit: 'caffe.pth' has the grouped layout of 2012 and Caffe (conv2 256x48x5x5, conv4 384x192x3x3, ...), "
+        "the network has the reference layout (conv2 256x96x5x5, conv4 384x384x3x3, ...); "
+        "use a variant that has it (--variant paper), or load what fits with --init-take fitting (partial=True)"
     )
     assert equal(model, before), "what is refused changes nothing"
 
@@ -157,9 +157,7 @@ def test_what_fits_is_taken_where_that_is_asked_for() -> None:
 def test_nothing_that_fits_is_refused_even_then() -> None:
     tensors = as_caffe(network(narrow("paper")))
     small = AlexNet(replace(VARIANTS["small"], n_classes=7))
-    with pytest.raises(
-        ArtifactError, match=r"grouped layout.*layout for small images.*nothing of it can be taken over"
-    ):
+    with pytest.raises(ArtifactError, match=r"grouped layout.*layout for small images.*none of it can be loaded"):
         load_tensors(small, tensors, where="caffe.pth", partial=True)
 
 
@@ -262,7 +260,7 @@ def test_norms_that_are_not_there_stay_as_they_began() -> None:
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth")
     assert "new: conv1.norm, conv2.norm, conv3.norm, conv4.norm, conv5.norm" in str(loaded)
     assert model.conv1.norm.weight.eq(1).all()
-    with pytest.raises(ArtifactError, match=r"conv1\.norm 96, conv2\.norm 256, \.\.\.\), the network of"):
+    with pytest.raises(ArtifactError, match=r"conv1\.norm 96, conv2\.norm 256, \.\.\.\), the network has"):
         load_tensors(theirs, model.state_dict(), where="theirs.pth")
 
 
@@ -298,7 +296,9 @@ def test_layers_without_bias_have_one_of_zeros() -> None:
 def test_what_is_of_no_layer_is_named() -> None:
     model = network(narrow("batchnorm"))
     tensors = {"mean": torch.zeros(3), **model.state_dict()}
-    with pytest.raises(ArtifactError, match=r"'theirs\.pth' also holds 'mean', which is of no layer; take what fits"):
+    with pytest.raises(
+        ArtifactError, match=r"'theirs\.pth' also holds 'mean', which belongs to no layer; load what fits"
+    ):
         load_tensors(model, tensors, where="theirs.pth")
     assert load_tensors(model, tensors, where="theirs.pth", partial=True).left == ("mean",)
 
@@ -312,7 +312,10 @@ def test_what_is_of_no_layer_is_named() -> None:
             {"a": torch.zeros(3), "b.weight": torch.zeros(3), "c": torch.zeros(1)},
             r"layers, only 'a', 'b\.weight' and 1 more$",
         ),
-        ({"embedding.weight": torch.zeros(50, 20)}, r"a layout of its own \(fc1 50x20\), the network of the reference"),
+        (
+            {"embedding.weight": torch.zeros(50, 20)},
+            r"a layout of its own \(fc1 50x20\), the network has the reference",
+        ),
         ({"conv1.conv.bias": torch.zeros(96)}, r"layers, only 'conv1\.conv\.bias'"),
         ({"conv1.conv.weight": torch.zeros(96)}, "layers, only"),
         ({"conv1.conv.weight": torch.zeros(0, 3, 11, 11)}, "conv1 0x3x11x11"),
@@ -379,7 +382,7 @@ def test_weights_of_half_the_bytes_are_taken_over_as_they_are() -> None:
 def test_bgr_weights_see_rgb_as_they_saw_bgr() -> None:
     theirs, model = (network(narrow("paper"), seed) for seed in (1, 2))
     loaded = load_tensors(model, as_caffe(theirs), where="caffe.pth", pixels="bgr")
-    assert loaded.adapted == (("conv1.conv.weight", "BGR turned to RGB"),)
+    assert loaded.adapted == (("conv1.conv.weight", "BGR to RGB"),)
     images = torch.randn(2, 3, 67, 67)
     assert torch.allclose(model(images), theirs(images.flip(1)), rtol=1e-5, atol=1e-6)
 
@@ -394,7 +397,7 @@ def test_caffes_weights_see_our_pixels_as_they_saw_caffes(has_bias) -> None:
     model = network(narrow("caffenet"), seed=2).double()
     loaded = load_tensors(model, theirs, where="caffe.pth", pixels="caffe")
     assert "adapted: conv1 (" in str(loaded)
-    assert "Caffe's pixels turned to ours" in str(loaded)
+    assert "Caffe's pixels to normalised RGB" in str(loaded)
 
     red, green, blue = image = torch.randint(0, 256, (3, 67, 67), dtype=torch.float64)
     of_caffe = torch.stack([blue - 104, green - 117, red - 123])
@@ -410,7 +413,7 @@ def test_caffes_weights_see_grey_too() -> None:
     grey, colour = (network(narrow("caffenet", in_channels=n), seed=2) for n in (1, 3))
     for model in (grey, colour):
         loaded = load_tensors(model, as_caffe(theirs), where="caffe.pth", pixels="caffe")
-    assert "conv1 (Caffe's pixels turned to ours)" in str(loaded)
+    assert "conv1 (Caffe's pixels to normalised RGB)" in str(loaded)
     images = torch.randn(2, 1, 67, 67)
     assert torch.allclose(grey(images), colour(images.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4)
 
@@ -418,7 +421,7 @@ def test_caffes_weights_see_grey_too() -> None:
 def test_grey_weights_have_no_order_of_colours() -> None:
     model = network(narrow("paper", in_channels=1))
     with pytest.raises(
-        ArtifactError, match=r"conv1 in 'grey\.pth' takes 1 channels and not 3, so its pixels are not 'bgr'"
+        ArtifactError, match=r"conv1 in 'grey\.pth' has 1 input channels, so its pixels cannot be 'bgr'"
     ):
         load_tensors(model, model.state_dict(), where="grey.pth", pixels="bgr")
     with pytest.raises(SettingsError, match="unknown pixels 'rbg'; did you mean 'rgb'"):

@@ -55,7 +55,7 @@ def test_layers_are_frozen_up_to_and_with_one(up_to, frozen) -> None:
         ("convs", "did you mean 'conv'"),
         ("flatten", "no layer 'flatten'"),
         ("", "no layer ''"),
-        ("fc8", "with 'fc8' frozen nothing is left to learn; freeze up to fc7 at most"),
+        ("fc8", "with 'fc8' frozen nothing is left to train; freeze up to fc7 at most"),
     ],
 )
 def test_layers_that_cannot_be_frozen_are_refused(wrong, message) -> None:

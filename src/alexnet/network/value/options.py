@@ -1,4 +1,4 @@
-"""The options that say which network, for every command that builds one."""
+"""The network options, shared by every command that builds a network."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,24 @@ from alexnet.network.value.variants import Changes, NormName, PoolName, Variant,
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Which network. What is None is as the variant, or the file, has it."""
+    """Options that describe a network. None keeps the value of the variant or the file."""
 
     variant: Variant = "batchnorm"
     """Which AlexNet."""
     architecture: str | None = None
-    """A JSON file with a network of your own instead, or the JSON itself; summary --as json prints one."""
+    """A JSON file with a network of your own, or the JSON itself; summary --as json prints one."""
     width: float | None = None
     """Multiply the channels of all convolutional layers by this, to multiples of 8; auto: 1."""
     hidden: tuple[int, ...] | None = None
     """Sizes of the hidden fully-connected layers, as in --hidden 512 512; auto: the variant's, mostly 4096 4096."""
     dropout: float | None = None
-    """Share of inputs dropped before each hidden layer while training; auto: the variant's, 0.5."""
+    """Share of the inputs of each hidden layer that is dropped in training; auto: the variant's, 0.5."""
     norm: NormName | None = None
     """Normalisation: batch or group in all convolutional layers, local in the first two as in the paper, or none."""
     norm_place: Place | None = None
-    """Where it stands: before the activation, after it, or pooled: after the pool."""
+    """Place of the norm: before the activation, after it, or pooled: after the pool."""
     activation: Activation | None = None
-    """The non-linearity after each layer but the last; auto: the variant's, relu."""
+    """The non-linearity after each layer except the last; auto: the variant's, relu."""
     pool: PoolName | None = None
     """Pools: overlapping 3x3 windows as in the paper, separate 2x2 ones, or the average of 3x3; auto: the variant's."""
     groups: int | None = None
@@ -57,8 +57,9 @@ class NetworkOptions:
         if self.architecture is None:
             return resolve(self.variant, **changes)
         if self.variant != "batchnorm":
-            mine = "the JSON given" if self.architecture.startswith("{") else repr(self.architecture)
+            given = "JSON" if self.architecture.startswith("{") else repr(self.architecture)
             raise SettingsError(
-                f"variant is {self.variant!r}, and {mine} another network; give one (--architecture none takes it back)"
+                f"variant is {self.variant!r} and architecture is {given}; give one of them, "
+                "or use --architecture none to clear it"
             )
         return resolve(load_architecture(self.architecture), **changes)
