@@ -144,7 +144,9 @@ def test_private_is_private(hub: LocalHub, run: Path, capsys) -> None:
 
 
 def test_without_a_token_it_is_said_how_to_log_in(hub: LocalHub, run: Path, monkeypatch) -> None:
-    with pytest.raises(ArtifactError, match=r"cannot push to 'anna/birds': not logged in to the Hugging Face hub; run hf auth login"):
+    with pytest.raises(
+        ArtifactError, match=r"cannot push to 'anna/birds': not logged in to the Hugging Face hub; run hf auth login"
+    ):
         push(run, "anna/birds")
     assert not hub.asked
     monkeypatch.setenv("HF_TOKEN", "hf_of_somebody_else")
@@ -219,7 +221,7 @@ def test_models_of_others_are_refused_before_they_are_downloaded(hub: LocalHub, 
     hub.commit("bob/notes", {"notes.txt": b"x"})
     with pytest.raises(ArtifactError, match="not of an alexnet model"):
         load("hf:bob/bert")
-    with pytest.raises(ArtifactError, match=r"holds no alexnet model there, which would have a config\.json"):
+    with pytest.raises(ArtifactError, match=r"holds no alexnet model, since there is no config\.json"):
         load("hf:bob/notes")
     assert not [each for each in hub.asked if "safetensors" in each or "notes.txt" in each]
     assert capfd.readouterr() == ("", "")
