@@ -1,4 +1,4 @@
-"""Files that are no weights are named for what they are. Each is made here, by its own format's rules."""
+"""Files of other formats are named in the error. Each is made here by the rules of its format."""
 
 import gzip
 import io
@@ -19,7 +19,7 @@ from alexnet.pretrained.weight_files import read_weights
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Return a field of a protocol buffer that holds bytes, fewer than 128."""
+    """Return a field of a protocol buffer that holds fewer than 128 bytes."""
     tag = number << 3 | 2
     return (bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])) + bytes([len(content)]) + content
 
@@ -69,7 +69,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_each_is_named_for_what_it_is(tmp_path: Path, name: str) -> None:
+def test_each_format_is_named(tmp_path: Path, name: str) -> None:
     content, words = FILES[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(
@@ -99,7 +99,7 @@ def test_programs_and_whole_networks_are_named(tmp_path: Path) -> None:
             read_weights(tmp_path / name)
 
 
-def test_an_old_pickle_is_not_taken_for_text(tmp_path: Path) -> None:
+def test_an_old_pickle_is_not_reported_as_text(tmp_path: Path) -> None:
     (tmp_path / "old.pth").write_bytes(pickle.dumps({"a": 1}, protocol=2))
     with pytest.raises(ArtifactError, match=r"cannot read the weights|more than tensors"):
         read_weights(tmp_path / "old.pth")
