@@ -161,7 +161,7 @@ def test_a_pickle_with_code_is_refused_and_never_executed(tmp_path, save, words)
         load_weights(model, tmp_path / "theirs.pth")
     assert not (tmp_path / "executed").exists()
     assert "\n" not in str(caught.value)
-    assert "weights_only" not in str(caught.value), "nobody is told to execute it after all"
+    assert "weights_only" not in str(caught.value), "no advice to execute it"
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 

@@ -27,7 +27,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     Raises:
         FileExistsError: something has appeared at ``folder`` meanwhile. It is kept, unless it is an empty folder.
     """
-    unfinished = _beside(folder)
+    unfinished = _unfinished_path(folder)
     unfinished.mkdir()
     try:
         yield unfinished
@@ -54,7 +54,7 @@ def write_atomically(path: Path, text: str) -> None:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a file to write into. It becomes ``path``, or replaces it, when the block succeeds."""
-    unfinished = _beside(path)
+    unfinished = _unfinished_path(path)
     try:
         with unfinished.open("wb") as file:
             yield file
@@ -129,6 +129,6 @@ def lock(file: BinaryIO, *, alone: bool) -> None:
         fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
 
 
-def _beside(path: Path) -> Path:
+def _unfinished_path(path: Path) -> Path:
     # Each process has its own name: two may prepare the same images at the same time.
     return path.with_name(f"{UNFINISHED}{path.name}-{os.getpid()}-{secrets.token_hex(3)}")

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from alexnet.errors import nearest, shown, words
 
 T = TypeVar("T")
-_WORDS: dict[Any, str] = {
+_TYPE_NAMES: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -86,8 +86,8 @@ def as_kind(kind: Any, value: Any, name: str) -> Any:
             return dataclass_from_json(kind, value)  # type: ignore[arg-type]
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    if not _IS[origin or kind](value):
-        raise ValueError(f"{name} is {shown(value)}; it must be {_WORDS[origin or kind]}")
+    if not _CHECKS[origin or kind](value):
+        raise ValueError(f"{name} is {shown(value)}; it must be {_TYPE_NAMES[origin or kind]}")
     if origin is tuple:
         if inner[-1] is not Ellipsis and len(value) != len(inner):
             raise ValueError(f"{name} is {shown(value)}; it must have {len(inner)} values")
@@ -101,17 +101,17 @@ def _key(kind: Any, key: str, name: str) -> Any:
     try:
         return kind(key)
     except ValueError:
-        raise ValueError(f"{name} has the key {shown(key)}; it must be {_WORDS[kind]}") from None
+        raise ValueError(f"{name} has the key {shown(key)}; it must be {_TYPE_NAMES[kind]}") from None
 
 
-def _is_whole(value: object) -> bool:
+def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INTEGER_LIMIT
 
 
-_IS: dict[Any, Callable[[object], bool]] = {
+_CHECKS: dict[Any, Callable[[object], bool]] = {
     bool: lambda value: isinstance(value, bool),
-    int: _is_whole,
-    float: lambda value: (isinstance(value, float) and math.isfinite(value)) or _is_whole(value),
+    int: _is_integer,
+    float: lambda value: (isinstance(value, float) and math.isfinite(value)) or _is_integer(value),
     str: lambda value: isinstance(value, str),
     tuple: lambda value: isinstance(value, list | tuple),
     dict: lambda value: isinstance(value, dict),

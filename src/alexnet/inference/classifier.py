@@ -166,7 +166,7 @@ class Classifier:
         The content of an image is read before the next one is requested, since it may be closed or overwritten then. It
         is decoded in the meantime. No more is held than keeps the threads busy, and ``MAX_BYTES`` at most.
         """
-        under_way: deque[tuple[int, Future[tuple[str, Pixels | str]]]] = deque()
+        pending: deque[tuple[int, Future[tuple[str, Pixels | str]]]] = deque()
         n_held = 0
         for image in images:
             where = name_of(image)
@@ -175,17 +175,17 @@ class Classifier:
             except ImageError as error:
                 held = error.reason
             n_bytes = _n_bytes(held)
-            while under_way and (len(under_way) > n_cores() or n_held + n_bytes > MAX_BYTES):
-                n_freed, begun = under_way.popleft()
-                yield begun.result()
+            while pending and (len(pending) > n_cores() or n_held + n_bytes > MAX_BYTES):
+                n_freed, future = pending.popleft()
+                yield future.result()
                 n_held -= n_freed
-            begun = threads.submit(self._decode, where, held)
-            under_way.append((n_bytes, begun))
+            future = threads.submit(self._decode, where, held)
+            pending.append((n_bytes, future))
             n_held += n_bytes
             if isinstance(held, Path) or isinstance(image, Image.Image):  # nothing was read of these yet
-                wait([begun])
-        for _, begun in under_way:
-            yield begun.result()
+                wait([future])
+        for _, future in pending:
+            yield future.result()
 
     def _decode(self, where: str, held: Path | bytes | Image.Image | str) -> tuple[str, Pixels | str]:
         how = self.artifact.preprocessing

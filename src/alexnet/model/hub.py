@@ -71,14 +71,14 @@ def one_line_errors(where: str, *, bars: bool = True) -> Iterator[None]:
     except Exception as error:  # the type depends on the library that sends the requests
         if getattr(error, "errno", None) in _DISK:
             raise
-        raise ArtifactError(f"{where}: {_why(error)}") from error
+        raise ArtifactError(f"{where}: {_reason(error)}") from error
     finally:
         package.logging.set_verbosity(verbosity)
         if hides_bars:
             package.enable_progress_bars()
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Return the hub's error in words, or that it cannot be reached, and what to do."""
     from huggingface_hub import errors
 

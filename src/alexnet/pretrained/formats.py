@@ -14,7 +14,7 @@ ZIP = b"PK\x03\x04"
 
 _CONVERT = "convert its weights to .safetensors or .npz, by name and in torch's shapes"
 _UNPACK = "is an archive; unpack it, and give the file of weights in it"
-_NEVER = "which is never executed; if you trust it, save its arrays by name with numpy.savez"
+_NEVER_EXECUTED = "which is never executed; if you trust it, save its arrays by name with numpy.savez"
 _BEGINNINGS = {
     b"version https://git-lfs.": "is a Git LFS pointer, not the file itself; run: git lfs pull",
     b"\x89HDF\r\n\x1a\n": f"is an HDF5 file, as Keras writes them; {_CONVERT}",
@@ -62,7 +62,7 @@ def foreign(path: Path, head: bytes) -> str | None:
             return words
     if head.startswith(b"\x93NUMPY"):
         if re.search(rb"'descr': *'\|O", head):
-            return f"is a pickle in NumPy's format, {_NEVER}"
+            return f"is a pickle in NumPy's format, {_NEVER_EXECUTED}"
         return "is a single NumPy array; give an .npz file with an array for each name, as numpy.savez writes"
     if head.startswith(ZIP):
         return _foreign_zip(path)
@@ -79,7 +79,7 @@ def _foreign_zip(path: Path) -> str | None:
         return _more_than_tensors(path)
     return {
         "torchscript": "is a TorchScript program, which is never executed; save its state_dict() instead",
-        "numpy": f"holds a pickle, {_NEVER}",
+        "numpy": f"holds a pickle, {_NEVER_EXECUTED}",
         "keras": f"is a Keras model; {_CONVERT}",
         "other": _UNPACK,
     }[kind]

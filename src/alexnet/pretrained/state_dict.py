@@ -59,7 +59,7 @@ def find_tensors(content: object, where: str, key: str | None = None) -> dict[st
     if not found:
         raise ArtifactError(f"{where!r} holds no tensors by name; save model.state_dict()")
     if key is not None:
-        return _under(key, found, where).tensors
+        return _by_key(key, found, where).tensors
     pure = [each for each in found if each.is_pure]
     rivals = [each for each in found if each.is_pure or each.has_convolutions] if pure else found
     first = {each.identity: each for each in reversed(rivals)}
@@ -71,7 +71,7 @@ def find_tensors(content: object, where: str, key: str | None = None) -> dict[st
     return rivals[0].tensors
 
 
-def _under(key: str, found: list[_Found], where: str) -> _Found:
+def _by_key(key: str, found: list[_Found], where: str) -> _Found:
     """Return the dictionary under a key.
 
     Raises:

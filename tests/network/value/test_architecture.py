@@ -167,7 +167,7 @@ def test_invalid_architectures_are_refused(change, message) -> None:
         ({"norm": GroupNorm(n_groups=3)}, "4 channels cannot be normalised in 3 groups of two or more; use 1 or 2$"),
         ({"norm": GroupNorm(n_groups=4)}, "in 4 groups of two or more; use 1 or 2$"),
         ({"channels": 1, "norm": GroupNorm(n_groups=1)}, "use no group norm$"),
-        ({"norm": BatchNorm(place="pooled")}, "has none"),
+        ({"norm": BatchNorm(place="pooled")}, "has no pool"),
         ({"norm": "batch"}, "must be a BatchNorm"),
         ({"pool": "max"}, "must be a Pool"),
     ],

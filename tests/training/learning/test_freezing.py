@@ -160,7 +160,7 @@ def test_of_what_does_not_fit_the_settings_say_what_is_taken(image_folder, tmp_p
         Session.open(image_folder, out=tmp_path / "run", settings=settings)
     settings = replace(settings, init_take="fitting", init_pixels="caffe")
     loaded = Session.open(image_folder, out=tmp_path / "run", settings=settings).training.loaded
-    assert "adapted: conv1 (Caffe's pixels turned to ours), fc6 (6x6 to 5x5, resampled)" in str(loaded)
+    assert "adapted: conv1 (Caffe's pixels to normalised RGB), fc6 (6x6 to 5x5, resampled)" in str(loaded)
 
 
 def test_a_layer_that_began_at_random_is_not_frozen() -> None:

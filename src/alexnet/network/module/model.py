@@ -32,15 +32,15 @@ class Layers(nn.Module):
     layer_names: tuple[str, ...]
     flatten: nn.Flatten
 
-    def _through(self, names: Iterable[str], outputs: Tensor) -> Tensor:
+    def _run_layers(self, names: Iterable[str], outputs: Tensor) -> Tensor:
         """Apply the layers to images or maps. Maps are flattened before the first fully-connected layer."""
         for name in names:
             if outputs.ndim == 4 and name.startswith("fc"):
-                outputs = self._flat(outputs)
+                outputs = self._flatten(outputs)
             outputs = self.get_submodule(name)(outputs)
         return outputs
 
-    def _flat(self, maps: Tensor) -> Tensor:
+    def _flatten(self, maps: Tensor) -> Tensor:
         """Flatten maps ``(N, C, h, w)`` to ``(N, n)``. Maps of another size than the grid are pooled to it first."""
         grid = self.architecture.grid
         # Skipped at the native size: adaptive pooling's backward pass is not deterministic on a GPU.
@@ -49,7 +49,7 @@ class Layers(nn.Module):
         flat: Tensor = self.flatten(maps)
         return flat
 
-    def _refuse_small(self, images: Tensor) -> None:
+    def _check_size(self, images: Tensor) -> None:
         height, width = images.shape[-2:]
         smallest = self.architecture.smallest_image_size
         if min(height, width) < smallest:
@@ -118,12 +118,12 @@ class AlexNet(Layers):
         Raises:
             SettingsError: the images are too small for the layers.
         """
-        self._refuse_small(images)
-        return self._through(self._conv_names, images)
+        self._check_size(images)
+        return self._run_layers(self._conv_names, images)
 
     def forward_head(self, maps: Tensor) -> Tensor:
         """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
-        return self._through(self._fc_names, maps)
+        return self._run_layers(self._fc_names, maps)
 
     def embed(self, images: Tensor) -> Tensor:
         """Return embeddings: the output of the last hidden layer, for most variants fc7's ``(N, 4096)``.
@@ -132,8 +132,8 @@ class AlexNet(Layers):
 
         Source: the paper, section 6.1.
         """
-        outputs = self._through(self._fc_names[:-1], self.forward_features(images))
-        return outputs if outputs.ndim == 2 else self._flat(outputs)
+        outputs = self._run_layers(self._fc_names[:-1], self.forward_features(images))
+        return outputs if outputs.ndim == 2 else self._flatten(outputs)
 
     def features(self, layer: str) -> "Features":
         """Return the network up to and including a layer, as a module that shares its weights.
@@ -213,8 +213,8 @@ class Features(Layers):
         Raises:
             SettingsError: the images are too small for the whole network.
         """
-        self._refuse_small(images)
-        return self._through(self.layer_names, images)
+        self._check_size(images)
+        return self._run_layers(self.layer_names, images)
 
 
 def _conv_layer(net: Architecture, layer: Conv, in_channels: int) -> nn.Sequential:

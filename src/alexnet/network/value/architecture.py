@@ -85,10 +85,10 @@ class Architecture:
         check_choice("initialisation", self.initialisation, get_args(Initialisation))
         if not self.layers:
             raise SettingsError("an architecture needs at least one convolutional layer")
-        self._refuse_unequal_groups()
-        self._refuse_small()
+        self._check_groups()
+        self._check_image_size()
 
-    def _refuse_unequal_groups(self) -> None:
+    def _check_groups(self) -> None:
         channels = self.in_channels
         for name, layer in self.named_layers():
             if channels % layer.groups or layer.channels % layer.groups:
@@ -98,7 +98,7 @@ class Architecture:
                 )
             channels = layer.channels
 
-    def _refuse_small(self) -> None:
+    def _check_image_size(self) -> None:
         side = self.image_size
         for name, layer in self.named_layers():
             mapped = layer.conv_side(side)

@@ -188,7 +188,7 @@ def resolve(architecture: Architecture | Variant = "batchnorm", **changes: Unpac
         check_count("groups", groups, least=1)
         if len(layers) < min(GROUPED):
             raise SettingsError(f"groups is {groups}, but there is no second layer to split; leave it out")
-        layers = _at(layers, GROUPED, groups=groups)
+        layers = _with_fields(layers, GROUPED, groups=groups)
     if (pool := changes.get("pool")) is not None:
         check_choice("pool", pool, POOLS)
         if not any(layer.pool for layer in layers):
@@ -249,7 +249,7 @@ def _normalised(layers: tuple[Conv, ...], norm: NormName | None, place: Place | 
     elif norm == "group":
         layers = tuple(replace(layer, norm=_fitting(GroupNorm(), layer.channels)) for layer in layers)
     elif norm == "local":
-        layers = _at(layers, NORMALISED, norm=LocalNorm())
+        layers = _with_fields(layers, NORMALISED, norm=LocalNorm())
     if place is None:
         return layers
     check_choice("norm_place", place, get_args(Place))
@@ -273,7 +273,7 @@ def _fitting(norm: Norm | None, channels: int) -> Norm | None:
     return replace(norm, n_groups=n_groups if n_groups < channels else max(1, n_groups // 2))
 
 
-def _at(layers: tuple[Conv, ...], numbers: tuple[int, ...], **fields: int | Norm) -> tuple[Conv, ...]:
+def _with_fields(layers: tuple[Conv, ...], numbers: tuple[int, ...], **fields: int | Norm) -> tuple[Conv, ...]:
     return tuple(
         replace(layer, **fields) if number in numbers else layer  # type: ignore[arg-type]
         for number, layer in enumerate(layers, start=1)

@@ -95,7 +95,7 @@ def load_tensors(
         raise SettingsError(f"unknown pixels {pixels!r}{nearest(str(pixels), get_args(PixelKind))}")
     own = model.state_dict()
     found, ours = recognise(tensors), recognise(own)
-    _refuse_strange([module for name, module in found.items() if name in ours], where)
+    _check_supported([module for name, module in found.items() if name in ours], where)
     theirs = adapted(found, model.architecture, pixels, where)
     last = f"{model.layer_names[-1]}.linear"
     fits = {
@@ -107,8 +107,8 @@ def load_tensors(
     fits = {name: each for name, each in fits.items() if name.replace(".norm", ".conv") in fits}
     used = {name for module in fits.values() for name in module.names.values()}
     left = tuple(name for name in tensors if name not in used)
-    _refuse_unfit(found, ours, fits, where, last, left, partial=partial)
-    _refuse_not_finite(fits, where)
+    _check_fit(found, ours, fits, where, last, left, partial=partial)
+    _check_finite(fits, where)
 
     taken = {ours[name].names[role]: each for name, module in fits.items() for role, each in module.tensors.items()}
     changes = {ours[name].names[role]: each for name, module in fits.items() for role, each in module.changes.items()}
@@ -122,7 +122,7 @@ def load_tensors(
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor that holds NaN or infinity; None if all are finite."""
+    """Return the name of the first tensor with NaN or infinity; None if all are finite."""
     return next((name for name, tensor in tensors.items() if not _is_finite(tensor)), None)
 
 
@@ -153,7 +153,7 @@ def as_torchvision(model: AlexNet) -> dict[str, Tensor]:
     return {f"{name}.{role}": own[module.names[role]] for module, name in renamed for role in ("weight", "bias")}
 
 
-def _refuse_unfit(
+def _check_fit(
     theirs: Mapping[str, SavedModule],
     ours: Mapping[str, SavedModule],
     fits: Mapping[str, SavedModule],
@@ -186,16 +186,16 @@ def _refuse_unfit(
     )
 
 
-def _refuse_strange(modules: Iterable[SavedModule], where: str) -> None:
+def _check_supported(modules: Iterable[SavedModule], where: str) -> None:
     for module in modules:
         for role, tensor in module.tensors.items():
-            if kind := _strange_kind(tensor):
+            if kind := _unsupported_kind(tensor):
                 raise ArtifactError(
                     f"{where!r} holds {kind} in {shown(module.names[role])}; save its numbers as dense, real floats"
                 )
 
 
-def _strange_kind(tensor: Tensor) -> str | None:
+def _unsupported_kind(tensor: Tensor) -> str | None:
     if tensor.is_meta:
         return "a shape without numbers (a meta tensor)"
     if tensor.is_complex():
@@ -205,7 +205,7 @@ def _strange_kind(tensor: Tensor) -> str | None:
     return "a sparse tensor" if tensor.layout != torch.strided else None
 
 
-def _refuse_not_finite(fits: Mapping[str, SavedModule], where: str) -> None:
+def _check_finite(fits: Mapping[str, SavedModule], where: str) -> None:
     for module in fits.values():
         if role := not_finite(module.tensors):
             name = module.names.get(role, role)  # some were added because the file has none
