@@ -91,8 +91,8 @@ def test_programs_and_whole_networks_are_named(tmp_path: Path) -> None:
     torch.save({"weights": net.state_dict(), "args": Path("x")}, tmp_path / "args.pth")
     for name, words in (
         ("script.pt", r"is a TorchScript program, which is never executed; save its state_dict\(\)"),
-        ("whole.pth", "holds a whole network, which"),
-        ("layers.pth", "holds a whole network, which"),
+        ("whole.pth", "holds a whole network; loading it would run its code"),
+        ("layers.pth", "holds a whole network; loading it would run its code"),
         ("args.pth", r"holds more than tensors \(pathlib\.\w+\); loading it would run its code"),
     ):
         with pytest.raises(ArtifactError, match=f"{name}' {words}"):

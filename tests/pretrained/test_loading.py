@@ -218,8 +218,8 @@ def test_a_state_dict_in_memory_is_loaded() -> None:
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        (network(), r"type AlexNet; give its state_dict\(\)"),
-        (7, "type int; give a path, a name or a state_dict"),
+        (network(), r"weights cannot be AlexNet; give its state_dict\(\)"),
+        (7, "weights cannot be int; give a path, a name or a state_dict"),
         (None, "NoneType"),
     ],
 )
@@ -235,7 +235,7 @@ def test_nan_and_infinity_are_refused_by_name(tmp_path, number) -> None:
     torch.save({f"module.{name}": each for name, each in theirs.items()}, tmp_path / "theirs.pth")
     model = network(2)
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(ArtifactError, match=r"theirs.pth' holds NaN or infinity in module\.conv2\.conv\.bias; take"):
+    with pytest.raises(ArtifactError, match=r"theirs.pth' holds NaN or infinity in module\.conv2\.conv\.bias; use"):
         load_weights(model, tmp_path / "theirs.pth")
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
