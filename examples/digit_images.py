@@ -1,4 +1,4 @@
-"""Write a few of the digits that a run has never seen as PNG files, to try ``alexnet predict`` on.
+"""Write some test images of a run on digits as PNG files, to try ``alexnet predict``.
 
 python examples/digit_images.py RUN FOLDER
 """

@@ -1,4 +1,4 @@
-"""Writes docs/family.md from the architectures and their docstrings: python examples/family_page.py docs/family.md."""
+"""Write docs/family.md from the architectures and their docstrings: python examples/family_page.py docs/family.md."""
 
 import ast
 import inspect
@@ -14,8 +14,8 @@ from alexnet.network.value.operations import Op
 
 HEAD = """# The family
 
-Five AlexNets, layer by layer. This page is written by `examples/family_page.py` from the architectures themselves; a
-test compares the two. How to change any of them: [customizing](customizing.md).
+Five AlexNets, layer by layer. `examples/family_page.py` writes this page from the architectures, and a test checks that
+it is up to date. To change a network, see [customizing](customizing.md).
 """
 
 
@@ -33,24 +33,22 @@ def _overview() -> str:
         ("smallest image", lambda net: f"{net.smallest_image_size} px"),
         ("parameters", lambda net: f"{net.n_parameters:,}"),
         ("multiply-adds", lambda net: f"{net.n_mult_adds / 1e6:,.0f} M"),
-        ("first weights", lambda net: net.initialisation),
+        ("initialisation", lambda net: net.initialisation),
     ]
     return _table(
-        [("at 1,000 classes", list(VARIANTS)), *((what, [of(net) for net in VARIANTS.values()]) for what, of in rows)]
+        [("with 1,000 classes", list(VARIANTS)), *((what, [of(net) for net in VARIANTS.values()]) for what, of in rows)]
     )
 
 
 def _layers() -> str:
-    """Return a table with a row a layer: what each member of the family does there."""
-    nets = [VARIANTS[name] for name in VARIANTS]
+    """Return a table with a row for each layer and a column for each variant."""
+    nets = list(VARIANTS.values())
     names = [*dict.fromkeys(op.layer for net in nets for op in net.operations() if op.layer != "flatten")]
-    rows = [
-        (name, [_words(net, [op for op in net.operations() if op.layer == name]) for net in nets]) for name in names
-    ]
+    rows = [(name, [_cell(net, [op for op in net.operations() if op.layer == name]) for net in nets]) for name in names]
     return _table([("layer", list(VARIANTS)), *rows])
 
 
-def _words(net: Architecture, ops: list[Op]) -> str:
+def _cell(net: Architecture, ops: list[Op]) -> str:
     words = []
     for op in ops:
         shape = "x".join(map(str, op.shape))
@@ -73,7 +71,7 @@ def _words(net: Architecture, ops: list[Op]) -> str:
 
 
 def _about_norm() -> str:
-    """Return what is said of local response normalisation where it is defined."""
+    """Return the section on local response normalisation, from the docstring of ``LocalNorm``."""
     from alexnet.network.value.layers import LocalNorm
 
     text = inspect.cleandoc(LocalNorm.__doc__ or "").replace("``", "`")
@@ -81,7 +79,7 @@ def _about_norm() -> str:
 
 
 def _docstrings() -> dict[str, str]:
-    """Return the docstrings of the module's constants, by name."""
+    """Return the docstrings of the constants in ``variants`` by name."""
     body = ast.parse(inspect.getsource(variants)).body
     found = {}
     for statement, after in pairwise(body):

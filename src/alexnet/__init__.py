@@ -1,6 +1,6 @@
-"""AlexNet, whole: build, train, judge and use image classifiers.
+"""Build, train, evaluate and use AlexNet image classifiers.
 
-The names below are resolved on first use, so that ``import alexnet`` loads neither torch nor numpy.
+The names below are imported on first use: ``import alexnet`` loads neither torch nor numpy.
 """
 
 from importlib import import_module

@@ -1,14 +1,14 @@
-"""Every exception a user can meet, drawn as a tree.
+"""Every exception that this package raises on purpose.
 
     AlexNetError
     ├── SettingsError   an option, recipe or architecture that cannot work
     ├── DataError       a folder that is missing, empty or has too few classes
-    │   └── ImageError   one image that cannot be read
-    ├── ArtifactError   a saved model that is missing, damaged or foreign
+    │   └── ImageError  one image that cannot be read
+    ├── ArtifactError   a saved model that is missing, damaged or from another program
     └── RunError        a run folder that cannot be created, read or resumed
 
 Each message is one line: what is wrong, where, and what to do. The command line prints it after
-``error: `` and exits with 1; anything else that escapes is a defect of this package.
+``error: `` and exits with 1. Any other exception is a bug in this package.
 """
 
 import difflib
@@ -17,12 +17,12 @@ import reprlib
 import textwrap
 from collections.abc import Iterable
 
-# Of the names in a message, however many and long they are: few people read a line of more than 300 characters.
+# The limit for the names in one message. Few people read a line of more than 300 characters.
 MOST_CHARACTERS = 120
 
 
 class AlexNetError(Exception):
-    """The root: catch this to catch everything this package raises on purpose."""
+    """The base class: catch this to catch everything that this package raises on purpose."""
 
 
 class SettingsError(AlexNetError, ValueError):
@@ -30,14 +30,14 @@ class SettingsError(AlexNetError, ValueError):
 
 
 class DataError(AlexNetError):
-    """Data that is missing, empty, or cannot be learned from."""
+    """Data that is missing, empty or useless for training."""
 
 
 class ImageError(DataError):
     """One image that cannot be read.
 
     Args:
-        where: the path, or a name for bytes that have none.
+        where: the path, or a name for bytes without a path.
         reason: what is wrong with it, in a few words.
     """
 
@@ -48,7 +48,7 @@ class ImageError(DataError):
 
 
 class ArtifactError(AlexNetError):
-    """A saved model that is missing, damaged, or not ours."""
+    """A saved model that is missing, damaged or from another program."""
 
 
 class RunError(AlexNetError):
@@ -56,7 +56,7 @@ class RunError(AlexNetError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the known word closest to ``word``, or the known words, as many as fit."""
+    """Return ``"; did you mean 'x'?"`` for the known word closest to ``word``, or else a list of the known words."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
@@ -65,12 +65,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def words(names: Iterable[str]) -> str:
-    """Return names for a sentence, as many as fit."""
+    """Join names with commas, as many as fit into a message."""
     return textwrap.shorten(", ".join(names), MOST_CHARACTERS, placeholder=" ...")
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:
-    """Return names for a sentence: the first few in quotes, as many as fit, and the rest counted."""
+    """Join the first few names in quotes, as many as fit into a message, and count the rest."""
     names = list(names)
     quoted = [_NAMES.repr(name) for name in names[:most]]
     while len(quoted) > 1 and len(", ".join(quoted)) > MOST_CHARACTERS:
@@ -80,7 +80,7 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as Python writes it, without the middle of what is long."""
+    """Return the ``repr`` of a value; the middle of a long one is left out."""
     return _REPR.repr(value)
 
 
@@ -104,5 +104,5 @@ def _short(most: int) -> reprlib.Repr:
 
 
 _REPR = _short(60)
-# Names are often paths, of which most are whole at this length.
+# Names are often paths. Most paths fit into this length.
 _NAMES = _short(100)

@@ -3,7 +3,7 @@ import pytest
 from alexnet.files.atomic import UNFINISHED, atomic_folder, delete_unfinished, write_atomically
 
 
-def test_a_folder_appears_when_it_is_whole(tmp_path) -> None:
+def test_a_folder_appears_when_it_is_complete(tmp_path) -> None:
     with atomic_folder(tmp_path / "a") as unfinished:
         (unfinished / "x").write_text("1")
         assert not (tmp_path / "a").exists()
@@ -19,7 +19,7 @@ def test_an_error_leaves_what_was_there(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
-def test_what_appears_meanwhile_is_never_replaced(tmp_path, kind) -> None:
+def test_a_path_that_appears_meanwhile_is_never_replaced(tmp_path, kind) -> None:
     def appear() -> None:
         if kind == "folder":
             (tmp_path / "a").mkdir()
@@ -34,26 +34,26 @@ def test_what_appears_meanwhile_is_never_replaced(tmp_path, kind) -> None:
             (unfinished / "ours").write_text("1")
             appear()
 
-    with pytest.raises(FileExistsError, match="there already"):
+    with pytest.raises(FileExistsError, match="exists already"):
         make()
     names = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))]
     assert names == (["a", "a/theirs"] if kind == "folder" else ["a"])
 
 
-def test_an_empty_folder_gives_way(tmp_path) -> None:
+def test_an_empty_folder_is_replaced(tmp_path) -> None:
     (tmp_path / "a").mkdir()
     with atomic_folder(tmp_path / "a") as unfinished:
         (unfinished / "ours").write_text("1")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["ours"]
 
 
-def test_text_is_written_in_one_piece(tmp_path) -> None:
+def test_text_is_written_atomically(tmp_path) -> None:
     write_atomically(tmp_path / "a.json", "1")
     write_atomically(tmp_path / "a.json", "2")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "2")]
 
 
-def test_what_a_kill_left_is_deleted(tmp_path) -> None:
+def test_unfinished_files_are_deleted(tmp_path) -> None:
     (tmp_path / f"{UNFINISHED}a-1-2").mkdir()
     (tmp_path / f"{UNFINISHED}b-1-2").write_text("1")
     (tmp_path / "mine").write_text("1")

@@ -11,7 +11,7 @@ from alexnet.training.session import Session
 NOBODY = "~nobody-is-called-so/x"
 
 
-def test_home_is_where_it_is(monkeypatch, tmp_path) -> None:
+def test_home_is_expanded(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert expanded("~/photos") == tmp_path / "photos"
     assert expanded("photos/~") == expanded("photos") / "~"
@@ -32,7 +32,7 @@ def test_home_is_where_it_is(monkeypatch, tmp_path) -> None:
         lambda path: train("cifar10", settings=Settings(data_dir=path)),
     ],
 )
-def test_a_home_that_nobody_has_is_a_folder_that_is_not_there(ask, tmp_path, monkeypatch) -> None:
+def test_the_home_of_an_unknown_user_does_not_exist(ask, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("alexnet.data.sources.sets.obtaining._fetch", _no_network)
     with pytest.raises(AlexNetError, match=NOBODY):
@@ -43,8 +43,8 @@ def _no_network(*_: object) -> None:
     raise OSError(101, "no network")
 
 
-def test_out_takes_home_too(monkeypatch, tmp_path) -> None:
-    """A shell leaves ``--out=~/run`` as it is."""
+def test_out_expands_home(monkeypatch, tmp_path) -> None:
+    """A shell does not expand ``--out=~/run``."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("x")

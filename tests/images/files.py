@@ -1,4 +1,4 @@
-"""Image files made by hand, of kinds that Pillow reads or refuses but does not write."""
+"""Hand-made image files of kinds that Pillow can read or refuses, but cannot write."""
 
 import struct
 import zlib

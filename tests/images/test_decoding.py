@@ -18,7 +18,7 @@ from ..conftest import coloured_image, shared_data
 
 
 def nasty(*expected: str) -> list[tuple[str, str]]:
-    """Return (file, what a good loader does) of the shared awkward images, or nothing where they are absent."""
+    """Return pairs of a shared awkward image and what a good loader does with it; none if they are absent."""
     index = Path(__file__).parents[3] / "shared" / "data" / "nasty_images" / "INDEX.tsv"
     if not index.exists():
         return []
@@ -27,7 +27,7 @@ def nasty(*expected: str) -> list[tuple[str, str]]:
         return [(row["file"], row["expect"]) for row in rows if row["expect"] in expected]
 
 
-# The hopper files were compressed anew, so they differ by more than a turn would.
+# The hopper files were compressed again, so they differ by more than a rotation.
 ORIENTED = [
     *((f"exif_orientation/Landscape_{n}.jpg", "exif_orientation/Landscape_1.jpg", 2) for n in range(9)),
     *((f"exif_orientation/Portrait_{n}.jpg", "exif_orientation/Portrait_1.jpg", 2) for n in (1, 6, 8)),
@@ -64,7 +64,7 @@ for path in pathlib.Path({str(folder)!r}).rglob("*"):
     except ImageError:
         pass
     slowest = max(slowest, time.perf_counter() - began)
-# Not getrusage: that counts what pytest held before it became this process.
+# Not getrusage: that includes the memory of pytest before this process was forked.
 (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(slowest, int(peak) / 1024)
 """
@@ -74,7 +74,7 @@ print(slowest, int(peak) / 1024)
     assert megabytes < 1000
 
 
-# What some of the awkward images look like, as (image, its grey twin or what its mean colour must be near).
+# Some of the awkward images, each with its grey twin or its approximate mean colour.
 @pytest.mark.parametrize(
     ("file", "colour"),
     [
@@ -90,7 +90,7 @@ def test_the_first_frame_is_taken(file, colour) -> None:
     assert np.abs(mean - colour).max() < 3
 
 
-def test_deep_images_look_like_their_shallow_twins() -> None:
+def test_deep_images_equal_their_8_bit_twins() -> None:
     """pytorch #20524: a 16-bit image became white."""
     folder = shared_data("nasty_images") / "pillow"
     shallow = decode(folder / "hopper.png").mean()
@@ -99,7 +99,7 @@ def test_deep_images_look_like_their_shallow_twins() -> None:
         assert decode(folder / name).mean() == pytest.approx(shallow, abs=6), name
 
 
-def test_inverted_cmyk_is_put_right() -> None:
+def test_inverted_cmyk_is_corrected() -> None:
     red, green, blue = (
         decode(shared_data("nasty_images") / "pillow" / "pil_sample_cmyk.jpg").reshape(-1, 3).mean(axis=0)
     )
@@ -108,7 +108,7 @@ def test_inverted_cmyk_is_put_right() -> None:
 
 @pytest.mark.parametrize(("file", "expected"), nasty("BAD"))
 def test_broken_images_are_refused_by_name(file, expected, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # one is a HEIC, which only an extra reads
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # one is a HEIC, which needs an optional extra
     with pytest.raises(ImageError, match=Path(file).name) as caught:
         decode(shared_data("nasty_images") / file)
     assert "\n" not in str(caught.value)
@@ -116,7 +116,7 @@ def test_broken_images_are_refused_by_name(file, expected, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(("file", "expected"), nasty("TOL"))
-def test_damaged_images_do_the_same_each_time(file, expected) -> None:
+def test_damaged_images_give_the_same_result_each_time(file, expected) -> None:
     def outcome() -> object:
         try:
             return decode(shared_data("nasty_images") / file).tobytes()
@@ -127,8 +127,8 @@ def test_damaged_images_do_the_same_each_time(file, expected) -> None:
 
 
 @pytest.mark.parametrize(("file", "twin", "tolerance"), ORIENTED)
-def test_images_stand_upright(file, twin, tolerance) -> None:
-    """Pillow #9109: phone photos lay on their side."""
+def test_images_are_upright(file, twin, tolerance) -> None:
+    """Pillow #9109: images from phones were rotated."""
     folder = shared_data("nasty_images")
     turned, upright = (fit(decode(folder / name), 32).astype(int) for name in (file, twin))
     assert np.abs(upright - turned).mean() < tolerance
@@ -138,18 +138,18 @@ def test_images_stand_upright(file, twin, tolerance) -> None:
     ("file", "orientation"),
     [("exif_imagemagick_orientation.png", 3), ("xmp_tags_orientation.png", 3), ("hopper_orientation_6.webp", 6)],
 )
-def test_orientation_outside_of_jpeg_is_honoured(file, orientation) -> None:
+def test_orientation_is_applied_in_other_formats(file, orientation) -> None:
     path = shared_data("nasty_images") / "pillow" / file
     with Image.open(path) as image:
         lying = np.asarray(image.convert("RGBA"))[..., :3]
     turned = {3: lying[::-1, ::-1], 6: lying.transpose(1, 0, 2)[:, ::-1]}[orientation]
     pixels = decode(path)
     assert pixels.shape == turned.shape
-    # Transparent pixels differ: their hidden colour gives way to white.
+    # Transparent pixels differ: their hidden colour becomes white.
     assert np.median(np.abs(pixels.astype(int) - turned)) == 0
 
 
-def test_a_lying_fax_stands_up() -> None:
+def test_a_rotated_fax_is_upright() -> None:
     assert decode(shared_data("nasty_images") / "pillow" / "g4_orientation_5.tif").shape == (88, 590, 3)
     assert decode(shared_data("nasty_images") / "pillow" / "orientation_rectangle.jpg").shape == (2, 1, 3)
 
@@ -202,7 +202,7 @@ def test_reasons_are_named(tmp_path, content, reason) -> None:
         decode(tmp_path / "x.png")
 
 
-def test_a_bomb_costs_nothing() -> None:
+def test_a_decompression_bomb_costs_nothing() -> None:
     header = bytes.fromhex("424d36000000000000003600000028000000") + (50_000).to_bytes(4, "little") * 2
     with pytest.raises(ImageError, match="pixels"):
         decode(header + (1).to_bytes(2, "little") + (24).to_bytes(2, "little") + bytes(24))
@@ -215,8 +215,8 @@ def decode_or_reason(content: bytes) -> np.ndarray | str:
         return error.reason
 
 
-def test_2000_damaged_files_are_read_or_refused_and_nothing_else() -> None:
-    """pytorch/vision #138: training died hours in, on one file."""
+def test_2000_damaged_files_are_read_or_refused() -> None:
+    """pytorch/vision #138: one file stopped training after hours."""
     rng = random.Random(0)
     whole = [encoded(coloured_image("blue", 1), kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")]
     n_read = 0
@@ -237,7 +237,7 @@ def test_2000_damaged_files_are_read_or_refused_and_nothing_else() -> None:
     assert 200 < n_read < 1800
 
 
-def test_the_bound_on_pixels_can_be_moved() -> None:
+def test_the_limit_on_pixels_can_be_changed() -> None:
     content = encoded(Image.new("RGB", (100, 100)))
     with pytest.raises(ImageError, match=r"100x100 pixels, more than the 9,999 allowed by --max-pixels"):
         decode(content, max_pixels=9_999)
@@ -262,7 +262,7 @@ def test_an_opened_image_is_read_and_left_open() -> None:
     assert np.array_equal(decode(image), np.asarray(image))
 
 
-def test_memory_that_is_short_says_nothing_about_a_image(monkeypatch) -> None:
+def test_a_memory_error_is_not_an_image_error(monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 

@@ -1,4 +1,4 @@
-"""Numbers of more than eight bits: each image is one ramp from black to white, however it is stored."""
+"""Samples of more than eight bits: each image is a ramp from black to white, in many kinds of files."""
 
 import io
 import struct
@@ -29,13 +29,13 @@ def grey(low: float, high: float, kind: type) -> np.ndarray:
 
 
 def colours(white: int, *more: int) -> np.ndarray:
-    """Return RGB up to ``white``, and further bands of one number each."""
+    """Return RGB up to ``white``, and constant extra bands."""
     bands = [np.full((24, 32, 1), number) for number in more]
     return np.concatenate([(COLOURS * white).round(), *bands], axis=2).astype(np.uint16)
 
 
 def off_by(content: bytes, wanted: np.ndarray) -> float:
-    """Return how much an image differs from what it should look like, at most, of 255."""
+    """Return the largest difference between an image and the expected one, out of 255."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return float(np.abs(decode(content) - wanted).max())
@@ -78,11 +78,11 @@ def test_grey_tiffs_reach_from_black_to_white(how, low, high, kind) -> None:
 
 @pytest.mark.parametrize("high", [4095, 100_000, 2**31 + 5, 2**32 - 1])
 @pytest.mark.parametrize("deflated", [False, True])
-def test_unsigned_numbers_of_32_bits_do_not_turn_negative(high, deflated) -> None:
+def test_unsigned_32_bit_samples_stay_positive(high, deflated) -> None:
     assert off_by(tiff_of(grey(0, high, np.uint32), deflated=deflated), GREY) <= 1
 
 
-def test_numbers_that_are_dark_in_eight_bits_stay_so() -> None:
+def test_dark_8_bit_samples_stay_dark() -> None:
     assert off_by(tiff_of(grey(0, 60, np.uint16)), GREY * 60 / 255) <= 1
     assert off_by(tiff_of(grey(0, 60, np.int8)), GREY * 60 / 255) <= 1
 
@@ -97,7 +97,7 @@ def test_zero_may_be_white(deflated, kind, white) -> None:
     assert off_by(tiff_of(values.astype(kind), photometric=0, deflated=deflated), GREY) <= 1
 
 
-def test_what_is_no_number_is_black_and_spoils_nothing() -> None:
+def test_nan_is_black_and_spoils_nothing() -> None:
     values = grey(0, 1, np.float32)
     values[0, :3] = np.nan, np.inf, -np.inf
     assert off_by(tiff_of(values), GREY) <= 1
@@ -114,7 +114,7 @@ def test_integers_that_are_all_equal_are_black(value) -> None:
 
 
 @pytest.mark.parametrize(("kind", "nothing"), [(np.int16, -32768), (np.float32, -3.4028234663852886e38)])
-def test_what_a_map_has_no_value_for_does_not_count(kind, nothing) -> None:
+def test_missing_values_do_not_count(kind, nothing) -> None:
     values = grey(-1000, 3000, kind)
     values[0, 1:] = nothing
     seen = decode(tiff_of(values, tags={42113: f"{nothing}\0".encode()}))
@@ -139,11 +139,11 @@ def test_tiffs_of_12_bits_in_16_bit_colours_are_not_black(how, white, extra) -> 
     assert off_by(tiff_of(values, tags=tags, **how), COLOURS * 255) <= 1
     if not how.get("deflated"):
         assert off_by(tiff_of(values, tags=tags, planar=True, **how), COLOURS * 255) <= 1
-    else:  # libtiff gives the upper bits of planes alone
-        assert "of which 12 at most are used" in reason(tiff_of(values, tags=tags, planar=True, **how))
+    else:  # for planes, libtiff gives the upper bits only
+        assert "at most 12 of them in use" in reason(tiff_of(values, tags=tags, planar=True, **how))
 
 
-def test_full_colours_are_what_they_were() -> None:
+def test_full_16_bit_colours_are_unchanged() -> None:
     """To the byte: the upper eight bits, as Pillow gives them."""
     values = np.random.default_rng(0).integers(0, 65536, (24, 32, 3)).astype(np.uint16)
     for content in (tiff_of(values), png_of(values)):
@@ -173,13 +173,13 @@ def test_a_black_image_stays_black() -> None:
 
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("maxval", [1023, 4095, 65535])
-def test_ppms_say_what_is_white(plain, maxval) -> None:
+def test_ppms_state_their_white(plain, maxval) -> None:
     assert off_by(ppm_of(colours(maxval), maxval, plain=plain), COLOURS * 255) <= 1
     assert off_by(ppm_of(grey(0, maxval, np.uint16), maxval, plain=plain), GREY) <= 1
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_a_dark_ppm_that_says_what_is_white_stays_dark(plain) -> None:
+def test_a_dark_ppm_with_its_white_stays_dark(plain) -> None:
     content = ppm_of(grey(0, 50, np.uint16), 1023, plain=plain)
     assert off_by(content, GREY * 50 / 1023) <= 1
 
@@ -188,7 +188,7 @@ def test_a_dark_ppm_that_says_what_is_white_stays_dark(plain) -> None:
 def test_ppms_of_12_bits_in_16(white) -> None:
     assert off_by(ppm_of(grey(0, white, np.uint16), 65535), GREY) <= 1
     assert off_by(ppm_of(colours(white), 65535), COLOURS * 255) <= 1
-    assert "of which 12 at most are used" in reason(ppm_of(colours(white), 65535, plain=True))
+    assert "at most 12 of them in use" in reason(ppm_of(colours(white), 65535, plain=True))
 
 
 def jpeg2000_of(values: np.ndarray, is_signed: bool = False, **options: object) -> bytes:
@@ -214,11 +214,11 @@ def test_jpegs_2000(white) -> None:
     assert off_by(jpeg2000_of(grey(0, white, np.uint16)), GREY) <= 1
 
 
-def test_a_jpeg_2000_of_colours_that_may_be_dark_is_refused(monkeypatch) -> None:
+def test_a_dark_jpeg_2000_is_refused(monkeypatch) -> None:
     dark = jpeg2000_of((COLOURS * 15).astype(np.uint8))
     assert decode(dark).max() < 20, "eight bits are what they are"
     monkeypatch.setattr(deep, "_of_jpeg2000", lambda image: (16, False))
-    assert "of which 12 at most are used, which cannot be read here; save it as PNG" in reason(dark)
+    assert "at most 12 of them in use, which cannot be read here; save it as PNG" in reason(dark)
     assert decode(jpeg2000_of((COLOURS * 255).astype(np.uint8))).max() > 250
 
 
@@ -241,7 +241,7 @@ def test_a_jpeg_2000_of_colours_that_may_be_dark_is_refused(monkeypatch) -> None
         (b"MM\0+" + bytes(60), "a big-endian BigTIFF"),
     ],
 )
-def test_tiffs_that_cannot_be_read_are_named_by_what_they_are(content, words, caplog) -> None:
+def test_unreadable_tiffs_are_described(content, words, caplog) -> None:
     assert reason(content).startswith(words)
     assert ", which cannot be read here; save" in reason(content)
     assert not caplog.records
@@ -258,20 +258,20 @@ def test_tiffs_that_cannot_be_read_are_named_by_what_they_are(content, words, ca
     ],
 )
 def test_planes_that_pillow_does_not_join_are_refused(values, photometric, tags, deflated) -> None:
-    """It leaves all but one empty: white pages, and Lab in false colours."""
+    """Pillow leaves all planes but one empty: white pages, and Lab in false colours."""
     content = tiff_of(values, photometric=photometric, tags=tags, deflated=deflated, planar=True)
     assert " in planes, which cannot be read here; save" in reason(content)
 
 
 @pytest.mark.parametrize("tags", [{254: (1,), 50706: (1,)}, {254: (1,), 330: (8,)}, {262: (32803,)}, {262: (34892,)}])
-def test_a_raw_file_without_a_name_is_known_by_its_tags(tags) -> None:
+def test_a_raw_file_is_recognised_by_its_tags(tags) -> None:
     assert reason(tiff_of(np.zeros((8, 8, 3), np.uint8), tags=tags)) == "a camera's raw file; convert it to JPEG"
 
 
 @pytest.mark.parametrize(
     "tags", [{50706: (1,)}, {254: (0,), 50706: (1,)}, {254: (0,), 330: (8,)}, {254: (1,)}, {254: (2,)}]
 )
-def test_a_image_in_full_is_no_raw_file(tags) -> None:
+def test_a_full_image_is_not_a_raw_file(tags) -> None:
     """Programs that develop raw files may copy their tags, and scanners number their pages."""
     values = (COLOURS * 255).round().astype(np.uint8)
     assert off_by(tiff_of(values, tags=tags), values) == 0
@@ -291,7 +291,7 @@ def test_palettes_of_16_bits_and_of_8(unit) -> None:
     assert off_by(content, GREY) <= 1
 
 
-def test_one_band_may_be_called_a_plane() -> None:
+def test_one_band_may_be_stored_as_a_plane() -> None:
     for kind, white in ((np.uint8, 255), (np.uint16, 65535)):
         assert off_by(tiff_of(grey(0, white, kind), planar=True), GREY) <= 1
 
@@ -302,7 +302,7 @@ def test_inks_of_16_bits() -> None:
     assert off_by(content, COLOURS * 255) <= 1
 
 
-def test_grey_that_was_multiplied_by_its_transparency_is_laid_on_white() -> None:
+def test_premultiplied_grey_is_laid_on_white() -> None:
     clear = tiff_of(np.zeros((8, 8, 2), np.uint8), tags={338: (1,)})
     assert decode(clear).min() == 255
 
@@ -317,32 +317,32 @@ def test_greys_of_few_bits_reach_white(bits) -> None:
     assert decode(image)[0, :, 0].tolist() == [255 * level // (n_levels - 1) for level in range(n_levels)]
 
 
-def test_a_image_that_was_opened_is_seen_as_its_file_or_refused() -> None:
+def test_an_opened_image_equals_its_file_or_is_refused() -> None:
     for content in (tiff_of(65535 - grey(0, 65535, np.uint16), photometric=0), jpeg2000_of(grey(0, 4095, np.uint16))):
         with Image.open(io.BytesIO(content)) as image:
             assert np.array_equal(decode(image), decode(content))
             assert np.array_equal(decode(image), decode(content)), "loaded by now"
     with (
         Image.open(io.BytesIO(png_of(colours(4095)))) as image,
-        pytest.raises(ImageError, match="Pillow gives the upper eight; give the file instead"),
+        pytest.raises(ImageError, match="Pillow gives the upper eight only; give the file instead"),
     ):
         decode(image)
 
 
-def test_the_lower_bits_of_a_image_on_its_side(tmp_path) -> None:
+def test_the_lower_bits_of_a_rotated_image(tmp_path) -> None:
     content = tiff_of(colours(4095), tags={274: (6,)})
     (tmp_path / "a.tif").write_bytes(content)
     for given in (content, tmp_path / "a.tif"):
         assert np.abs(decode(given) - np.rot90(COLOURS * 255, -1)).max() <= 1
 
 
-def test_how_it_was_stored_is_told_as_before() -> None:
+def test_the_stored_format_and_mode_are_returned() -> None:
     assert read(png_of(colours(4095))).mode == "RGB"
     assert read(tiff_of(grey(-1024, 3071, np.int16))).mode == "I"
     assert measure(png_of(colours(4095))) == (32, 24)
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
-def test_numbers_in_the_order_of_the_machine(monkeypatch, order) -> None:
+def test_samples_in_the_byte_order_of_the_machine(monkeypatch, order) -> None:
     monkeypatch.setattr(sys, "byteorder", order)
     assert other_half("RGB;16N") == {"little": "RGB;16B", "big": "RGB;16L"}[order]

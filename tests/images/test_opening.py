@@ -16,13 +16,13 @@ from .files import chunk
 
 
 def png_of(width: int, height: int) -> bytes:
-    """Return a PNG that claims a size and holds almost nothing: it cannot be decoded, only measured."""
+    """Return a PNG that claims a size but has no pixels: it can be measured, but not decoded."""
     header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b"")
 
 
 def icon_of(*images: tuple[int, bytes]) -> bytes:
-    """Return an icon of images, each with the side that the icon's table claims; 0 is 256."""
+    """Return an icon of images, each with its side in the icon's table; 0 means 256."""
     offset = 6 + 16 * len(images)
     table = b""
     for side, content in images:
@@ -32,14 +32,14 @@ def icon_of(*images: tuple[int, bytes]) -> bytes:
 
 
 def test_a_bomb_inside_an_icon_is_measured_not_decoded() -> None:
-    """The table of an icon says 256x256 at most, and Pillow decodes what is inside to learn how large it is."""
+    """The table of an icon says 256x256 at most, and Pillow decodes the image inside to know its size."""
     icon = icon_of((0, png_of(20_000, 20_000)))
     assert measure(icon) == (20_000, 20_000)
     with pytest.raises(ImageError, match="it claims 20000x20000 pixels"):
         read(icon)
 
 
-def test_an_icon_cannot_show_another_image_than_the_one_that_was_measured() -> None:
+def test_an_icon_shows_the_image_that_was_measured() -> None:
     small = io.BytesIO()
     coloured_image("red", 0, (48, 48)).save(small, "PNG")
     icon = icon_of((0, small.getvalue()), (48, png_of(20_000, 20_000)))
@@ -62,7 +62,7 @@ def test_icons_look_as_pillow_shows_them(kind, mode) -> None:
     assert np.array_equal(decode(buffer.getvalue()), np.asarray(page))
 
 
-def test_more_pixels_than_pillow_takes_are_a_matter_of_one_call(monkeypatch) -> None:
+def test_pillows_limit_can_be_exceeded_for_one_call(monkeypatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     for kind in ("PNG", "JPEG", "TIFF", "BMP", "PPM", "GIF", "WEBP", "AVIF", "JPEG2000", "TGA", "ICO"):
         buffer = io.BytesIO()
@@ -131,8 +131,8 @@ def test_an_icon_above_pillows_limit_warns_of_nothing(monkeypatch) -> None:
         assert decode(buffer.getvalue()).shape == (100, 100, 3)
 
 
-def test_a_frame_that_pillow_refuses_says_so() -> None:
-    """Of a GIF whose first frame is to be cleared, Pillow makes an empty one of that size while opening it."""
+def test_a_frame_that_pillow_refuses() -> None:
+    """If the first frame of a GIF is to be cleared, Pillow creates an empty one of that size when it opens the file."""
     screen = b"GIF89a" + struct.pack("<HH", 10, 10) + b"\x80\0\0" + bytes(6)
     frame = b"!\xf9\x04\x08\0\0\0\0," + struct.pack("<HHHH", 0, 0, 65535, 65535) + b"\0\x02\x02\x44\x01\0;"
     with pytest.raises(ImageError, match=r"Pillow refuses it .*, whatever --max-pixels says; save it as PNG") as caught:
@@ -149,7 +149,7 @@ def test_an_opened_image_is_measured_before_it_is_decoded() -> None:
         decode(image, max_pixels=1_000_000)
 
 
-def test_a_closed_image_is_not_called_damaged(tmp_path) -> None:
+def test_a_closed_image_is_not_reported_as_damaged(tmp_path) -> None:
     coloured_image("red", 0).save(tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         pass

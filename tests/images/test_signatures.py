@@ -1,4 +1,4 @@
-"""What files are, whatever they are called, and what is said of those that cannot be read."""
+"""File types by content, and the messages for those that cannot be read."""
 
 import io
 import struct
@@ -16,7 +16,7 @@ from .files import jpeg_of
 
 
 def brand(*names: bytes) -> bytes:
-    """Return the first box of a file of the family that began with QuickTime: the brand, then those it agrees with."""
+    """Return the first box of a file in the QuickTime family: its brand, then the compatible brands."""
     body = b"ftyp" + names[0] + bytes(4) + b"".join(names[1:])
     return struct.pack(">I", len(body) + 4) + body + bytes(100)
 
@@ -27,7 +27,7 @@ def encoded(kind: str) -> bytes:
     return buffer.getvalue()
 
 
-# Content, its name, whether people call it an image, and what is said of it.
+# Content, the format's name, whether people call it an image, and the message.
 FOREIGN = [
     (brand(b"heix", b"mif1", b"heix"), "HEIC", True, "pip install 'alexnet[heif]', or convert it to JPEG"),
     (brand(b"mif1", b"mif1", b"heic"), "HEIC", True, "HEIC inside"),
@@ -49,7 +49,7 @@ FOREIGN = [
     (b"<!-- sorry --><html>", "HTML", False, "an HTML page"),
     (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code>", "XML", False, "XML, not an image; download it again"),
     (b'{"message": "rate limit exceeded"}', "JSON", False, "JSON, not an image; download it again"),
-    (brand(b"isom", b"iso2", b"avc1"), "MP4", False, "a film (MP4), not an image; take frames out of it"),
+    (brand(b"isom", b"iso2", b"avc1"), "MP4", False, "a film (MP4), not an image; extract frames from it"),
     (brand(b"qt  "), "MOV", False, "a film (MOV)"),
     (b"\0\0\0\x08wide\0\0\0\0mdat", "MOV", False, "a film (MOV)"),
     (b"RIFF\0\0\0\0AVI LIST", "AVI", False, "a film (AVI)"),
@@ -62,7 +62,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize(("content", "name", "image", "words"), FOREIGN, ids=[each[1] for each in FOREIGN])
-def test_a_file_is_called_what_it_is(content, name, image, words, monkeypatch) -> None:
+def test_a_file_is_recognised_and_described(content, name, image, words, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     kind = kind_of("photo.jpg", content)
     assert kind is not None
@@ -75,27 +75,27 @@ def test_a_file_is_called_what_it_is(content, name, image, words, monkeypatch) -
 
 
 @pytest.mark.parametrize("kind", [each for each in FORMATS if each != "TGA"])
-def test_what_is_read_here_has_a_signature(kind) -> None:
+def test_every_readable_format_has_a_signature(kind) -> None:
     content = encoded(kind)
     found = kind_of("", content[:N_BEGINNING])
     assert (found.name, found.fault) == (kind, "")
     assert is_image("photo.jpg?w=640", content[:N_BEGINNING])
 
 
-def test_an_avif_may_say_first_that_it_is_some_image() -> None:
+def test_an_avif_with_a_vague_first_brand() -> None:
     assert kind_of("", brand(b"mif1", b"avif", b"mif1")).name == "AVIF"
 
 
 @pytest.mark.parametrize(
     "text", [b"BMW, and other words", b"P1 is the first", b"", b"GIFT", b"\0" * 600, b"a,b\n1,2\n"]
 )
-def test_words_and_nothing_are_no_images(text) -> None:
+def test_text_and_empty_files_are_not_images(text) -> None:
     assert kind_of("notes.txt", text) is None
     assert not is_image("notes.txt", text)
 
 
 @pytest.mark.parametrize("ending", ["", ".jpg?w=640", ".JEPG", ".jpg_large", ".jpg~", ".jpeg.", ".heic", ".nef"])
-def test_content_decides_not_the_ending(tmp_path, ending) -> None:
+def test_content_counts_more_than_the_ending(tmp_path, ending) -> None:
     path = tmp_path / f"photo{ending}"
     path.write_bytes(encoded("JPEG"))
     assert is_image(path.name, path.read_bytes()[:N_BEGINNING])
@@ -104,7 +104,7 @@ def test_content_decides_not_the_ending(tmp_path, ending) -> None:
 
 @pytest.mark.parametrize("ending", [".dng", ".nef", ".arw", ".cr2", ".NEF"])
 def test_a_cameras_raw_file_is_not_its_thumbnail(tmp_path, ending) -> None:
-    """Most are TIFFs of which other programs see the first image, of 160x120 pixels."""
+    """Most are TIFFs. Other programs see their first image, a thumbnail of 160x120 pixels."""
     path = tmp_path / f"photo{ending}"
     path.write_bytes(encoded("TIFF"))
     words = rf"a camera's raw file \({ending[1:].upper()}\); convert it to JPEG"
@@ -114,7 +114,7 @@ def test_a_cameras_raw_file_is_not_its_thumbnail(tmp_path, ending) -> None:
     assert is_image(path.name, b"raw")
 
 
-def test_an_ending_is_no_reason_to_call_something_a_heic(tmp_path) -> None:
+def test_a_heic_is_not_recognised_by_its_ending(tmp_path) -> None:
     (tmp_path / "a.heic").write_text("words")
     assert is_image("a.heic", b"words"), "so that it is named"
     with pytest.raises(ImageError, match="not an image in a known format"):
@@ -122,11 +122,11 @@ def test_an_ending_is_no_reason_to_call_something_a_heic(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("words", [b"the moov and the mdat", b"cat_wide of the mark", b"raw mdat"])
-def test_words_are_no_film(words) -> None:
+def test_text_is_not_a_film(words) -> None:
     assert kind_of("notes", words) is None
 
 
-def test_noise_is_no_tga_where_it_is_known_to_be_something_else() -> None:
+def test_noise_with_a_known_signature_is_not_a_tga() -> None:
     """A TGA has no signature, so a film may pass for one."""
     header = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 8, 8, 24, 0)
     assert decode(header + bytes(8 * 8 * 3)).shape == (8, 8, 3)
@@ -147,7 +147,7 @@ def test_noise_is_no_tga_where_it_is_known_to_be_something_else() -> None:
         (jpeg_of(0xC0, 8, 2), "a JPEG of 2 channels"),
     ],
 )
-def test_a_jpeg_of_another_process_is_not_damaged(content, words) -> None:
+def test_an_unusual_jpeg_is_not_reported_as_damaged(content, words) -> None:
     """pydicom #813: radiographs."""
     with pytest.raises(ImageError) as caught:
         decode(content)
@@ -159,12 +159,12 @@ def test_a_jpeg_of_another_process_is_not_damaged(content, words) -> None:
 @pytest.mark.parametrize(
     "content", [b"\xff\xd8\xff", b"\xff\xd8\xff\xc3\0", encoded("JPEG")[:150], encoded("PNG")[:20]]
 )
-def test_what_is_cut_off_is_damaged(content) -> None:
+def test_a_truncated_file_is_damaged(content) -> None:
     with pytest.raises(ImageError, match=r"^cannot read image given as bytes: damaged \(.+\)$"):
         decode(content)
 
 
-def test_large_metadata_does_not_hide_what_a_file_is() -> None:
+def test_large_metadata_do_not_hide_the_format() -> None:
     buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x010E] = "words " * 5000

@@ -1,4 +1,4 @@
-"""A hub on this machine that speaks as much of the Hugging Face hub's language as pushing and downloading need."""
+"""A local server with the part of the Hugging Face hub's API that pushing and downloading need."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ TOKEN = "hf_of_anna"
 
 
 class LocalHub(ThreadingHTTPServer):
-    """Repositories by name; of each the files at every commit, the newest last."""
+    """Repositories by name, each with its files at every commit, the newest last."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Conversation)
@@ -141,8 +141,8 @@ def running() -> Iterator[LocalHub]:
 
 
 def ask_at(address: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the package ask at an address, keep what it keeps in a folder, and know no token."""
-    # What HF_ENDPOINT and HF_HOME say is read once, when the package is imported.
+    """Point huggingface_hub to an address and a cache folder, without a token."""
+    # HF_ENDPOINT and HF_HOME are read once, when the package is imported.
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"

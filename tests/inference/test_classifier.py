@@ -14,7 +14,7 @@ def classifier(trained_run) -> Classifier:
     return load(trained_run)
 
 
-def test_it_knows_what_it_learned(classifier, image_folder) -> None:
+def test_it_predicts_its_training_images(classifier, image_folder) -> None:
     for label in classifier.classes:
         results = classifier.predict(image_folder / label)
         assert len(results) == 40
@@ -30,8 +30,8 @@ def test_probabilities_are_ranked_and_add_up(classifier, image_folder) -> None:
     assert len(classifier.predict(image_folder / "red" / "photo 1.jpg", top=1)[0].predictions) == 1
 
 
-def test_company_changes_nothing(classifier, image_folder, tmp_path) -> None:
-    """LitServe, TorchServe: one undecodable image failed everybody in its batch."""
+def test_other_images_in_the_batch_change_nothing(classifier, image_folder, tmp_path) -> None:
+    """LitServe, TorchServe: one undecodable image failed its whole batch."""
     folder = shutil.copytree(image_folder / "green", tmp_path / "mixed")
     (folder / "photo 0.jpg").write_bytes(b"broken")
     image = folder / "photo 7.jpg"
@@ -51,7 +51,7 @@ def test_paths_bytes_and_pillow_images_agree(classifier, image_folder) -> None:
     assert len({result.predictions for result in results}) == 1
 
 
-def test_a_image_that_cannot_be_read_is_named(classifier) -> None:
+def test_an_unreadable_image_is_named(classifier) -> None:
     with pytest.raises(ImageError, match=r"gone\.jpg: there is no such file"):
         classifier.predict("gone.jpg")
     (result,) = classifier.predict_each(["gone.jpg"])
@@ -60,7 +60,7 @@ def test_a_image_that_cannot_be_read_is_named(classifier) -> None:
         _ = result.label
 
 
-def test_impossible_paths_stop_nobody(classifier, image_folder) -> None:
+def test_impossible_paths_stop_no_other_image(classifier, image_folder) -> None:
     good = image_folder / "red" / "photo 1.jpg"
     results = list(classifier.predict_each([good / "inside.jpg", "x" * 5000, good]))
     assert [result.error is None for result in results] == [False, False, True]
@@ -76,7 +76,7 @@ def test_a_pillow_image_is_turned_upright_like_a_file(classifier, image_folder, 
     assert results[0].predictions == results[1].predictions
 
 
-def test_a_damaged_pillow_image_stops_nobody(classifier, image_folder) -> None:
+def test_a_damaged_pillow_image_stops_no_other(classifier, image_folder) -> None:
     good = image_folder / "red" / "photo 1.jpg"
     with Image.open(io.BytesIO(good.read_bytes()[:900])) as damaged:
         results = list(classifier.predict_each([damaged, good]))
@@ -95,7 +95,7 @@ def test_top_of_nothing_is_refused(classifier) -> None:
         classifier.predict([], top=0)
 
 
-def test_images_that_are_alike_lie_close_together(classifier, image_folder) -> None:
+def test_similar_images_have_close_embeddings(classifier, image_folder) -> None:
     """The paper, section 6.1: distances between the activations of the last hidden layer."""
     images = [image_folder / label / f"photo {number}.jpg" for label in ("blue", "red") for number in (1, 2, 3)]
     rows = classifier.embed(images)
@@ -106,6 +106,6 @@ def test_images_that_are_alike_lie_close_together(classifier, image_folder) -> N
     assert np.allclose(classifier.embed(images[1]), rows[1], atol=1e-4)
 
 
-def test_a_image_that_cannot_be_read_is_not_embedded(classifier, image_folder) -> None:
+def test_an_unreadable_image_is_not_embedded(classifier, image_folder) -> None:
     with pytest.raises(ImageError, match=r"gone\.jpg"):
         classifier.embed([image_folder / "red" / "photo 1.jpg", "gone.jpg"])

@@ -1,4 +1,4 @@
-"""What people have in hand, given to a classifier."""
+"""Every kind of input to a classifier."""
 
 import errno
 import io
@@ -18,7 +18,7 @@ from alexnet import Classifier, load
 from alexnet.errors import ImageError, SettingsError
 from alexnet.inference import classifier as classifier_module
 from alexnet.inference.classifier import BATCH
-from alexnet.inference.inputs import content, expand
+from alexnet.inference.inputs import expand, read_content
 
 from ..conftest import coloured_image
 
@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "image.png"
 
 
-def test_whatever_holds_a_image_answers_like_its_file(classifier, path) -> None:
+def test_every_kind_of_input_gives_the_same_predictions(classifier, path) -> None:
     file = path.read_bytes()
     array = np.asarray(Image.open(io.BytesIO(file)))
     tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
@@ -56,7 +56,7 @@ def test_whatever_holds_a_image_answers_like_its_file(classifier, path) -> None:
     assert [result.path for result in results[7:9]] == ["<BytesIO>", "<ndarray>"]
 
 
-def test_each_of_them_may_be_given_alone(classifier, path) -> None:
+def test_each_kind_of_input_may_be_given_alone(classifier, path) -> None:
     array = np.asarray(Image.open(path))
     for one in (
         str(path),
@@ -80,7 +80,7 @@ def test_grey_is_grey_whatever_its_shape(classifier, tmp_path) -> None:
         assert result.predictions[0].probability == pytest.approx(first.predictions[0].probability, abs=1e-6)
 
 
-def test_a_stack_is_as_many_images(classifier) -> None:
+def test_a_stack_is_several_images(classifier) -> None:
     arrays = np.stack([np.asarray(coloured_image(label, 5)) for label in ("blue", "green", "red")])
     expected = [result.predictions for result in classifier.predict(list(arrays))]
     assert len(set(expected)) == 3
@@ -114,9 +114,9 @@ SQUARE = np.zeros((8, 8, 3), np.uint8)
         (["a.jpg", ["b.jpg"]], "cannot be list"),
         ({"image": "a.jpg"}, "cannot be dict"),
         (Table(), "a Table is a table, not images; give its column of paths"),
-        (SQUARE.astype(np.float32), "cannot be of float32, which does not say what is white"),
-        (SQUARE.astype(bool), "cannot be of bool"),
-        (torch.zeros(3, 8, 8), "cannot be of float32"),
+        (SQUARE.astype(np.float32), "cannot be float32, since white could be any number"),
+        (SQUARE.astype(bool), "cannot be bool"),
+        (torch.zeros(3, 8, 8), "cannot be float32"),
         (SQUARE.transpose(2, 0, 1), r"has its channels first; give array\.transpose\(1, 2, 0\)"),
         (torch.tensor(SQUARE), r"has its channels last; give tensor\.permute\(2, 0, 1\)"),
         (np.zeros(9, np.uint8), r"cannot be ndarray \(9,\)"),
@@ -127,7 +127,7 @@ SQUARE = np.zeros((8, 8, 3), np.uint8)
         (io.StringIO(""), "open it with mode 'rb'"),
     ],
 )
-def test_what_is_no_image_is_a_type_error_in_words(classifier, given, message) -> None:
+def test_other_inputs_are_a_type_error(classifier, given, message) -> None:
     for ask in (classifier.predict, lambda given: list(classifier.predict_each(given)), classifier.embed):
         with pytest.raises(TypeError, match=message) as caught:
             ask(given)
@@ -139,26 +139,26 @@ def test_what_is_no_image_is_a_type_error_in_words(classifier, given, message) -
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ("https://example.org/cat.jpg", "it is an address, and nothing is downloaded here; download it"),
+        ("https://example.org/cat.jpg", "it is a URL, and nothing is downloaded here; download it"),
         (np.zeros((0, 8, 3), np.uint8), r"without any pixels"),
-        (Image.new("RGB", (0, 5)), "it claims 0x5 pixels, which is none"),
-        ("a\0b", "no file can be called so (embedded null byte)"),
+        (Image.new("RGB", (0, 5)), "it claims 0x5 pixels: it is empty"),
+        ("a\0b", "invalid path (embedded null byte)"),
         (io.BytesIO(b""), "the file is empty"),
         (bytearray(b"no image"), "not an image in a known format"),
         (b"\xff\x0a" + bytes(100), "JPEG XL inside; convert it to JPEG"),
     ],
 )
-def test_what_cannot_be_read_stops_nobody(classifier, path, given, reason) -> None:
+def test_an_unreadable_image_stops_no_other(classifier, path, given, reason) -> None:
     bad, good = classifier.predict_each([given, path])
     assert reason in bad.error
     assert good.error is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_a_file_in_text_mode_is_told_from_a_damaged_one(classifier, image_folder, encoding) -> None:
+def test_a_file_in_text_mode_is_not_reported_as_damaged(classifier, image_folder, encoding) -> None:
     with (
         (image_folder / "red" / "photo 1.jpg").open(encoding=encoding) as file,
-        pytest.raises(TypeError, match="a TextIOWrapper that gives str is no image; open it with mode 'rb'"),
+        pytest.raises(TypeError, match="a TextIOWrapper that gives str is not an image; open it with mode 'rb'"),
     ):
         classifier.predict(file)
 
@@ -171,7 +171,7 @@ def test_a_file_that_is_open_for_writing_says_so(classifier, path, tmp_path) -> 
 
 
 def test_a_stream_is_read_to_its_end(classifier, image_folder) -> None:
-    """A pipe without a buffer gives what is there, which may be less than all."""
+    """An unbuffered pipe gives the bytes that are there, which may be fewer than all."""
     file = image_folder / "red" / "photo 1.jpg"
     reading, writing = os.pipe()
 
@@ -190,22 +190,22 @@ def test_a_stream_is_read_to_its_end(classifier, image_folder) -> None:
     assert result.predictions == classifier.predict(file)[0].predictions
 
 
-def test_a_stream_that_never_ends_is_left(classifier, monkeypatch) -> None:
+def test_an_endless_stream_is_given_up(classifier, monkeypatch) -> None:
     monkeypatch.setattr("alexnet.inference.inputs.MAX_BYTES", 3 << 20)
     with Path("/dev/zero").open("rb") as file:
         (result,) = classifier.predict_each(file)
     assert result.error.startswith("the file is larger than")
 
 
-def test_a_pipe_that_does_not_wait_says_so(classifier) -> None:
+def test_a_non_blocking_pipe_without_data(classifier) -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "wb"):
         (result,) = classifier.predict_each(pipe)
-    assert result.error == "it has nothing to give yet, and does not wait"
+    assert result.error == "it is non-blocking and has no data yet"
 
 
-def test_a_folder_that_may_not_be_listed_is_named_and_stops_nobody(classifier, path, tmp_path, monkeypatch) -> None:
+def test_an_unreadable_folder_is_named_and_stops_no_image(classifier, path, tmp_path, monkeypatch) -> None:
     for name in ("closed", "half/closed"):
         (tmp_path / name).mkdir(parents=True)
     path.rename(tmp_path / "half" / "a.png")
@@ -239,21 +239,21 @@ def test_top_is_a_whole_number(classifier, path, top) -> None:
     assert len(classifier.predict(path, top=np.int64(2))[0].predictions) == 2
 
 
-def test_a_file_that_was_closed_is_not_damaged(classifier, path) -> None:
+def test_a_closed_file_is_not_reported_as_damaged(classifier, path) -> None:
     with path.open("rb") as file:
         pass
     (result,) = classifier.predict_each([file])
     assert result.error == "it cannot be read any more (I/O operation on closed file)"
 
 
-def test_nothing_gives_nothing(classifier) -> None:
+def test_no_images_give_no_results(classifier) -> None:
     assert classifier.predict([]) == []
     assert list(classifier.predict_each(iter(()))) == []
     assert classifier.embed([]).shape == (0, 4096)
     assert classifier.predict(np.zeros((0, 8, 8, 3), np.uint8)) == []
 
 
-def test_an_endless_generator_is_answered_after_its_first_batch(classifier) -> None:
+def test_an_endless_generator_gives_results_after_its_first_batch(classifier) -> None:
     given = 0
 
     def frames() -> Iterator[Image.Image]:
@@ -270,8 +270,8 @@ def test_an_endless_generator_is_answered_after_its_first_batch(classifier) -> N
     results.close()
 
 
-def test_memory_stays_flat_however_many_there_are(classifier, monkeypatch) -> None:
-    """10,000 opened images were all held before the first result."""
+def test_memory_does_not_grow_with_the_number_of_images(classifier, monkeypatch) -> None:
+    """Once, 10,000 opened images were held before the first result."""
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
 
     def frames(n: int) -> Iterator[np.ndarray]:
@@ -288,7 +288,7 @@ def test_memory_stays_flat_however_many_there_are(classifier, monkeypatch) -> No
     assert peak < BATCH * 300 * 400 * 3, "that of one batch of them, though none needs to stay"
 
 
-def test_a_generator_may_use_its_memory_again_and_close_its_files(classifier, image_folder, tmp_path) -> None:
+def test_a_generator_may_reuse_memory_and_close_files(classifier, image_folder, tmp_path) -> None:
     paths = [image_folder / label / f"photo {number}.jpg" for number in (1, 2) for label in ("blue", "green", "red")]
     expected = [result.predictions for result in classifier.predict(paths)]
 
@@ -326,7 +326,7 @@ def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, image
     paths = [image_folder / label / "photo 1.jpg" for label in ("blue", "green", "red")]
     expected = [result.predictions for result in classifier.predict(paths)]
     monkeypatch.setattr("alexnet.inference.inputs.MAX_BYTES", 100)
-    assert content(paths[0]) == paths[0]
+    assert read_content(paths[0]) == paths[0]
 
     def one_file() -> Iterator[Path]:
         for path in paths:
@@ -339,7 +339,7 @@ def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, image
 @pytest.mark.parametrize(
     "as_held", [Path.read_bytes, lambda path: path.open("rb"), lambda path: io.BytesIO(path.read_bytes())]
 )
-def test_several_are_decoded_at_a_time(classifier, image_folder, monkeypatch, as_held) -> None:
+def test_several_images_are_decoded_at_a_time(classifier, image_folder, monkeypatch, as_held) -> None:
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
     both = threading.Barrier(2, timeout=20)
     real = classifier_module.decode
@@ -356,12 +356,12 @@ def test_several_are_decoded_at_a_time(classifier, image_folder, monkeypatch, as
             each.close()
 
 
-def test_what_is_held_at_a_time_is_bounded(classifier, image_folder, monkeypatch) -> None:
+def test_memory_held_at_a_time_is_bounded(classifier, image_folder, monkeypatch) -> None:
     path = image_folder / "blue" / "photo 1.jpg"
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 8)
     monkeypatch.setattr("alexnet.inference.classifier.MAX_BYTES", 2 * path.stat().st_size)
     held, most = 0, 0
-    real_content, real_decode = classifier_module.content, classifier_module.decode
+    real_content, real_decode = classifier_module.read_content, classifier_module.decode
 
     def take(image):
         nonlocal held, most
@@ -375,13 +375,13 @@ def test_what_is_held_at_a_time_is_bounded(classifier, image_folder, monkeypatch
         held -= 1
         return pixels
 
-    monkeypatch.setattr(classifier_module, "content", take)
+    monkeypatch.setattr(classifier_module, "read_content", take)
     monkeypatch.setattr(classifier_module, "decode", decode)
     assert len(list(classifier.predict_each([path] * 20))) == 20
     assert most <= 3, "two, and the one that waits for them"
 
 
-def test_a_folder_gives_what_begins_like_a_image_and_names_the_rest(tmp_path) -> None:
+def test_a_folder_gives_its_images_and_names_the_rest(tmp_path) -> None:
     image = io.BytesIO()
     coloured_image("red", 1).save(image, "JPEG")
     files = {
@@ -407,10 +407,10 @@ def test_a_folder_gives_what_begins_like_a_image_and_names_the_rest(tmp_path) ->
     assert list(expand(str(tmp_path / "a.jpg"))) == [str(tmp_path / "a.jpg")]
 
 
-def test_an_address_that_is_a_file_is_read(monkeypatch, tmp_path, path) -> None:
+def test_a_path_that_looks_like_a_url_is_read(monkeypatch, tmp_path, path) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ImageError, match="it is an address"):
-        content("s3://image.png")
+    with pytest.raises(ImageError, match="it is a URL"):
+        read_content("s3://image.png")
     (tmp_path / "s3:").mkdir()
     path.rename(tmp_path / "s3:" / "image.png")
-    assert content("s3://image.png") == Path("s3:/image.png").read_bytes()
+    assert read_content("s3://image.png") == Path("s3:/image.png").read_bytes()

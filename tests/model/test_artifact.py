@@ -141,7 +141,7 @@ def test_weights_of_others_that_are_no_numbers_change_nothing(tmp_path) -> None:
     torch.save(weights, tmp_path / "spoilt.pth")
     other = AlexNet(n_classes=3)
     before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
-    with pytest.raises(ArtifactError, match=r"spoilt\.pth' holds NaN or infinity in conv2\.conv\.weight; take"):
+    with pytest.raises(ArtifactError, match=r"spoilt\.pth' holds NaN or infinity in conv2\.conv\.weight; use"):
         load_weights(other, tmp_path / "spoilt.pth")
     assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
 

@@ -26,7 +26,7 @@ def card(data: str = "digits", n_classes: int = 3) -> str:
     )
 
 
-def test_it_says_what_who_and_how_well() -> None:
+def test_it_names_classes_data_and_score() -> None:
     text = card()
     for words in ("`batchnorm`", "46,762,051", "- class 2", "digits: 1,437 images", "`modern`, 40 epochs", "0.988"):
         assert words in text

@@ -69,7 +69,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_what_was_pushed_answers_alike(hub: LocalHub, run: Path, image_folder: Path, capsys) -> None:
+def test_a_pushed_model_predicts_the_same(hub: LocalHub, run: Path, image_folder: Path, capsys) -> None:
     before = files_of(run / "model")
     address = push(run, "anna/birds")
     assert address == f"{hub.address}/anna/birds"
@@ -87,7 +87,7 @@ def test_what_was_pushed_answers_alike(hub: LocalHub, run: Path, image_folder: P
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_its_readme_says_how_to_use_it_from_there(hub: LocalHub, run: Path) -> None:
+def test_its_readme_shows_how_to_use_it_from_the_hub(hub: LocalHub, run: Path) -> None:
     push(run, "anna/birds")
     text = hub.files("anna/birds")["README.md"].decode()
     assert 'alexnet.load("hf:anna/birds")' in text
@@ -101,7 +101,7 @@ def test_its_readme_says_how_to_use_it_from_there(hub: LocalHub, run: Path) -> N
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_nobody_learns_where_the_images_lie(hub: LocalHub, run: Path) -> None:
+def test_local_paths_are_not_published(hub: LocalHub, run: Path) -> None:
     push(run, "anna/birds")
     for name in ("config.json", "README.md"):
         assert b"/home/anna" not in hub.files("anna/birds")[name]
@@ -110,7 +110,7 @@ def test_nobody_learns_where_the_images_lie(hub: LocalHub, run: Path) -> None:
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_a_readme_of_ones_own_goes_out_with_what_the_hub_files_it_by(hub: LocalHub, run: Path) -> None:
+def test_an_edited_readme_is_pushed_with_metadata(hub: LocalHub, run: Path) -> None:
     (run / "model" / "README.md").write_text("# Birds of our garden\n")
     assert cli.run(["push", str(run / "model"), "anna/birds"]) == 0
     card = ModelCard(hub.files("anna/birds")["README.md"].decode())
@@ -119,7 +119,7 @@ def test_a_readme_of_ones_own_goes_out_with_what_the_hub_files_it_by(hub: LocalH
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_an_older_one_can_be_had(hub: LocalHub, run: Path) -> None:
+def test_an_older_revision_is_loaded(hub: LocalHub, run: Path) -> None:
     push(run, "anna/birds")
     (older,) = hub.repos["anna/birds"]
     config = run / "model" / "config.json"
@@ -132,29 +132,31 @@ def test_an_older_one_can_be_had(hub: LocalHub, run: Path) -> None:
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_private_is_private(hub: LocalHub, run: Path, capsys) -> None:
+def test_private_models_stay_private(hub: LocalHub, run: Path, capsys) -> None:
     assert cli.run(["push", str(run), "anna/mine", "--private"]) == 0
     assert capsys.readouterr().out == f"{hub.address}/anna/mine\n"
     assert hub.private == {"anna/mine"}
     push(run, "anna/mine", private=True)
     hub.commit("anna/known", {"README.md": b""})
-    with pytest.raises(ArtifactError, match="it is there and public"):
+    with pytest.raises(ArtifactError, match="it exists and is public"):
         push(run, "anna/known", private=True)
     assert set(hub.files("anna/known")) == {"README.md"}
 
 
-def test_without_a_token_it_is_said_how_to_log_in(hub: LocalHub, run: Path, monkeypatch) -> None:
-    with pytest.raises(ArtifactError, match=r"cannot push to 'anna/birds': nobody is logged in; run hf auth login"):
+def test_without_a_token_the_error_says_how_to_log_in(hub: LocalHub, run: Path, monkeypatch) -> None:
+    with pytest.raises(
+        ArtifactError, match=r"cannot push to 'anna/birds': not logged in to the Hugging Face hub; run hf auth login"
+    ):
         push(run, "anna/birds")
     assert not hub.asked
     monkeypatch.setenv("HF_TOKEN", "hf_of_somebody_else")
-    with pytest.raises(ArtifactError, match=r"the hub does not let you; .*hf auth login"):
+    with pytest.raises(ArtifactError, match=r"access denied; .*hf auth login"):
         push(run, "anna/birds")
 
 
 @pytest.mark.usefixtures("logged_in")
 @pytest.mark.parametrize("name", ["birds", "anna/", "anna/birds/two", "anna/birds@v1", "an na/birds", ""])
-def test_a_name_the_hub_cannot_have(hub: LocalHub, run: Path, name: str) -> None:
+def test_invalid_names_are_refused(hub: LocalHub, run: Path, name: str) -> None:
     with pytest.raises(SettingsError, match="write user/name"):
         push(run, name)
     assert not hub.asked
@@ -162,7 +164,7 @@ def test_a_name_the_hub_cannot_have(hub: LocalHub, run: Path, name: str) -> None
 
 @pytest.mark.usefixtures("logged_in")
 @pytest.mark.parametrize("name", ["model.safetensors", "README.md"])
-def test_what_is_damaged_is_not_pushed(hub: LocalHub, run: Path, name: str) -> None:
+def test_a_damaged_model_is_not_pushed(hub: LocalHub, run: Path, name: str) -> None:
     (run / "model" / name).write_bytes(b"\xff")
     with pytest.raises(ArtifactError, match=name):
         push(run, "anna/birds")
@@ -170,18 +172,18 @@ def test_what_is_damaged_is_not_pushed(hub: LocalHub, run: Path, name: str) -> N
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_what_was_downloaded_once_needs_no_network(hub: LocalHub, run: Path, tmp_path, monkeypatch) -> None:
+def test_a_downloaded_model_needs_no_network(hub: LocalHub, run: Path, tmp_path, monkeypatch) -> None:
     push(run, "anna/birds")
     folder = find_model("hf:anna/birds")
-    ask_at(nobody(), tmp_path / "home", monkeypatch)
+    ask_at(closed_port(), tmp_path / "home", monkeypatch)
     assert find_model("hf:anna/birds") == folder
 
 
 @pytest.mark.parametrize(
     "missing", ["anna/birds", "runs/x", "anna/birds@v1", "./anna/birds", "birds", Path("hf:anna/birds")]
 )
-def test_the_hub_is_asked_for_its_own_names_only(hub: LocalHub, run: Path, missing: str | Path, capsys) -> None:
-    """From the wrong folder, 'predict runs/x' asked for the model x of a user called runs."""
+def test_the_hub_is_asked_for_hf_names_only(hub: LocalHub, run: Path, missing: str | Path, capsys) -> None:
+    """From the wrong folder, 'predict runs/x' asked for the model x of a user named runs."""
     hub.commit("anna/birds", {"config.json": b"{}"})
     hub.commit("runs/x", {"config.json": b"{}"})
     network = AlexNet(load_artifact(run).architecture)
@@ -190,7 +192,7 @@ def test_the_hub_is_asked_for_its_own_names_only(hub: LocalHub, run: Path, missi
             ask(missing)
     with pytest.raises(SystemExit):
         cli.main(["predict", f"{missing}".removeprefix("hf:"), "photo.jpg"])
-    assert "for one of the hub write hf:" in capsys.readouterr().err
+    assert "for a model on the hub write hf:" in capsys.readouterr().err
     assert not hub.asked
 
 
@@ -198,14 +200,14 @@ def push_somewhere(model: str | Path) -> None:
     push(model, "anna/mine")
 
 
-def test_the_name_that_was_meant_is_suggested() -> None:
-    with pytest.raises(ArtifactError, match=r"for one of the hub write hf:runs/x$"):
+def test_the_name_on_the_hub_is_suggested() -> None:
+    with pytest.raises(ArtifactError, match=r"for a model on the hub write hf:runs/x$"):
         load_artifact("runs/x")
-    with pytest.raises(ArtifactError, match=r"for one of the hub write hf:user/name$"):
+    with pytest.raises(ArtifactError, match=r"for a model on the hub write hf:user/name$"):
         load_artifact("~nobody-of-this-name/x")
 
 
-def test_what_lies_here_and_the_hub_are_never_confused(hub: LocalHub, run: Path, tmp_path: Path) -> None:
+def test_folders_and_the_hub_are_never_confused(hub: LocalHub, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run / "model", tmp_path / "anna" / "birds")
     assert load_artifact("anna/birds").folder == load_artifact(Path("anna/birds")).folder == Path("anna/birds")
     assert not hub.asked
@@ -214,36 +216,36 @@ def test_what_lies_here_and_the_hub_are_never_confused(hub: LocalHub, run: Path,
     assert hub.asked
 
 
-def test_models_of_others_are_refused_before_they_are_downloaded(hub: LocalHub, capfd) -> None:
+def test_other_programs_models_are_not_downloaded(hub: LocalHub, capfd) -> None:
     hub.commit("bob/bert", {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"much"})
     hub.commit("bob/notes", {"notes.txt": b"x"})
     with pytest.raises(ArtifactError, match="not of an alexnet model"):
         load("hf:bob/bert")
-    with pytest.raises(ArtifactError, match=r"holds no alexnet model there, which would have a config\.json"):
+    with pytest.raises(ArtifactError, match=r"holds no alexnet model, since there is no config\.json"):
         load("hf:bob/notes")
     assert not [each for each in hub.asked if "safetensors" in each or "notes.txt" in each]
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_the_hub_answers(hub: LocalHub) -> None:
+def test_errors_of_the_hub(hub: LocalHub) -> None:
     begins = "cannot load 'hf:bob/nets' from the hub: "
     with pytest.raises(ArtifactError, match=f"^{begins}the hub has no such model, or it is private; correct the name"):
         load("hf:bob/nets")
     hub.commit("bob/nets", {})
     hub.gated.add("bob/nets")
-    with pytest.raises(ArtifactError, match=f"^{begins}it is given to those who asked for it"):
+    with pytest.raises(ArtifactError, match=f"^{begins}gated model: request access"):
         load("hf:bob/nets")
-    with pytest.raises(ArtifactError, match=r"names no model of the hub; write hf:user/name$"):
+    with pytest.raises(ArtifactError, match=r"is not a name on the hub; write hf:user/name$"):
         load("hf:nets")
     Path("my nets").mkdir()
-    with pytest.raises(ArtifactError, match="a folder goes without hf:, as 'my nets'"):
+    with pytest.raises(ArtifactError, match="or leave out hf: for the folder 'my nets'"):
         load("hf:my nets")
     with pytest.raises(ArtifactError, match="cannot load 'hf:bob--x/nets'"):
         load("hf:bob--x/nets")
 
 
-def test_without_a_network_it_is_said_at_once(run: Path, tmp_path: Path, monkeypatch) -> None:
-    ask_at(nobody(), tmp_path / "home", monkeypatch)
+def test_without_a_network_it_fails_at_once(run: Path, tmp_path: Path, monkeypatch) -> None:
+    ask_at(closed_port(), tmp_path / "home", monkeypatch)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     begun = time.monotonic()
     with pytest.raises(ArtifactError, match=r"from the hub: no network \(Connection refused\)"):
@@ -256,7 +258,7 @@ def test_without_a_network_it_is_said_at_once(run: Path, tmp_path: Path, monkeyp
     assert time.monotonic() - begun < 10
 
 
-def test_without_the_extra_it_is_said_how_to_install_it(run: Path, monkeypatch) -> None:
+def test_without_the_extra_the_error_says_how_to_install_it(run: Path, monkeypatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
         monkeypatch.setitem(sys.modules, name, None)
     for ask in (lambda: load("hf:anna/birds"), lambda: push(run, "anna/birds")):
@@ -265,8 +267,8 @@ def test_without_the_extra_it_is_said_how_to_install_it(run: Path, monkeypatch) 
     assert load(run).classes == ("blue", "green", "red"), "what lies here needs no extra"
 
 
-def nobody() -> str:
-    """Return an address at which nobody answers."""
+def closed_port() -> str:
+    """Return the address of a port where no server listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""A network as part of another: its features, its embeddings, and which of its layers learn how fast."""
+"""A network as a backbone: features, embeddings, frozen layers and learning rates by layer."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def images() -> torch.Tensor:
         ("fc8", (3,)),
     ],
 )
-def test_features_are_what_the_layer_gives(model, images, layer, shape) -> None:
+def test_features_are_the_output_of_the_layer(model, images, layer, shape) -> None:
     seen = []
     handle = model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: seen.append(output))
     with torch.inference_mode():
@@ -48,12 +48,12 @@ def test_features_share_their_weights(model) -> None:
     assert features.conv2.conv.weight is model.conv2.conv.weight
 
 
-def test_features_of_no_layer_are_refused_with_the_nearest(model) -> None:
+def test_an_unknown_layer_is_refused_with_the_nearest(model) -> None:
     with pytest.raises(SettingsError, match="did you mean 'conv3'"):
         model.features("conv33")
 
 
-def test_the_halves_make_the_whole(model, images) -> None:
+def test_features_and_head_make_the_network(model, images) -> None:
     with torch.inference_mode():
         maps = model.forward_features(images)
         assert maps.shape == (2, 64, 2, 2)
@@ -71,7 +71,7 @@ def test_embeddings_are_fc7_after_its_activation(model, images) -> None:
     assert flat.embed(images).shape == (2, 64 * 5 * 5)
 
 
-def test_frozen_layers_stay_as_they_are() -> None:
+def test_frozen_layers_do_not_change() -> None:
     model = AlexNet(n_classes=3, width=0.25, hidden=(40, 30))
     assert model.freeze("conv3") == ("conv1", "conv2", "conv3")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -88,7 +88,7 @@ def test_frozen_layers_stay_as_they_are() -> None:
     assert AlexNet(n_classes=3, width=0.25, hidden=()).freeze("conv")[-1] == "conv5"
 
 
-def test_frozen_norms_keep_still_in_a_backbone_and_on_several_gpus() -> None:
+def test_frozen_norms_do_not_change_in_a_backbone_and_on_several_gpus() -> None:
     model = AlexNet(n_classes=3, width=0.25, hidden=(40,))
     model.freeze("conv2")
     features = model.features("conv3").train()
@@ -98,24 +98,24 @@ def test_frozen_norms_keep_still_in_a_backbone_and_on_several_gpus() -> None:
     assert [model.get_submodule(f"conv{n}").norm.training for n in (1, 2, 3)] == [False, False, True]
 
 
-def test_features_of_too_small_a_image_are_refused_by_name(model) -> None:
+def test_features_of_too_small_an_image_are_refused(model) -> None:
     with pytest.raises(SettingsError, match="67 px"):
         model.features("conv2")(torch.zeros(1, 3, 20, 20))
 
 
 @pytest.mark.parametrize("layer_decay", [0, -1, 1.5])
-def test_a_decay_that_is_no_share_is_refused(model, layer_decay) -> None:
+def test_an_invalid_layer_decay_is_refused(model, layer_decay) -> None:
     with pytest.raises(SettingsError, match="layer_decay"):
         model.parameter_groups(0.1, layer_decay)
 
 
 @pytest.mark.parametrize(("up_to", "message"), [("fc8", "nothing is left"), ("conv33", "did you mean 'conv3'")])
-def test_what_cannot_be_frozen_is_refused(model, up_to, message) -> None:
+def test_invalid_layers_to_freeze_are_refused(model, up_to, message) -> None:
     with pytest.raises(SettingsError, match=message):
         model.freeze(up_to)
 
 
-def test_the_deeper_a_layer_the_slower_it_learns() -> None:
+def test_earlier_layers_have_smaller_learning_rates() -> None:
     model = AlexNet(n_classes=3, width=0.25, hidden=(40, 30))
     groups = model.parameter_groups(lr=0.1, layer_decay=0.5)
     assert [group["name"] for group in groups] == list(model.layer_names)

@@ -1,4 +1,4 @@
-"""What every member of the family can do, and a network of one's own as well."""
+"""What every variant, and every custom network, must be able to do."""
 
 import copy
 import json
@@ -79,7 +79,7 @@ def test_a_step_of_training_reaches_every_parameter(net, model) -> None:
     assert all(not torch.equal(before[name], after[name]) for name in after if name.endswith("weight"))
 
 
-def test_saved_and_loaded_it_answers_the_same(net, model, tmp_path) -> None:
+def test_saved_and_loaded_it_predicts_the_same(net, model, tmp_path) -> None:
     mean, std = centre_and_spread(net.in_channels)
     how = Preprocessing(store_size=256, mean=mean, std=std, resize="squash", max_pixels=10**6)
     artifact = Artifact(
@@ -118,7 +118,7 @@ def test_it_is_exported_for_batches_of_any_number(net, model) -> None:
         assert torch.allclose(exported(images), model(images), atol=1e-6)
 
 
-def test_copies_are_equal_and_apart(net, model) -> None:
+def test_copies_are_equal_and_independent(net, model) -> None:
     twin = copy.deepcopy(model.eval())
     with torch.inference_mode():
         assert torch.equal(model(images_for(net)), twin(images_for(net)))
@@ -133,12 +133,12 @@ def test_on_the_meta_device_it_has_shapes_only(net) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
-def test_it_is_summarised_whatever_its_numbers(net, model, dtype) -> None:
+def test_it_is_summarised_with_every_dtype(net, model, dtype) -> None:
     assert f"{net.n_parameters:,}" in summary(model.to(dtype))
 
 
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-5), (torch.bfloat16, 0.1), (torch.float16, 0.02)])
-def test_other_kinds_of_numbers(net, model, dtype, atol) -> None:
+def test_other_dtypes(net, model, dtype, atol) -> None:
     with torch.inference_mode():
         exact = model.eval()(images_for(net))
         other = model.to(dtype)(images_for(net, dtype=dtype))
@@ -174,7 +174,7 @@ def test_at_its_own_size_nothing_is_pooled_to_the_grid(variant) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_family_as_it_is_answers(variant) -> None:
+def test_every_variant_gives_logits(variant) -> None:
     net = VARIANTS[variant]
     with torch.inference_mode():
         logits = AlexNet(net).eval()(images_for(net, 1))
@@ -183,13 +183,13 @@ def test_the_family_as_it_is_answers(variant) -> None:
 
 
 @pytest.mark.slow
-def test_compiled_it_answers_the_same(net, model) -> None:
+def test_compiled_it_predicts_the_same(net, model) -> None:
     with torch.inference_mode():
         assert torch.allclose(torch.compile(model.eval())(images_for(net)), model(images_for(net)), atol=1e-5)
 
 
-def test_a_custom_network_goes_all_the_way(image_folder, tmp_path) -> None:
-    """Nothing downstream breaks: trained from options, written down, judged and asked."""
+def test_a_custom_network_works_end_to_end(image_folder, tmp_path) -> None:
+    """Train from options, save, evaluate and predict."""
     from alexnet import Settings, evaluate, load, train
     from alexnet.training.learning.reports import EpochReport
     from alexnet.training.session import Session

@@ -36,7 +36,7 @@ def test_counts_equal_torchinfos() -> None:
         assert counted.total_params == net.n_parameters
 
 
-def test_drawing_is_right_where_the_documents_is_wrong() -> None:
+def test_drawing_corrects_the_documents_drawing() -> None:
     drawing = diagram.mermaid(resolve(n_classes=3))
     lines = drawing.splitlines()
     assert lines[0] == "graph TD;"

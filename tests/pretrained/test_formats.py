@@ -1,4 +1,4 @@
-"""Files that are no weights are named for what they are. Each is made here, by its own format's rules."""
+"""Files of other formats are named in the error. Each is made here by the rules of its format."""
 
 import gzip
 import io
@@ -19,7 +19,7 @@ from alexnet.pretrained.weight_files import read_weights
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Return a field of a protocol buffer that holds bytes, fewer than 128."""
+    """Return a field of a protocol buffer that holds fewer than 128 bytes."""
     tag = number << 3 | 2
     return (bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])) + bytes([len(content)]) + content
 
@@ -47,8 +47,8 @@ FILES = {
     "page.pth": (b"<html>404: not found</html>", "is a web page that was downloaded instead"),
     "page.safetensors": (b"\xef\xbb\xbf\n<!DOCTYPE html><html lang=en>" + b"x" * 900, "is a web page"),
     "drive.pth": (b"<!-- Google Drive --> <!doctype html>", "is a web page"),
-    "answer.pth": (b"Entry not found", "is text, and no weights; it begins with 'Entry not found'"),
-    "index.json": (b'{"weight_map": "' + "ä".encode() * 400, "is text, and no weights"),
+    "answer.pth": (b"Entry not found", "is text, not weights; it begins with 'Entry not found'"),
+    "index.json": (b'{"weight_map": "' + "ä".encode() * 400, "is text, not weights"),
     "keras.h5": (b"\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08\0", "is an HDF5 file"),
     "net.keras": (zipped(config__json=b"{}", model__weights__h5=b"\x89HDF"), "is a Keras model"),
     "bvlc_alexnet.npy": (written(lambda file: np.save(file, OBJECTS)), "is a pickle in NumPy's format, which is never"),
@@ -69,7 +69,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_each_is_named_for_what_it_is(tmp_path: Path, name: str) -> None:
+def test_each_format_is_named(tmp_path: Path, name: str) -> None:
     content, words = FILES[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(
@@ -91,15 +91,15 @@ def test_programs_and_whole_networks_are_named(tmp_path: Path) -> None:
     torch.save({"weights": net.state_dict(), "args": Path("x")}, tmp_path / "args.pth")
     for name, words in (
         ("script.pt", r"is a TorchScript program, which is never executed; save its state_dict\(\)"),
-        ("whole.pth", "holds a whole network, which"),
-        ("layers.pth", "holds a whole network, which"),
-        ("args.pth", r"holds more than tensors \(pathlib\.\w+\), which only running its code brings back"),
+        ("whole.pth", "holds a whole network; loading it would run its code"),
+        ("layers.pth", "holds a whole network; loading it would run its code"),
+        ("args.pth", r"holds more than tensors \(pathlib\.\w+\); loading it would run its code"),
     ):
         with pytest.raises(ArtifactError, match=f"{name}' {words}"):
             read_weights(tmp_path / name)
 
 
-def test_an_old_pickle_is_not_taken_for_text(tmp_path: Path) -> None:
+def test_an_old_pickle_is_not_reported_as_text(tmp_path: Path) -> None:
     (tmp_path / "old.pth").write_bytes(pickle.dumps({"a": 1}, protocol=2))
     with pytest.raises(ArtifactError, match=r"cannot read the weights|more than tensors"):
         read_weights(tmp_path / "old.pth")

@@ -36,7 +36,7 @@ def layers_of(names: tuple[str, ...]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def test_a_network_begins_where_another_has_ended(trained_run) -> None:
+def test_weights_of_a_run_are_loaded(trained_run) -> None:
     model = AlexNet(load_artifact(trained_run).architecture)
     loaded = load_weights(model, trained_run, classes=CLASSES)
     saved = load_file(trained_run / "model" / "model.safetensors")
@@ -46,7 +46,7 @@ def test_a_network_begins_where_another_has_ended(trained_run) -> None:
     assert all(torch.equal(tensor, saved[name]) for name, tensor in model.state_dict().items())
 
 
-def test_with_other_classes_all_but_the_last_layer_is_taken_over(trained_run) -> None:
+def test_with_other_classes_the_last_layer_is_not_loaded(trained_run) -> None:
     model = AlexNet(load_artifact(trained_run).architecture, n_classes=5)
     before = copy.deepcopy(model.fc8.state_dict())
     loaded = load_weights(model, trained_run / "model" / "model.safetensors")
@@ -57,7 +57,7 @@ def test_with_other_classes_all_but_the_last_layer_is_taken_over(trained_run) ->
     assert all(torch.equal(before[name], tensor) for name, tensor in model.fc8.state_dict().items())
 
 
-def test_a_model_of_another_network_says_where_that_is_described(trained_run) -> None:
+def test_a_model_of_another_network_names_its_architecture_file(trained_run) -> None:
     config = trained_run / "model" / "config.json"
     with pytest.raises(ArtifactError, match=re.escape(f"add --architecture {config}")):
         load_weights(AlexNet(NARROW), trained_run)
@@ -66,8 +66,8 @@ def test_a_model_of_another_network_says_where_that_is_described(trained_run) ->
 @pytest.mark.parametrize(
     ("classes", "is_taken"), [(("a", "b", "c"), False), (["blue", "green", "red"], True), (None, True)]
 )
-def test_labels_go_by_name(trained_run, classes, is_taken) -> None:
-    """As many classes, but others, are no reason to take the last layer over."""
+def test_classes_are_compared_by_name(trained_run, classes, is_taken) -> None:
+    """The last layer is not loaded for as many other classes."""
     model = AlexNet(load_artifact(trained_run).architecture)
     loaded = load_weights(model, trained_run, classes=classes)
     assert ("fc8" in layers_of(loaded.taken)) == is_taken
@@ -88,24 +88,24 @@ def test_colour_becomes_grey_in_the_same_call(trained_run) -> None:
     assert "adapted: conv1 (3 to 1 channels, summed); new: fc8" in str(loaded)
 
 
-def test_what_a_model_of_ours_was_trained_on_is_known(trained_run) -> None:
+def test_pixels_are_refused_for_models_of_this_package(trained_run) -> None:
     model = AlexNet(load_artifact(trained_run).architecture)
     with pytest.raises(SettingsError, match=r"pixels are 'caffe', but the model .* was trained on rgb; leave them out"):
         load_weights(model, trained_run, pixels="caffe")
 
 
-def test_pixels_and_what_to_take_reach_the_weights(tmp_path) -> None:
+def test_pixels_and_partial_are_passed_on(tmp_path) -> None:
     theirs, model = network(1), network(2, VARIANTS["paper"], hidden=(16, 8), n_classes=3)
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
-    with pytest.raises(ArtifactError, match=r"theirs\.pth' is of the reference layout.*the grouped layout"):
+    with pytest.raises(ArtifactError, match=r"theirs\.pth' has the reference layout.*the grouped layout"):
         load_weights(model, tmp_path / "theirs.pth", pixels="bgr")
     loaded = load_weights(model, tmp_path / "theirs.pth", pixels="bgr", partial=True)
-    assert ("conv1.conv.weight", "BGR turned to RGB") in loaded.adapted
+    assert ("conv1.conv.weight", "BGR to RGB") in loaded.adapted
     assert torch.equal(model.conv1.conv.weight, theirs.conv1.conv.weight.flip(1))
 
 
 @pytest.mark.parametrize("old", [False, True])
-def test_a_pth_file_of_tensors_is_taken_over(tmp_path, old) -> None:
+def test_a_pth_file_of_tensors_is_loaded(tmp_path, old) -> None:
     theirs = network(1).state_dict()
     torch.save(theirs, tmp_path / "theirs.pth", _use_new_zipfile_serialization=not old)
     model = network(2)
@@ -114,7 +114,7 @@ def test_a_pth_file_of_tensors_is_taken_over(tmp_path, old) -> None:
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
 
 
-def test_weights_of_half_the_bytes_are_taken_over(tmp_path) -> None:
+def test_half_precision_weights_are_loaded(tmp_path) -> None:
     theirs = {name: tensor.half() for name, tensor in network(1).state_dict().items()}
     save_file(theirs, tmp_path / "half.safetensors")
     model = network(2)
@@ -124,7 +124,7 @@ def test_weights_of_half_the_bytes_are_taken_over(tmp_path) -> None:
 
 
 class Harmful:
-    """What a pickle can do: run anything."""
+    """An object whose pickle runs code."""
 
     def __init__(self, mark: os.PathLike[str]) -> None:
         self.mark = mark
@@ -161,12 +161,12 @@ def test_a_pickle_with_code_is_refused_and_never_executed(tmp_path, save, words)
         load_weights(model, tmp_path / "theirs.pth")
     assert not (tmp_path / "executed").exists()
     assert "\n" not in str(caught.value)
-    assert "weights_only" not in str(caught.value), "nobody is told to execute it after all"
+    assert "weights_only" not in str(caught.value), "no advice to execute it"
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
-def test_it_would_have_been_executed(tmp_path) -> None:
-    """The file above does harm to whoever unpickles it, or the test above would show nothing."""
+def test_the_pickle_above_runs_code(tmp_path) -> None:
+    """Unpickling the file above runs its code; otherwise the test above would prove nothing."""
     save_harmful_plainly(tmp_path / "theirs.pth", tmp_path / "executed")
     pickle.loads((tmp_path / "theirs.pth").read_bytes())
     assert (tmp_path / "executed").exists()
@@ -189,10 +189,10 @@ def test_damaged_files_are_named_with_what_to_do(tmp_path, monkeypatch, name) ->
 
 @pytest.mark.parametrize("name", ["theirs.safetensors", "theirs.pth", "theirs.bin", "theirs"])
 @pytest.mark.parametrize("kind", ["safetensors", "torch", "numpy"])
-def test_files_are_read_as_what_they_are_whatever_they_are_called(tmp_path, name, kind) -> None:
+def test_files_are_read_by_their_content(tmp_path, name, kind) -> None:
     theirs, model = network(1), network(2)
     with (tmp_path / name).open("wb") as file:
-        if kind == "numpy":  # of a machine with the other order of bytes
+        if kind == "numpy":  # with the other byte order
             np.savez(file, **{key: each.numpy().astype(">f4") for key, each in theirs.state_dict().items()})
         elif kind == "torch":
             torch.save(theirs.state_dict(), file)
@@ -202,7 +202,7 @@ def test_files_are_read_as_what_they_are_whatever_they_are_called(tmp_path, name
     assert torch.equal(model.conv2.conv.weight, theirs.conv2.conv.weight)
 
 
-def test_a_state_dict_in_memory_is_taken_over() -> None:
+def test_a_state_dict_in_memory_is_loaded() -> None:
     theirs, model = network(1), network(2)
     assert not load_weights(model, theirs.state_dict()).new
     assert torch.equal(model.conv2.conv.weight, theirs.conv2.conv.weight)
@@ -218,29 +218,29 @@ def test_a_state_dict_in_memory_is_taken_over() -> None:
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        (network(), r"type AlexNet; give its state_dict\(\)"),
-        (7, "type int; give a path, a name or a state_dict"),
+        (network(), r"weights cannot be AlexNet; give its state_dict\(\)"),
+        (7, "weights cannot be int; give a path, a name or a state_dict"),
         (None, "NoneType"),
     ],
 )
-def test_what_cannot_be_weights_is_a_type_error_in_words(weights, words) -> None:
+def test_other_types_are_a_type_error(weights, words) -> None:
     with pytest.raises(TypeError, match=words):
         load_weights(network(), weights)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300])
-def test_numbers_that_are_none_are_refused_by_name(tmp_path, number) -> None:
+def test_nan_and_infinity_are_refused_by_name(tmp_path, number) -> None:
     theirs = {name: each.double() for name, each in network(1).state_dict().items()}
     theirs["conv2.conv.bias"][0] = number
     torch.save({f"module.{name}": each for name, each in theirs.items()}, tmp_path / "theirs.pth")
     model = network(2)
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(ArtifactError, match=r"theirs.pth' holds NaN or infinity in module\.conv2\.conv\.bias; take"):
+    with pytest.raises(ArtifactError, match=r"theirs.pth' holds NaN or infinity in module\.conv2\.conv\.bias; use"):
         load_weights(model, tmp_path / "theirs.pth")
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
-def test_of_several_dictionaries_a_key_says_which(tmp_path, trained_run) -> None:
+def test_a_key_chooses_between_dictionaries(tmp_path, trained_run) -> None:
     torch.save({"model": network(1).state_dict(), "model_ema": network(3).state_dict()}, tmp_path / "theirs.pth")
     model = network(2)
     with pytest.raises(
@@ -262,7 +262,7 @@ def test_the_same_names_with_other_shapes_do_not_fit(tmp_path) -> None:
         load_weights(network(), tmp_path / "x.safetensors")
 
 
-def test_missing_weights_are_said_to_be_missing(tmp_path) -> None:
+def test_missing_weights(tmp_path) -> None:
     with pytest.raises(ArtifactError, match=r"there are no weights at .*nowhere\.pth"):
         load_weights(network(), tmp_path / "nowhere.pth")
     with pytest.raises(ArtifactError, match=r"there is no model at .*nowhere"):
@@ -271,14 +271,14 @@ def test_missing_weights_are_said_to_be_missing(tmp_path) -> None:
         load_weights(network(), tmp_path)
 
 
-def test_a_home_that_nobody_has_is_a_path_to_nothing() -> None:
+def test_the_home_of_an_unknown_user() -> None:
     with pytest.raises(ArtifactError, match="there is no model at '~nobody-of-this-name/run'"):
         load_weights(network(), "~nobody-of-this-name/run")
     assert absolute("~nobody-of-this-name/run") == "~nobody-of-this-name/run"
 
 
 @pytest.mark.parametrize("name", ["hf:someone/photos", "hf:someone/photos.pth"])
-def test_a_model_of_the_hub_is_taken_by_its_name(trained_run, monkeypatch, name) -> None:
+def test_a_model_on_the_hub_is_found_by_its_name(trained_run, monkeypatch, name) -> None:
     model = AlexNet(load_artifact(trained_run).architecture)
     there = {name: trained_run / "model"}
     monkeypatch.setattr("alexnet.model.opening.find_model", there.__getitem__)
@@ -294,6 +294,6 @@ def test_paths_are_made_absolute_and_names_are_not(tmp_path, monkeypatch) -> Non
     assert absolute("hf:someone/photos") == "hf:someone/photos"
 
 
-def test_of_a_file_at_the_root_of_a_disk_nothing_is_known() -> None:
-    """As a container has it."""
+def test_nothing_is_known_of_a_file_at_the_root() -> None:
+    """As in a container."""
     assert seen_before("/weights.pth") == Seen(is_all=False)

@@ -1,4 +1,4 @@
-"""torchvision's weights, from a server on this machine."""
+"""torchvision's weights, from a local server."""
 
 import hashlib
 import socket
@@ -94,12 +94,12 @@ def test_torchvisions_weights_are_downloaded_once(published, tmp_path, capsys) -
     assert capsys.readouterr().out == ""
 
 
-def test_a_thousand_classes_of_ones_own_are_none_of_imagenets(published) -> None:
+def test_the_last_layer_is_new_for_a_thousand_other_classes(published) -> None:
     loaded = load_weights(network(2, NARROW), "torchvision", classes=[f"class {number}" for number in range(1000)])
     assert "new: fc8; left: classifier.6" in str(loaded)
 
 
-def test_what_does_not_have_the_published_hash_never_appears(published, tmp_path) -> None:
+def test_a_download_with_another_hash_never_appears(published, tmp_path) -> None:
     published.publish("alexnet-owt-7be5be79.pth")
     with pytest.raises(
         ArtifactError, match=r"cannot download torchvision's weights from http.*7be5be79.*got"
@@ -109,14 +109,14 @@ def test_what_does_not_have_the_published_hash_never_appears(published, tmp_path
     assert not kept_files(tmp_path)
 
 
-def test_what_came_half_never_appears(published, tmp_path) -> None:
+def test_an_incomplete_download_never_appears(published, tmp_path) -> None:
     published.content = published.content[:1000]
     with pytest.raises(ArtifactError, match="cannot download torchvision's weights"):
         load_weights(network(2, NARROW), "torchvision")
     assert not kept_files(tmp_path)
 
 
-def test_what_was_downloaded_and_then_damaged_is_named(published, tmp_path) -> None:
+def test_a_damaged_download_is_named(published, tmp_path) -> None:
     load_weights(network(2, NARROW), "torchvision")
     (file,) = (path for path in (tmp_path / "torch").rglob("*.pth"))
     file.write_bytes(file.read_bytes()[:1000])
@@ -124,7 +124,7 @@ def test_what_was_downloaded_and_then_damaged_is_named(published, tmp_path) -> N
         load_weights(network(2, NARROW), "torchvision")
 
 
-def test_where_there_is_no_network_the_reason_is_given(published, tmp_path) -> None:
+def test_without_a_network_the_error_says_so(published, tmp_path) -> None:
     published.publish("missing-7be5be79.pth")
     with pytest.raises(ArtifactError, match=r"from http://127.*7be5be79\.pth: Not Found; try again, or give the file"):
         load_weights(network(2, NARROW), "torchvision")
@@ -136,7 +136,7 @@ def test_where_there_is_no_network_the_reason_is_given(published, tmp_path) -> N
     assert not kept_files(tmp_path)
 
 
-def test_a_server_that_says_nothing_is_given_up_and_no_limit_is_set(published, tmp_path, monkeypatch) -> None:
+def test_a_silent_server_times_out_without_a_global_limit(published, tmp_path, monkeypatch) -> None:
     """From Python, a download waited forever."""
     monkeypatch.setattr("alexnet.files.download.SERVER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -149,18 +149,18 @@ def test_a_server_that_says_nothing_is_given_up_and_no_limit_is_set(published, t
 
 
 def test_torchvision_publishes_its_weights_with_their_hash() -> None:
-    """What the tests above put in its place; a file of this name is checked wherever it lies."""
+    """The real name, which the tests above replace. A file of this name is checked in any folder."""
     assert AlexNet_Weights.IMAGENET1K_V1.url.endswith("/alexnet-owt-7be5be79.pth")
 
 
-def test_before_a_download_it_is_said_where_it_goes(published, tmp_path, caplog) -> None:
+def test_a_download_is_announced(published, tmp_path, caplog) -> None:
     for _ in range(2):
         load_weights(network(2, NARROW), "torchvision")
     (said,) = caplog.messages
     assert said.startswith(f"downloading torchvision's weights to {tmp_path / 'torch'}")
 
 
-def test_what_lies_here_and_is_called_torchvision_is_not_ignored(published, tmp_path, monkeypatch) -> None:
+def test_a_file_named_torchvision_is_not_ignored(published, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(network(4, NARROW).state_dict(), "torchvision")
     for ask in (lambda: load_weights(network(2, NARROW), "torchvision"), lambda: absolute("torchvision")):
@@ -180,22 +180,22 @@ def test_what_lies_here_and_is_called_torchvision_is_not_ignored(published, tmp_
     assert torch.equal(model.fc7.linear.weight, published_tensors()["classifier.4.weight"])
 
 
-def test_what_a_run_writes_down_means_the_same_anywhere(tmp_path, monkeypatch) -> None:
+def test_the_recorded_name_means_the_same_in_any_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     written = absolute("torchvision")
     (tmp_path / "torchvision").mkdir()
     assert absolute(written) == written == "torchvision:IMAGENET1K_V1"
 
 
-def test_a_path_called_torchvision_that_is_not_here_is_not_downloaded(published) -> None:
+def test_a_missing_path_named_torchvision_is_not_downloaded(published) -> None:
     with pytest.raises(ArtifactError, match="there is no model at 'torchvision'"):
         load_weights(network(2, NARROW), Path("torchvision"))
-    with pytest.raises(ArtifactError, match=r"no AlexNet called 'torchvision:V2'.*torchvision:IMAGENET1K_V1"):
+    with pytest.raises(ArtifactError, match=r"no AlexNet named 'torchvision:V2'.*torchvision:IMAGENET1K_V1"):
         load_weights(network(2, NARROW), "torchvision:V2")
     assert not published.n_asked
 
 
-def test_only_torchvisions_own_file_is_checked_by_its_name(published, tmp_path) -> None:
+def test_only_torchvisions_own_file_is_checked(published, tmp_path) -> None:
     (name,) = [Path(AlexNet_Weights.IMAGENET1K_V1.url).name]
     (tmp_path / name).write_bytes(published.content)
     assert not load_weights(network(2, NARROW), tmp_path / name).new
@@ -208,6 +208,6 @@ def test_only_torchvisions_own_file_is_checked_by_its_name(published, tmp_path) 
 @pytest.mark.parametrize(
     "name", ["alexnet-20240131.pth", "alexnet-owt-20240131.pth", "alexnet-0123abcd.pth", "x-12.pth"]
 )
-def test_a_date_in_a_name_is_no_hash(published, tmp_path, name) -> None:
+def test_a_date_in_a_name_is_not_a_hash(published, tmp_path, name) -> None:
     torch.save(network(3, NARROW).state_dict(), tmp_path / name)
     assert not load_weights(network(2, NARROW), tmp_path / name).new

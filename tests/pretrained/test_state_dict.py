@@ -1,4 +1,4 @@
-"""The one dictionary of tensors, wherever a checkpoint of somebody else's has it."""
+"""The dictionary of tensors, at any depth of a checkpoint."""
 
 import shlex
 from collections import OrderedDict
@@ -55,7 +55,7 @@ CHECKPOINTS = {
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_it_is_found_wherever_it_lies(name) -> None:
+def test_it_is_found_at_any_depth(name) -> None:
     found = find_tensors(CHECKPOINTS[name], "theirs.pth")
     assert {
         key: found.get(key) is not None and torch.equal(found[key], each) for key, each in W.items()
@@ -81,7 +81,7 @@ def test_it_is_found_wherever_it_lies(name) -> None:
         ({"epoch": 3, "net": {"step": 7, **W, "averaged": weights(1)}}, ["net", "net.averaged"]),
     ],
 )
-def test_of_several_the_names_are_said_and_each_can_be_had(content, names) -> None:
+def test_several_are_listed_and_each_can_be_chosen(content, names) -> None:
     with pytest.raises(ArtifactError) as caught:
         find_tensors(content, "theirs.pth")
     listed = ", ".join(map(repr, names))
@@ -97,16 +97,16 @@ def test_of_several_the_names_are_said_and_each_can_be_had(content, names) -> No
 @pytest.mark.parametrize(
     ("content", "key"), [({"a.b": W, "a": {"b": weights(1)}}, "a.b"), ({0: W, "0": weights(1)}, "0")]
 )
-def test_two_under_one_name_are_not_told_apart_by_chance(content, key) -> None:
+def test_two_under_one_name_are_refused(content, key) -> None:
     with pytest.raises(ArtifactError, match=f"'theirs.pth' holds several dictionaries of weights: '{key}'; choose one"):
         find_tensors(content, "theirs.pth")
-    with pytest.raises(ArtifactError, match=f"holds 2 dictionaries of weights under '{key}'; save or give one alone"):
+    with pytest.raises(ArtifactError, match=f"holds 2 dictionaries of weights under '{key}'; save or give only one"):
         find_tensors(content, "theirs.pth", key)
     content["other"] = weights(2)
     assert torch.equal(find_tensors(content, "theirs.pth", "other")["0.weight"], weights(2)["0.weight"])
 
 
-def test_one_under_one_name_twice_is_one() -> None:
+def test_the_same_dictionary_twice_counts_once() -> None:
     content = {"a.b": W, "a": {"b": W}}
     assert find_tensors(content, "theirs.pth").keys() == find_tensors(content, "theirs.pth", "a.b").keys() == W.keys()
 
@@ -127,7 +127,7 @@ def test_long_doubles_become_doubles() -> None:
     assert torch.equal(found["0.weight"].float(), W["0.weight"])
 
 
-def test_a_key_that_is_not_there() -> None:
+def test_an_unknown_key() -> None:
     several = {"model": W, "ema": weights(1)}
     with pytest.raises(ArtifactError, match="has no dictionary of weights under 'models'; did you mean 'model'"):
         find_tensors(several, "theirs.pth", "models")
@@ -143,7 +143,7 @@ def test_a_key_that_is_not_there() -> None:
         {"mean": torch.zeros(3)}, trained(torch.optim.SGD), {"a": np.array([["x", "y"]])},
     ],
 )  # fmt: skip
-def test_where_there_is_none_it_is_said_what_to_save(content) -> None:
+def test_without_weights_the_error_says_what_to_save(content) -> None:
     with pytest.raises(ArtifactError, match=r"^'theirs.pth' holds no tensors by name; save model\.state_dict\(\)$"):
         find_tensors(content, "theirs.pth")
 
@@ -154,7 +154,7 @@ def test_arrays_become_tensors() -> None:
     assert torch.equal(found["0.weight"], W["0.weight"].flip(0))
 
 
-def test_circles_and_great_depths_end() -> None:
+def test_circular_and_deep_nesting() -> None:
     circle: dict[str, object] = {"model": W}
     circle["itself"] = [circle]
     assert find_tensors(circle, "theirs.pth").keys() == W.keys()

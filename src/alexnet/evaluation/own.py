@@ -19,7 +19,7 @@ from alexnet.data.record import (
 from alexnet.data.source import SPLITS, LabelledImage, Source
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
-from alexnet.files.checked import as_kind, parse_object
+from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.model.artifact import Artifact
 
 

@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, read with each value checked, downloaded, and their paths."""
+"""Atomic writes, JSON with checked types, downloads, and paths."""

@@ -1,4 +1,7 @@
-"""Files and folders that appear whole or not at all, whenever a process is killed, and locks on them."""
+"""Atomic files and folders: they appear complete or not at all, even if the process is killed. And file locks.
+
+By hand: the package atomicwrites is no longer maintained and knows no folders.
+"""
 
 import errno
 import os
@@ -11,21 +14,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-# What begins with this beside its place was being written when a process was killed.
+# The prefix of files and folders that are still being written, or were when a process was killed.
 UNFINISHED = ".unfinished-"
-# What file systems answer that do not know a call.
-UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+# The errors of file systems that do not support a call.
+UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder to write into; it becomes ``folder`` if the block ends well, and is deleted if it does not.
+    """Yield a folder to write into. It becomes ``folder`` when the block succeeds, and is deleted when it raises.
 
     Raises:
-        FileExistsError: something has appeared at ``folder`` meanwhile. It is left as it is; only an empty folder gives
-            way.
+        FileExistsError: something has appeared at ``folder`` meanwhile. It is kept, unless it is an empty folder.
     """
-    unfinished = _beside(folder)
+    unfinished = _unfinished_path(folder)
     unfinished.mkdir()
     try:
         yield unfinished
@@ -34,9 +36,9 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         try:
             unfinished.rename(folder)
         except OSError as error:
-            # Systems say in several ways that something is there: not empty, no folder, exists, no permission.
+            # Systems report this in several ways: not empty, not a folder, exists, no permission.
             if os.path.lexists(folder):
-                raise FileExistsError(errno.EEXIST, "something is there already", str(folder)) from error
+                raise FileExistsError(errno.EEXIST, "it exists already", str(folder)) from error
             raise
         sync_folder(folder.parent)
     finally:
@@ -44,15 +46,15 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file in one piece, replacing what was there; it is on the disk before it has its name."""
+    """Write or replace a text file atomically. Its content is on the disk before it gets its name."""
     with atomic_file(path) as file:
         file.write(text.encode())
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file to write into; it becomes ``path``, in place of what was there, if the block ends well."""
-    unfinished = _beside(path)
+    """Yield a file to write into. It becomes ``path``, or replaces it, when the block succeeds."""
+    unfinished = _unfinished_path(path)
     try:
         with unfinished.open("wb") as file:
             yield file
@@ -64,11 +66,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:
-    """Delete what killed processes left half-written in a folder.
+    """Delete the unfinished files that killed processes left in a folder.
 
     Args:
         folder: where to look.
-        older_than: seconds since it was begun; at 0, nobody else may be writing there now.
+        older_than: delete only what is older, in seconds. With 0, no other process may be writing there now.
     """
     for path in folder.glob(f"{UNFINISHED}*"):
         if time.time() - path.stat().st_mtime < older_than:
@@ -80,18 +82,18 @@ def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:
 
 
 def sync_file(file: IO[Any]) -> None:
-    """Wait until what was written to a file is on the disk, where its file system can say so."""
+    """Wait until the content of a file is on the disk, if its file system supports that."""
     file.flush()
     _sync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where its file system can say so."""
-    if sys.platform == "win32":  # which opens no folders
+    """Wait until the names in a folder are on the disk, if its file system supports that."""
+    if sys.platform == "win32":  # Windows cannot open folders
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # a folder may be written to by who may not list it
+    except PermissionError:  # some folders can be written but not read
         return
     try:
         _sync(descriptor)
@@ -103,7 +105,7 @@ def _sync_path(path: Path) -> None:
     if path.is_dir():
         sync_folder(path)
         return
-    with path.open("r+b") as file:  # Windows waits for what may be written only
+    with path.open("r+b") as file:  # Windows syncs only files that are open for writing
         sync_file(file)
 
 
@@ -111,22 +113,22 @@ def _sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in UNKNOWN:
+        if error.errno not in UNSUPPORTED:
             raise
 
 
 def lock(file: BinaryIO, *, alone: bool) -> None:
-    """Say that a file is in use, or make sure that nobody else uses it, until its last descriptor is closed.
+    """Lock a file until its last descriptor is closed: shared, or ``alone`` for an exclusive lock.
 
     Raises:
-        OSError: somebody does.
+        OSError: another process holds a lock that excludes this one.
     """
-    if sys.platform != "win32":  # which lets nobody change a file that is in use
+    if sys.platform != "win32":  # Windows protects files that are in use by itself
         import fcntl
 
         fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
 
 
-def _beside(path: Path) -> Path:
-    # Of its own name in each process: two may prepare the same images at the same time.
+def _unfinished_path(path: Path) -> Path:
+    # Each process has its own name: two may prepare the same images at the same time.
     return path.with_name(f"{UNFINISHED}{path.name}-{os.getpid()}-{secrets.token_hex(3)}")

@@ -1,4 +1,4 @@
-"""Paths and names as people write them; nothing here fails on what they may have written."""
+"""Paths and names as people write them. Nothing here raises, whatever they wrote."""
 
 import os
 import re
@@ -8,12 +8,12 @@ _NUMBERS = re.compile(r"(\d+)")
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """Return a path with ``~`` and ``~user`` written out; the home of a user whom nobody knows stays as it is."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's fails where nobody is called so
+    """Return a path with ``~`` and ``~user`` expanded. The home of an unknown user stays as it is written."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises for an unknown user
 
 
 def is_taken(path: str | os.PathLike[str]) -> bool:
-    """Return whether anything has that name, a link to nowhere too."""
+    """Return whether something exists at that path. A broken link counts."""
     return os.path.lexists(expanded(path))
 
 

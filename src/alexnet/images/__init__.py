@@ -1,1 +1,1 @@
-"""Images as people have them: recognised, decoded to upright RGB, and made what a network takes."""
+"""From image files to network inputs: formats are recognised, pixels decoded to upright RGB and preprocessed."""

@@ -1,7 +1,7 @@
-"""The one decoder: a file, its bytes or an opened image in; upright RGB uint8 out.
+"""The only decoder: it turns a file, its bytes or an opened image into upright RGB uint8.
 
-Checking, preparing, training, evaluating and predicting all read images through ``decode``, so a deployed network
-sees what the trained one saw. No torch here: a served model may run without it.
+Checking, preparing, training, evaluating and predicting all read images through ``decode``. So a deployed network sees
+what it saw in training. No torch here: a server may run without it.
 """
 
 import contextlib
@@ -21,26 +21,26 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 from alexnet.errors import ImageError
 from alexnet.images import jpeg
 from alexnet.images.choices import MAX_PIXELS
-from alexnet.images.deep import Again, Numbers, deep_to_rgb, is_deep, is_wide, numbers_of, use_all_bits
+from alexnet.images.deep import Reopen, SampleInfo, deep_to_rgb, has_16_bit_colours, is_deep, sample_info, use_all_bits
 from alexnet.images.opening import open_file
 from alexnet.images.signatures import UNREADABLE_ENDINGS, RefusedError, ending_of, kind_of
 
 Pixels = npt.NDArray[np.uint8]
 
-# The formats that are tried, whatever a file is called. Pillow knows more, but some of those run other programs.
+# The formats to try, whatever a file's name. Pillow knows more formats, but some of them run other programs.
 _WANTED = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
 FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)  # a Pillow may have been built without one
-# How people's files in these formats end, and in HEIC, which an extra reads. Other files are images by their content.
+# The usual endings of these formats and of HEIC (an optional extra). Other files are recognised by their content.
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".mpo", ".tga", ".heic", ".heif", ".hif"}
 )
-# Formats of which Pillow decodes fewer pixels than there are by leaving out detail.
-_DRAFTED = ("JPEG", "MPO")
-# Images of more pixels are decoded one at a time, whatever the number of threads: each may take ten bytes a pixel.
+# Formats that Pillow can decode at a reduced size, which is faster.
+_DRAFT_FORMATS = ("JPEG", "MPO")
+# Images with more pixels are decoded one at a time, even with several threads: each may take ten bytes a pixel.
 LARGE = 30_000_000
 _ONE_AT_A_TIME = threading.Lock()
-# Transparent pixels are laid on white, as a page or a catalogue would show them.
+# Transparent pixels become white, as on a page.
 BACKGROUND = (255, 255, 255)
 
 
@@ -50,8 +50,8 @@ class Decoded:
 
     Attributes:
         pixels: ``(H, W, 3)`` uint8, upright.
-        format: name of the file format, such as ``JPEG``; empty for an image that was opened already.
-        mode: Pillow's name for the kind of pixels in the file, such as ``RGB``, ``CMYK`` or ``I;16``.
+        format: name of the file format, such as ``JPEG``; empty for an image that was already open.
+        mode: Pillow's mode of the file, such as ``RGB``, ``CMYK`` or ``I;16``.
         sides: width and height in the file, in pixels.
     """
 
@@ -68,7 +68,7 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     where: str | None = None,
 ) -> Pixels:
-    """Read one image upright as RGB: ``(H, W, 3)`` uint8. See ``read``, which also says how it was stored."""
+    """Read one image as upright RGB, ``(H, W, 3)`` uint8. ``read`` also returns how it was stored."""
     return read(source, min_side=min_side, max_pixels=max_pixels, where=where).pixels
 
 
@@ -79,60 +79,60 @@ def read(
     max_pixels: int = MAX_PIXELS,
     where: str | None = None,
 ) -> Decoded:
-    """Read one image upright as RGB.
+    """Read one image as upright RGB.
 
-    Orientation is honoured wherever a format keeps it. The first frame is taken of an animation, the primary image of
-    a HEIC; transparent pixels are laid on ``BACKGROUND``; numbers of more than eight bits are scaled by their depth or
-    their range, see ``deep``.
+    The stored orientation is applied in every format that has one. An animation gives its first frame, a HEIC its
+    primary image. Transparent pixels are laid on ``BACKGROUND``. Samples of more than eight bits are scaled by their
+    depth or their range: see ``deep``.
 
     Args:
         source: a path, the file's bytes, or an image that Pillow has opened.
-        min_side: a JPEG may be decoded at a half, quarter or eighth of its size while no side falls below this many
-            pixels, which is several times faster for large images.
-        max_pixels: an image that claims more is refused before any of it is decoded.
-        where: how errors name the image; the path where not given.
+        min_side: a JPEG may be decoded at a half, quarter or eighth of its size as long as no side falls below this
+            many pixels. That is several times faster for large images.
+        max_pixels: an image that claims more is refused before it is decoded.
+        where: the name of the image in errors; by default the path.
 
     Raises:
         ImageError: the file is missing, empty, damaged, too large, or not an image.
     """
-    with _opened(source, where, max_pixels) as (image, again):
-        numbers, has_lower_bits = numbers_of(image), is_wide(image)
+    with _opened(source, where, max_pixels) as (image, reopen):
+        info, has_lower_bits = sample_info(image), has_16_bit_colours(image)
         if image is source:
-            image = image.copy()  # it is turned in place below, and this one is somebody else's
+            image = image.copy()  # the code below rotates in place, and this image belongs to the caller
         stored = image.format or "", image.mode, image.size
-        if min_side is not None and image.format in _DRAFTED:
+        if min_side is not None and image.format in _DRAFT_FORMATS:
             image.draft(None, (min_side, min_side))
         with _ONE_AT_A_TIME if image.width * image.height > LARGE else contextlib.nullcontext():
             image.load()
             if has_lower_bits:
-                use_all_bits(image, again)
+                use_all_bits(image, reopen)
             _turn_upright(image)
-            return Decoded(np.asarray(_to_rgb(image, numbers)), *stored)
+            return Decoded(np.asarray(_to_rgb(image, info)), *stored)
 
 
 def measure(
     source: Path | str | bytes | Image.Image, max_pixels: int | None = None, *, where: str | None = None
 ) -> tuple[int, int]:
-    """Return an image's width and height as stored, from its header alone. Arguments are those of ``read``.
+    """Return an image's width and height as stored, from its header alone. The arguments are those of ``read``.
 
     Raises:
-        ImageError: there is no header to read, or it claims more than ``max_pixels``.
+        ImageError: the header cannot be read, or it claims more than ``max_pixels``.
     """
     with _opened(source, where, max_pixels) as (image, _):
         return image.size
 
 
 def ends_like_image(path: str) -> bool:
-    """Return whether a file is called like an image that can be read here."""
-    # A fifth of pathlib's time, for each of maybe a million.
+    """Return whether a file's ending is that of an image that can be read here."""
+    # Five times as fast as pathlib: there may be a million files.
     return path[path.rfind(".") :].lower() in EXTENSIONS
 
 
 def is_image(path: str, beginning: bytes) -> bool:
-    """Return whether a file ends or begins like an image, be it in a format that cannot be read here.
+    """Return whether a file is an image by its ending or its first bytes, even if it cannot be read here.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         beginning: its first ``signatures.N_BEGINNING`` bytes.
     """
     if ends_like_image(path) or ending_of(path) in UNREADABLE_ENDINGS:
@@ -144,27 +144,27 @@ def is_image(path: str, beginning: bytes) -> bool:
 @contextlib.contextmanager
 def _opened(
     source: Path | str | bytes | Image.Image, where: str | None = None, max_pixels: int | None = None
-) -> Iterator[tuple[Image.Image, Again | None]]:
-    """Open an image; whatever goes wrong while it is open is a ``ImageError`` that names it."""
+) -> Iterator[tuple[Image.Image, Reopen | None]]:
+    """Open an image. Any error while it is open becomes an ``ImageError`` that names it."""
     where = where or (str(source) if isinstance(source, Path | str) else f"given as {type(source).__name__}")
     try:
         with contextlib.ExitStack() as opened:
             image: Image.Image
-            again: Again | None
+            reopen: Reopen | None
             if isinstance(source, Image.Image):
-                image, again = source, None
+                image, reopen = source, None
             else:
                 file = opened.enter_context(_file(source))
-                again = partial(_open, file, "" if isinstance(source, bytes) else str(source), where)
-                image = again()
+                reopen = partial(_open, file, "" if isinstance(source, bytes) else str(source), where)
+                image = reopen()
             if max_pixels is not None:
                 _check_size(image, max_pixels)
-            yield image, again
+            yield image, reopen
     except RefusedError as refused:
         raise ImageError(where, str(refused)) from None
     except MemoryError:
-        raise  # says nothing about the image
-    except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; each means "cannot be read"
+        raise  # not the image's fault
+    except Exception as error:  # hostile bytes can raise nearly anything inside Pillow; all mean "cannot be read"
         raise ImageError(where, _reason(source, error)) from error
 
 
@@ -185,24 +185,24 @@ def _open(file: IO[bytes], name: str, where: str) -> ImageFile.ImageFile:
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if not width or not height:
-        raise RefusedError(f"it claims {width}x{height} pixels, which is none")
+        raise RefusedError(f"it claims {width}x{height} pixels: it is empty")
     if width * height > max_pixels:
         raise RefusedError(f"it claims {width}x{height} pixels, more than the {max_pixels:,} allowed by --max-pixels")
 
 
 def _turn_upright(image: Image.Image) -> None:
-    # A broken metadata block says nothing about the pixels, and those have been loaded.
+    # Broken metadata do no harm: the pixels have been loaded.
     with contextlib.suppress(Exception):
-        # In place: a copy of an image that stands already can take as long as decoding a small image.
+        # In place: copying an upright image can take as long as decoding a small one.
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def _to_rgb(image: Image.Image, numbers: Numbers) -> Image.Image:
+def _to_rgb(image: Image.Image, info: SampleInfo) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if is_deep(image, numbers):
-        return deep_to_rgb(image, numbers)
-    if image.mode == "La":  # grey that was multiplied by its transparency
+    if is_deep(image, info):
+        return deep_to_rgb(image, info)
+    if image.mode == "La":  # grey with premultiplied alpha
         image = image.convert("LA")
     if image.mode == "LAB":
         return _lab_to_rgb(image)
@@ -227,7 +227,7 @@ def _reason(source: Path | str | bytes | Image.Image, error: Exception) -> str:
     words = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Image.DecompressionBombError):
         return f"Pillow refuses it ({words}), whatever --max-pixels says; save it as PNG"
-    if isinstance(source, Image.Image):  # of what was opened elsewhere, only a file can be damaged
+    if isinstance(source, Image.Image):  # opened by the caller: only a file can be damaged
         is_file = isinstance(error, OSError | SyntaxError)
         return f"damaged ({words})" if is_file else f"it cannot be read any more ({words})"
     with _file(source) as file:
@@ -236,7 +236,7 @@ def _reason(source: Path | str | bytes | Image.Image, error: Exception) -> str:
 
 
 def fault(error: OSError) -> str:
-    """Return in a few words why the system would not let a file be read."""
+    """Return in a few words why a file could not be read."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, IsADirectoryError):

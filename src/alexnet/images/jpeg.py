@@ -1,14 +1,15 @@
-"""Which process a JPEG was made by, for those that are not read."""
+"""Unusual kinds of JPEG that cannot be read here."""
 
 from typing import IO
 
 _TO_PNG = "convert it to PNG"
+# Markers within the range of frames that are something else.
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)
 _JPEG_LS = 0xF7
 
 
 def unusual(file: IO[bytes]) -> str:
-    """Return in words which unusual kind of JPEG a file is, and what to do; empty for the usual kinds.
+    """Say which unusual kind of JPEG a file is, and what to do; empty for the usual kinds.
 
     Source: ITU-T T.81, table B.1; T.87 for JPEG-LS.
     """
@@ -29,7 +30,7 @@ def unusual(file: IO[bytes]) -> str:
 
 
 def _frame(file: IO[bytes]) -> tuple[int, int, int]:
-    """Return the marker of the frame, the bits of a channel and the number of channels; zeros where there is none."""
+    """Return the marker of the frame, the bits of a channel and the number of channels; zeros without a frame."""
     file.seek(0)
     if file.read(2) != b"\xff\xd8":
         return 0, 0, 0

@@ -1,7 +1,7 @@
-"""Pillow's readers of formats, used for one call at a time: nothing here changes the whole process.
+"""Pillow's format readers, called without any setting for the whole process.
 
-``Image.open`` measures images by ``Image.MAX_IMAGE_PIXELS``, one limit for the process, and decodes some before it.
-That limit still holds for a bitmap inside an icon, and for a GIF's frames.
+``Image.open`` applies ``Image.MAX_IMAGE_PIXELS``, one limit for the whole process, and decodes some formats before the
+check. That limit still holds for a bitmap inside an icon and for a GIF's frames.
 """
 
 import struct
@@ -20,17 +20,16 @@ from alexnet.images.tiff import Tiff
 Image.init()
 _PNG = b"\x89PNG\r\n\x1a\n"
 _WEBP_HEADER = 30
-# Bytes by which Pillow's readers know their formats.
+# Pillow's readers recognise their formats by this many bytes.
 _BEGINNING = 16
-# The only format that has no signature: nearly anything may pass for it.
+# The only format without a signature: nearly any file may pass for it.
 _WITHOUT_SIGNATURE = "TGA"
 
 
 class _WebP(ImageFile.ImageFile):
     """The first frame of a WebP.
 
-    Pillow makes a decoder to open it, which has memory for all its pixels, after measuring it by the limit for the
-    process.
+    To open one, Pillow applies its limit for the process, then makes a decoder with memory for all pixels.
     """
 
     format = "WEBP"
@@ -42,7 +41,7 @@ class _WebP(ImageFile.ImageFile):
 
     def load(self) -> Any:
         if self._im is None:
-            from PIL import _webp  # not in every Pillow
+            from PIL import _webp  # not in every build of Pillow
 
             assert self.fp is not None
             self.fp.seek(0)
@@ -58,10 +57,12 @@ class _WebP(ImageFile.ImageFile):
 
 
 def _webp_size_and_alpha(header: bytes) -> tuple[tuple[int, int], bool]:
-    """Return what the first ``_WEBP_HEADER`` bytes of a WebP say (RFC 9649, sections 2.5 to 2.7).
+    """Read the size of a WebP, and whether it has alpha, from its first ``_WEBP_HEADER`` bytes.
 
     Raises:
-        SyntaxError: nothing.
+        SyntaxError: they are not the header of a WebP.
+
+    Source: RFC 9649, sections 2.5 to 2.7.
     """
     kind = header[12:16]
     if len(header) == _WEBP_HEADER and kind == b"VP8 " and header[23:26] == b"\x9d\x01\x2a":
@@ -73,14 +74,14 @@ def _webp_size_and_alpha(header: bytes) -> tuple[tuple[int, int], bool]:
     if len(header) == _WEBP_HEADER and kind == b"VP8X":
         width, height = (int.from_bytes(header[at : at + 3], "little") + 1 for at in (24, 27))
         return (width, height), bool(header[20] & 0x10)
-    raise SyntaxError("no header of a WebP")
+    raise SyntaxError("not the header of a WebP")
 
 
 class _Icon(IcoImagePlugin.IcoImageFile):
-    """An icon: the largest of its images, going by its table, as in Pillow.
+    """An icon: the largest of its images according to its table, as in Pillow.
 
-    Pillow decodes it to open it, and only then knows how large it really is: the table says 256x256 at most, a PNG
-    inside may be of any size.
+    Pillow decodes the image to open it, and only then knows its real size. The table says 256x256 at most, but a PNG
+    inside may have any size.
     """
 
     def _open(self) -> None:
@@ -90,7 +91,7 @@ class _Icon(IcoImagePlugin.IcoImageFile):
         if inside is not None:
             self._size, self._mode = inside.size, inside.mode
         else:
-            # A bitmap stands on the mask of what is transparent, and its height is that of both.
+            # A bitmap is stored with its mask of transparency, and its height counts both.
             width, height = DibImageFile(self.fp).size
             self._size, self._mode = (width, height // 2), "RGBA"
         self.info["sizes"] = {self._size}
@@ -103,7 +104,7 @@ class _Icon(IcoImagePlugin.IcoImageFile):
         return Image.Image.load(self)
 
     def _png(self) -> PngImageFile | None:
-        """Return the image inside, unread, if it is a PNG; else the file is at its beginning."""
+        """Return the image inside, not loaded, if it is a PNG. Else the file is at the image's first byte."""
         assert self.fp is not None
         at = self.ico.entry[0].offset
         self.fp.seek(at)
@@ -120,13 +121,13 @@ _OURS: dict[str, Callable[[IO[bytes], str | bytes], ImageFile.ImageFile]] = {
 
 
 def open_file(file: IO[bytes], name: str, formats: Iterable[str], path: str = "") -> ImageFile.ImageFile:
-    """Return an image of which only the header has been read, whatever it claims.
+    """Open an image and read its header only, whatever size it claims.
 
     Args:
-        file: its bytes, from the beginning; to stay open while the image is in use.
-        name: of the file, empty where it has none.
+        file: its bytes, from the beginning. The file must stay open while the image is in use.
+        name: the name of the file; empty if it has none.
         formats: Pillow's names of the formats to try, in order.
-        path: what the image is called, whether or not there is such a file; its ending may tell what it is.
+        path: the name of the image, whether or not such a file exists. Its ending may tell what it is.
 
     Raises:
         RefusedError: it is in none of the formats. Hostile bytes can raise nearly anything else too.
@@ -141,7 +142,7 @@ def open_file(file: IO[bytes], name: str, formats: Iterable[str], path: str = ""
         raise RefusedError(kind.fault)
     for each in formats:
         factory, accepts = Image.OPEN[each]
-        try:  # some expect more bytes than there are to know their format by
+        try:  # some readers raise if the file is shorter than their signature
             if accepts is not None and accepts(beginning[:_BEGINNING]) is not True:
                 continue
             if each == _WITHOUT_SIGNATURE and kind:
@@ -154,7 +155,7 @@ def open_file(file: IO[bytes], name: str, formats: Iterable[str], path: str = ""
 
 
 def heic_reader() -> str:
-    """Return the version of what reads HEIC here; empty where nothing does. It is not imported."""
+    """Return the version of the package that reads HEIC, without importing it; empty if it is not installed."""
     try:
         return version("pillow-heif")
     except PackageNotFoundError:
@@ -162,7 +163,7 @@ def heic_reader() -> str:
 
 
 def _open_heic(file: IO[bytes], name: str) -> ImageFile.ImageFile:
-    """Open a HEIC, whose turns libheif makes itself; without telling Pillow of the format, which all would share."""
+    """Open a HEIC, which libheif rotates itself. The format is not registered in Pillow for the whole process."""
     try:
         from pillow_heif import HeifImageFile
     except ImportError:

@@ -1,26 +1,26 @@
-"""What a file is, told from its first bytes, and from its ending where those say too little."""
+"""File types by their first bytes, and by the file's ending where the bytes are not enough."""
 
 import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-# Bytes that are enough to tell; DICOM and tar have their signatures behind the first hundreds.
+# Enough bytes for all signatures. Those of DICOM and tar come after the first hundreds.
 N_BEGINNING = 512
 
 
 class RefusedError(Exception):
-    """An image that is refused for what it is; the message is the reason."""
+    """An image of a kind that is not read. The message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a file is.
+    """The type of a file.
 
     Attributes:
-        name: of the format, such as ``JPEG`` or ``HEIC``.
-        fault: why it cannot be read without more, and what to do; empty where Pillow can be asked to.
+        name: the name of the format, such as ``JPEG`` or ``HEIC``.
+        fault: why it cannot be read, and what to do; empty if Pillow may be able to read it.
         is_image: whether people would call it an image.
-        plural: how several of them are called among images; empty where nobody needs to be told.
+        plural: the plural for reports on files among images; empty if they need no mention.
     """
 
     name: str
@@ -29,12 +29,12 @@ class Kind:
     plural: str = ""
 
 
-def _other_image(name: str, way_out: str = "convert it to JPEG") -> Kind:
-    return Kind(name, f"{name} inside; {way_out}")
+def _other_image(name: str, advice: str = "convert it to JPEG") -> Kind:
+    return Kind(name, f"{name} inside; {advice}")
 
 
 def _film(name: str) -> Kind:
-    fault = f"a film ({name}), not an image; take frames out of it"
+    fault = f"a film ({name}), not an image; extract frames from it"
     return Kind(name, fault, is_image=False, plural=f"films ({name})")
 
 
@@ -54,9 +54,9 @@ _HTML = _page("HTML", "an HTML page", "HTML pages")
 _TO_PNG = "convert it to PNG"
 _TEXT = rb"(?is)(?:\xef\xbb\xbf)?\s*"
 
-# In order: of a file that more than one fits, the first is said.
+# In order: the first one that matches counts.
 _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
-    # Those that are read here. A BMP is known by the size of its second header, as "BM" begins words too.
+    # Formats that are read here. For a BMP the size of its second header counts too, since text may begin with "BM".
     (rb"\xff\xd8\xff", Kind("JPEG")),
     (rb"\x89PNG\r\n\x1a\n", Kind("PNG")),
     (rb"GIF8[79]a", Kind("GIF")),
@@ -66,7 +66,7 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", Kind("JPEG2000")),
     (rb"(?:P[1-6f]|P0CMYK|Py(?:P|RGBA|CMYK))\s+[\d#]", Kind("PPM")),
     (rb"\0\0\x01\0[^\0]\0.{3}\0", Kind("ICO")),
-    # Cameras' raw files, before the TIFF that some of them begin like.
+    # Cameras' raw files. They come before TIFF, since some of them begin like one.
     (rb"II\*\0\x10\0\0\0CR", _other_image("CR2")),
     (rb"FUJIFILMCCD-RAW", _other_image("RAF")),
     (rb"IIR[OS]\x08\0|MMOR\0", _other_image("ORF")),
@@ -89,7 +89,7 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (rb".{344}n[+i]1\0", _other_image("NIfTI", "save its slices as PNG")),
     (rb"%!PS-Adobe-[\d.]+ EPSF|\xc5\xd0\xd3\xc6", _EPS),
     (_TEXT + rb"(?:(?:<\?xml|<!--|<!doctype svg).{,400})?<svg\b", _SVG),
-    # What is none.
+    # Not images.
     (rb"%PDF-", Kind("PDF", "a PDF, not an image; save its pages as PNG", is_image=False, plural="PDFs")),
     (
         rb"version https://git-lfs",
@@ -101,7 +101,7 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (rb"RIFF.{4}AVI ", _film("AVI")),
     (rb"\x1a\x45\xdf\xa3.{,48}webm", _film("WebM")),
     (rb"\x1a\x45\xdf\xa3", _film("MKV")),
-    (rb"[\0-\x1f].{3}(?:moov|mdat|wide)", _film("MOV")),  # behind its size, which no text is
+    (rb"[\0-\x1f].{3}(?:moov|mdat|wide)", _film("MOV")),  # its size comes first, in bytes that no text has
     (rb"\0\0\x01[\xb3\xba]", _film("MPEG")),
     (rb"FLV\x01", _film("FLV")),
     (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _film("WMV")),
@@ -116,31 +116,31 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
 )
 _KNOWN = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in _SIGNATURES)
 
-# What stands after "ftyp", in HEIF and in the films that it comes from.
+# The word after "ftyp", in HEIF and in the film formats that it comes from.
 _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), Kind("AVIF")),
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC),
     b"crx ": _other_image("CR3"),
     b"qt  ": _film("MOV"),
 }
-# These say that there are images, and the brands after them how they are compressed.
+# These only say that the file holds images. The brands after them say how the images are compressed.
 _VAGUE_BRANDS = (b"mif1", b"msf1", b"mif2", b"miaf")
 
-# Cameras' raw files, most of which are TIFFs of a thumbnail as far as others can tell.
+# Cameras' raw files. To other programs, most of them look like the TIFF of a thumbnail.
 _RAW_ENDINGS = frozenset(
     {".raw", ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw"}
     | {".3fr", ".iiq", ".kdc", ".dcr", ".mrw", ".x3f", ".erf", ".rwl"}
 )
 _OTHER_ENDINGS = {".svg": _SVG, ".eps": _EPS}
-# How images end that may be of a kind that cannot be read here.
+# Endings of images that may be of a kind that cannot be read here.
 UNREADABLE_ENDINGS = _RAW_ENDINGS | {*_OTHER_ENDINGS, ".jxl", ".psd", ".dcm"}
 
 
 def kind_of(path: str, beginning: bytes) -> Kind | None:
-    """Return what a file is; None where there is no sign of anything.
+    """Return the type of a file; None if it is unknown.
 
     Args:
-        path: of the file. Its ending tells only what the content does not: a JPEG called .heic is a JPEG.
+        path: the path of the file. The content comes before the ending: a JPEG named .heic is a JPEG.
         beginning: its first ``N_BEGINNING`` bytes.
     """
     found = _of_content(beginning)
@@ -151,12 +151,12 @@ def kind_of(path: str, beginning: bytes) -> Kind | None:
 
 
 def raw(name: str = "") -> Kind:
-    """Return a camera's raw file, of a named kind or not."""
+    """Return the type of a camera's raw file, with the name of its format if that is known."""
     return Kind(name or "raw", f"a camera's raw file{f' ({name})' if name else ''}; convert it to JPEG")
 
 
 def ending_of(path: str) -> str:
-    """Return how a file's name ends, such as ``.jpg``, in lower case."""
+    """Return the ending of a file's name in lower case, such as ``.jpg``."""
     return PurePath(path).suffix.lower()
 
 

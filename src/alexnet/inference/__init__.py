@@ -1,1 +1,1 @@
-"""How it answers: the saved model, the engine that runs it, and images in, ranked labels out."""
+"""Inference: the engine that runs a saved model, and the classifier that turns images into ranked labels."""

@@ -1,4 +1,4 @@
-"""Images in, ranked labels out."""
+"""A classifier: images in, ranked labels out."""
 
 import operator
 import os
@@ -18,7 +18,7 @@ from alexnet.data.source import MAX_BYTES
 from alexnet.errors import ImageError, SettingsError, shown
 from alexnet.images.decoding import Pixels, decode
 from alexnet.inference.engine import Numbers, TorchEngine
-from alexnet.inference.inputs import ImageLike, content, expand, name_of, several
+from alexnet.inference.inputs import ImageLike, as_iterable, expand, name_of, read_content
 from alexnet.inference.probability import log_softmax
 from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
@@ -36,12 +36,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class ImagePredictions:
-    """What the network says of one image.
+    """The predictions for one image.
 
     Attributes:
-        path: the image's path, or a name for one that has none.
-        predictions: the most probable classes, most probable first; empty where the image cannot be read.
-        error: why it cannot be read.
+        path: the image's path, or a name for an image without a path.
+        predictions: the most probable classes, most probable first; empty if the image cannot be read.
+        error: why it cannot be read; None if it can.
     """
 
     path: str
@@ -68,11 +68,11 @@ class ImagePredictions:
 
 
 class Classifier:
-    """A trained network, ready for images of any size, shape and kind.
+    """A trained network for images of any size, shape and kind.
 
     Args:
         artifact: the saved model; ``alexnet.load`` finds one by path.
-        max_pixels: larger images are refused; as in training where not given.
+        max_pixels: larger images are refused; by default as in training.
     """
 
     def __init__(self, artifact: Artifact, max_pixels: int | None = None) -> None:
@@ -86,15 +86,15 @@ class Classifier:
         return self.artifact.classes
 
     def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> list[ImagePredictions]:
-        """Return a result for each image.
+        """Return the predictions for each image.
 
         Args:
             images: one or several, as for ``predict_each``.
-            top: how many classes to name; never more than there are.
+            top: how many classes to return at most.
 
         Raises:
-            ImageError: an image cannot be read; ``predict_each`` goes on instead.
-            TypeError: something is no image.
+            ImageError: an image cannot be read; ``predict_each`` continues instead.
+            TypeError: something is not an image.
         """
         results = list(self.predict_each(images, top))
         for result in results:
@@ -105,22 +105,22 @@ class Classifier:
     def predict_each(
         self, images: ImageLike | Iterable[ImageLike | ImageError], top: int = 5
     ) -> Iterator[ImagePredictions]:
-        """Yield a result for each image, in order; one that cannot be read gets a result that says why.
+        """Yield the predictions for each image, in order. For an unreadable image, the result holds the error.
 
-        Images are asked for as they are needed, ``BATCH`` at a time, so they may be more than fit into memory, or
-        never end; each may be closed or overwritten when the next one is asked for.
+        Images are taken from the iterable as they are needed, ``BATCH`` at a time. So it may be larger than memory, or
+        endless; and an image may be closed or overwritten as soon as the next one is requested.
 
         Args:
             images: one or several of these: a path; a folder, for the images in it; a file's bytes; a file that is
                 open in binary mode, which is read from its beginning and left open; a Pillow image; an array of uint8
-                ``(H, W)``, ``(H, W, C)`` with ``C`` 1, 3 (RGB) or 4 (RGB and opacity), or a stack ``(N, H, W, C)``; a
-                tensor of uint8 ``(H, W)``, ``(C, H, W)``, or a stack ``(N, C, H, W)``. Among several, an error stands
-                for an image that could not be had, and is its result.
-            top: how many classes to name; never more than there are.
+                ``(H, W)``, ``(H, W, C)`` with ``C`` 1, 3 (RGB) or 4 (RGBA), or a stack ``(N, H, W, C)``; a tensor of
+                uint8 ``(H, W)``, ``(C, H, W)``, or a stack ``(N, C, H, W)``. An ``ImageError`` among several stands
+                for an image that could not be obtained, and becomes its result.
+            top: how many classes to return at most.
 
         Raises:
-            SettingsError: ``top`` is no whole number, or below 1.
-            TypeError: something is no image.
+            SettingsError: ``top`` is not a whole number of at least 1.
+            TypeError: something is not an image.
         """
         if not hasattr(top, "__index__") or operator.index(top) < 1:
             raise SettingsError(f"top is {shown(top)}; it must be a whole number, and at least 1")
@@ -128,16 +128,16 @@ class Classifier:
             yield from self._predict(batch, top)
 
     def embed(self, images: ImageLike | Iterable[ImageLike]) -> Numbers:
-        """Return what the last hidden layer says of each image, ``(N, n)`` float32, for most variants fc7's 4,096.
+        """Return an embedding of each image: the last hidden layer's ``(N, n)`` float32, for most variants fc7's 4,096.
 
-        Images that are alike lie close to each other there: compare with the distance between two rows.
+        Similar images have embeddings close to each other: compare the distances between rows.
 
         Args:
             images: as for ``predict_each``.
 
         Raises:
             ImageError: an image cannot be read.
-            TypeError: something is no image.
+            TypeError: something is not an image.
 
         Source: the paper, section 6.1.
         """
@@ -152,8 +152,8 @@ class Classifier:
     def _batches(
         self, images: ImageLike | Iterable[ImageLike | ImageError]
     ) -> Iterator[list[tuple[str, Pixels | str]]]:
-        """Yield the images by batches, each with where it is and its pixels, or why it cannot be read."""
-        each = (one for image in several(images) for one in expand(image))
+        """Yield batches of names and pixels; in place of pixels, the reason why an image cannot be read."""
+        each = (one for image in as_iterable(images) for one in expand(image))
         with ThreadPoolExecutor(n_cores()) as threads:
             while batch := list(self._decoded(threads, islice(each, BATCH))):
                 yield batch
@@ -161,31 +161,31 @@ class Classifier:
     def _decoded(
         self, threads: ThreadPoolExecutor, images: Iterable[ImageLike | ImageError]
     ) -> Iterator[tuple[str, Pixels | str]]:
-        """Yield where each image is and its pixels, or why it cannot be read.
+        """Yield the name and pixels of each image; in place of pixels, the reason why it cannot be read.
 
-        What each holds is taken before the next one is asked for, since by then it may be closed or overwritten; it is
-        decoded meanwhile. What is held so is as little as keeps the threads busy, and ``MAX_BYTES`` at most.
+        The content of an image is read before the next one is requested, since it may be closed or overwritten then. It
+        is decoded in the meantime. No more is held than keeps the threads busy, and ``MAX_BYTES`` at most.
         """
-        under_way: deque[tuple[int, Future[tuple[str, Pixels | str]]]] = deque()
+        pending: deque[tuple[int, Future[tuple[str, Pixels | str]]]] = deque()
         n_held = 0
         for image in images:
             where = name_of(image)
             try:
-                held: Path | bytes | Image.Image | str = content(image)
+                held: Path | bytes | Image.Image | str = read_content(image)
             except ImageError as error:
                 held = error.reason
             n_bytes = _n_bytes(held)
-            while under_way and (len(under_way) > n_cores() or n_held + n_bytes > MAX_BYTES):
-                n_freed, begun = under_way.popleft()
-                yield begun.result()
+            while pending and (len(pending) > n_cores() or n_held + n_bytes > MAX_BYTES):
+                n_freed, future = pending.popleft()
+                yield future.result()
                 n_held -= n_freed
-            begun = threads.submit(self._decode, where, held)
-            under_way.append((n_bytes, begun))
+            future = threads.submit(self._decode, where, held)
+            pending.append((n_bytes, future))
             n_held += n_bytes
-            if isinstance(held, Path) or isinstance(image, Image.Image):  # of which nothing was taken
-                wait([begun])
-        for _, begun in under_way:
-            yield begun.result()
+            if isinstance(held, Path) or isinstance(image, Image.Image):  # nothing was read of these yet
+                wait([future])
+        for _, future in pending:
+            yield future.result()
 
     def _decode(self, where: str, held: Path | bytes | Image.Image | str) -> tuple[str, Pixels | str]:
         how = self.artifact.preprocessing
@@ -211,7 +211,7 @@ class Classifier:
 
 
 def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
-    """Return how much memory holds what was taken of an image."""
+    """Return how much memory the content of an image takes."""
     if isinstance(held, Image.Image):
         return held.width * held.height * len(held.getbands())
     return len(held) if isinstance(held, bytes) else 0
@@ -222,7 +222,7 @@ def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Clas
 
     Args:
         path: the folder, or ``hf:user/name`` for a model on the hub.
-        max_pixels: larger images are refused; as in training where not given.
+        max_pixels: larger images are refused; by default as in training.
 
     Raises:
         ArtifactError: there is no model, it is damaged, or it cannot be downloaded.

@@ -1,4 +1,4 @@
-"""What people have in hand, as one image after another: files and folders of them, bytes, arrays, tensors."""
+"""The inputs that people have, as single images: files, folders, bytes, arrays, tensors."""
 
 import contextlib
 import errno
@@ -25,19 +25,19 @@ ImageLike = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array | torch.Tensor
 )  # fmt: skip
 
-TAKEN = (
+ACCEPTED = (
     "give a path, a file's bytes, an open file, a Pillow image, a uint8 array (H, W, 3) or (N, H, W, 3), or a uint8 "
     "tensor (3, H, W) or (N, 3, H, W)"
 )
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-# Read at a time of an open file: a stream may give less than it is asked for.
-_PIECE = 1 << 20
-# Channels of an array that is an image: grey, RGB, and RGB with transparency.
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# Bytes to read from an open file at a time. A stream may give fewer.
+_CHUNK = 1 << 20
+# Channels of an array that is an image: grey, RGB and RGBA.
 _CHANNELS = (1, 3, 4)
 
 
-def several(images: Any) -> Iterable[ImageLike | ImageError]:
-    """Return what was given as images to go through one by one, also where it is a single one.
+def as_iterable(images: Any) -> Iterable[ImageLike | ImageError]:
+    """Return an iterable of images, given one image or several.
 
     Raises:
         TypeError: it is neither an image nor several.
@@ -48,20 +48,20 @@ def several(images: Any) -> Iterable[ImageLike | ImageError]:
     if hasattr(images, "columns"):
         raise TypeError(f"a {type(images).__name__} is a table, not images; give its column of paths")
     if isinstance(images, Mapping) or not isinstance(images, Iterable):
-        raise _not_a_image(images)
+        raise _not_an_image(images)
     found: Iterable[ImageLike | ImageError] = images
     return found
 
 
 def expand(image: ImageLike | ImageError, left_out: list[str] | None = None) -> Iterator[ImageLike | ImageError]:
-    """Yield the image; for a folder those in it, for a stack of arrays or tensors each.
+    """Yield the image; for a folder the images in it, for a stack of arrays or tensors each of them.
 
-    Folders that may not be listed are yielded too, each as an error that names it.
+    A folder that may not be listed is yielded as an error that names it.
 
     Args:
-        image: one of what people have in hand. Of a folder, the files below it are yielded, in natural order: those
-            that end or begin like images, be it in formats that cannot be read; the folder itself where none do.
-        left_out: the paths of a folder's other files are added to it.
+        image: one input. For a folder, all files below it that are images by their ending or their first bytes are
+            yielded in natural order, even in formats that cannot be read; the folder itself if there are none.
+        left_out: a list to which the paths of a folder's other files are added.
     """
     image = _without_array(image)
     if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112 - never raises
@@ -72,24 +72,24 @@ def expand(image: ImageLike | ImageError, left_out: list[str] | None = None) -> 
         yield image
 
 
-def content(image: ImageLike | ImageError) -> Path | bytes | Image.Image:
-    """Return what an image holds now, as something that ``decode`` reads later.
+def read_content(image: ImageLike | ImageError) -> Path | bytes | Image.Image:
+    """Return the present content of an image, for ``decode`` to read later.
 
-    What a path or an array held may be overwritten then. A ``Path`` is only returned of a file of more than
-    ``MAX_BYTES``, and a Pillow image is returned as it is: of these, nothing was read.
+    The file or array may be overwritten afterwards. Two inputs are returned without being read: the ``Path`` of a file
+    of more than ``MAX_BYTES``, and a Pillow image.
 
-    A file that is open is read from its beginning, if it can be wound back to it, and left open. An array of two
-    dimensions is grey; of three, ``(H, W, C)``: grey, RGB or RGB with transparency; a tensor of three, ``(C, H, W)``.
-    Both are of uint8: of other numbers nobody could say which is white.
+    An open file is read from its beginning if it is seekable, and left open. An array of two dimensions is grey; of
+    three, ``(H, W, C)``: grey, RGB or RGBA. A tensor of three dimensions is ``(C, H, W)``. Both must be uint8: for
+    other types, the number that means white is unknown.
 
     Raises:
-        ImageError: it is an address, cannot be read, or is empty; or it was given as such an error.
-        TypeError: it is no image, or an array of another shape or kind.
+        ImageError: it is a URL, cannot be read, or is empty; or an ``ImageError`` was given.
+        TypeError: it is not an image, or an array of another shape or type.
     """
     if isinstance(image, ImageError):
         raise image
-    if isinstance(image, str) and _ADDRESS.match(image) and not Path(image).exists():
-        raise ImageError(image, "it is an address, and nothing is downloaded here; download it and give the file")
+    if isinstance(image, str) and _URL.match(image) and not Path(image).exists():
+        raise ImageError(image, "it is a URL, and nothing is downloaded here; download it and give the file")
     if isinstance(image, str | os.PathLike):
         return _from_path(Path(image))
     if isinstance(image, bytes | bytearray | memoryview):
@@ -102,18 +102,18 @@ def content(image: ImageLike | ImageError) -> Path | bytes | Image.Image:
         return _from_array(image)
     if hasattr(image, "read"):
         return _from_file(image)
-    raise _not_a_image(image)
+    raise _not_an_image(image)
 
 
 def name_of(image: object) -> str:
-    """Return what answers call an image: its path, or in angle brackets the kind of what has none."""
+    """Return an image's name in results: its path or, without a path, its type in angle brackets."""
     if isinstance(image, ImageError):
         return image.where
     return str(image) if isinstance(image, str | os.PathLike) else f"<{type(image).__name__}>"
 
 
 def _without_array(given: Any) -> Any:
-    """Return what was given; of an array without dimensions that holds a path, that path."""
+    """Return the input; for a zero-dimensional array that holds a path, that path."""
     if isinstance(given, np.ndarray) and given.ndim == 0 and given.dtype.kind in "OU":
         return given.item()
     return given
@@ -146,7 +146,7 @@ def _in_folder(folder: Path, left_out: list[str]) -> Iterator[Path | ImageError]
 def _beginning(files: Folder, name: str) -> bytes:
     try:
         return files.content(name, N_BEGINNING)
-    except ImageError:  # its ending decides; reading it says why it cannot be read
+    except ImageError:  # then the ending decides; the error comes up again when the image is read
         return b""
 
 
@@ -154,8 +154,8 @@ def _from_path(path: Path) -> Path | bytes:
     folder = Folder(path.parent)
     try:
         return path if folder.size(path.name) > MAX_BYTES else folder.content(path.name)
-    except ValueError as error:  # such as a byte of zero in it
-        raise ImageError(str(path), f"no file can be called so ({error})") from error
+    except ValueError as error:  # such as a null byte in it
+        raise ImageError(str(path), f"invalid path ({error})") from error
 
 
 def _from_file(file: Any) -> bytes:
@@ -166,27 +166,27 @@ def _from_file(file: Any) -> bytes:
             raise ImageError(where, "it is open for writing only; open it with mode 'rb'")
         if hasattr(file, "seek") and (not hasattr(file, "seekable") or file.seekable()):
             file.seek(0)
-        while (piece := _piece(file)) and len(read) <= MAX_BYTES:
-            read += piece
+        while (chunk := _read_chunk(file)) and len(read) <= MAX_BYTES:
+            read += chunk
     except OSError as error:
         raise ImageError(where, fault(error)) from error
-    except ValueError as error:  # such as a file that was closed
+    except ValueError as error:  # such as a closed file
         raise ImageError(where, f"it cannot be read any more ({error})") from error
     if len(read) > MAX_BYTES:
         raise ImageError(where, f"the file is larger than {MAX_BYTES >> 30} GB")
     return bytes(read)
 
 
-def _piece(file: Any) -> bytes:
+def _read_chunk(file: Any) -> bytes:
     kind = "str"
-    with contextlib.suppress(UnicodeDecodeError):  # what a file in text mode makes of an image
-        piece = file.read(_PIECE)
-        if isinstance(piece, bytes):
-            return piece
-        if piece is None:
-            raise BlockingIOError(errno.EAGAIN, "it has nothing to give yet, and does not wait")
-        kind = type(piece).__name__
-    raise TypeError(f"a {type(file).__name__} that gives {kind} is no image; open it with mode 'rb'")
+    with contextlib.suppress(UnicodeDecodeError):  # a file in text mode
+        chunk = file.read(_CHUNK)
+        if isinstance(chunk, bytes):
+            return chunk
+        if chunk is None:
+            raise BlockingIOError(errno.EAGAIN, "it is non-blocking and has no data yet")
+        kind = type(chunk).__name__
+    raise TypeError(f"a {type(file).__name__} that gives {kind} is not an image; open it with mode 'rb'")
 
 
 def _from_tensor(tensor: torch.Tensor) -> Image.Image:
@@ -204,22 +204,22 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     _check_shape(array, array.ndim == 2 or (array.ndim == 3 and array.shape[2] in _CHANNELS))
     if not array.size:
         raise ImageError(name_of(array), f"it is an array {array.shape}, without any pixels")
-    # Of a copy: Pillow looks at the memory of some arrays for as long as the image lives.
+    # A copy, since for some arrays Pillow uses the array's own memory.
     return Image.fromarray(np.array(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array))
 
 
-def _check_kind(given: npt.NDArray[Any] | torch.Tensor, is_uint8: bool, way_out: str) -> None:
+def _check_kind(given: npt.NDArray[Any] | torch.Tensor, is_uint8: bool, advice: str) -> None:
     if not is_uint8:
         raise TypeError(
-            f"an image cannot be of {str(given.dtype).removeprefix('torch.')}, which does not say what is white; "
-            f"give uint8, from 0 to 255, as by {way_out}"
+            f"an image cannot be {str(given.dtype).removeprefix('torch.')}, since white could be any number; "
+            f"give uint8 from 0 to 255, such as {advice}"
         )
 
 
 def _check_shape(given: npt.NDArray[Any] | torch.Tensor, fits: bool) -> None:
     if not fits:
-        raise TypeError(f"an image cannot be {type(given).__name__} {tuple(given.shape)}; {TAKEN}")
+        raise TypeError(f"an image cannot be {type(given).__name__} {tuple(given.shape)}; {ACCEPTED}")
 
 
-def _not_a_image(given: object) -> TypeError:
-    return TypeError(f"an image cannot be {type(given).__name__}; {TAKEN}")
+def _not_an_image(given: object) -> TypeError:
+    return TypeError(f"an image cannot be {type(given).__name__}; {ACCEPTED}")

@@ -1,4 +1,4 @@
-"""From logits to probabilities, in one place for answering and judging."""
+"""From logits to probabilities, for both prediction and evaluation."""
 
 from typing import Any
 
@@ -9,6 +9,6 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def log_softmax(logits: Floats) -> Floats:
-    """Return log-probabilities ``(N, n_classes)`` in float64, so that probabilities add up to 1 as printed."""
+    """Return log-probabilities ``(N, n_classes)`` in float64: the printed probabilities should add up to 1."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

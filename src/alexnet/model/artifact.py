@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from alexnet.data.fingerprint import Seen
 from alexnet.errors import ArtifactError, shown
 from alexnet.files.atomic import atomic_folder
-from alexnet.files.checked import as_kind, parse_object
+from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.images.preprocessing import Preprocessing
 from alexnet.network.value.architecture import Architecture
 

@@ -1,4 +1,7 @@
-"""The README that travels with a model."""
+"""The model card: the README of a saved model.
+
+Written by hand although huggingface_hub has ``ModelCard``: that package is optional, and every training writes a card.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,16 +10,16 @@ from typing import Any
 from alexnet.model.artifact import Artifact
 from alexnet.model.hub import MODEL_ID, PREFIX, public_name
 
-# What a card calls the place of its model, until it has one.
+# The placeholder for the model's address. ``push`` replaces it.
 PLACE = "THIS_FOLDER"
-_SHAPED = {"squash": "squashed to", "crop": "cut square, to", "pad": "padded square, to"}
-# ImageNet's thousand would be the whole README.
+_RESIZED = {"squash": "squashed to", "crop": "cropped square, resized to", "pad": "padded square, resized to"}
+# ImageNet's thousand classes would fill the README.
 _N_LISTED = 50
 
 
 def model_card(artifact: Artifact) -> str:
-    """Return what somebody who finds the model folder needs to know, as Markdown that the Hugging Face hub can file."""
-    made, net, how = artifact.provenance, artifact.architecture, artifact.preprocessing
+    """Return the model card as Markdown, with the metadata that the Hugging Face hub reads."""
+    made, net, preprocessing = artifact.provenance, artifact.architecture, artifact.preprocessing
     colours = "" if net.in_channels == 3 else ", luminance"
     listed = [f"- {label}" for label in artifact.classes[:_N_LISTED]]
     if len(artifact.classes) > _N_LISTED:
@@ -25,7 +28,7 @@ def model_card(artifact: Artifact) -> str:
     return f"""{front_matter(artifact)}
 # AlexNet for {net.n_classes} classes
 
-An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) that tells these apart:
+An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) for these classes:
 
 {classes}
 
@@ -33,12 +36,12 @@ An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) that tells
 |---|---|
 | trained on | {public_name(made["data"])}: {made["n_train"]:,} images, {made["n_val"]:,} more to validate |
 | recipe | `{made["recipe"]["name"]}`, {_length(made)}, seed {made["seed"]}, {made["precision"]} |
-| top-1 on the validation images | {made["val_top1"]:.3f}{_flattered(made)} |
-| images | {_SHAPED[how.resize]} {how.store_size} px, then {net.image_size} px{colours} |
+| top-1 on the validation images | {made["val_top1"]:.3f}{_overlap_note(made)} |
+| images | {_RESIZED[preprocessing.resize]} {preprocessing.store_size} px, then {net.image_size} px{colours} |
 | made with | alexnet {made["alexnet"]}, torch {made["torch"]}, {made["finished"]} |
 
-It answers with one of these classes whatever the image shows, and was judged only on images like those it learned
-from: judge it on your own before you rely on it.
+It predicts one of these classes whatever the image shows. It was evaluated only on images like its training images:
+evaluate it on your own images before you rely on it.
 
 ## Use it
 
@@ -56,7 +59,7 @@ print(classifier.predict("image.jpg")[0].label)
 
 
 def front_matter(artifact: Artifact) -> str:
-    """Return the lines of YAML by which the hub files a model: what it does, on which data, and how well."""
+    """Return the YAML metadata for the hub: the model's task, its data and its score."""
     made = artifact.provenance
     lines = ["library_name: alexnet", "pipeline_tag: image-classification", "tags:", "- alexnet"]
     data = str(made.get("data", ""))
@@ -65,7 +68,7 @@ def front_matter(artifact: Artifact) -> str:
     if of_the_hub:
         lines += ["datasets:", f"- {_quoted(of_the_hub['repo'])}"]
     if data and made.get("val_top1") is not None:
-        # The hub's word for images in folders.
+        # "imagefolder" is the hub's word for images in folders.
         kind = of_the_hub["repo"] if of_the_hub else "imagefolder" if name != data else data
         lines += [
             "model-index:",
@@ -79,17 +82,17 @@ def front_matter(artifact: Artifact) -> str:
 
 
 def _length(made: Mapping[str, Any]) -> str:
-    """Say how long training was; where the clock cut epochs short, also how often the images were seen."""
+    """Return the length of the training in words. If a time limit shortened epochs, add the passes over the images."""
     epochs, passes = made["epochs"], made["passes"]
     whole = abs(passes - epochs) < 0.01 * epochs
     return f"{epochs} epochs" if whole else f"{epochs} epochs ({passes:g} passes over the images)"
 
 
-def _flattered(made: Mapping[str, Any]) -> str:
+def _overlap_note(made: Mapping[str, Any]) -> str:
     n = made["n_val_seen_before"]
-    return f" (flattered: what it began with had learned from {n} of them)" if n else ""
+    return f" (too optimistic: its initial weights were trained on {n} of them)" if n else ""
 
 
 def _quoted(text: str) -> str:
-    """Return a text as YAML, in which names of folders may hold anything."""
+    """Return a text as a YAML string. Names of folders may hold any characters."""
     return json.dumps("".join(each if each.isprintable() else "?" for each in text), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Give a saved model to others on the Hugging Face hub."""
+"""Upload a saved model to the Hugging Face hub."""
 
 import json
 import os
@@ -6,42 +6,44 @@ import os
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.model.artifact import CONFIG, README, WEIGHTS, Artifact, load_model
 from alexnet.model.card import PLACE, front_matter
-from alexnet.model.hub import MODEL_ID, PREFIX, explained, public_name
+from alexnet.model.hub import MODEL_ID, PREFIX, one_line_errors, public_name
 from alexnet.model.opening import load_artifact
 
 
 def push(model: str | os.PathLike[str], repo: str, *, private: bool = False, message: str | None = None) -> str:
-    """Give a model to others on the Hugging Face hub, in one commit, and return its address.
+    """Upload a model to the Hugging Face hub in one commit, and return its URL.
 
-    Pushed are the weights, ``config.json`` and the README, of which the lines on use name the repository. Of where
-    images lie on this machine, only the last part of the path goes out. Nothing here is changed.
+    The commit holds the weights, ``config.json`` and the README, with the name of the repository in its examples. Paths
+    to images on this machine are reduced to their last part. The local files are not changed.
 
     Args:
-        model: the folder of a run or a model.
-        repo: ``user/name``, with or without ``hf:``; made where it does not exist.
-        private: whether only you may see it; else everybody may, where your organisation has not settled otherwise.
-        message: what the commit says.
+        model: a run folder or a model folder.
+        repo: ``user/name``, with or without ``hf:``. It is created if it does not exist.
+        private: whether only you may see it. Else it is public, unless your organisation's default is private.
+        message: the commit message.
 
     Raises:
-        ArtifactError: there is no such model, it is damaged, or the hub does not take it.
-        SettingsError: ``repo`` is no name for a model on the hub.
+        ArtifactError: there is no such model, it is damaged, or the hub refuses it.
+        SettingsError: ``repo`` is not a valid name for a model on the hub.
     """
     artifact = load_artifact(model)
     repo = repo.removeprefix(PREFIX)
     where = f"cannot push to {repo!r}"
     if not MODEL_ID.fullmatch(repo) or "@" in repo:
-        raise SettingsError(f"{where}: that is no name for a model on the hub; write user/name")
+        raise SettingsError(f"{where}: not a valid name for a model on the hub; write user/name")
     contents = {CONFIG: _config(artifact), README: _readme(artifact, repo)}
-    load_model(artifact)  # what is damaged is for nobody
-    with explained(where):
+    load_model(artifact)  # refuses a damaged model
+    with one_line_errors(where):
         from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
         if get_token() is None:
-            raise ArtifactError(f"{where}: nobody is logged in; run hf auth login, or put a token into HF_TOKEN")
+            raise ArtifactError(
+                f"{where}: not logged in to the Hugging Face hub; run hf auth login, or put a token into HF_TOKEN"
+            )
         api = HfApi()
         address = api.create_repo(repo, private=private or None, exist_ok=True)
         if private and not api.model_info(repo).private:
-            raise ArtifactError(f"{where}: it is there and public; make it private on its page, or choose another name")
+            raise ArtifactError(f"{where}: it exists and is public; make it private on its page, or use another name")
         operations = [CommitOperationAdd(name, text.encode()) for name, text in contents.items()]
         operations.append(CommitOperationAdd(WEIGHTS, str(artifact.folder / WEIGHTS)))
         message = message or f"AlexNet for {len(artifact.classes)} classes"

@@ -1,1 +1,1 @@
-"""What it is: the architecture as a value, the model, and the drawings of it."""
+"""The network: its architecture as a value, the torch model, its weights and its drawings."""

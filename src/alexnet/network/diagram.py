@@ -1,4 +1,4 @@
-"""The network as people read it: torchinfo's table, a Mermaid drawing, JSON. All from the architecture."""
+"""A network for people to read: torchinfo's table, a Mermaid drawing, JSON. All are made from the architecture."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def table(architecture: Architecture) -> str:
-    """Return torchinfo's table for one image; for the default network, the reference document's 49 lines."""
+    """Return torchinfo's table for one image. For the default network it is the reference document's 49 lines."""
     from alexnet.network.module.model import without_weights
 
     return summary(without_weights(architecture))
@@ -24,7 +24,7 @@ def summary(model: "AlexNet") -> str:
 
     net = model.architecture
     weight = next(model.parameters())
-    # An image, since torchinfo would make one of a shape in float32 only.
+    # Not input_size=, with which torchinfo would make an image in float32 only.
     image = torch.zeros(1, net.in_channels, net.image_size, net.image_size, dtype=weight.dtype, device=weight.device)
     return str(torchinfo.summary(model, input_data=image, device=weight.device, verbose=0))
 
@@ -32,7 +32,7 @@ def summary(model: "AlexNet") -> str:
 def mermaid(architecture: Architecture) -> str:
     """Return a Mermaid flow chart in the wording of the reference document.
 
-    Convolutions, pools and linear layers are boxes; what happens between two of them is written on the arrow.
+    Convolutions, pools and linear layers are boxes. The operations between two boxes are written on the arrow.
     """
     net = architecture
     size = net.image_size
@@ -47,7 +47,7 @@ def mermaid(architecture: Architecture) -> str:
             continue
         box = _box_name(n_boxes)
         n_boxes += 1
-        arrow = _arrow(arrow_words) if n_boxes > 2 else "--->"  # the document draws its first arrow longer
+        arrow = _arrow(arrow_words) if n_boxes > 2 else "--->"  # the document's first arrow is longer
         lines.append(f'    {label} {arrow} {box}["{words}"];')
         label, arrow_words = box, []
     lines.append(f"    {label} {_arrow(arrow_words)} {_box_name(n_boxes)}[Output];")
@@ -55,7 +55,7 @@ def mermaid(architecture: Architecture) -> str:
 
 
 def as_json(architecture: Architecture) -> str:
-    """Return the architecture, its counts and every operation with its shape as one JSON object."""
+    """Return one JSON object: the architecture, its counts, and every operation with its shape."""
     ops: list[dict[str, Any]] = [
         {
             "layer": op.layer,
@@ -77,7 +77,7 @@ def as_json(architecture: Architecture) -> str:
 
 
 def _box_words(net: Architecture, op: Op) -> str | None:
-    """Return what stands in the operation's box, or nothing if it belongs on an arrow."""
+    """Return the text of the operation's box; None if the operation belongs on an arrow."""
     if op.kind == "Linear":
         return f"Linear(): {op.shape[0]}"
     if op.kind != "Conv" and op.kind not in POOL_NAMES.values():

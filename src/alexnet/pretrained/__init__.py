@@ -1,1 +1,1 @@
-"""Weights that others trained: found, downloaded, read and loaded."""
+"""Pretrained weights: find, download, read and load them."""

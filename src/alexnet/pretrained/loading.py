@@ -1,4 +1,4 @@
-"""Weights of any AlexNet into a network: from a model, a file, memory, torchvision or the hub. Nothing is unpickled."""
+"""Load weights from a model, a file, memory, torchvision or the Hugging Face hub. Nothing is unpickled."""
 
 import os
 import shlex
@@ -34,46 +34,47 @@ def load_weights(
     partial: bool = False,
     key: str | None = None,
 ) -> Loaded:
-    """Give a network the weights of another AlexNet, whatever it calls its layers, and say what became of them.
+    """Load the weights of another AlexNet into a network, whatever its layer names, and report what was loaded.
 
-    Other classes, channels of images and image sizes are no obstacle: see ``network.weights.load_tensors``.
+    Classes, image channels and image size may differ: see ``network.weights.loading.load_tensors``.
 
     Args:
-        model: the network; it is changed only where nothing is refused.
+        model: the network. It is not changed if there is an error.
         weights: a run folder, a model folder, a ``.safetensors``, ``.pth`` or ``.npz`` file, a ``state_dict()``,
-            ``torchvision`` for the weights that it publishes (``torchvision:IMAGENET1K_V1`` where something here is
-            called so too), or ``hf:user/name`` for a model on the Hugging Face hub. A ``Path`` is never a name. In a
-            file or a dictionary, the one dictionary of tensors is found wherever it lies.
-        classes: what the network's logits stand for; the last layer of a model of other classes is not taken over.
-            Where either is not known, as of files, as many classes are the same classes.
-        pixels: what the weights were trained on: ``rgb`` as ours, ``bgr``, or ``caffe``.
-        partial: take what fits, and leave the rest.
-        key: of several dictionaries of tensors, the keys that lead to the one to take, joined by dots: ``model_ema``.
+            ``torchvision`` for the weights that it publishes (``torchvision:IMAGENET1K_V1`` if a file here is named
+            torchvision), or ``hf:user/name`` for a model on the Hugging Face hub. A ``Path`` is always a path. In a
+            file or a dictionary, the dictionary of tensors may be at any depth.
+        classes: the network's class names. The last layer of a model with other classes is not loaded. If the names
+            are unknown, as for files, only the number of classes counts.
+        pixels: the pixels that the weights were trained on: ``rgb`` as in this package, ``bgr`` or ``caffe``.
+        partial: load what fits and ignore the rest.
+        key: the keys of the dictionary to load if there are several, joined by dots, such as ``model_ema``.
 
     Raises:
         ArtifactError: there are no weights, they cannot be read or downloaded, or do not fit.
-        SettingsError: unknown pixels; or pixels other than ``rgb``, or a key, for a model of ours.
+        SettingsError: unknown pixels; or a model of this package with a key or with pixels other than ``rgb``.
         TypeError: the weights are neither a path, a name nor a mapping.
     """
-    there = _find(weights, key)
-    if there.artifact is not None and pixels != "rgb":
-        raise SettingsError(f"pixels are {pixels!r}, but the model {there.where!r} was trained on rgb; leave them out")
-    same_classes = classes is None or there.classes is None or [*map(nfc, classes)] == [*map(nfc, there.classes)]
+    found = _find(weights, key)
+    if found.artifact is not None and pixels != "rgb":
+        raise SettingsError(f"pixels are {pixels!r}, but the model {found.where!r} was trained on rgb; leave them out")
+    same_classes = classes is None or found.classes is None or [*map(nfc, classes)] == [*map(nfc, found.classes)]
     try:
         return load_tensors(
-            model, there.tensors, where=there.where, pixels=pixels, partial=partial, same_classes=same_classes
+            model, found.tensors, where=found.where, pixels=pixels, partial=partial, same_classes=same_classes
         )
     except ArtifactError as error:
-        if there.artifact is None:
+        if found.artifact is None:
             raise
-        config = shlex.quote(str(there.artifact.folder / CONFIG))
-        raise ArtifactError(f"{error}; to train the network they are of, add --architecture {config}") from error
+        config = shlex.quote(str(found.artifact.folder / CONFIG))
+        raise ArtifactError(f"{error}; to train the same network as theirs, add --architecture {config}") from error
 
 
 def seen_before(weights: str | os.PathLike[str]) -> Seen:
-    """Return which images weights learned from and were chosen by, as far as they say.
+    """Return which images weights were trained and validated on, as far as that is known.
 
-    Models and runs say so, and a file in one of those. Torchvision's have seen ImageNet, which is not asked after.
+    It is known for models, runs, and the files in them. Torchvision's weights count as having seen none: they saw
+    ImageNet.
 
     Raises:
         ArtifactError: there is no such model, or it is damaged.
@@ -93,10 +94,10 @@ def seen_before(weights: str | os.PathLike[str]) -> Seen:
 
 
 def absolute(weights: str) -> str:
-    """Return weights as they are called from anywhere: a path in full, torchvision's by the name that is only theirs.
+    """Return a name for weights that is valid in any folder: an absolute path, or torchvision's full name.
 
     Raises:
-        ArtifactError: they may be torchvision's or what lies here.
+        ArtifactError: they may be torchvision's or a file in this folder.
     """
     if published.is_published(weights):
         return published.FULL_NAME
@@ -106,7 +107,7 @@ def absolute(weights: str) -> str:
 
 @dataclass(frozen=True)
 class _Weights:
-    """Weights, what errors call them, and what is known of them: their classes, and the model of ours they are of."""
+    """Weights and their name in errors; their classes and their saved model, if known."""
 
     where: str
     tensors: Mapping[str, Tensor]
@@ -119,8 +120,8 @@ def _find(weights: str | os.PathLike[str] | Mapping[str, object], key: str | Non
         where = "the dictionary given"
         return _Weights(where, find_tensors(weights, where, key))
     if not isinstance(weights, str | os.PathLike):
-        way_out = "give its state_dict()" if hasattr(weights, "state_dict") else "give a path, a name or a state_dict"
-        raise TypeError(f"weights are of the type {type(weights).__name__}; {way_out}")
+        advice = "give its state_dict()" if hasattr(weights, "state_dict") else "give a path, a name or a state_dict"
+        raise TypeError(f"weights cannot be {type(weights).__name__}; {advice}")
     where = os.fspath(weights)
     if published.is_published(weights):
         file, classes = published.download()

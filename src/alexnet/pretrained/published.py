@@ -1,4 +1,4 @@
-"""The weights that torchvision publishes: their name, their file and its hash."""
+"""The weights that torchvision publishes: name, download and hash."""
 
 import hashlib
 import os
@@ -16,34 +16,34 @@ from alexnet.files.download import download as download_file
 from alexnet.files.paths import is_taken
 
 NAME = "torchvision"
-# The same, whatever lies here: torchvision's own name for these weights. Runs write it down.
+# With torchvision's own name for these weights; it means the same in any folder, so runs record it.
 FULL_NAME = "torchvision:IMAGENET1K_V1"
 
-# alexnet-owt-7be5be79.pth: torch's way of publishing a file together with how its SHA-256 begins.
+# alexnet-owt-7be5be79.pth: torch puts the first digits of the SHA-256 into the file's name.
 _HASHED = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 _FAMILY = "alexnet-owt-"
 
 
 def is_published(weights: str | os.PathLike[str]) -> bool:
-    """Return whether torchvision's weights are meant; a ``Path`` never is.
+    """Return whether this is the name of torchvision's weights. A ``Path`` never is.
 
     Raises:
-        ArtifactError: something of that name lies here too, or torchvision publishes no such weights.
+        ArtifactError: a file here has that name too, or torchvision publishes no such weights.
     """
     if not isinstance(weights, str) or weights == FULL_NAME:
         return weights == FULL_NAME
     if weights == NAME and is_taken(NAME):
         raise ArtifactError(
-            f"{NAME!r} is what lies here, or the weights that torchvision publishes; write ./{NAME} for the first, "
+            f"{NAME!r} is a file or folder here, and also torchvision's weights; write ./{NAME} for the first, "
             f"{FULL_NAME} for the second"
         )
     if weights.startswith(f"{NAME}:") and not is_taken(weights):
-        raise ArtifactError(f"torchvision publishes no AlexNet called {weights!r}{nearest(weights, [FULL_NAME])}")
+        raise ArtifactError(f"torchvision publishes no AlexNet named {weights!r}{nearest(weights, [FULL_NAME])}")
     return weights == NAME
 
 
 def download() -> tuple[Path, Sequence[str]]:
-    """Return the file, where torchvision itself keeps it, and what its logits stand for.
+    """Download the file into torchvision's cache if it is not there. Return its path and its class names.
 
     Raises:
         ArtifactError: it cannot be downloaded.
@@ -54,7 +54,7 @@ def download() -> tuple[Path, Sequence[str]]:
     file = Path(torch.hub.get_dir(), "checkpoints", _file_name(published.url))
     if not file.exists():
         hashed = _HASHED.search(file.name)
-        assert hashed, "torchvision names its files by their hashes"
+        assert hashed, "torchvision's file names contain their hashes"
         announce("torchvision's weights", file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -68,12 +68,12 @@ def download() -> tuple[Path, Sequence[str]]:
 
 
 def check_hash(path: Path) -> None:
-    """Compare a file that is called as torchvision's with the hash in that name; others may be called anything.
+    """Compare a file with torchvision's name with the hash in that name. Files of other names are not checked.
 
     Raises:
         ArtifactError: it is damaged.
     """
-    if not path.name.startswith(_FAMILY):  # which spares others the second that importing torchvision takes
+    if not path.name.startswith(_FAMILY):  # saves the second that importing torchvision takes
         return
     from torchvision.models import AlexNet_Weights
 
@@ -84,7 +84,7 @@ def check_hash(path: Path) -> None:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(hashed[1]):
         raise ArtifactError(
-            f"{str(path)!r} is damaged: its SHA-256 begins with {digest[: len(hashed[1])]}, and not as its name says; "
+            f"{str(path)!r} is damaged: its SHA-256 begins with {digest[: len(hashed[1])]}, unlike its name; "
             "download it again, or rename it if it is another file"
         )
 

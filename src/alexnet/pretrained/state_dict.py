@@ -1,4 +1,4 @@
-"""The one dictionary of tensors in what a file or a program holds, at whatever depth and under whatever key."""
+"""Find the dictionary of tensors in a checkpoint, at any depth and under any key."""
 
 import shlex
 from collections import deque
@@ -10,11 +10,11 @@ from torch import Tensor, from_numpy
 
 from alexnet.errors import ArtifactError, listed, nearest, shown
 
-# What the outermost dictionary is called; those in it by their keys, joined by dots.
+# The name of the outermost dictionary. Those inside are named by their keys, joined by dots.
 _TOP = "."
-# What torch's optimizers save has both; its tensors are as large as weights, and are none.
-_OF_OPTIMIZERS = {"state", "param_groups"}
-# A longer name is not repeated in an example of how to choose it.
+# A dictionary with both keys is the state of a torch optimizer. Its tensors are as large as weights, but are not any.
+_OPTIMIZER_KEYS = {"state", "param_groups"}
+# A longer name is not repeated in the example of how to choose it.
 _LONG_NAME = 40
 
 
@@ -24,9 +24,9 @@ class _Found:
 
     Attributes:
         name: the keys that lead to it, joined by dots.
-        tensors: by name.
+        tensors: its tensors by name.
         is_pure: whether it holds nothing else.
-        identity: of the dictionary, which may stand in several places.
+        identity: the ``id`` of the dictionary, which may appear in several places.
     """
 
     name: str
@@ -36,21 +36,21 @@ class _Found:
 
     @property
     def has_convolutions(self) -> bool:
-        """Whether it may hold a network's own weights: what is kept beside them has two dimensions at most."""
+        """Whether it may hold the weights of a network: other saved tensors have two dimensions at most."""
         return any(each.ndim > 2 for each in self.tensors.values())
 
 
 def find_tensors(content: object, where: str, key: str | None = None) -> dict[str, Tensor]:
-    """Return the weights by name that lie somewhere in dictionaries and lists; NumPy's arrays become tensors.
+    """Return the weights by name from nested dictionaries and lists. NumPy arrays become tensors.
 
-    Those with one weight of two dimensions at least are looked for. Dictionaries of tensors alone go before those with
-    an epoch too, unless these hold weights of more dimensions: then either may be the network, and the other its
-    momentum or average. Of optimizers' states nothing is taken.
+    A dictionary counts if one of its tensors has two dimensions or more. Dictionaries that hold tensors only come
+    before mixed ones (with an epoch, say), unless a mixed one holds convolutions: then either may be the network, and
+    the other its momentum or average. The states of optimizers are skipped.
 
     Args:
-        content: what is searched.
-        where: what errors call it.
-        key: which of several: the keys that lead to it, joined by dots.
+        content: what to search.
+        where: its name in errors.
+        key: which one of several: the keys that lead to it, joined by dots.
 
     Raises:
         ArtifactError: there is no such dictionary, or there are several and no key, or several under that key.
@@ -59,7 +59,7 @@ def find_tensors(content: object, where: str, key: str | None = None) -> dict[st
     if not found:
         raise ArtifactError(f"{where!r} holds no tensors by name; save model.state_dict()")
     if key is not None:
-        return _under(key, found, where).tensors
+        return _by_key(key, found, where).tensors
     pure = [each for each in found if each.is_pure]
     rivals = [each for each in found if each.is_pure or each.has_convolutions] if pure else found
     first = {each.identity: each for each in reversed(rivals)}
@@ -71,21 +71,21 @@ def find_tensors(content: object, where: str, key: str | None = None) -> dict[st
     return rivals[0].tensors
 
 
-def _under(key: str, found: list[_Found], where: str) -> _Found:
+def _by_key(key: str, found: list[_Found], where: str) -> _Found:
     """Return the dictionary under a key.
 
     Raises:
-        ArtifactError: there is none, or several: keys may hold dots, and be numbers or text.
+        ArtifactError: there is none; or there are several, since keys may hold dots, and be numbers or text.
     """
     alike = {each.identity: each for each in found if each.name == key}
     if len(alike) > 1:
         raise ArtifactError(
-            f"{where!r} holds {len(alike)} dictionaries of weights under {shown(key)}; save or give one alone"
+            f"{where!r} holds {len(alike)} dictionaries of weights under {shown(key)}; save or give only one"
         )
     if not alike:
         names = {each.name for each in found}
-        way_out = nearest(key, names) if len(found) > 1 else "; there is only one: leave the key out"
-        raise ArtifactError(f"{where!r} has no dictionary of weights under {shown(key)}{way_out}")
+        advice = nearest(key, names) if len(found) > 1 else "; there is only one: leave the key out"
+        raise ArtifactError(f"{where!r} has no dictionary of weights under {shown(key)}{advice}")
     return next(iter(alike.values()))
 
 
@@ -97,12 +97,12 @@ def _how_to_choose(name: str) -> str:
 
 def _dictionaries(content: object) -> Iterator[_Found]:
     """Yield each dictionary of weights, the outermost first."""
-    # Not recursive, and no dictionary is looked into twice: files may be nested deeply, and in circles.
+    # Not recursive, and nothing is searched twice: checkpoints may be nested deeply or in circles.
     queue, seen = deque([(_TOP, content)]), set()
     while queue:
         name, value = queue.popleft()
         if isinstance(value, Mapping):
-            if value.keys() >= _OF_OPTIMIZERS:
+            if value.keys() >= _OPTIMIZER_KEYS:
                 continue
             tensors = {inner: each for inner, each in value.items() if isinstance(inner, str) and _is_tensor(each)}
             if any(each.ndim > 1 for each in tensors.values()):
@@ -127,7 +127,7 @@ def _is_tensor(value: object) -> bool:
 def _as_tensor(value: Tensor | np.ndarray) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach()
-    if value.dtype.kind == "f" and value.itemsize > 8:  # a C compiler's long double
+    if value.dtype.kind == "f" and value.itemsize > 8:  # long double
         value = value.astype(np.float64)
-    # torch takes neither other machines' order of bytes nor arrays that run backwards.
+    # torch accepts neither a foreign byte order nor negative strides.
     return from_numpy(value.astype(value.dtype.newbyteorder("="), order="C", copy=False))

@@ -1,4 +1,4 @@
-"""Files of weights, read as what they are whatever they are called. Nothing is ever unpickled or executed."""
+"""Files of weights, read by their content whatever their names. Nothing is unpickled or executed."""
 
 import warnings
 from pathlib import Path
@@ -14,10 +14,10 @@ from alexnet.pretrained.formats import N_HEAD, ZIP, foreign, zip_kind
 
 
 def read_weights(path: Path) -> object:
-    """Return what a ``.safetensors``, ``.pth`` or ``.npz`` file holds: tensors or arrays, in dictionaries and lists.
+    """Read a ``.safetensors``, ``.pth`` or ``.npz`` file: tensors or arrays, in dictionaries and lists.
 
     Raises:
-        ArtifactError: it cannot be read, is of another format, or holds what only executing it would bring back.
+        ArtifactError: it cannot be read, has another format, or would run code when loaded.
     """
     head = b""
     try:
@@ -26,13 +26,13 @@ def read_weights(path: Path) -> object:
         return _read(path, head)
     except MemoryError:
         raise
-    except Exception as error:  # pickle's own are of many kinds, and advise to execute the file: we never do
+    except Exception as error:  # pickle raises many types, and advises to execute the file, which is never done here
         if words := foreign(path, head):
             raise ArtifactError(f"{str(path)!r} {words}") from error
         if isinstance(error, SafetensorError | OSError | RuntimeError | EOFError):
             raise ArtifactError(f"cannot read the weights in {str(path)!r}: {_reason(error)}") from error
         raise ArtifactError(
-            f"{str(path)!r} holds more than tensors, or is damaged, and is not read; save model.state_dict() instead"
+            f"{str(path)!r} holds more than tensors, or is damaged; save model.state_dict() instead"
         ) from error
 
 
@@ -41,7 +41,7 @@ def _reason(error: Exception) -> str:
         return fault(error)
     if isinstance(error, RuntimeError) and "allocate memory" in str(error):
         return "there is not enough memory"
-    # Libraries say it in terms of their own code.
+    # The libraries' own messages are about their code.
     return "it is cut off or damaged; copy or download it again"
 
 
@@ -52,7 +52,7 @@ def _read(path: Path, head: bytes) -> object:
     if head.startswith(ZIP) and zip_kind(path) == "numpy":
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    # Opened here, since torch goes by what a file is called.
+    # Opened here, since torch looks at the ending of a path.
     with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what the errors say anyway
+        warnings.simplefilter("ignore")  # the errors say the same
         return torch.load(file, map_location="cpu", weights_only=True)

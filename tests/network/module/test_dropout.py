@@ -35,7 +35,7 @@ def test_images_and_numbers_are_dropped_independently() -> None:
     assert 0.2 < by_number.min() < by_number.max() < 0.8
 
 
-def test_answering_drops_nothing() -> None:
+def test_evaluation_drops_nothing() -> None:
     inputs = torch.randn(4, 50)
     assert torch.equal(dropped(0.5, inputs, training=False), inputs)
     assert torch.equal(dropped(0.5, inputs, training=False, first=2, n_all=6), inputs)
@@ -60,7 +60,7 @@ def test_what_is_dropped_follows_from_torchs_seed() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 12), st.data())
-def test_parts_of_a_batch_drop_what_the_whole_would(n, data) -> None:
+def test_parts_of_a_batch_drop_the_same_as_the_whole(n, data) -> None:
     inputs = torch.randn(n, 20)
     whole = dropped(0.5, inputs, seed=7)
     bounds = [0, *sorted(data.draw(st.lists(st.integers(0, n), max_size=3))), n]
@@ -76,7 +76,7 @@ def test_gradients_flow_through_what_is_kept_alone() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
-def test_the_kind_of_number_stays(dtype) -> None:
+def test_the_dtype_is_kept(dtype) -> None:
     outputs = dropped(0.5, torch.ones(4, 100, dtype=dtype))
     assert outputs.dtype == dtype
     assert set(outputs.unique().tolist()) == {0.0, 2.0}

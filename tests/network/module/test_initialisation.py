@@ -32,7 +32,7 @@ def test_the_papers_weights_are_small_and_some_of_its_biases_ones() -> None:
     assert zeros == {"conv1", "conv3", "fc8"}
 
 
-def test_the_papers_beginning_follows_the_layers_that_there_are() -> None:
+def test_the_papers_initialisation_follows_the_number_of_layers() -> None:
     """With three convolutional layers, the fully-connected ones are fc4 to fc6."""
     short = (Conv(channels=8, kernel=5, stride=4), Conv(channels=8, kernel=3, pool=Pool()), Conv(channels=8, kernel=3))
     model = AlexNet(Architecture(layers=short, hidden=(16, 8), n_classes=2))
@@ -42,7 +42,7 @@ def test_the_papers_beginning_follows_the_layers_that_there_are() -> None:
     assert biases_of(model)["fc6"] == {0.0}
 
 
-def test_torchs_own_beginning_replaces_another() -> None:
+def test_torchs_initialisation_replaces_another() -> None:
     model = AlexNet(NET, n_classes=3)
     initialise(model, "paper")
     initialise(model, "torch")
@@ -51,7 +51,7 @@ def test_torchs_own_beginning_replaces_another() -> None:
 
 
 @pytest.mark.parametrize("how", ["torch", "paper", "caffenet"])
-def test_the_same_seed_begins_the_same(how) -> None:
+def test_the_same_seed_gives_the_same_weights(how) -> None:
     models = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)

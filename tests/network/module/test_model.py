@@ -20,18 +20,18 @@ def test_any_legal_size_gives_logits(model, size) -> None:
         assert model(torch.zeros(2, 3, size, size)).shape == (2, 3)
 
 
-def test_a_image_too_small_is_refused_by_name(model) -> None:
+def test_too_small_an_image_is_refused(model) -> None:
     with pytest.raises(SettingsError, match="67 px"):
         model(torch.zeros(1, 3, 66, 300))
 
 
-def test_layers_have_the_names_of_the_field(model) -> None:
+def test_layers_have_the_usual_names(model) -> None:
     names = [name for name, _ in model.named_children()]
     assert names == ["conv1", "conv2", "conv3", "conv4", "conv5", "flatten", "fc6", "fc7", "fc8"]
 
 
 def test_no_layer_changes_its_input(model) -> None:
-    """Hooks of saliency methods must see what the convolution gave, not what ReLU made of it (pytorch/vision #4164)."""
+    """Hooks of saliency methods must see the output of the convolution, not of ReLU (pytorch/vision #4164)."""
     seen = {}
 
     def note(module, inputs, output) -> None:
@@ -55,7 +55,7 @@ def test_grey_images_and_other_parts() -> None:
     assert model(torch.rand(1, 1, 67, 67)).shape == (1, 2)
 
 
-def test_copies_are_equal_and_apart(model) -> None:
+def test_copies_are_equal_and_independent(model) -> None:
     twin = copy.deepcopy(model)
     images = torch.rand(1, 3, 67, 67)
     with torch.inference_mode():

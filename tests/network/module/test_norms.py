@@ -39,7 +39,7 @@ def test_it_is_torchs_own_to_the_last_digits() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_the_kind_of_number_and_the_layout_stay(dtype) -> None:
+def test_the_dtype_and_memory_format_are_kept(dtype) -> None:
     maps = torch.randn(2, 8, 5, 5).to(dtype).contiguous(memory_format=torch.channels_last)
     out = LocalResponseNorm(5, 1e-4, 0.75, 2.0)(maps)
     assert out.dtype == dtype

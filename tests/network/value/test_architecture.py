@@ -60,7 +60,7 @@ def layer_lists(draw) -> tuple[Conv, ...]:
     activation=st.sampled_from(["relu", "tanh", "gelu", "silu"]),
     extra=st.integers(0, 9),
 )
-def test_arithmetic_is_what_the_module_does(layers, hidden, grid, in_channels, activation, extra) -> None:
+def test_shapes_and_counts_equal_the_modules(layers, hidden, grid, in_channels, activation, extra) -> None:
     net = Architecture(
         layers=layers, hidden=tuple(hidden), grid=grid, in_channels=in_channels, activation=activation, n_classes=3,
         image_size=10_000,
@@ -80,7 +80,7 @@ def test_arithmetic_is_what_the_module_does(layers, hidden, grid, in_channels, a
 
 @settings(max_examples=30, deadline=None)
 @given(layers=layer_lists())
-def test_the_smallest_size_runs_and_one_pixel_less_is_refused(layers) -> None:
+def test_the_smallest_size_works_and_one_pixel_less_is_refused(layers) -> None:
     net = Architecture(layers=layers, hidden=(4,), n_classes=2, in_channels=2, image_size=10_000)
     smallest = replace(net, image_size=net.smallest_image_size)
     assert all(min(op.shape) >= 1 for op in smallest.operations())
@@ -100,7 +100,7 @@ def test_json_round_trip(variant) -> None:
     assert Architecture.from_json(json.loads(json.dumps(net.to_json()))) == net
 
 
-def test_what_json_does_not_say_is_as_in_the_default_network() -> None:
+def test_missing_json_fields_are_as_in_the_default_network() -> None:
     assert Architecture.from_json({"hidden": [8]}) == replace(Architecture(), hidden=(8,))
     norm = {"kind": "group", "n_groups": 4}
     layer = Architecture.from_json({"layers": [{"channels": 8, "kernel": 3, "norm": norm}]}).layers[0]
@@ -130,7 +130,7 @@ def test_what_json_does_not_say_is_as_in_the_default_network() -> None:
         ({"variant": 5}, "variant is 5"),
     ],
 )
-def test_json_that_describes_no_network_is_refused(saved, message) -> None:
+def test_invalid_json_is_refused(saved, message) -> None:
     with pytest.raises(SettingsError, match=message):
         Architecture.from_json(saved)
 
@@ -149,10 +149,10 @@ def test_json_that_describes_no_network_is_refused(saved, message) -> None:
         ({"layers": (3,)}, "a tuple of Conv"),
         ({"initialisation": "papr"}, "did you mean 'paper'"),
         ({"activation": "rleu"}, "did you mean 'relu'"),
-        ({"layers": (Conv(channels=6, kernel=3, groups=2),)}, "conv1 has 2 groups, for 3 channels in .* take 1 or 3"),
+        ({"layers": (Conv(channels=6, kernel=3, groups=2),)}, "conv1 has 2 groups, for 3 channels in .* use 1 or 3"),
     ],
 )
-def test_what_cannot_be_built_is_refused(change, message) -> None:
+def test_invalid_architectures_are_refused(change, message) -> None:
     with pytest.raises(SettingsError, match=message):
         replace(Architecture(), **change)
 
@@ -164,15 +164,15 @@ def test_what_cannot_be_built_is_refused(change, message) -> None:
         ({"stride": 0}, "stride"),
         ({"padding": -1}, "padding"),
         ({"groups": 0}, "groups"),
-        ({"norm": GroupNorm(n_groups=3)}, "4 channels cannot be normalised in 3 groups of two or more; take 1 or 2$"),
-        ({"norm": GroupNorm(n_groups=4)}, "in 4 groups of two or more; take 1 or 2$"),
-        ({"channels": 1, "norm": GroupNorm(n_groups=1)}, "take no group norm$"),
-        ({"norm": BatchNorm(place="pooled")}, "has none"),
+        ({"norm": GroupNorm(n_groups=3)}, "4 channels cannot be normalised in 3 groups of two or more; use 1 or 2$"),
+        ({"norm": GroupNorm(n_groups=4)}, "in 4 groups of two or more; use 1 or 2$"),
+        ({"channels": 1, "norm": GroupNorm(n_groups=1)}, "use no group norm$"),
+        ({"norm": BatchNorm(place="pooled")}, "has no pool"),
         ({"norm": "batch"}, "must be a BatchNorm"),
         ({"pool": "max"}, "must be a Pool"),
     ],
 )
-def test_layers_that_cannot_be_built_are_refused(bad, message) -> None:
+def test_invalid_layers_are_refused(bad, message) -> None:
     with pytest.raises(SettingsError, match=message):
         Conv(**{"channels": 4, "kernel": 3, **bad})
 
@@ -189,6 +189,6 @@ def test_layers_that_cannot_be_built_are_refused(bad, message) -> None:
         (lambda: BatchNorm(kind="group"), "kind of a batch norm"),
     ],
 )
-def test_parts_that_cannot_be_built_are_refused(build, message) -> None:
+def test_invalid_parts_are_refused(build, message) -> None:
     with pytest.raises(SettingsError, match=message):
         build()

@@ -82,14 +82,14 @@ def test_norms_by_name() -> None:
 
 
 @pytest.mark.parametrize("change", [{"groups": 2}, {"pool": "average"}, {"norm_place": "after"}])
-def test_a_change_that_would_change_nothing_is_refused(change) -> None:
+def test_a_change_without_effect_is_refused(change) -> None:
     bare = replace(Architecture(), layers=(Conv(channels=8, kernel=3),))
     with pytest.raises(SettingsError, match=f"{next(iter(change))} is "):
         resolve(bare, **change)
 
 
-def test_group_norm_of_one_channel_is_refused_in_words() -> None:
-    with pytest.raises(SettingsError, match=r"a layer of 1 channels.*take no group norm"):
+def test_group_norm_of_one_channel_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"a layer of 1 channels.*use no group norm"):
         resolve(replace(Architecture(), layers=(Conv(channels=1, kernel=3),)), norm="group")
 
 
@@ -99,7 +99,7 @@ def test_group_norm_fits_any_width(first) -> None:
     assert [layer.norm.n_groups for layer in net.layers] == [16, 32, 32, 32, 32]
 
 
-def test_a_norms_place() -> None:
+def test_the_place_of_norms() -> None:
     layers = resolve(norm_place="pooled").layers
     assert [layer.norm.place for layer in layers] == ["pooled", "pooled", "after", "after", "pooled"]
     assert resolve("paper", norm="local", norm_place="before").layers[0].norm == LocalNorm(place="before")
@@ -114,11 +114,11 @@ def test_pools_by_name() -> None:
     assert {op.kind for op in resolve(pool="average").operations()} >= {"AvgPool"}
 
 
-def test_groups_split_what_the_paper_splits() -> None:
+def test_groups_split_the_papers_layers() -> None:
     assert [layer.groups for layer in resolve(groups=2).layers] == [1, 2, 1, 2, 2]
     assert [layer.groups for layer in resolve("paper", groups=1).layers] == [1] * 5
     with pytest.raises(
-        SettingsError, match="conv2 has 7 groups, for 96 channels in and 256 out; take 1, 2, 4, 8, 16 or 32"
+        SettingsError, match="conv2 has 7 groups, for 96 channels in and 256 out; use 1, 2, 4, 8, 16 or 32"
     ):
         resolve(groups=7)
 
@@ -138,7 +138,7 @@ def test_groups_split_what_the_paper_splits() -> None:
         ({"n_clases": 3}, "did you mean 'n_classes'"),
     ],
 )
-def test_changes_that_mean_nothing_are_refused(change, message) -> None:
+def test_invalid_changes_are_refused(change, message) -> None:
     with pytest.raises(SettingsError, match=message):
         resolve(**change)
 
@@ -153,7 +153,7 @@ def test_options_and_arguments_are_the_same() -> None:
     assert options == Changes.__annotations__.keys() - {"n_classes", "in_channels", "image_size"}
 
 
-def test_a_file_with_a_network_of_ones_own(tmp_path) -> None:
+def test_a_file_with_a_custom_network(tmp_path) -> None:
     net = resolve("caffenet", width=0.25, hidden=(64,))
     file = tmp_path / "mine.json"
     for saved in (net.to_json(), json.loads(diagram.as_json(net))):
@@ -172,7 +172,7 @@ def test_a_file_with_a_network_of_ones_own(tmp_path) -> None:
     ("text", "message"),
     [("{", "cannot read"), ("[]", "not a JSON object"), ('{"layrs": []}', "mine.json.*did you mean 'layers'")],
 )
-def test_a_file_that_describes_no_network_is_refused(tmp_path, text, message) -> None:
+def test_a_file_without_a_valid_network_is_refused(tmp_path, text, message) -> None:
     (tmp_path / "mine.json").write_text(text)
     with pytest.raises(SettingsError, match=message):
         load_architecture(tmp_path / "mine.json")

@@ -1,4 +1,4 @@
-"""Weights of other people's AlexNets, by their own names and shapes, in networks of ours."""
+"""The weights of other AlexNets, under other names and in other shapes, loaded into networks of this package."""
 
 import copy
 import random
@@ -19,7 +19,7 @@ from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.variants import VARIANTS, resolve
 from alexnet.network.weights.adaptation import with_channels, with_grid
 from alexnet.network.weights.loading import TORCHVISION_MODULES, as_torchvision, load_tensors
-from alexnet.network.weights.naming import recognise
+from alexnet.network.weights.recognition import recognise
 
 HIDDEN = (16, 8)
 CAFFE_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
@@ -30,7 +30,7 @@ def narrow(variant: str, **changes) -> Architecture:
 
 
 def network(net: Architecture, seed: int = 0) -> AlexNet:
-    """A network of which no weight and no count of a norm is what another one has."""
+    """A network whose weights and norm statistics all differ from those of another seed."""
     torch.manual_seed(seed)
     model = AlexNet(net).eval()
     for tensor in model.state_dict().values():
@@ -40,7 +40,7 @@ def network(net: Architecture, seed: int = 0) -> AlexNet:
 
 
 def renamed(model: AlexNet, names: tuple[str, ...]) -> dict[str, Tensor]:
-    """The weights of a network without norms, its layers called otherwise."""
+    """The weights of a network without norms, under other layer names."""
     own = model.state_dict()
     layers = [(layer, "conv" if layer.startswith("conv") else "linear") for layer in model.layer_names]
     return {
@@ -51,7 +51,7 @@ def renamed(model: AlexNet, names: tuple[str, ...]) -> dict[str, Tensor]:
 
 
 def as_caffe(model: AlexNet, *, old: bool = False, numbered: bool = False) -> dict[str, Tensor]:
-    """The weights as a dump of Caffe has them; of an old one, all have four dimensions."""
+    """The weights as in a dump from Caffe. In an old one, all have four dimensions."""
     tensors = renamed(model, CAFFE_NAMES)
     if old:
         tensors = {name: each.reshape((1,) * (4 - each.ndim) + each.shape) for name, each in tensors.items()}
@@ -71,7 +71,7 @@ def of_torchvision() -> nn.Module:
 
 
 @torch.inference_mode()
-def test_torchvisions_weights_answer_to_the_bit_as_there_and_back_again(of_torchvision) -> None:
+def test_torchvisions_weights_round_trip_to_the_bit(of_torchvision) -> None:
     model = AlexNet("torchvision").eval()
     loaded = load_tensors(model, of_torchvision.state_dict(), where="theirs.pth")
     assert loaded.taken == loaded.kept == tuple(model.state_dict())
@@ -109,7 +109,7 @@ def test_rgb_weights_of_a_thousand_classes_fit_three_classes_of_grey_in_one_call
         replace(VARIANTS["torchvision"], in_channels=1),
     ],
 )
-def test_networks_with_other_layers_are_none_of_torchvisions(net) -> None:
+def test_other_layers_cannot_be_exported_to_torchvision(net) -> None:
     with pytest.raises(SettingsError, match="differ from torchvision's AlexNet"):
         as_torchvision(AlexNet(replace(net, n_classes=2)))
 
@@ -117,7 +117,7 @@ def test_networks_with_other_layers_are_none_of_torchvisions(net) -> None:
 @pytest.mark.parametrize("variant", ["paper", "caffenet"])
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("numbered", [False, True])
-def test_dumps_of_caffe_are_known_by_their_shapes(variant, old, numbered) -> None:
+def test_caffe_dumps_are_recognised_by_their_shapes(variant, old, numbered) -> None:
     theirs = network(narrow(variant), seed=1)
     model = network(narrow(variant), seed=2)
     tensors = as_caffe(theirs, old=old, numbered=numbered)
@@ -126,21 +126,21 @@ def test_dumps_of_caffe_are_known_by_their_shapes(variant, old, numbered) -> Non
     assert equal(model, theirs)
 
 
-def test_groups_do_not_fit_a_network_without_and_both_layouts_are_named() -> None:
+def test_grouped_weights_do_not_fit_and_both_layouts_are_named() -> None:
     model = network(narrow("batchnorm"))
     before = copy.deepcopy(model)
     tensors = as_caffe(network(VARIANTS["paper"]))
     with pytest.raises(ArtifactError) as caught:
         load_tensors(model, tensors, where="caffe.pth")
     assert str(caught.value) == (
-        "no fit: 'caffe.pth' is of the grouped layout of 2012 and Caffe (conv2 256x48x5x5, conv4 384x192x3x3, ...), "
-        "the network of the reference layout (conv2 256x96x5x5, conv4 384x384x3x3, ...); "
-        "take a variant that has it (--variant paper), or what fits with --init-take fitting (partial=True)"
+        "no fit: 'caffe.pth' has the grouped layout of 2012 and Caffe (conv2 256x48x5x5, conv4 384x192x3x3, ...), "
+        "the network has the reference layout (conv2 256x96x5x5, conv4 384x384x3x3, ...); "
+        "use a variant that has it (--variant paper), or load what fits with --init-take fitting (partial=True)"
     )
     assert equal(model, before), "what is refused changes nothing"
 
 
-def test_what_fits_is_taken_where_that_is_asked_for() -> None:
+def test_partial_loads_what_fits() -> None:
     theirs = network(narrow("paper"), seed=1)
     model = network(narrow("batchnorm"), seed=2)
     before = copy.deepcopy(model)
@@ -154,17 +154,15 @@ def test_what_fits_is_taken_where_that_is_asked_for() -> None:
         assert torch.equal(model.state_dict()[name], before.state_dict()[name])
 
 
-def test_nothing_that_fits_is_refused_even_then() -> None:
+def test_partial_refuses_weights_of_which_nothing_fits() -> None:
     tensors = as_caffe(network(narrow("paper")))
     small = AlexNet(replace(VARIANTS["small"], n_classes=7))
-    with pytest.raises(
-        ArtifactError, match=r"grouped layout.*layout for small images.*nothing of it can be taken over"
-    ):
+    with pytest.raises(ArtifactError, match=r"grouped layout.*layout for small images.*none of it can be loaded"):
         load_tensors(small, tensors, where="caffe.pth", partial=True)
 
 
 class Article(nn.Module):
-    """The network of the article that the reference document names, narrow, by its own names."""
+    """The network of the article in the reference document, narrow, with its own names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,7 +188,7 @@ class Article(nn.Module):
 
 
 @torch.inference_mode()
-def test_the_articles_network_answers_to_the_bit_as_there() -> None:
+def test_the_articles_network_gives_the_same_logits_to_the_bit() -> None:
     torch.manual_seed(0)
     article = Article().eval()
     for tensor in article.state_dict().values():
@@ -219,7 +217,7 @@ def named_apart(name: str) -> str:
         lambda name: name.replace("conv", "conv1").replace("fc", "head.fc1"),  # conv11 ... conv15, head.fc16
     ],
 )
-def test_names_and_their_order_mean_little(rename) -> None:
+def test_layers_are_recognised_under_other_names(rename) -> None:
     theirs, model = (network(narrow("batchnorm"), seed) for seed in (1, 2))
     tensors = [(rename(name), tensor) for name, tensor in theirs.state_dict().items()]
     random.Random(0).shuffle(tensors)
@@ -237,7 +235,7 @@ def test_layers_after_the_ninth_stay_in_their_order() -> None:
     assert equal(model, theirs)
 
 
-def test_without_its_last_layer_a_network_by_our_names_is_taken_over() -> None:
+def test_own_names_without_the_last_layer_are_loaded() -> None:
     theirs, model = (network(narrow("batchnorm"), seed) for seed in (1, 2))
     tensors = {name: each for name, each in theirs.state_dict().items() if not name.startswith("fc8")}
     loaded = load_tensors(model, tensors, where="theirs.pth")
@@ -248,7 +246,7 @@ def test_without_its_last_layer_a_network_by_our_names_is_taken_over() -> None:
     assert "new: conv2, fc8" in str(load_tensors(model, tensors, where="theirs.pth", partial=True))
 
 
-def test_other_classes_begin_anew_though_there_are_as_many() -> None:
+def test_the_last_layer_is_new_for_as_many_other_classes() -> None:
     theirs, model = (network(narrow("batchnorm"), seed) for seed in (1, 2))
     before = copy.deepcopy(model)
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth", same_classes=False)
@@ -256,17 +254,17 @@ def test_other_classes_begin_anew_though_there_are_as_many() -> None:
     assert torch.equal(model.fc8.linear.weight, before.fc8.linear.weight)
 
 
-def test_norms_that_are_not_there_stay_as_they_began() -> None:
+def test_missing_norms_keep_their_initial_values() -> None:
     theirs = network(resolve(narrow("batchnorm"), norm="none"), seed=1)
     model = AlexNet(narrow("batchnorm"))
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth")
     assert "new: conv1.norm, conv2.norm, conv3.norm, conv4.norm, conv5.norm" in str(loaded)
     assert model.conv1.norm.weight.eq(1).all()
-    with pytest.raises(ArtifactError, match=r"conv1\.norm 96, conv2\.norm 256, \.\.\.\), the network of"):
+    with pytest.raises(ArtifactError, match=r"conv1\.norm 96, conv2\.norm 256, \.\.\.\), the network has"):
         load_tensors(theirs, model.state_dict(), where="theirs.pth")
 
 
-def test_one_kind_of_norm_is_no_other() -> None:
+def test_batch_and_group_norms_do_not_mix() -> None:
     theirs = network(resolve(narrow("batchnorm"), norm="group"), seed=1)
     model = network(narrow("batchnorm"), seed=2)
     for one, other in ((theirs, model), (model, theirs)):
@@ -276,7 +274,7 @@ def test_one_kind_of_norm_is_no_other() -> None:
         assert "new: conv1.norm, conv2.norm, conv3.norm, conv4.norm, conv5.norm" in str(loaded)
 
 
-def test_files_from_before_batches_were_counted_are_whole() -> None:
+def test_old_files_without_counted_batches_are_complete() -> None:
     theirs, model = (network(narrow("batchnorm"), seed) for seed in (1, 2))
     model.conv1.norm.num_batches_tracked.fill_(5)
     tensors = {name: each for name, each in theirs.state_dict().items() if "num_batches" not in name}
@@ -286,7 +284,7 @@ def test_files_from_before_batches_were_counted_are_whole() -> None:
     assert equal(model, theirs)
 
 
-def test_layers_without_bias_have_one_of_zeros() -> None:
+def test_missing_biases_are_zeros() -> None:
     theirs, model = (network(narrow("batchnorm"), seed) for seed in (1, 2))
     tensors = {name: each for name, each in theirs.state_dict().items() if not name.endswith("conv.bias")}
     loaded = load_tensors(model, tensors, where="theirs.pth")
@@ -295,10 +293,12 @@ def test_layers_without_bias_have_one_of_zeros() -> None:
     assert model.conv3.conv.bias.eq(0).all()
 
 
-def test_what_is_of_no_layer_is_named() -> None:
+def test_tensors_of_no_layer_are_named() -> None:
     model = network(narrow("batchnorm"))
     tensors = {"mean": torch.zeros(3), **model.state_dict()}
-    with pytest.raises(ArtifactError, match=r"'theirs\.pth' also holds 'mean', which is of no layer; take what fits"):
+    with pytest.raises(
+        ArtifactError, match=r"'theirs\.pth' also holds 'mean', which belongs to no layer; load what fits"
+    ):
         load_tensors(model, tensors, where="theirs.pth")
     assert load_tensors(model, tensors, where="theirs.pth", partial=True).left == ("mean",)
 
@@ -312,14 +312,17 @@ def test_what_is_of_no_layer_is_named() -> None:
             {"a": torch.zeros(3), "b.weight": torch.zeros(3), "c": torch.zeros(1)},
             r"layers, only 'a', 'b\.weight' and 1 more$",
         ),
-        ({"embedding.weight": torch.zeros(50, 20)}, r"a layout of its own \(fc1 50x20\), the network of the reference"),
+        (
+            {"embedding.weight": torch.zeros(50, 20)},
+            r"a layout of its own \(fc1 50x20\), the network has the reference",
+        ),
         ({"conv1.conv.bias": torch.zeros(96)}, r"layers, only 'conv1\.conv\.bias'"),
         ({"conv1.conv.weight": torch.zeros(96)}, "layers, only"),
         ({"conv1.conv.weight": torch.zeros(0, 3, 11, 11)}, "conv1 0x3x11x11"),
         ({"fc6.linear.weight": torch.zeros(16, 0)}, "fc6 16x0"),
     ],
 )
-def test_what_is_no_alexnet_is_refused(tensors, message, partial) -> None:
+def test_other_networks_are_refused(tensors, message, partial) -> None:
     with pytest.raises(ArtifactError, match=message) as caught:
         load_tensors(AlexNet(narrow("batchnorm")), tensors, where="theirs.pth", partial=partial)
     assert "\n" not in str(caught.value)
@@ -327,7 +330,7 @@ def test_what_is_no_alexnet_is_refused(tensors, message, partial) -> None:
 
 @pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.float8_e5m2, torch.uint16, torch.int64, torch.bool])
 @pytest.mark.parametrize("in_channels", [3, 1])
-def test_numbers_of_any_real_kind_are_taken_over(kind, in_channels) -> None:
+def test_every_real_dtype_is_loaded(kind, in_channels) -> None:
     theirs, model = network(narrow("torchvision"), 1), network(narrow("torchvision", in_channels=in_channels), 2)
     tensors = {name: each.abs().mul(100).to(kind) for name, each in theirs.state_dict().items()}
     load_tensors(model, tensors, where="theirs.pth")
@@ -337,7 +340,7 @@ def test_numbers_of_any_real_kind_are_taken_over(kind, in_channels) -> None:
     assert torch.equal(model.conv1.conv.weight, expected)
 
 
-def test_nan_of_eight_bits_is_refused() -> None:
+def test_8_bit_nan_is_refused() -> None:
     model = network(narrow("torchvision"))
     tensors = {name: each.to(torch.float8_e5m2) for name, each in model.state_dict().items()}
     tensors["conv3.conv.bias"] = torch.full_like(model.conv3.conv.bias, float("nan")).to(torch.float8_e5m2)
@@ -355,7 +358,7 @@ def test_nan_of_eight_bits_is_refused() -> None:
         (lambda each: each.to("meta"), "a shape without numbers"),
     ],
 )
-def test_what_holds_no_plain_numbers_is_refused_in_words(name, in_channels, changed, words) -> None:
+def test_meta_complex_quantized_and_sparse_tensors_are_refused(name, in_channels, changed, words) -> None:
     theirs, model = network(narrow("torchvision"), 1), network(narrow("torchvision", in_channels=in_channels), 2)
     before = copy.deepcopy(model)
     tensors = {**theirs.state_dict(), name: changed(theirs.state_dict()[name])}
@@ -365,7 +368,7 @@ def test_what_holds_no_plain_numbers_is_refused_in_words(name, in_channels, chan
     assert equal(model, before)
 
 
-def test_weights_of_half_the_bytes_are_taken_over_as_they_are() -> None:
+def test_half_precision_weights_are_loaded_unchanged() -> None:
     theirs = network(narrow("torchvision"), seed=1)
     half = {name: tensor.bfloat16() for name, tensor in theirs.state_dict().items()}
     model = network(narrow("torchvision", in_channels=1), seed=2)
@@ -376,25 +379,25 @@ def test_weights_of_half_the_bytes_are_taken_over_as_they_are() -> None:
 
 
 @torch.inference_mode()
-def test_bgr_weights_see_rgb_as_they_saw_bgr() -> None:
+def test_bgr_weights_give_the_same_maps_for_rgb() -> None:
     theirs, model = (network(narrow("paper"), seed) for seed in (1, 2))
     loaded = load_tensors(model, as_caffe(theirs), where="caffe.pth", pixels="bgr")
-    assert loaded.adapted == (("conv1.conv.weight", "BGR turned to RGB"),)
+    assert loaded.adapted == (("conv1.conv.weight", "BGR to RGB"),)
     images = torch.randn(2, 3, 67, 67)
     assert torch.allclose(model(images), theirs(images.flip(1)), rtol=1e-5, atol=1e-6)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("has_bias", [True, False])
-def test_caffes_weights_see_our_pixels_as_they_saw_caffes(has_bias) -> None:
-    """By hand: what Caffe feeds an image in as, and what we do, give the same maps."""
+def test_caffes_weights_give_the_same_maps_for_normalised_pixels(has_bias) -> None:
+    """Caffe's preprocessing by hand and this package's normalisation give the same maps."""
     theirs = as_caffe(network(narrow("caffenet"), seed=1).double())
     if not has_bias:
         del theirs["conv1.bias"]
     model = network(narrow("caffenet"), seed=2).double()
     loaded = load_tensors(model, theirs, where="caffe.pth", pixels="caffe")
     assert "adapted: conv1 (" in str(loaded)
-    assert "Caffe's pixels turned to ours" in str(loaded)
+    assert "Caffe's pixels to normalised RGB" in str(loaded)
 
     red, green, blue = image = torch.randint(0, 256, (3, 67, 67), dtype=torch.float64)
     of_caffe = torch.stack([blue - 104, green - 117, red - 123])
@@ -405,20 +408,20 @@ def test_caffes_weights_see_our_pixels_as_they_saw_caffes(has_bias) -> None:
 
 
 @torch.inference_mode()
-def test_caffes_weights_see_grey_too() -> None:
+def test_caffes_weights_work_for_grey_images() -> None:
     theirs = network(narrow("caffenet"), seed=1)
     grey, colour = (network(narrow("caffenet", in_channels=n), seed=2) for n in (1, 3))
     for model in (grey, colour):
         loaded = load_tensors(model, as_caffe(theirs), where="caffe.pth", pixels="caffe")
-    assert "conv1 (Caffe's pixels turned to ours)" in str(loaded)
+    assert "conv1 (Caffe's pixels to normalised RGB)" in str(loaded)
     images = torch.randn(2, 1, 67, 67)
     assert torch.allclose(grey(images), colour(images.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4)
 
 
-def test_grey_weights_have_no_order_of_colours() -> None:
+def test_bgr_is_refused_for_grey_weights() -> None:
     model = network(narrow("paper", in_channels=1))
     with pytest.raises(
-        ArtifactError, match=r"conv1 in 'grey\.pth' takes 1 channels and not 3, so its pixels are not 'bgr'"
+        ArtifactError, match=r"conv1 in 'grey\.pth' has 1 input channels, so its pixels cannot be 'bgr'"
     ):
         load_tensors(model, model.state_dict(), where="grey.pth", pixels="bgr")
     with pytest.raises(SettingsError, match="unknown pixels 'rbg'; did you mean 'rgb'"):
@@ -427,7 +430,7 @@ def test_grey_weights_have_no_order_of_colours() -> None:
 
 @given(before=st.integers(1, 8), after=st.integers(1, 8))
 @settings(max_examples=50, deadline=None)
-def test_grey_images_of_any_channels_are_seen_alike(before, after) -> None:
+def test_grey_images_give_the_same_maps_with_other_channels(before, after) -> None:
     weight = torch.randn(4, before, 5, 5, dtype=torch.float64)
     adapted = with_channels(weight, after)
     assert adapted.shape == (4, after, 5, 5)
@@ -441,7 +444,7 @@ def test_grey_images_of_any_channels_are_seen_alike(before, after) -> None:
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3), (3, 6)])
-def test_grey_images_are_answered_alike_by_a_network_of_other_channels(before, after) -> None:
+def test_grey_images_give_the_same_logits_with_other_channels(before, after) -> None:
     theirs, model = (network(narrow("torchvision", in_channels=n), n) for n in (before, after))
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth")
     how = f"conv1 ({before} to {after} channels, {'summed' if after == 1 else 'repeated'})"
@@ -453,7 +456,7 @@ def test_grey_images_are_answered_alike_by_a_network_of_other_channels(before, a
 
 @given(before=st.integers(1, 9), after=st.integers(1, 9), n_channels=st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
-def test_maps_that_are_the_same_everywhere_are_answered_alike_on_any_grid(before, after, n_channels) -> None:
+def test_constant_maps_give_the_same_output_on_any_grid(before, after, n_channels) -> None:
     weight = torch.randn(4, n_channels * before**2, dtype=torch.float64)
     adapted = with_grid(weight, after, n_channels)
     assert adapted.shape == (4, n_channels * after**2)
@@ -466,7 +469,7 @@ def test_maps_that_are_the_same_everywhere_are_answered_alike_on_any_grid(before
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("before", "after", "size"), [(6, 5, 192), (5, 6, 224), (6, 3, 128)])
-def test_on_its_own_grid_a_network_answers_as_one_that_pools_to_the_old(before, after, size) -> None:
+def test_a_resampled_grid_equals_pooling_to_the_old_grid(before, after, size) -> None:
     theirs, model = (network(narrow("torchvision", grid=grid), grid) for grid in (before, after))
     assert model.forward_features(torch.zeros(1, 3, size, size)).shape[-1] == after
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth")
@@ -475,8 +478,8 @@ def test_on_its_own_grid_a_network_answers_as_one_that_pools_to_the_old(before, 
     assert torch.allclose(model(images), theirs(images), rtol=1e-4, atol=1e-5)
 
 
-def test_a_grid_is_not_guessed_from_as_many_numbers_of_other_maps() -> None:
-    """256 maps of 6x6 are as many numbers as 1024 of 3x3."""
+def test_a_grid_is_not_guessed_for_another_number_of_maps() -> None:
+    """256 maps of 6x6 have as many numbers as 1024 of 3x3."""
     theirs = network(narrow("torchvision"), seed=1)
     wide = replace(VARIANTS["torchvision"].layers[4], channels=1024)
     model = network(narrow("torchvision", grid=3, layers=(*VARIANTS["torchvision"].layers[:4], wide)), seed=2)
@@ -493,7 +496,7 @@ def test_a_network_without_hidden_layers_is_adapted_too() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_our_own_names_are_known_in_every_variant(variant) -> None:
+def test_own_names_are_recognised_in_every_variant(variant) -> None:
     model = AlexNet(narrow(variant))
     own = model.state_dict()
     names = {name for module in recognise(own).values() for name in module.names.values()}
@@ -501,7 +504,7 @@ def test_our_own_names_are_known_in_every_variant(variant) -> None:
     assert load_tensors(model, own, where="own").kept == tuple(own)
 
 
-def test_torchvisions_modules_are_where_torchvision_has_them(of_torchvision) -> None:
+def test_torchvisions_module_names(of_torchvision) -> None:
     assert {f"{name}.weight" for name in TORCHVISION_MODULES} == {
         name for name in of_torchvision.state_dict() if name.endswith("weight")
     }

@@ -114,5 +114,5 @@ def test_a_network_of_ones_own_brings_its_channels_and_is_saved_with_the_setting
     assert Settings(architecture=grey, in_channels=3).n_channels == 3
     with pytest.raises(SettingsError, match="in_channels is 4"):
         Settings(architecture='{"in_channels": 4}')
-    with pytest.raises(SettingsError, match="the JSON given is another network; use --architecture none"):
+    with pytest.raises(SettingsError, match="architecture is JSON; give one of them, or use --architecture none"):
         Settings(architecture=grey, variant="paper")

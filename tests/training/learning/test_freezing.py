@@ -55,7 +55,7 @@ def test_layers_are_frozen_up_to_and_with_one(up_to, frozen) -> None:
         ("convs", "did you mean 'conv'"),
         ("flatten", "no layer 'flatten'"),
         ("", "no layer ''"),
-        ("fc8", "with 'fc8' frozen nothing is left to learn; freeze up to fc7 at most"),
+        ("fc8", "with 'fc8' frozen nothing is left to train; freeze up to fc7 at most"),
     ],
 )
 def test_layers_that_cannot_be_frozen_are_refused(wrong, message) -> None:
@@ -160,7 +160,7 @@ def test_of_what_does_not_fit_the_settings_say_what_is_taken(image_folder, tmp_p
         Session.open(image_folder, out=tmp_path / "run", settings=settings)
     settings = replace(settings, init_take="fitting", init_pixels="caffe")
     loaded = Session.open(image_folder, out=tmp_path / "run", settings=settings).training.loaded
-    assert "adapted: conv1 (Caffe's pixels turned to ours), fc6 (6x6 to 5x5, resampled)" in str(loaded)
+    assert "adapted: conv1 (Caffe's pixels to normalised RGB), fc6 (6x6 to 5x5, resampled)" in str(loaded)
 
 
 def test_a_layer_that_began_at_random_is_not_frozen() -> None:

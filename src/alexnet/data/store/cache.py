@@ -17,13 +17,13 @@ import platformdirs
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from alexnet.errors import DataError
-from alexnet.files.atomic import UNKNOWN, lock
+from alexnet.files.atomic import UNSUPPORTED, lock
 
 # The files of a pool. The last two are locks: for disks that support locking, and for disks that do not.
 POOL_FILES = ("pixels", "records", "lock", "turn")
 # Writing a chunk takes 0.1 s. A process that holds the lock this long hangs, or died on another machine.
 MAX_LOCK_SECONDS = 300.0
-_NO_LOCKS = UNKNOWN | {errno.ENOLCK}
+_NO_LOCKS = UNSUPPORTED | {errno.ENOLCK}
 
 
 def cache_folder() -> Path:

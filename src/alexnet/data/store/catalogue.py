@@ -13,7 +13,7 @@ from alexnet.data.source import Content, Source
 from alexnet.data.store.cache import catalogues_folder, make_folder, os_errors_named
 from alexnet.errors import ImageError
 from alexnet.files.atomic import write_atomically
-from alexnet.files.checked import as_kind, parse_object
+from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.images.decoding import FORMATS
 from alexnet.images.opening import heic_reader
 

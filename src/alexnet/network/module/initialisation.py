@@ -1,4 +1,4 @@
-"""Random weights, as each member of the family begins with them."""
+"""Random initial weights for each member of the family."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from torch import nn
 
 from alexnet.network.value.architecture import Initialisation
 
-# The layers whose biases the paper sets to one, which gives ReLUs positive inputs to begin with; hidden ones as well.
+# The paper sets the biases of these and of the hidden layers to one, which gives ReLUs positive inputs at first.
 BIASED = ("conv2", "conv4", "conv5")
 
 
 @dataclass(frozen=True)
-class Draws:
-    """Spreads of the normal distributions that weights are drawn from, and the biases that are not zero.
+class NormalInit:
+    """Normal distributions for the weights, and a constant for the biases.
 
     Attributes:
-        std: of all weights but those of hidden layers.
-        hidden_std: of the weights of hidden fully-connected layers.
-        bias: in conv2, conv4, conv5 and the hidden layers; zero elsewhere.
+        std: standard deviation of all weights except those of hidden layers.
+        hidden_std: standard deviation of the weights of hidden fully-connected layers.
+        bias: the biases in conv2, conv4, conv5 and the hidden layers; zero elsewhere.
     """
 
     std: float
@@ -26,19 +26,19 @@ class Draws:
     bias: float
 
 
-DRAWS: Mapping[Initialisation, Draws] = {
-    "paper": Draws(std=0.01, hidden_std=0.01, bias=1.0),  # section 5
-    "caffenet": Draws(std=0.01, hidden_std=0.005, bias=0.1),  # models/bvlc_alexnet of BVLC/caffe
+NORMAL_INITS: Mapping[Initialisation, NormalInit] = {
+    "paper": NormalInit(std=0.01, hidden_std=0.01, bias=1.0),  # section 5
+    "caffenet": NormalInit(std=0.01, hidden_std=0.005, bias=0.1),  # models/bvlc_alexnet of BVLC/caffe
 }
 
 
 def initialise(model: nn.Module, how: Initialisation) -> None:
-    """Draw a network's random weights anew, from torch's global random numbers; norms stay as they are.
+    """Draw new random weights for a network from torch's global generator. Norms stay as they are.
 
     Args:
-        model: a network of layers ``conv1`` ... and ``fc6`` ...
-        how: ``torch`` is what torch's layers do by themselves, ``paper`` is N(0, 0.01) and biases of one in conv2,
-            conv4, conv5 and the hidden layers, ``caffenet`` has smaller weights in the hidden layers and biases of 0.1.
+        model: a network with layers ``conv1`` ... and ``fc6`` ...
+        how: ``torch`` is the default of torch's layers. ``paper`` is N(0, 0.01) with biases of one in conv2, conv4,
+            conv5 and the hidden layers. ``caffenet`` has smaller weights in the hidden layers and biases of 0.1.
 
     Source: the paper, section 5.
     """
@@ -47,12 +47,12 @@ def initialise(model: nn.Module, how: Initialisation) -> None:
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.reset_parameters()
         return
-    draws = DRAWS[how]
+    init = NORMAL_INITS[how]
     linear = [name.partition(".")[0] for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     hidden = linear[:-1]
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             layer = name.partition(".")[0]
-            nn.init.normal_(module.weight, std=draws.hidden_std if layer in hidden else draws.std)
+            nn.init.normal_(module.weight, std=init.hidden_std if layer in hidden else init.std)
             assert module.bias is not None
-            nn.init.constant_(module.bias, draws.bias if layer in BIASED or layer in hidden else 0.0)
+            nn.init.constant_(module.bias, init.bias if layer in BIASED or layer in hidden else 0.0)

@@ -1,4 +1,4 @@
-"""The network itself: an ``Architecture`` as a ``torch.nn.Module``."""
+"""The network as a ``torch.nn.Module``, built from an ``Architecture``."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -16,32 +16,32 @@ from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm
 from alexnet.network.value.variants import Changes, Variant, resolve
 
-# Never in place: hooks on these layers (saliency, embeddings) must see what the convolution gave.
+# Never in place: hooks (saliency, embeddings) must see the output of the convolution.
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
 class Layers(nn.Module):
-    """Layers of an AlexNet, first to last, under their names: what ``AlexNet`` and ``Features`` have in common.
+    """The named layers of an AlexNet, first to last: the base of ``AlexNet`` and ``Features``.
 
     Attributes:
-        architecture: what the network is.
-        layer_names: names of the layers that have weights: ``conv1`` ... ``fc8``.
+        architecture: the value that the network was built from.
+        layer_names: the names of the layers with weights: ``conv1`` ... ``fc8``.
     """
 
     architecture: Architecture
     layer_names: tuple[str, ...]
     flatten: nn.Flatten
 
-    def _through(self, names: Iterable[str], outputs: Tensor) -> Tensor:
-        """Return what layers make of images or maps; before the first fully-connected one, maps are made flat."""
+    def _run_layers(self, names: Iterable[str], outputs: Tensor) -> Tensor:
+        """Apply the layers to images or maps. Maps are flattened before the first fully-connected layer."""
         for name in names:
             if outputs.ndim == 4 and name.startswith("fc"):
-                outputs = self._flat(outputs)
+                outputs = self._flatten(outputs)
             outputs = self.get_submodule(name)(outputs)
         return outputs
 
-    def _flat(self, maps: Tensor) -> Tensor:
-        """Return ``(N, n)`` for maps ``(N, C, h, w)``, pooled to the grid where they do not have its size."""
+    def _flatten(self, maps: Tensor) -> Tensor:
+        """Flatten maps ``(N, C, h, w)`` to ``(N, n)``. Maps of another size than the grid are pooled to it first."""
         grid = self.architecture.grid
         # Skipped at the native size: adaptive pooling's backward pass is not deterministic on a GPU.
         if maps.shape[-2:] != (grid, grid):
@@ -49,20 +49,20 @@ class Layers(nn.Module):
         flat: Tensor = self.flatten(maps)
         return flat
 
-    def _refuse_small(self, images: Tensor) -> None:
+    def _check_size(self, images: Tensor) -> None:
         height, width = images.shape[-2:]
         smallest = self.architecture.smallest_image_size
         if min(height, width) < smallest:
             raise SettingsError(
                 f"images of {height}x{width} px are too small for {self.architecture.variant!r}; "
-                f"the smallest it can take is {smallest} px"
+                f"its smallest image size is {smallest} px"
             )
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or answering; batch norms of frozen layers stay answering."""
+        """Set training or evaluation mode. Batch norms of frozen layers stay in evaluation mode."""
         super().train(mode)
         for module in self.modules():
-            # Those of several GPUs, which torch calls SyncBatchNorm, as well.
+            # The base class, to include SyncBatchNorm.
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and not module.weight.requires_grad:
                 module.eval()
         return self
@@ -73,11 +73,11 @@ class AlexNet(Layers):
 
     Args:
         architecture: a variant's name, or an ``Architecture``.
-        **changes: the common changes to it, ``n_classes`` and ``image_size`` among them: see ``resolve``. Images of
-            other sizes than ``image_size`` work too, from the smallest legal one up.
+        **changes: changes to it, such as ``n_classes`` and ``image_size``: see ``resolve``. Images of other sizes than
+            ``image_size`` work too, from the smallest legal size up.
 
     Raises:
-        SettingsError: an unknown variant, or changes that do not fit.
+        SettingsError: the variant is unknown, or the changes do not fit.
 
     Source: the paper, section 3.
     """
@@ -108,37 +108,37 @@ class AlexNet(Layers):
         """Return logits ``(N, n_classes)`` for normalised images ``(N, C, H, W)``.
 
         Raises:
-            SettingsError: images smaller than the layers can take.
+            SettingsError: the images are too small for the layers.
         """
         return self.forward_head(self.forward_features(images))
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """Return the maps of the last convolutional layer, ``(N, C, h, w)``, of any ``h`` and ``w``.
+        """Return the maps of the last convolutional layer, ``(N, C, h, w)``; their size depends on the images'.
 
         Raises:
-            SettingsError: images smaller than the layers can take.
+            SettingsError: the images are too small for the layers.
         """
-        self._refuse_small(images)
-        return self._through(self._conv_names, images)
+        self._check_size(images)
+        return self._run_layers(self._conv_names, images)
 
     def forward_head(self, maps: Tensor) -> Tensor:
         """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
-        return self._through(self._fc_names, maps)
+        return self._run_layers(self._fc_names, maps)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Return what the last hidden layer says of images, ``(N, 4096)`` from fc7 of most variants.
+        """Return embeddings: the output of the last hidden layer, for most variants fc7's ``(N, 4096)``.
 
-        Images that are alike lie close to each other there. Without hidden layers, it is the flattened maps.
+        Similar images have embeddings close to each other. Without hidden layers, these are the flattened maps.
 
         Source: the paper, section 6.1.
         """
-        outputs = self._through(self._fc_names[:-1], self.forward_features(images))
-        return outputs if outputs.ndim == 2 else self._flat(outputs)
+        outputs = self._run_layers(self._fc_names[:-1], self.forward_features(images))
+        return outputs if outputs.ndim == 2 else self._flatten(outputs)
 
     def features(self, layer: str) -> "Features":
-        """Return the network up to and with a layer, as a module that shares its weights.
+        """Return the network up to and including a layer, as a module that shares its weights.
 
-        It turns images ``(N, C, H, W)`` into the layer's output: maps for ``conv3``, numbers ``(N, n)`` for ``fc6``.
+        It turns images ``(N, C, H, W)`` into the layer's output: maps for ``conv3``, ``(N, n)`` for ``fc6``.
 
         Raises:
             SettingsError: there is no such layer.
@@ -146,22 +146,22 @@ class AlexNet(Layers):
         return Features(self, layer)
 
     def freeze(self, up_to: str) -> tuple[str, ...]:
-        """Stop layers from learning, from the first up to and with one; return their names.
+        """Freeze the layers from the first up to and including one; return their names.
 
-        Their batch norms keep to what they have counted, in training as well.
+        Their batch norms keep their statistics, even in training.
 
         Args:
-            up_to: a layer, as ``conv3`` or ``fc6``, or ``conv`` for all convolutional layers.
+            up_to: a layer such as ``conv3`` or ``fc6``, or ``conv`` for all convolutional layers.
 
         Raises:
-            SettingsError: there is no such layer, or none would be left to learn.
+            SettingsError: there is no such layer, or nothing would be left to train.
         """
         last = self._conv_names[-1] if up_to == "conv" else up_to
         names = self.layer_names
         if last not in names:
             raise SettingsError(f"there is no layer {up_to!r} to freeze{nearest(up_to, ['conv', *names[:-1]])}")
         if last == names[-1]:
-            raise SettingsError(f"with {up_to!r} frozen nothing is left to learn; freeze up to {names[-2]} at most")
+            raise SettingsError(f"with {up_to!r} frozen nothing is left to train; freeze up to {names[-2]} at most")
         frozen = names[: names.index(last) + 1]
         for name in frozen:
             self.get_submodule(name).requires_grad_(False)
@@ -169,30 +169,30 @@ class AlexNet(Layers):
         return frozen
 
     def parameter_groups(self, lr: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
-        """Return parameter groups for an optimiser, one a layer: the deeper a layer lies, the slower it learns.
+        """Return parameter groups for an optimiser, one a layer. Earlier layers get smaller learning rates.
 
         Args:
             lr: the learning rate of the last layer.
-            layer_decay: how much that of each layer before is of the one after, in (0, 1].
+            layer_decay: the factor from each layer's learning rate to that of the layer before, in (0, 1].
 
         Raises:
-            SettingsError: ``layer_decay`` is outside of that.
+            SettingsError: ``layer_decay`` is out of range.
         """
         if not 0 < layer_decay <= 1:
-            raise SettingsError(f"layer_decay is {layer_decay}; it is a share, above 0 and at most 1")
+            raise SettingsError(f"layer_decay is {layer_decay}; it must be above 0 and at most 1")
         groups = []
         for depth, name in enumerate(reversed(self.layer_names)):
-            learning = [each for each in self.get_submodule(name).parameters() if each.requires_grad]
-            if learning:
-                groups.append({"params": learning, "lr": lr * layer_decay**depth, "name": name})
+            trainable = [each for each in self.get_submodule(name).parameters() if each.requires_grad]
+            if trainable:
+                groups.append({"params": trainable, "lr": lr * layer_decay**depth, "name": name})
         return groups[::-1]
 
 
 class Features(Layers):
-    """A network up to one of its layers, to build upon: its layers keep their names, and their weights are shared.
+    """A backbone: a network up to one of its layers. The layers keep their names and share their weights.
 
     Attributes:
-        n_channels: channels of the maps it gives, or how many numbers.
+        n_channels: the number of channels, or of features, in its output.
     """
 
     def __init__(self, model: AlexNet, layer: str) -> None:
@@ -211,10 +211,10 @@ class Features(Layers):
         """Return the layer's output for normalised images ``(N, C, H, W)``.
 
         Raises:
-            SettingsError: images smaller than the whole network can take.
+            SettingsError: the images are too small for the whole network.
         """
-        self._refuse_small(images)
-        return self._through(self.layer_names, images)
+        self._check_size(images)
+        return self._run_layers(self.layer_names, images)
 
 
 def _conv_layer(net: Architecture, layer: Conv, in_channels: int) -> nn.Sequential:
@@ -241,8 +241,8 @@ def _norm_or_pool(layer: Conv, part: str) -> nn.Module:
 
 
 def _hidden_layer(net: Architecture, n_inputs: int, n_outputs: int) -> nn.Sequential:
-    # Dropout stands before the weights, as in Krizhevsky's later code and the reference table; the paper
-    # (section 4.2) drops the same activations and only names the layer after which it happens.
+    # Dropout comes before the weights, as in Krizhevsky's later code and the reference table. The paper (section 4.2)
+    # drops the same activations, but describes them as the outputs of the layer before.
     return nn.Sequential(
         OrderedDict(
             dropout=Dropout(net.dropout),
@@ -253,6 +253,6 @@ def _hidden_layer(net: Architecture, n_inputs: int, n_outputs: int) -> nn.Sequen
 
 
 def without_weights(architecture: Architecture) -> AlexNet:
-    """Build the network on torch's meta device: shapes only, for drawing and for loading weights into."""
+    """Build the network on torch's meta device: shapes only, to draw it or to load weights into it."""
     with torch.device("meta"):
         return AlexNet(architecture)

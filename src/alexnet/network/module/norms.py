@@ -1,4 +1,4 @@
-"""Local response normalisation, written for this network's maps."""
+"""Local response normalisation for maps ``(N, C, H, W)``."""
 
 import torch
 import torch.nn.functional as F
@@ -6,16 +6,16 @@ from torch import Tensor, nn
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
-    """``torch.nn.LocalResponseNorm`` for maps ``(N, C, H, W)``, deterministic, and faster in channels_last.
+    """``torch.nn.LocalResponseNorm``, but deterministic, and faster in channels_last.
 
-    torch's own computes the sums by three-dimensional pooling, whose backward pass is not deterministic on a GPU.
+    torch computes the sums by three-dimensional pooling, whose backward pass is not deterministic on a GPU.
 
     Source: the paper, section 3.3; Krizhevsky's code for the division of alpha by the size.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return maps of the same shape and kind, each number damped by the squares around it across channels."""
-        # Squares and powers of half-precision numbers would lose what the norm has to say.
+        """Return maps of the same shape and dtype, each number damped by the squares in the channels around it."""
+        # In half precision, the squares and powers would lose the effect of the norm.
         exact = maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps
         before = self.size // 2
         padded = F.pad(exact.square(), (0, 0, 0, 0, before, self.size - 1 - before))

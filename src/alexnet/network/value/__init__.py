@@ -1,1 +1,1 @@
-"""What a network is, as frozen values that can be printed, compared, saved and changed. No torch here."""
+"""Network architectures as frozen values: print, compare, save and change them. No torch here."""

@@ -1,4 +1,4 @@
-"""What an AlexNet is, as a value that can be printed, compared, saved and changed. No torch here."""
+"""An AlexNet's architecture as a frozen value. No torch here."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,13 +10,13 @@ from alexnet.network.value.layers import (
     BatchNorm,
     Conv,
     Pool,
+    alternatives,
     check_choice,
     check_count,
     check_object,
     check_sizes,
     conv_from_json,
     divisors,
-    either,
     from_fields,
 )
 from alexnet.network.value.operations import ACTIVATION_NAMES, Op
@@ -37,20 +37,19 @@ REFERENCE_LAYERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A network before it exists: print it, compare it, save it, change it with ``dataclasses.replace``.
+    """The description of a network: print it, compare it, save it, change it with ``dataclasses.replace``.
 
-    Images of any size from ``smallest_image_size`` up are legal. Where the last convolutional map is not
-    ``grid`` x ``grid`` it is average-pooled to it, so the weights never depend on ``image_size``.
+    Images of any size from ``smallest_image_size`` up are legal. If the last convolutional map is not
+    ``grid`` x ``grid``, it is average-pooled to that size. So the weights never depend on ``image_size``.
 
     Raises:
-        SettingsError: a field that no network can have, a layer that does not fit the one before, or an image too
-            small for the layers.
+        SettingsError: an invalid field, a layer that does not fit the one before, or images too small for the layers.
 
     Source: the paper, section 3.5 and figure 2; the default is the reference document's table.
     """
 
     variant: str = "batchnorm"
-    """The family member this is, or was made from."""
+    """The member of the family that it is, or was made from."""
     layers: tuple[Conv, ...] = REFERENCE_LAYERS
     """The convolutional layers, first to last."""
     hidden: tuple[int, ...] = (4096, 4096)
@@ -58,17 +57,17 @@ class Architecture:
     grid: int = 5
     """Side of the map that the first fully-connected layer reads."""
     n_classes: int = 1000
-    """Classes to tell apart."""
+    """Number of classes."""
     in_channels: int = 3
     """Channels of an image: 3 for RGB, 1 for grey."""
     image_size: int = 224
-    """Side of the images it is used with, in pixels."""
+    """Side of its images in pixels."""
     activation: Activation = "relu"
-    """The non-linearity after each layer but the last."""
+    """The non-linearity after each layer except the last."""
     dropout: float = 0.5
-    """Share of inputs dropped before each hidden layer while training, in [0, 1). Section 4.2."""
+    """Share of the inputs of each hidden layer that is dropped in training, in [0, 1). Section 4.2."""
     initialisation: Initialisation = "torch"
-    """How its random weights are drawn: see ``network.initialisation``."""
+    """How the random weights are drawn: see ``network.module.initialisation``."""
 
     def __post_init__(self) -> None:
         for name in ("n_classes", "in_channels", "grid", "image_size"):
@@ -77,29 +76,29 @@ class Architecture:
             raise SettingsError(f"variant is {shown(self.variant)}; it must be a name")
         if not isinstance(self.layers, tuple | list) or not all(isinstance(layer, Conv) for layer in self.layers):
             raise SettingsError(f"layers are {shown(self.layers)}; they must be a tuple of Conv")
-        # Tuples, so that a network that was saved and read again equals the one before.
+        # Tuples, so that an architecture read from JSON equals the one that was saved.
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "hidden", check_sizes("hidden", self.hidden))
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise SettingsError(f"dropout is {shown(self.dropout)}; it is a share, from 0 to below 1")
+            raise SettingsError(f"dropout is {shown(self.dropout)}; it must be at least 0 and below 1")
         check_choice("activation", self.activation, get_args(Activation))
         check_choice("initialisation", self.initialisation, get_args(Initialisation))
         if not self.layers:
             raise SettingsError("an architecture needs at least one convolutional layer")
-        self._refuse_unequal_groups()
-        self._refuse_small()
+        self._check_groups()
+        self._check_image_size()
 
-    def _refuse_unequal_groups(self) -> None:
+    def _check_groups(self) -> None:
         channels = self.in_channels
         for name, layer in self.named_layers():
             if channels % layer.groups or layer.channels % layer.groups:
                 raise SettingsError(
                     f"{name} has {layer.groups} groups, for {channels} channels in and {layer.channels} out; "
-                    f"take {either(divisors(channels, layer.channels))}"
+                    f"use {alternatives(divisors(channels, layer.channels))}"
                 )
             channels = layer.channels
 
-    def _refuse_small(self) -> None:
+    def _check_image_size(self) -> None:
         side = self.image_size
         for name, layer in self.named_layers():
             mapped = layer.conv_side(side)
@@ -120,9 +119,9 @@ class Architecture:
         return ((f"conv{number}", layer) for number, layer in enumerate(self.layers, start=1))
 
     def operations(self) -> Iterator[Op]:
-        """Follow one image of ``image_size`` through every operation, in order.
+        """Yield every operation for one image of ``image_size``, in order.
 
-        The table of counts, the drawing and the checks are made from this, so they cannot disagree.
+        The counts, the drawing and the JSON are made from this, so they cannot disagree.
         """
         channels, side = self.in_channels, self.image_size
         for name, layer in self.named_layers():
@@ -155,12 +154,12 @@ class Architecture:
 
     @property
     def n_parameters(self) -> int:
-        """Trainable numbers in the whole network."""
+        """The number of trainable parameters."""
         return sum(op.n_parameters for op in self.operations())
 
     @property
     def n_features(self) -> int:
-        """Numbers that the last hidden layer gives for an image; without hidden layers, those of the maps."""
+        """The size of an embedding: the outputs of the last hidden layer or, without one, of the flattened maps."""
         return self.hidden[-1] if self.hidden else self.layers[-1].channels * self.grid**2
 
     @property
@@ -174,10 +173,10 @@ class Architecture:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Architecture":
-        """Rebuild a value from ``to_json``; what it does not say is as in the default network.
+        """Rebuild an architecture from ``to_json``. Missing fields are as in the default network.
 
         Raises:
-            SettingsError: unknown fields (the nearest known one is named) or values of the wrong kind.
+            SettingsError: unknown fields (the nearest known one is named) or values of the wrong type.
         """
         found = dict(check_object(saved, "architecture", '{"n_classes": 3}'))
         if "layers" in found:

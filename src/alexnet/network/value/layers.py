@@ -1,7 +1,6 @@
-"""What a network is made of, as frozen values: convolutional layers with their normalisation and pooling. No torch.
+"""Convolutional layers, norms and pools as frozen values. No torch here.
 
-Each value knows its own rules. What depends on the layer before, such as whether groups divide its channels, the
-``Architecture`` checks.
+Each value checks its own fields. ``Architecture`` checks how a layer fits the one before.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,12 +15,12 @@ Place = Literal["before", "after", "pooled"]
 PoolKind = Literal["max", "average"]
 
 T = TypeVar("T")
-# Of channels, classes, pixels: no computer holds so many, and their products still fit into torch's 64 bits.
+# The limit for channels, classes and pixels: no computer holds more, and their products fit into torch's 64 bits.
 MOST = 1_000_000
 
 
 def check_count(name: str, value: object, least: int) -> None:
-    """Refuse what is no whole number of at least ``least``."""
+    """Refuse anything but a whole number from ``least`` to ``MOST``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise SettingsError(f"{name} is {shown(value)}; it must be a whole number, at least {least}")
     if value > MOST:
@@ -29,13 +28,13 @@ def check_count(name: str, value: object, least: int) -> None:
 
 
 def check_choice(name: str, value: object, known: Iterable[str]) -> None:
-    """Refuse what is not among the words known."""
+    """Refuse a value that is not among the known words."""
     if value not in (known := tuple(known)):
         raise SettingsError(f"unknown {name} {shown(value)}{nearest(str(value), known)}")
 
 
 def check_sizes(name: str, values: object) -> tuple[int, ...]:
-    """Return whole numbers of at least 1 as a tuple; refuse anything else."""
+    """Return a list of whole numbers of at least 1 as a tuple; refuse anything else."""
     if not isinstance(values, tuple | list):
         raise SettingsError(f"{name} is {shown(values)}; it must be a list of sizes, such as (512, 256)")
     for value in values:
@@ -51,7 +50,7 @@ def _check_number(name: str, value: object, *, above: bool = False) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Pooling; with ``kernel > stride`` the windows overlap.
+    """Pooling. With ``kernel > stride`` the windows overlap.
 
     Source: the paper, section 3.4 (max, kernel 3, stride 2).
     """
@@ -94,12 +93,12 @@ class GroupNorm:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalNorm:
-    """Local response normalisation: each number by those at its place in the ``size`` channels around its own.
+    """Local response normalisation: each number by those at its position in the ``size`` channels around its own.
 
     The number is multiplied by ``(k + alpha / size * sum of squares) ** -beta``.
 
     Departure: the formula in the paper's section 3.3 does not divide alpha by the size. Krizhevsky's own code does, as
-    do Caffe and torch, so with the paper's alpha of 1e-4 we do too.
+    do Caffe and torch, so this package does too, with the paper's alpha of 1e-4.
 
     Source: the paper, section 3.3 (size 5, alpha 1e-4, beta 0.75, k 2, after the ReLU).
     """
@@ -117,7 +116,7 @@ class LocalNorm:
         check_count("a local norm's size", self.size, least=1)
         for name in ("alpha", "beta"):
             _check_number(f"a local norm's {name}", getattr(self, name))
-        # With 0, what sees nothing but zeros would be infinitely amplified.
+        # With 0, zeros would be multiplied by infinity.
         _check_number("a local norm's k", self.k, above=True)
 
 
@@ -127,10 +126,10 @@ NORMS: dict[str, type[Norm]] = {"batch": BatchNorm, "group": GroupNorm, "local":
 
 @dataclass(frozen=True, kw_only=True)
 class Conv:
-    """One convolutional layer: convolution, activation, and normalisation and pooling if there are any.
+    """One convolutional layer: convolution, activation, and optionally a norm and a pool.
 
-    The norm stands before the activation, after it, or after the pool, as its ``place`` says. With ``groups``, each
-    part of the channels sees only its own part of those before: section 3.5 of the paper, for want of memory.
+    The ``place`` of the norm is before the activation, after it, or after the pool. With ``groups``, each group of
+    channels reads only its own group of input channels, as on the paper's two GPUs (section 3.5).
     """
 
     channels: int
@@ -149,34 +148,34 @@ class Conv:
             raise SettingsError(f"a layer's norm is {shown(self.norm)}; it must be a BatchNorm, GroupNorm or LocalNorm")
         if not isinstance(self.pool, Pool | None):
             raise SettingsError(f"a layer's pool is {shown(self.pool)}; it must be a Pool")
-        # Not one channel a group: on a map of one pixel it would see a single number, which torch refuses.
+        # At least two channels a group: torch refuses to normalise the single number of one channel of 1x1.
         if isinstance(self.norm, GroupNorm) and self.norm.n_groups not in divisors(self.channels)[:-1]:
-            fitting = either(divisors(self.channels)[:-1]) or "no group norm"
+            fitting = alternatives(divisors(self.channels)[:-1]) or "no group norm"
             raise SettingsError(
                 f"a layer of {self.channels} channels cannot be normalised in {self.norm.n_groups} groups of two or "
-                f"more; take {fitting}"
+                f"more; use {fitting}"
             )
         if self.norm is not None and self.norm.place == "pooled" and self.pool is None:
-            raise SettingsError("a norm stands after the pool of a layer that has none; place it before or after")
+            raise SettingsError("the place of a norm is pooled, but its layer has no pool; use before or after")
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What follows the convolution, in order: ``norm``, ``activation`` and ``pool``, where there are any."""
+        """The steps after the convolution, in order: ``activation``, and ``norm`` and ``pool`` if there are any."""
         order = ["activation", "pool"] if self.pool else ["activation"]
         if self.norm is not None:
             order.insert(get_args(Place).index(self.norm.place), "norm")
         return tuple(order)
 
     def conv_side(self, side: int) -> int:
-        """Return the side of the map after the convolution, for one of ``side``."""
+        """Return the side of the convolution's output for a map of ``side``."""
         return (side + 2 * self.padding - self.kernel) // self.stride + 1
 
     def pooled_side(self, side: int) -> int:
-        """Return the side of the map after the pool, for what the convolution gave."""
+        """Return the side of the layer's output for a convolution's output of ``side``."""
         return (side - self.pool.kernel) // self.pool.stride + 1 if self.pool else side
 
     def operations(self, name: str, in_channels: int, side: int, activation: Activation) -> Iterator[Op]:
-        """Yield the operations of this layer, called ``name``, for maps of ``in_channels`` and ``side``."""
+        """Yield the operations of this layer for an input of ``in_channels`` and ``side``; ``name`` is its name."""
         channels = self.channels
         side = self.conv_side(side)
         pooled = self.pooled_side(side)
@@ -200,8 +199,8 @@ def divisors(*numbers: int) -> list[int]:
     return [n for n in range(1, min(numbers) + 1) if not any(number % n for number in numbers)]
 
 
-def either(numbers: list[int]) -> str:
-    """Return the numbers as words: ``1, 2 or 4``."""
+def alternatives(numbers: list[int]) -> str:
+    """Return the numbers for a sentence: ``1, 2 or 4``."""
     return " or ".join(", ".join(map(str, numbers)).rsplit(", ", 1))
 
 
@@ -209,7 +208,7 @@ def conv_from_json(saved: dict[str, Any]) -> Conv:
     """Rebuild a layer from JSON.
 
     Raises:
-        SettingsError: unknown fields, the nearest known one is named, or values of the wrong kind.
+        SettingsError: unknown fields (the nearest known one is named) or values of the wrong type.
     """
     layer = dict(check_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
     if (pool := layer.get("pool")) is not None:
@@ -226,7 +225,7 @@ def from_fields(kind: type[T], saved: dict[str, Any], where: str) -> T:
     """Build a frozen value from its fields by name.
 
     Raises:
-        SettingsError: unknown fields, the nearest known one is named; or fields that are missing.
+        SettingsError: unknown fields (the nearest known one is named) or missing ones.
     """
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key in saved:
@@ -239,7 +238,7 @@ def from_fields(kind: type[T], saved: dict[str, Any], where: str) -> T:
 
 
 def check_object(saved: Any, where: str, example: str) -> dict[str, Any]:
-    """Refuse what is no object of JSON."""
+    """Return a JSON object; refuse anything else."""
     if not isinstance(saved, dict):
         raise SettingsError(f"the {where} is {shown(saved)}; write it as an object, such as {example}")
     return saved

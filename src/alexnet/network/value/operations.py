@@ -1,4 +1,4 @@
-"""The operations of a network with their shapes and counts: what tables and drawings are made of. No torch here."""
+"""The operations of a network with their shapes and counts, for tables and drawings. No torch here."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ POOL_NAMES = {"max": "MaxPool", "average": "AvgPool"}
 
 @dataclass(frozen=True, kw_only=True)
 class Op:
-    """One operation of a traced network.
+    """One operation of a network.
 
     Attributes:
-        layer: the layer it belongs to, ``conv1`` ... ``fc8``.
+        layer: the name of its layer, ``conv1`` ... ``fc8``.
         kind: ``Conv``, a norm, an activation, a pool, ``AdaptiveAvgPool``, ``Flatten``, ``Dropout`` or ``Linear``.
         shape: its output without the batch, ``(C, H, W)`` or ``(n,)``.
-        n_parameters: trainable numbers it holds.
-        n_mult_adds: multiply-adds for one image, counted as torchinfo counts them (a bias counts as one).
+        n_parameters: the number of its trainable parameters.
+        n_mult_adds: multiply-adds for one image, counted as in torchinfo (a bias counts as one).
     """
 
     layer: str

@@ -1,4 +1,4 @@
-"""The options that say which network, for every command that builds one."""
+"""The network options, shared by every command that builds a network."""
 
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -49,9 +49,10 @@ class NetworkOptions:
         if self.architecture is None:
             return VARIANTS[self.variant]
         if self.variant != "batchnorm":
-            mine = "the JSON given" if self.architecture.startswith("{") else repr(self.architecture)
+            given = "JSON" if self.architecture.startswith("{") else repr(self.architecture)
             raise SettingsError(
-                f"variant is {self.variant!r}, but {mine} is another network; use --architecture none to clear it"
+                f"variant is {self.variant!r} and architecture is {given}; give one of them, "
+                "or use --architecture none to clear it"
             )
         return load_architecture(self.architecture)
 

@@ -1,4 +1,4 @@
-"""The family: each member as a value, with its source and where it departs from the paper; and the common changes."""
+"""The family: each variant as a value, with its source and its departures from the paper. And the common changes."""
 
 import json
 import math
@@ -30,10 +30,10 @@ NormName = Literal["batch", "local", "group", "none"]
 PoolName = Literal["overlapping", "separate", "average"]
 
 BATCHNORM = Architecture()
-"""The reference network, and the default: modern AlexNet with batch norm.
+"""The reference network and the default: a modern AlexNet with batch norm.
 
-Departure: one path instead of two GPUs' (section 3.5), batch norm between convolution and ReLU instead of local
-response normalisation (section 3.3), no padding in conv1, so that fc6 reads 5x5 maps, and torch's own random weights.
+Departure: one path instead of two GPUs (section 3.5); batch norm between convolution and ReLU instead of local response
+normalisation (section 3.3); no padding in conv1, so that fc6 reads 5x5 maps; and torch's own random weights.
 
 Source: the reference document's table.
 """
@@ -51,10 +51,10 @@ PAPER = Architecture(
     image_size=227,
     initialisation="paper",
 )
-"""The network of 2012, as two GPUs computed it.
+"""The network of 2012, as it ran on two GPUs.
 
-Departure: the paper says 224x224 pixels, from which an 11x11 window at stride 4 does not give its 55x55 maps; 227 do,
-as Krizhevsky's code had it.
+Departure: the paper says 224x224 pixels, but an 11x11 window at stride 4 needs 227 to give its 55x55 maps. Krizhevsky's
+code uses 227.
 
 Departure: the size of the neighbourhood divides alpha in local response normalisation: see ``LocalNorm``.
 
@@ -69,12 +69,12 @@ CAFFENET = replace(
     ),
     initialisation="caffenet",
 )
-"""BVLC's reference network, by which most people met AlexNet.
+"""BVLC's reference network, the AlexNet that most people know.
 
-Departure: pooling comes before normalisation, which is then of a quarter of the numbers, and k is 1, Caffe's default.
+Departure: pooling comes before normalisation, so a quarter of the numbers is normalised; and k is 1, Caffe's default.
 
 Departure: biases begin with 0.1 where the paper has 1, as in BVLC's own AlexNet, whose authors say that ones "gave flat
-loss"; BVLC's CaffeNet itself has ones. Weights of fc6 and fc7 are drawn from N(0, 0.005).
+loss". BVLC's CaffeNet itself has ones. The weights of fc6 and fc7 are drawn from N(0, 0.005).
 
 Source: models/bvlc_reference_caffenet and models/bvlc_alexnet of BVLC/caffe.
 """
@@ -110,12 +110,13 @@ SMALL = Architecture(
     hidden=(1024, 1024),
     image_size=32,
 )
-"""For images of 28 to 64 pixels, such as those of CIFAR-10 and MNIST.
+"""For images of 28 to 64 pixels, as in CIFAR-10 and MNIST.
 
-Departure: conv1 looks at every pixel, where the default's stride of 4 would leave 6x6 maps of an image of 32; fewer
-channels and smaller hidden layers, for sets whose images hold less; batch norm as in the reference network.
+Departure: conv1 has stride 1, since stride 4 would leave 6x6 maps for an image of 32 px; fewer channels and smaller
+hidden layers, for images with less detail; batch norm as in the reference network.
 
-Source: ours, in the spirit of the paper: five convolutions, three overlapping pools, two hidden layers with dropout.
+Source: this package, in the spirit of the paper: five convolutions, three overlapping pools, two hidden layers with
+dropout.
 """
 
 VARIANTS: dict[Variant, Architecture] = {
@@ -130,19 +131,19 @@ VARIANTS: dict[Variant, Architecture] = {
 POOLS: Mapping[PoolName, Pool] = MappingProxyType(
     {"overlapping": Pool(), "separate": Pool(kernel=2, stride=2), "average": Pool(kind="average")}
 )
-"""Pools by name: windows of 3x3 that overlap, of 2x2 that do not (both compared in section 3.4), and means of 3x3."""
+"""Pools by name: overlapping 3x3 windows, separate 2x2 ones (both compared in section 3.4), and the mean of 3x3."""
 
-# Whose groups the paper has: section 3.5, "the kernels of the second, fourth, and fifth convolutional layers".
+# The layers with groups: section 3.5, "the kernels of the second, fourth, and fifth convolutional layers".
 GROUPED = (2, 4, 5)
-# Whose responses it normalises: "response-normalization layers follow the first and second convolutional layers".
+# The layers with a local norm: "response-normalization layers follow the first and second convolutional layers".
 NORMALISED = (1, 2)
-# Channels are scaled to a multiple of this, which vector units and groups like.
+# Channels are scaled to a multiple of this, which suits vector units and groups.
 CHANNEL_STEP = 8
 WIDEST = 100
 
 
 class Changes(TypedDict, total=False):
-    """The common changes to an architecture, by name; what is not given, or None, stays."""
+    """The common changes to an architecture, by name. What is missing or None stays as it is."""
 
     n_classes: int | None
     in_channels: int | None
@@ -158,15 +159,15 @@ class Changes(TypedDict, total=False):
 
 
 def resolve(architecture: Architecture | Variant = "batchnorm", **changes: Unpack[Changes]) -> Architecture:
-    """Return a variant by name, or the architecture given, with the common changes made.
+    """Return a variant or a given architecture with changes.
 
     Args:
-        architecture: a variant's name, or a value.
+        architecture: a variant's name, or an ``Architecture``.
         **changes: ``n_classes``, ``in_channels``, ``image_size``, ``hidden``, ``dropout`` and ``activation`` replace
-            the field of that name. ``width`` multiplies the channels of all convolutional layers. ``norm`` gives all
-            of them batch or group norm, the first two local response norm, or none any; ``norm_place`` says where.
-            ``pool`` replaces the pools there are. ``groups`` splits the layers that the paper splits: conv2, conv4 and
-            conv5.
+            the field of that name. ``width`` multiplies the channels of all convolutional layers. ``norm`` replaces
+            the norms: ``batch`` or ``group`` in all layers, ``local`` in the first two, ``none`` in none;
+            ``norm_place`` is their place. ``pool`` replaces the existing pools. ``groups`` splits conv2, conv4 and
+            conv5, as in the paper.
 
     Raises:
         SettingsError: no variant has that name, or the changes do not fit.
@@ -187,7 +188,7 @@ def resolve(architecture: Architecture | Variant = "batchnorm", **changes: Unpac
         check_count("groups", groups, least=1)
         if len(layers) < min(GROUPED):
             raise SettingsError(f"groups is {groups}, but there is no second layer to split; leave it out")
-        layers = _at(layers, GROUPED, groups=groups)
+        layers = _with_fields(layers, GROUPED, groups=groups)
     if (pool := changes.get("pool")) is not None:
         check_choice("pool", pool, POOLS)
         if not any(layer.pool for layer in layers):
@@ -200,15 +201,15 @@ def resolve(architecture: Architecture | Variant = "batchnorm", **changes: Unpac
 
 
 def load_architecture(path: str | os.PathLike[str]) -> Architecture:
-    """Read an architecture from JSON: what ``alexnet summary --as json`` prints, a model's ``config.json``, or yours.
+    """Read an architecture from JSON: your own, a model's ``config.json``, or from ``alexnet summary --as json``.
 
-    What it does not say is as in the default network.
+    Missing fields are as in the default network.
 
     Args:
         path: the file, or the JSON itself.
 
     Raises:
-        SettingsError: the file cannot be read, or describes no network that can be built.
+        SettingsError: the file cannot be read, or does not describe a valid network.
     """
     is_file = not os.fspath(path).lstrip().startswith("{")
     where, name = (os.fspath(path), Path(path).stem) if is_file else ("the JSON given", "custom")
@@ -239,7 +240,7 @@ def _widened(layers: tuple[Conv, ...], width: float) -> tuple[Conv, ...]:
 
 
 def _normalised(layers: tuple[Conv, ...], norm: NormName | None, place: Place | None) -> tuple[Conv, ...]:
-    """Return the layers with a norm of that name, at that place; None leaves what is there."""
+    """Return the layers with a norm of that name at that place. None leaves them as they are."""
     if norm is not None:
         check_choice("norm", norm, get_args(NormName))
         layers = tuple(replace(layer, norm=None) for layer in layers)
@@ -248,7 +249,7 @@ def _normalised(layers: tuple[Conv, ...], norm: NormName | None, place: Place | 
     elif norm == "group":
         layers = tuple(replace(layer, norm=_fitting(GroupNorm(), layer.channels)) for layer in layers)
     elif norm == "local":
-        layers = _at(layers, NORMALISED, norm=LocalNorm())
+        layers = _with_fields(layers, NORMALISED, norm=LocalNorm())
     if place is None:
         return layers
     check_choice("norm_place", place, get_args(Place))
@@ -260,19 +261,19 @@ def _normalised(layers: tuple[Conv, ...], norm: NormName | None, place: Place | 
 def _placed(layer: Conv, place: Place) -> Conv:
     if layer.norm is None:
         return layer
-    # After the pool of a layer without one is after its activation.
+    # Without a pool, "pooled" means after the activation.
     return replace(layer, norm=replace(layer.norm, place="after" if place == "pooled" and not layer.pool else place))
 
 
 def _fitting(norm: Norm | None, channels: int) -> Norm | None:
-    """Return the norm with a number of groups that divides the channels."""
+    """Return the norm; for a group norm, with a number of groups that divides the channels."""
     if not isinstance(norm, GroupNorm):
         return norm
     n_groups = math.gcd(norm.n_groups, channels)
     return replace(norm, n_groups=n_groups if n_groups < channels else max(1, n_groups // 2))
 
 
-def _at(layers: tuple[Conv, ...], numbers: tuple[int, ...], **fields: int | Norm) -> tuple[Conv, ...]:
+def _with_fields(layers: tuple[Conv, ...], numbers: tuple[int, ...], **fields: int | Norm) -> tuple[Conv, ...]:
     return tuple(
         replace(layer, **fields) if number in numbers else layer  # type: ignore[arg-type]
         for number, layer in enumerate(layers, start=1)

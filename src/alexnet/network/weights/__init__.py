@@ -1,1 +1,1 @@
-"""Weights of other networks, put into one of ours."""
+"""The weights of other AlexNets, loaded into a network of this package."""

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from alexnet.data.batches.augmentation import Augmentation, Crop
 from alexnet.errors import SettingsError, nearest, shown
-from alexnet.files.checked import as_kind, parse_object
 from alexnet.files.paths import expanded
+from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.images.choices import MAX_PIXELS, Resize
 from alexnet.images.pixels import PixelKind
 from alexnet.network.value.options import NetworkOptions

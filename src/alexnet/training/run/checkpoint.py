@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from alexnet.errors import MOST_CHARACTERS, RunError
 from alexnet.files.atomic import atomic_folder
-from alexnet.files.checked import checked, parse_object
+from alexnet.files.typed_json import dataclass_from_json, parse_object
 from alexnet.model.artifact import save_tensors
 from alexnet.training.learning.state import Position, Training
 from alexnet.training.plan import Pace, Plan
@@ -72,7 +72,7 @@ def load_checkpoint(parent: Path, training: Training) -> float:
         return 0.0
     newest = checkpoints[-1]
     try:
-        state = checked(_State, read_json(newest / "state.json"))
+        state = dataclass_from_json(_State, read_json(newest / "state.json"))
         _refuse_impossible(state, training.plan)
         training.model.load_state_dict(load_file(newest / "model.safetensors"))
         if training.average is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from alexnet.files.checked import as_kind
+from alexnet.files.typed_json import as_kind
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import check_count
 from alexnet.training.choices.recipe import Recipe

@@ -23,7 +23,7 @@ from alexnet.data.source import Source
 from alexnet.data.split import Identities
 from alexnet.errors import RunError, shown
 from alexnet.files.atomic import atomic_folder, delete_unfinished, lock, sync_file, write_atomically
-from alexnet.files.checked import as_kind, checked
+from alexnet.files.typed_json import as_kind, dataclass_from_json
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.reports import EpochReport
 from alexnet.training.run.checkpoint import forget_best_after, list_checkpoints, read_json
@@ -265,4 +265,4 @@ def _report(line: bytes, *, is_last: bool) -> EpochReport | None:
         if is_last:
             return None
         raise ValueError("it is not JSON") from error
-    return checked(EpochReport, saved)
+    return dataclass_from_json(EpochReport, saved)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from alexnet.errors import RunError, SettingsError
 from alexnet.files.atomic import write_atomically
-from alexnet.files.checked import as_kind, parse_object
+from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.training.choices.settings import TrackerName
 from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
 

@@ -1,4 +1,4 @@
-"""JSON that is read back: the right kinds as they were, anything else by its name."""
+"""JSON read back: right types give the same values, wrong ones give errors with the field's name."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from alexnet.files.checked import as_kind, checked, parse_object
+from alexnet.files.typed_json import as_kind, dataclass_from_json, parse_object
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Outer:
 WHOLE = Outer(0.5, (1, 2), "b", "x", Inner(3), {64: 0.25}, True, (0.5, 0.75))
 
 
-def test_what_was_saved_is_read_back() -> None:
-    assert checked(Outer, json.loads(json.dumps(asdict(WHOLE)))) == WHOLE
-    assert checked(Outer, {"share": 1, "sides": []}) == Outer(1.0, ())
+def test_json_round_trip() -> None:
+    assert dataclass_from_json(Outer, json.loads(json.dumps(asdict(WHOLE)))) == WHOLE
+    assert dataclass_from_json(Outer, {"share": 1, "sides": []}) == Outer(1.0, ())
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,20 @@ def test_what_was_saved_is_read_back() -> None:
         ({"shares": 3}, "unknown field 'shares'; did you mean 'share'"),
     ],
 )
-def test_anything_else_is_named(change: dict[str, Any], message: str) -> None:
+def test_wrong_fields_are_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        checked(Outer, {**asdict(WHOLE), **change})
+        dataclass_from_json(Outer, {**asdict(WHOLE), **change})
     assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000, "9" * 10_000])
-def test_a_text_that_is_no_object(text: str) -> None:
+def test_a_text_that_is_not_an_object(text: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         parse_object(text)
     assert len(str(caught.value)) < 200
 
 
-def test_none_only_where_it_may_be() -> None:
+def test_none_only_where_the_type_allows_it() -> None:
     assert as_kind(float | None, None, "lr") is None
     with pytest.raises(ValueError, match="lr is None"):
         as_kind(float, None, "lr")

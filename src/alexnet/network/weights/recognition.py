@@ -1,4 +1,4 @@
-"""Which tensor of a file belongs to which layer, told by structure and not by name; and layouts in words."""
+"""Which tensor of a file belongs to which layer, recognised by shape and order instead of by name. Layouts in words."""
 
 import re
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from alexnet.network.module.model import without_weights
 from alexnet.network.value.variants import VARIANTS, Variant
 
 _OWN = re.compile(r"conv\d+\.(conv|norm)|fc\d+\.linear")
-# Caffe numbers what a layer learns.
+# Caffe numbers the parameters of a layer.
 _ROLES = {"0": "weight", "1": "bias"}
-# Added by who compiled a network, or shared it between processes; the last may stand on either side.
+# Prefixes of compiled and of distributed networks. "module." may come before or after the other.
 _WRAPPERS = ("module.", "_orig_mod.", "module.")
-_WORDS = {
+_LAYOUTS = {
     "batchnorm": "the reference layout",
     "paper": "the grouped layout of 2012 and Caffe",
     "caffenet": "the grouped layout of 2012 and Caffe",
@@ -29,38 +29,39 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Module:
-    """A convolution, a norm or a linear layer of a file.
+class SavedModule:
+    """A convolution, a norm or a linear layer in a file.
 
     Attributes:
-        tensors: by their role: ``weight``, ``bias``, ``running_mean`` and so on.
-        names: what the file calls them, by role too.
-        how: in what way those were adapted that were, by role too.
+        tensors: its tensors by role: ``weight``, ``bias``, ``running_mean`` and so on.
+        names: their names in the file, by role.
+        changes: how tensors were adapted, by role.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    how: dict[str, str] = field(default_factory=dict)
+    changes: dict[str, str] = field(default_factory=dict)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes by role."""
+        """The shapes of its tensors by role."""
         return {role: tuple(tensor.shape) for role, tensor in self.tensors.items()}
 
     @property
     def n_dims(self) -> int:
-        """Dimensions of its weights: 4 of a convolution, 2 of a linear layer, 1 of a norm; 0 where it has none."""
+        """Dimensions of its weight: 4 for a convolution, 2 for a linear layer, 1 for a norm, 0 without a weight."""
         return self.tensors["weight"].ndim if "weight" in self.tensors else 0
 
 
-def recognise(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
-    """Return the modules of a file by our names for them: ``conv1.conv``, ``conv1.norm``, ``fc6.linear``.
+def recognise(tensors: Mapping[str, Tensor]) -> dict[str, SavedModule]:
+    """Return the modules of a file under this package's names: ``conv1.conv``, ``conv1.norm``, ``fc6.linear``.
 
-    Names that are ours are believed. Of others, only the order counts, in which "10" comes after "9": weights of four
-    dimensions are convolutions, those of two linear layers. The first norm belongs to the first convolution and so on,
-    where there are as many; else each to the convolution before it. What is none of these is left out.
+    If all names are this package's own, they are used. Of other names only the order counts; "10" comes after "9".
+    Weights of four dimensions are convolutions, those of two are linear layers. With as many norms as convolutions, the
+    first norm belongs to the first convolution and so on; else each belongs to the convolution directly before it.
+    Anything else is left out.
 
-    Caffe's old blobs, of four dimensions whatever they are, lose those of size 1.
+    Old Caffe blobs always have four dimensions; those of size 1 are removed.
     """
     modules = _modules(tensors)
     if all(_OWN.fullmatch(name) for name in modules):
@@ -78,8 +79,8 @@ def recognise(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
     return found
 
 
-def _modules(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
-    modules: dict[str, Module] = {}
+def _modules(tensors: Mapping[str, Tensor]) -> dict[str, SavedModule]:
+    modules: dict[str, SavedModule] = {}
     # Part by part, so that "fc" comes before "fc1".
     for name in sorted(tensors, key=lambda name: [*map(natural_key, name.split("."))]):
         inner = name
@@ -87,7 +88,7 @@ def _modules(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
             inner = inner.removeprefix(wrapper)
         owner, _, leaf = inner.rpartition(".")
         role = _ROLES.get(leaf, leaf)
-        module = modules.setdefault(owner, Module())
+        module = modules.setdefault(owner, SavedModule())
         module.tensors[role] = _squeezed(tensors[name], role)
         module.names[role] = name
     return modules
@@ -101,7 +102,7 @@ def _squeezed(tensor: Tensor, role: str) -> Tensor:
     return tensor
 
 
-def shapes_of(modules: Mapping[str, Module]) -> Shapes:
+def shapes_of(modules: Mapping[str, SavedModule]) -> Shapes:
     """Return the shapes of the weights by layer."""
     return {_layer(name): each.shapes["weight"] for name, each in modules.items() if "weight" in each.tensors}
 
@@ -111,7 +112,7 @@ def _layer(module: str) -> str:
 
 
 def variants_like(shapes: Shapes) -> list[Variant]:
-    """Return the variants with these convolutions and norms, whatever the channels of an image and the classes."""
+    """Return the variants with these convolutions and norms. Image channels and classes may differ."""
     theirs = _convolutional(shapes)
     return [
         name
@@ -126,15 +127,15 @@ def _convolutional(shapes: Shapes) -> Shapes:
     return {**convolutional, "conv1": (*first[:1], *first[2:])}
 
 
-def in_words(shapes: Shapes, apart: list[str]) -> str:
-    """Say of what layout weights are, with the shapes of those layers, two at most, that another one has not."""
+def describe_layout(shapes: Shapes, differing: list[str]) -> str:
+    """Return the layout of weights in words, with the shapes of at most two of the differing layers."""
     convs = [shape for name, shape in shapes.items() if name.startswith("conv") and len(shape) == 4]
     if like := variants_like(shapes):
-        words = _WORDS.get(like[0], f"the layout of {like[0]!r}")
+        words = _LAYOUTS.get(like[0], f"the layout of {like[0]!r}")
     elif any(after[1] < before[0] for before, after in pairwise(convs)):
         words = "a grouped layout"
     else:
         words = "a layout of its own"
-    shown = [_layer(name) for name in apart if _layer(name) in shapes] or list(shapes)
+    shown = [_layer(name) for name in differing if _layer(name) in shapes] or list(shapes)
     each = [f"{name} {'x'.join(map(str, shapes[name]))}" for name in shown[:2]]
     return f"{words} ({', '.join(each)}{', ...' if len(shown) > 2 else ''})"

@@ -1,4 +1,7 @@
-"""What was saved is read back as JSON objects, each value checked for its kind before anything is done with it."""
+"""JSON objects read into typed values. Each value is checked against its type before it is used.
+
+By hand: pydantic would be one more dependency for a hundred lines.
+"""
 
 import json
 import math
@@ -10,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from alexnet.errors import nearest, shown, words
 
 T = TypeVar("T")
-_WORDS: dict[Any, str] = {
+_TYPE_NAMES: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -18,15 +21,15 @@ _WORDS: dict[Any, str] = {
     tuple: "a list",
     dict: "an object",
 }
-# Larger ones fit neither into a tensor nor into NumPy.
-_ABOVE_ALL = 2**63
+# Larger integers fit neither into a tensor nor into NumPy.
+_INTEGER_LIMIT = 2**63
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Return the JSON object that a text is.
+    """Parse a JSON object.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a JSON object.
     """
     try:
         content = json.loads(text)
@@ -37,11 +40,11 @@ def parse_object(text: str) -> dict[str, Any]:
     return content
 
 
-def checked(kind: type[T], saved: object) -> T:
-    """Build a dataclass from a JSON object of its fields, such as ``asdict`` makes; lists become tuples.
+def dataclass_from_json(kind: type[T], saved: object) -> T:
+    """Build a dataclass from a JSON object of its fields, such as ``asdict`` makes. Lists become tuples.
 
     Raises:
-        ValueError: a field is unknown, missing, or of the wrong kind.
+        ValueError: a field is unknown, missing or of the wrong type.
     """
     if not isinstance(saved, dict):
         raise ValueError(f"{shown(saved)} is not a JSON object")
@@ -57,16 +60,16 @@ def checked(kind: type[T], saved: object) -> T:
 
 
 def as_kind(kind: Any, value: Any, name: str) -> Any:
-    """Return a value of JSON as what a type says.
+    """Return a JSON value as the given type.
 
     Args:
-        kind: a bool, a number, text, a ``Literal``, ``Any``, a dataclass, a tuple or a dictionary of one kind; or one
-            of these or None.
+        kind: bool, a number, text, a ``Literal``, ``Any``, a dataclass, a tuple or dictionary of one type; or one of
+            these or None.
         value: the value.
-        name: what errors call it.
+        name: its name in error messages.
 
     Raises:
-        ValueError: it is of another kind.
+        ValueError: it has another type.
     """
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
@@ -80,11 +83,11 @@ def as_kind(kind: Any, value: Any, name: str) -> Any:
         return value
     if is_dataclass(kind):
         try:
-            return checked(kind, value)  # type: ignore[arg-type]
+            return dataclass_from_json(kind, value)  # type: ignore[arg-type]
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    if not _IS[origin or kind](value):
-        raise ValueError(f"{name} is {shown(value)}; it must be {_WORDS[origin or kind]}")
+    if not _CHECKS[origin or kind](value):
+        raise ValueError(f"{name} is {shown(value)}; it must be {_TYPE_NAMES[origin or kind]}")
     if origin is tuple:
         if inner[-1] is not Ellipsis and len(value) != len(inner):
             raise ValueError(f"{name} is {shown(value)}; it must have {len(inner)} values")
@@ -98,17 +101,17 @@ def _key(kind: Any, key: str, name: str) -> Any:
     try:
         return kind(key)
     except ValueError:
-        raise ValueError(f"{name} has the key {shown(key)}; it must be {_WORDS[kind]}") from None
+        raise ValueError(f"{name} has the key {shown(key)}; it must be {_TYPE_NAMES[kind]}") from None
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _ABOVE_ALL
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INTEGER_LIMIT
 
 
-_IS: dict[Any, Callable[[object], bool]] = {
+_CHECKS: dict[Any, Callable[[object], bool]] = {
     bool: lambda value: isinstance(value, bool),
-    int: _is_whole,
-    float: lambda value: (isinstance(value, float) and math.isfinite(value)) or _is_whole(value),
+    int: _is_integer,
+    float: lambda value: (isinstance(value, float) and math.isfinite(value)) or _is_integer(value),
     str: lambda value: isinstance(value, str),
     tuple: lambda value: isinstance(value, list | tuple),
     dict: lambda value: isinstance(value, dict),
