@@ -52,7 +52,7 @@ def _cell(net: Architecture, ops: list[Op]) -> str:
     words = []
     for op in ops:
         shape = "x".join(map(str, op.shape))
-        layer = dict(net.named_layers()).get(op.layer)
+        layer = {name: layer for name, layer, _ in net.conv_layers()}.get(op.layer)
         if op.kind == "Conv":
             assert layer is not None
             more = "".join(f", {name} {value}" for name, value, usual in (

@@ -82,7 +82,7 @@ def _box_words(net: Architecture, op: Op) -> str | None:
         return f"Linear(): {op.shape[0]}"
     if op.kind != "Conv" and op.kind not in POOL_NAMES.values():
         return None
-    layer = dict(net.named_layers())[op.layer]
+    layer = next(layer for name, layer, _ in net.conv_layers() if name == op.layer)
     if op.kind != "Conv":
         assert layer.pool is not None
         kernel, stride = layer.pool.kernel, layer.pool.stride

@@ -87,19 +87,15 @@ class AlexNet(Layers):
         net = resolve(architecture, **changes)
         self.architecture = net
 
-        channels = net.in_channels
-        for name, layer in net.named_layers():
-            self.add_module(name, _conv_layer(net, layer, channels))
-            channels = layer.channels
-        self._conv_names = tuple(name for name, _ in net.named_layers())
-
+        for name, layer, in_channels in net.conv_layers():
+            self.add_module(name, _conv_layer(net, layer, in_channels))
         self.flatten = nn.Flatten()
-        n_inputs = channels * net.grid**2
-        self._fc_names = tuple(f"fc{len(net.layers) + number}" for number in range(1, len(net.hidden) + 2))
-        for name, n_outputs in zip(self._fc_names, net.hidden, strict=False):
-            self.add_module(name, _hidden_layer(net, n_inputs, n_outputs))
-            n_inputs = n_outputs
-        self.add_module(self._fc_names[-1], nn.Sequential(OrderedDict(linear=nn.Linear(n_inputs, net.n_classes))))
+        *hidden, (last, n_inputs, n_classes) = net.linear_layers()
+        for name, n_in, n_out in hidden:
+            self.add_module(name, _hidden_layer(net, n_in, n_out))
+        self.add_module(last, nn.Sequential(OrderedDict(linear=nn.Linear(n_inputs, n_classes))))
+        self._conv_names = tuple(name for name, _, _ in net.conv_layers())
+        self._fc_names = tuple(name for name, _, _ in net.linear_layers())
         self.layer_names = self._conv_names + self._fc_names
         if net.initialisation != "torch":
             initialise(self, net.initialisation)

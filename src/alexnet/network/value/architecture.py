@@ -5,20 +5,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from alexnet.errors import SettingsError, shown
-from alexnet.network.value.layers import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Pool,
+from alexnet.network.value.checks import (
     alternatives,
     check_choice,
     check_count,
     check_object,
     check_sizes,
-    conv_from_json,
     divisors,
     from_fields,
 )
+from alexnet.network.value.layers import Activation, BatchNorm, Conv, Pool
 from alexnet.network.value.operations import ACTIVATION_NAMES, Op
 
 Initialisation = Literal["torch", "paper", "caffenet"]
@@ -89,18 +85,16 @@ class Architecture:
         self._check_image_size()
 
     def _check_groups(self) -> None:
-        channels = self.in_channels
-        for name, layer in self.named_layers():
+        for name, layer, channels in self.conv_layers():
             if channels % layer.groups or layer.channels % layer.groups:
                 raise SettingsError(
                     f"{name} has {layer.groups} groups, for {channels} channels in and {layer.channels} out; "
                     f"use {alternatives(divisors(channels, layer.channels))}"
                 )
-            channels = layer.channels
 
     def _check_image_size(self) -> None:
         side = self.image_size
-        for name, layer in self.named_layers():
+        for name, layer, _ in self.conv_layers():
             mapped = layer.conv_side(side)
             pooled = layer.pooled_side(mapped) if mapped >= 1 else 0
             if mapped < 1 or pooled < 1:
@@ -114,33 +108,40 @@ class Architecture:
                 )
             side = pooled
 
-    def named_layers(self) -> Iterator[tuple[str, Conv]]:
-        """Yield the convolutional layers with their names, ``conv1`` and so on."""
-        return ((f"conv{number}", layer) for number, layer in enumerate(self.layers, start=1))
+    def conv_layers(self) -> Iterator[tuple[str, Conv, int]]:
+        """Yield the name of each convolutional layer (``conv1`` and so on), the layer, and its input channels."""
+        channels = self.in_channels
+        for number, layer in enumerate(self.layers, start=1):
+            yield f"conv{number}", layer, channels
+            channels = layer.channels
+
+    def linear_layers(self) -> Iterator[tuple[str, int, int]]:
+        """Yield the name of each fully-connected layer (``fc6`` and so on), its inputs and its outputs."""
+        n_inputs = self.n_map_features
+        for number, n_outputs in enumerate((*self.hidden, self.n_classes), start=len(self.layers) + 1):
+            yield f"fc{number}", n_inputs, n_outputs
+            n_inputs = n_outputs
 
     def operations(self) -> Iterator[Op]:
         """Yield every operation for one image of ``image_size``, in order.
 
         The counts, the drawing and the JSON are made from this, so they cannot disagree.
         """
-        channels, side = self.in_channels, self.image_size
-        for name, layer in self.named_layers():
-            yield from layer.operations(name, channels, side, self.activation)
-            channels, side = layer.channels, layer.pooled_side(layer.conv_side(side))
+        side = self.image_size
+        for name, layer, in_channels in self.conv_layers():
+            yield from layer.operations(name, in_channels, side, self.activation)
+            side = layer.pooled_side(layer.conv_side(side))
         if side != self.grid:
-            yield Op(layer=name, kind="AdaptiveAvgPool", shape=(channels, self.grid, self.grid))
-        n_inputs = channels * self.grid**2
-        yield Op(layer="flatten", kind="Flatten", shape=(n_inputs,))
-        for number, n_outputs in enumerate((*self.hidden, self.n_classes), start=1):
-            name = f"fc{len(self.layers) + number}"
-            is_hidden = number <= len(self.hidden)
+            yield Op(layer=name, kind="AdaptiveAvgPool", shape=(layer.channels, self.grid, self.grid))
+        yield Op(layer="flatten", kind="Flatten", shape=(self.n_map_features,))
+        for position, (name, n_inputs, n_outputs) in enumerate(self.linear_layers()):
+            is_hidden = position < len(self.hidden)
             if is_hidden:
                 yield Op(layer=name, kind="Dropout", shape=(n_inputs,))
             n = (n_inputs + 1) * n_outputs
             yield Op(layer=name, kind="Linear", shape=(n_outputs,), n_parameters=n, n_mult_adds=n)
             if is_hidden:
                 yield Op(layer=name, kind=ACTIVATION_NAMES[self.activation], shape=(n_outputs,))
-            n_inputs = n_outputs
 
     @property
     def smallest_image_size(self) -> int:
@@ -158,9 +159,14 @@ class Architecture:
         return sum(op.n_parameters for op in self.operations())
 
     @property
+    def n_map_features(self) -> int:
+        """The size of the flattened maps, which the first fully-connected layer reads."""
+        return self.layers[-1].channels * self.grid**2
+
+    @property
     def n_features(self) -> int:
         """The size of an embedding: the outputs of the last hidden layer or, without one, of the flattened maps."""
-        return self.hidden[-1] if self.hidden else self.layers[-1].channels * self.grid**2
+        return self.hidden[-1] if self.hidden else self.n_map_features
 
     @property
     def n_mult_adds(self) -> int:
@@ -190,6 +196,6 @@ class Architecture:
 
 def _named(name: str, saved: dict[str, Any]) -> Conv:
     try:
-        return conv_from_json(saved)
+        return Conv.from_json(saved)
     except SettingsError as error:
         raise SettingsError(f"{name}: {error}") from error

@@ -3,49 +3,25 @@
 Each value checks its own fields. ``Architecture`` checks how a layer fits the one before.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
-from alexnet.errors import SettingsError, nearest, shown
+from alexnet.errors import SettingsError, shown
+from alexnet.network.value.checks import (
+    alternatives,
+    check_choice,
+    check_count,
+    check_number,
+    check_object,
+    divisors,
+    from_fields,
+)
 from alexnet.network.value.operations import ACTIVATION_NAMES, NORM_NAMES, POOL_NAMES, Op
 
 Activation = Literal["relu", "tanh", "gelu", "silu"]
 Place = Literal["before", "after", "pooled"]
 PoolKind = Literal["max", "average"]
-
-T = TypeVar("T")
-# The limit for channels, classes and pixels: no computer holds more, and their products fit into torch's 64 bits.
-MOST = 1_000_000
-
-
-def check_count(name: str, value: object, least: int) -> None:
-    """Refuse anything but a whole number from ``least`` to ``MOST``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SettingsError(f"{name} is {shown(value)}; it must be a whole number, at least {least}")
-    if value > MOST:
-        raise SettingsError(f"{name} is {shown(value)}; it must be at most {MOST}")
-
-
-def check_choice(name: str, value: object, known: Iterable[str]) -> None:
-    """Refuse a value that is not among the known words."""
-    if value not in (known := tuple(known)):
-        raise SettingsError(f"unknown {name} {shown(value)}{nearest(str(value), known)}")
-
-
-def check_sizes(name: str, values: object) -> tuple[int, ...]:
-    """Return a list of whole numbers of at least 1 as a tuple; refuse anything else."""
-    if not isinstance(values, tuple | list):
-        raise SettingsError(f"{name} is {shown(values)}; it must be a list of sizes, such as (512, 256)")
-    for value in values:
-        check_count(f"a size in {name}", value, least=1)
-    return tuple(values)
-
-
-def _check_number(name: str, value: object, *, above: bool = False) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < float("inf") or (above and value == 0):  # type: ignore[operator]
-        raise SettingsError(f"{name} is {shown(value)}; it must be a number{' above 0' if above else ', 0 or more'}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +91,9 @@ class LocalNorm:
         check_choice("place of a norm", self.place, get_args(Place))
         check_count("a local norm's size", self.size, least=1)
         for name in ("alpha", "beta"):
-            _check_number(f"a local norm's {name}", getattr(self, name))
+            check_number(f"a local norm's {name}", getattr(self, name))
         # With 0, zeros would be multiplied by infinity.
-        _check_number("a local norm's k", self.k, above=True)
+        check_number("a local norm's k", self.k, above=True)
 
 
 Norm = BatchNorm | GroupNorm | LocalNorm
@@ -193,52 +169,19 @@ class Conv:
                 kind, n = NORM_NAMES[self.norm.kind], 0 if self.norm.kind == "local" else 2 * channels
                 yield Op(layer=name, kind=kind, shape=(channels, side, side), n_parameters=n, n_mult_adds=n)
 
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Conv":
+        """Rebuild a layer from JSON.
 
-def divisors(*numbers: int) -> list[int]:
-    """Return the common divisors, smallest first."""
-    return [n for n in range(1, min(numbers) + 1) if not any(number % n for number in numbers)]
-
-
-def alternatives(numbers: list[int]) -> str:
-    """Return the numbers for a sentence: ``1, 2 or 4``."""
-    return " or ".join(", ".join(map(str, numbers)).rsplit(", ", 1))
-
-
-def conv_from_json(saved: dict[str, Any]) -> Conv:
-    """Rebuild a layer from JSON.
-
-    Raises:
-        SettingsError: unknown fields (the nearest known one is named) or values of the wrong type.
-    """
-    layer = dict(check_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
-    if (pool := layer.get("pool")) is not None:
-        saved_pool = check_object(pool, "pool", '{"kind": "max", "kernel": 3, "stride": 2}')
-        layer["pool"] = from_fields(Pool, saved_pool, "pool")
-    if (norm := layer.get("norm")) is not None:
-        kind = str(check_object(norm, "norm", '{"kind": "batch"}').get("kind"))
-        check_choice("norm", kind, NORMS)
-        layer["norm"] = from_fields(NORMS[kind], norm, f"{kind} norm")
-    return from_fields(Conv, layer, "layer")
-
-
-def from_fields(kind: type[T], saved: dict[str, Any], where: str) -> T:
-    """Build a frozen value from its fields by name.
-
-    Raises:
-        SettingsError: unknown fields (the nearest known one is named) or missing ones.
-    """
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    for key in saved:
-        if key not in known:
-            raise SettingsError(f"unknown field {shown(key)} in the {where}{nearest(key, known)}")
-    for name, field in known.items():
-        if field.default is MISSING and name not in saved:
-            raise SettingsError(f"the {where} lacks {name!r}")
-    return kind(**saved)
-
-
-def check_object(saved: Any, where: str, example: str) -> dict[str, Any]:
-    """Return a JSON object; refuse anything else."""
-    if not isinstance(saved, dict):
-        raise SettingsError(f"the {where} is {shown(saved)}; write it as an object, such as {example}")
-    return saved
+        Raises:
+            SettingsError: unknown fields (the nearest known one is named) or values of the wrong type.
+        """
+        layer = dict(check_object(saved, "layer", '{"channels": 64, "kernel": 3}'))
+        if (pool := layer.get("pool")) is not None:
+            saved_pool = check_object(pool, "pool", '{"kind": "max", "kernel": 3, "stride": 2}')
+            layer["pool"] = from_fields(Pool, saved_pool, "pool")
+        if (norm := layer.get("norm")) is not None:
+            kind = str(check_object(norm, "norm", '{"kind": "batch"}').get("kind"))
+            check_choice("norm", kind, NORMS)
+            layer["norm"] = from_fields(NORMS[kind], norm, f"{kind} norm")
+        return from_fields(cls, layer, "layer")

@@ -12,18 +12,8 @@ from typing import Literal, TypedDict, Unpack, get_args
 from alexnet.errors import SettingsError, nearest
 from alexnet.files.paths import expanded
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.layers import (
-    Activation,
-    BatchNorm,
-    Conv,
-    GroupNorm,
-    LocalNorm,
-    Norm,
-    Place,
-    Pool,
-    check_choice,
-    check_count,
-)
+from alexnet.network.value.checks import check_choice, check_count
+from alexnet.network.value.layers import Activation, BatchNorm, Conv, GroupNorm, LocalNorm, Norm, Place, Pool
 
 Variant = Literal["batchnorm", "paper", "caffenet", "torchvision", "small"]
 NormName = Literal["batch", "local", "group", "none"]

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from alexnet.data.batches.augmentation import Augmentation
 from alexnet.errors import SettingsError
 from alexnet.network.value.architecture import Initialisation
-from alexnet.network.value.layers import check_choice
+from alexnet.network.value.checks import check_choice
 
 RecipeName = Literal["modern", "paper", "article"]
 Schedule = Literal["linear", "steps", "constant"]

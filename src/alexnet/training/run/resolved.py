@@ -8,7 +8,7 @@ import torch
 
 from alexnet.files.typed_json import as_kind
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.layers import check_count
+from alexnet.network.value.checks import check_count
 from alexnet.training.choices.recipe import Recipe
 from alexnet.training.learning.state import Training
 from alexnet.training.machine.runtime import Arithmetic, Runtime
