@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.data.fingerprint import Fingerprint, Seen
+from alexnet.data.fingerprint import Fingerprint, SeenImages
 
 
 def digest(number: int) -> str:
@@ -30,14 +30,14 @@ def test_other_texts_are_refused(text) -> None:
 
 
 def test_what_two_networks_have_seen_is_known_where_both_say_so() -> None:
-    one = Seen(train=Fingerprint.of([digest(1)]), val=Fingerprint.of([digest(2)]))
-    both = one | Seen(train=Fingerprint.of([digest(3)]), is_all=False)
+    one = SeenImages(train=Fingerprint.of([digest(1)]), val=Fingerprint.of([digest(2)]))
+    both = one | SeenImages(train=Fingerprint.of([digest(3)]), is_all=False)
     assert (digest(1) in both.train, digest(3) in both.train, digest(2) in both.val) == (True, True, True)
     assert (one.is_all, both.is_all) == (True, False)
-    assert Seen.from_json(both.to_json()) == both
+    assert SeenImages.from_json(both.to_json()) == both
 
 
 @pytest.mark.parametrize("saved", [None, [], {}, {"train": "", "val": ""}, {"train": "", "val": 3, "is_all": True}])
 def test_other_things_than_what_was_seen_are_refused(saved) -> None:
     with pytest.raises(ValueError, match="not"):
-        Seen.from_json(saved)
+        SeenImages.from_json(saved)

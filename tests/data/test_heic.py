@@ -155,7 +155,7 @@ def test_a_phones_folder_is_read(pillow_heif, tmp_path) -> None:
     report = check(source)
     assert (report.n_usable, report.unusable) == (10, ())
     wrong = {finding.what: finding.paths for finding in report.warnings if finding.kind == "wrong_ending"}
-    assert wrong == {"called HEIC, but JPEG inside": ("red/d.HEIC",), "called JPEG, but HEIC inside": ("red/c.jpg",)}
+    assert wrong == {"named HEIC, but JPEG inside": ("red/d.HEIC",), "named JPEG, but HEIC inside": ("red/c.jpg",)}
 
 
 def test_without_the_extra_all_say_the_same(without_heif, tmp_path) -> None:

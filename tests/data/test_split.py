@@ -66,7 +66,7 @@ def test_copies_stay_on_one_side(tmp_path) -> None:
     for seed in range(5):
         splits_of = defaultdict(set)
         for image in split(source, store, seed).images:
-            splits_of[store.look(image.path)].add(image.split)
+            splits_of[store.pixel_digest(image.path)].add(image.split)
         assert all(len(splits) == 1 for splits in splits_of.values())
         counts = Counter(image.split for image in split(source, store, seed).images)
         assert counts["val"] == pytest.approx(12, abs=3)

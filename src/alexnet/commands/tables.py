@@ -90,7 +90,7 @@ def _first(paths: Sequence[str]) -> list[str]:
 
 def evaluation(judged: "EvaluationResult") -> str:
     """Return the scores, the table by class and, for few classes, the confusion matrix."""
-    scores = judged.evaluation
+    scores = judged.scores
     what = f"{judged.split} images of {judged.data}" if judged.split else f"images of {judged.data}"
     views = f", {judged.views} views of each" if judged.views > 1 else ""
     k = min(5, len(scores.per_class))
@@ -115,7 +115,7 @@ def evaluation(judged: "EvaluationResult") -> str:
 
 def evaluation_json(judged: "EvaluationResult") -> str:
     """Return the scores as one JSON object."""
-    return json.dumps(judged.evaluation.to_json(), allow_nan=False)
+    return json.dumps(judged.scores.to_json(), allow_nan=False)
 
 
 PredictionFormat = Literal["table", "json", "csv"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from alexnet.data.fingerprint import Seen
+from alexnet.data.fingerprint import SeenImages
 from alexnet.errors import ArtifactError, shown
 from alexnet.files.atomic import atomic_folder
 from alexnet.files.checked import as_kind, parse_object
@@ -55,7 +55,7 @@ class Artifact:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Mapping[str, Any]
-    seen: Seen | None = None
+    seen: SeenImages | None = None
 
 
 def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str) -> None:
@@ -154,7 +154,7 @@ def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
         classes=classes,
         preprocessing=how,
         provenance=provenance,
-        seen=None if fingerprints is None else Seen.from_json(fingerprints),
+        seen=None if fingerprints is None else SeenImages.from_json(fingerprints),
     )
 
 
