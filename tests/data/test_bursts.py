@@ -98,7 +98,7 @@ def test_bursts_and_films_stay_on_one_side(bursts) -> None:
         assert len(leaks(split(source, ExactOnly(store), seed))) > 5, "else there is nothing to keep together"
         chosen = split(source, store, seed)
         assert not leaks(chosen)
-        assert chosen.warnings == ("kept 24 groups of images that look alike (108 images) on one side each",)
+        assert chosen.warnings == ("kept 24 groups of images that look alike (108 images) in one split each",)
         counts = Counter((image.label, image.split) for image in chosen.images)
         for name in ("val", "test"):
             assert counts["cat", name] == pytest.approx(7, abs=1)
@@ -119,7 +119,7 @@ def test_the_ends_of_a_film_stay_together_though_they_differ(tmp_path) -> None:
         assert Counter(each.split for each in chosen.images if each.label == "cat") == {
             "train": 52, "val": 6, "test": 6
         }  # fmt: skip
-        assert "kept 1 group of images that look alike (24 images) on one side" in chosen.warnings
+        assert "kept 1 group of images that look alike (24 images) in one split" in chosen.warnings
 
 
 def test_neither_order_nor_names_decide(bursts, tmp_path) -> None:
@@ -148,7 +148,7 @@ def test_copies_of_a_frame_stay_with_its_film(bursts, tmp_path) -> None:
     for seed in range(3):
         chosen = split(source, store, seed)
         assert not leaks(chosen)
-        assert chosen.warnings == ("kept 24 groups of images that look alike (120 images) on one side each",)
+        assert chosen.warnings == ("kept 24 groups of images that look alike (120 images) in one split each",)
 
 
 def test_a_class_that_is_one_film_is_divided_with_a_warning(tmp_path) -> None:
@@ -160,7 +160,7 @@ def test_a_class_that_is_one_film_is_divided_with_a_warning(tmp_path) -> None:
     assert {each.split for each in chosen.images if "film" in each.path} == {"train", "val", "test"}
     assert chosen.warnings == (
         "'cat': 30 of 36 images look alike; if they are frames of a film or the like, val and test have "
-        "images much like those of train, and scores will be too high: give splits of your own",
+        "images much like those of train, and scores will be too high: give your own splits",
     )
     assert chosen.images == split(source, ExactOnly(store), 0).images, "as if nothing looked alike"
 
@@ -184,7 +184,7 @@ def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> 
     chosen = split(source, store, 0)
     assert not leaks(chosen)
     assert Counter(each.split for each in chosen.images) == {"train": 20, "val": 20, "test": 6}
-    assert chosen.warnings == ("kept 4 groups of images that look alike (40 images) on one side each",)
+    assert chosen.warnings == ("kept 4 groups of images that look alike (40 images) in one split each",)
 
 
 def test_val_that_is_like_train_has_a_warning(tmp_path) -> None:

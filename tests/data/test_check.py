@@ -359,11 +359,11 @@ def test_json_and_csv_hold_everything(clean) -> None:
     shutil.copy(clean / "train" / "cat" / "0.png", clean / "val" / "dog" / "copy.png")
     (clean / "train" / "bird").mkdir()
     report = check(opened(clean))
-    answer = json.loads(tables.check_json(report))
-    assert set(answer) == {"usable", "unusable", "warnings", "classes"}
-    assert answer["unusable"] == [{"path": "train/cat/empty.jpg", "reason": "the file is empty"}]
-    assert all({"kind", "paths", "message"} <= set(warning) for warning in answer["warnings"])
-    assert sum(sum(counts.values()) for counts in answer["classes"].values()) == answer["usable"] == 13
+    output = json.loads(tables.check_json(report))
+    assert set(output) == {"usable", "unusable", "warnings", "classes"}
+    assert output["unusable"] == [{"path": "train/cat/empty.jpg", "reason": "the file is empty"}]
+    assert all({"kind", "paths", "message"} <= set(warning) for warning in output["warnings"])
+    assert sum(sum(counts.values()) for counts in output["classes"].values()) == output["usable"] == 13
     rows = list(csv.DictReader(io.StringIO(tables.check_csv(report))))
     assert [(row["kind"], row["path"], row["label"], row["split"]) for row in rows] == [
         ("unusable", "train/cat/empty.jpg", "cat", "train"),

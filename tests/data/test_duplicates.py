@@ -12,7 +12,7 @@ from ..conftest import shared_data
 
 
 def test_the_nearest_is_found_among_many(monkeypatch) -> None:
-    """In blocks, and as exactly as counting bit by bit."""
+    """In blocks, with the same result as counting bit by bit."""
     monkeypatch.setattr("alexnet.data.neighbours._MOST_DISTANCES", 3000)
     rng = np.random.default_rng(0)
     hashes = {

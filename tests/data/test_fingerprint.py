@@ -12,14 +12,14 @@ def digest(number: int) -> str:
 
 
 @given(st.sets(st.integers()), st.sets(st.integers()))
-def test_it_knows_what_was_seen_and_nothing_else(seen, others) -> None:
+def test_it_contains_what_was_seen_and_nothing_else(seen, others) -> None:
     fingerprint = Fingerprint.of(map(digest, seen))
     assert Fingerprint.from_text(fingerprint.to_text()) == fingerprint
     assert {number for number in seen | others if digest(number) in fingerprint} == seen
     assert fingerprint | Fingerprint.of(map(digest, others)) == Fingerprint.of(map(digest, seen | others))
 
 
-def test_it_takes_eight_characters_a_image() -> None:
+def test_it_takes_eight_characters_an_image() -> None:
     assert len(Fingerprint.of(map(digest, range(1000))).to_text()) == 8000
 
 
@@ -29,7 +29,7 @@ def test_other_texts_are_refused(text) -> None:
         Fingerprint.from_text(text)
 
 
-def test_what_two_networks_have_seen_is_known_where_both_say_so() -> None:
+def test_seen_images_of_two_networks_are_joined() -> None:
     one = SeenImages(train=Fingerprint.of([digest(1)]), val=Fingerprint.of([digest(2)]))
     both = one | SeenImages(train=Fingerprint.of([digest(3)]), is_all=False)
     assert (digest(1) in both.train, digest(3) in both.train, digest(2) in both.val) == (True, True, True)
@@ -38,6 +38,6 @@ def test_what_two_networks_have_seen_is_known_where_both_say_so() -> None:
 
 
 @pytest.mark.parametrize("saved", [None, [], {}, {"train": "", "val": ""}, {"train": "", "val": 3, "is_all": True}])
-def test_other_things_than_what_was_seen_are_refused(saved) -> None:
+def test_other_json_is_refused(saved) -> None:
     with pytest.raises(ValueError, match="not"):
         SeenImages.from_json(saved)

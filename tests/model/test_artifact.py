@@ -78,7 +78,7 @@ def test_truncated_weights(model_folder) -> None:
 
 def test_foreign_weights(model_folder) -> None:
     save_file({"fc.weight": torch.zeros(2)}, model_folder / "model.safetensors")
-    with pytest.raises(ArtifactError, match=r"lacks conv1\.conv\.weight"):
+    with pytest.raises(ArtifactError, match=r"has no conv1\.conv\.weight"):
         load_model(load_artifact(model_folder))
 
 

@@ -110,10 +110,10 @@ def describe(images: Iterable[LabelledImage], classes: tuple[str, ...]) -> list[
     absent = [label for label in classes if label not in present]
     warnings = []
     if len(absent) == 1:
-        warnings.append(f"class {listed(absent)} has no images; it is kept, but nothing can be learned about it")
+        warnings.append(f"class {listed(absent)} has no images; it is kept, but cannot be learned")
     elif absent:
         what = f"classes {listed(absent)} have no images"
-        warnings.append(f"{what}; they are kept, but nothing can be learned about them")
+        warnings.append(f"{what}; they are kept, but cannot be learned")
     for split in SPLITS:
         missing = [label for label in classes if label in present and label not in labels_of[split]]
         if labels_of[split] and missing:

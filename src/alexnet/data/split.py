@@ -174,7 +174,7 @@ def _together_warning(bursts: list[_Group]) -> list[str]:
         return []
     n_groups = "1 group" if len(bursts) == 1 else f"{len(bursts)} groups"
     each = "" if len(bursts) == 1 else " each"
-    return [f"kept {n_groups} of images that look alike ({sum(map(len, bursts))} images) on one side{each}"]
+    return [f"kept {n_groups} of images that look alike ({sum(map(len, bursts))} images) in one split{each}"]
 
 
 def _divided_warning(divided: dict[str, tuple[int, int]], splits: Collection[str]) -> list[str]:
@@ -186,7 +186,7 @@ def _divided_warning(divided: dict[str, tuple[int, int]], splits: Collection[str
     return [
         f"{listed(divided)}: {n_alike} of {n_images} images look alike; if they are frames of a film or the like, "
         f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} images much like those of train, and scores will "
-        "be too high: give splits of your own"
+        "be too high: give your own splits"
     ]
 
 

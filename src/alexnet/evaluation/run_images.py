@@ -108,7 +108,7 @@ def find_run_images(run: ModelRun, source: Source, store: Store, split: str) -> 
     pairs = [(row, image or unreadable.get(row.path)) for row, image in found.pairs if row.split == split]
     warnings = added_warnings(found.added)
     if relabelled := [(row, image) for row, image in found.relabelled if row.split == split]:
-        warnings.append(f"{relabelled_message(relabelled)}; they are scored by their labels of now")
+        warnings.append(f"{relabelled_message(relabelled)}; they are scored by their new labels")
     return RunImages(
         tuple(LabelledImage(image.path, image.label, split) for _, image in pairs if image is not None),
         tuple(row for row, image in pairs if image is None),

@@ -57,7 +57,7 @@ def fit(pixels: Pixels, side: int, how: Resize = "squash") -> Pixels:
     longer side. ``pad`` keeps both and fills the rest with the mean colour. For a square image all three are the same.
 
     Departure: the paper (section 2) crops. That loses the edges of every image, and with them an object that is not in
-    the middle, so ours squashes by default.
+    the middle, so we squash by default.
     """
     height, width = pixels.shape[:2]
     if how == "crop":
