@@ -199,7 +199,7 @@ def test_an_older_model_that_has_its_size_twice_is_read(tiny_folder) -> None:
         (("architecture",), [], "the architecture is []"),
         (("architecture", "in_channels"), 1, "mean has 3 values for 1 channels"),
         (("architecture", "hidden"), [10**30, 8], "a size in hidden is 1000"),
-        (("preprocessing",), None, "preprocessing: None is not a JSON object"),
+        (("preprocessing",), None, "preprocessing is None; it must be an object"),
         (("preprocessing", "image_size"), 68, "image_size is 67 in architecture and 68 in preprocessing"),
         (("preprocessing", "store_size"), 0, "store_size is 0"),
         (("preprocessing", "store_size"), "69", "preprocessing: store_size is '69'; it must be a whole number"),
