@@ -61,7 +61,7 @@ def measure(data: Path, side: str, epochs: int, seed: int, out: Path) -> Score:
         seconds=sum(line["seconds"] for line in lines),
         images_a_second=statistics.median(line["images_per_second"] for line in lines),
         val_top1=lines[-1]["val_top1"],
-        test_top1=evaluate(out, data, split="test").evaluation.top1,
+        test_top1=evaluate(out, data, split="test").scores.top1,
     )
 
 

@@ -57,7 +57,7 @@ def test_train_and_evaluate_agree(awkward, tmp_path) -> None:
     with (run / "splits.csv").open(newline="", encoding="utf-8") as file:
         splits = [row["split"] for row in csv.DictReader(file)]
     assert (splits.count("train") + splits.count("val"), splits.count("test")) == (30, 9)
-    assert sum(map(sum, evaluate(run, awkward).evaluation.confusion)) == 9
+    assert sum(map(sum, evaluate(run, awkward).scores.confusion)) == 9
 
 
 def test_predict_answers_the_same_images(awkward, trained_run, capsys) -> None:

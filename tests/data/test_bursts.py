@@ -1,4 +1,4 @@
-"""Images that look alike, in folders without splits: bursts of photos and frames of films."""
+"""Similar images in folders without splits: bursts and frames of films."""
 
 import hashlib
 import random
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from alexnet.data.check import check, quick
+from alexnet.data.check import check, check_prepared
 from alexnet.data.duplicates import NEAR, perceptual_hash
 from alexnet.data.source import Source
 from alexnet.data.sources.open import open_source
@@ -43,7 +43,7 @@ def make_film(folder: Path, n: int, seed: int, name: str = "film") -> None:
 
 
 def make_burst(folder: Path, n: int, seed: int) -> None:
-    """Save what a hand-held camera does: it moves a little, the light changes, and JPEG adds its noise."""
+    """Save a burst of a hand-held camera: it moves a little, the light changes, and JPEG adds noise."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     wide = scene(seed, width=WIDTH + 16)
@@ -55,7 +55,7 @@ def make_burst(folder: Path, n: int, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def bursts(tmp_path_factory) -> Path:
-    """Two classes: one of 12 bursts of 4 and of single photos, one of 12 films of 5 frames."""
+    """Two classes: one of 12 bursts of 4 and of single images, one of 12 films of 5 frames."""
     root = tmp_path_factory.mktemp("data") / "bursts"
     make_singles(root / "cat", 20, seed=0)
     for number in range(12):
@@ -69,13 +69,13 @@ def opened(root: Path | str) -> tuple[Source, Store]:
     return source, prepare(source)
 
 
-class Blind:
-    """What the split knew before: copies, and nothing of what looks alike."""
+class ExactOnly:
+    """An index without perceptual hashes: it knows copies, but no similar images."""
 
     def __init__(self, store: Store) -> None:
-        self.rows, self.content, self.look = store.rows, store.content, store.look
+        self.rows, self.content, self.pixel_digest = store.rows, store.content, store.pixel_digest
 
-    def hash(self, path: str) -> None:
+    def burst_hash(self, path: str) -> None:
         return None
 
 
@@ -95,10 +95,10 @@ def leaks(source: Source) -> list[str]:
 def test_bursts_and_films_stay_on_one_side(bursts) -> None:
     source, store = opened(bursts)
     for seed in range(5):
-        assert len(leaks(split(source, Blind(store), seed))) > 5, "or there is nothing to keep together"
+        assert len(leaks(split(source, ExactOnly(store), seed))) > 5, "else there is nothing to keep together"
         chosen = split(source, store, seed)
         assert not leaks(chosen)
-        assert chosen.warnings == ("kept 24 groups of images that look alike (108 images) on one side each",)
+        assert chosen.warnings == ("kept 24 groups of images that look alike (108 images) in one split each",)
         counts = Counter((image.label, image.split) for image in chosen.images)
         for name in ("val", "test"):
             assert counts["cat", name] == pytest.approx(7, abs=1)
@@ -115,11 +115,11 @@ def test_the_ends_of_a_film_stay_together_though_they_differ(tmp_path) -> None:
     source, store = opened(tmp_path)
     for seed in range(5):
         chosen = split(source, store, seed)
-        assert splits_by_group(chosen) == {"cat/film 1": {"train"}}, "it is more than a tenth of its class"
+        assert splits_by_group(chosen) == {"cat/film 1": {"train"}}, "the film is more than a tenth of its class"
         assert Counter(each.split for each in chosen.images if each.label == "cat") == {
             "train": 52, "val": 6, "test": 6
         }  # fmt: skip
-        assert "kept 1 group of images that look alike (24 images) on one side" in chosen.warnings
+        assert "kept 1 group of images that look alike (24 images) in one split" in chosen.warnings
 
 
 def test_neither_order_nor_names_decide(bursts, tmp_path) -> None:
@@ -140,7 +140,7 @@ def test_neither_order_nor_names_decide(bursts, tmp_path) -> None:
     }
 
 
-def test_copies_of_one_frame_are_of_its_film(bursts, tmp_path) -> None:
+def test_copies_of_a_frame_stay_with_its_film(bursts, tmp_path) -> None:
     shutil.copytree(bursts, tmp_path / "bursts")
     for path in sorted((tmp_path / "bursts" / "dog").glob("* 002.png")):
         Image.open(path).save(path.with_name(path.name.replace(" 002.png", " copy.bmp")))
@@ -148,10 +148,10 @@ def test_copies_of_one_frame_are_of_its_film(bursts, tmp_path) -> None:
     for seed in range(3):
         chosen = split(source, store, seed)
         assert not leaks(chosen)
-        assert chosen.warnings == ("kept 24 groups of images that look alike (120 images) on one side each",)
+        assert chosen.warnings == ("kept 24 groups of images that look alike (120 images) in one split each",)
 
 
-def test_a_class_that_is_one_film_is_divided_and_said(tmp_path) -> None:
+def test_a_class_that_is_one_film_is_divided_with_a_warning(tmp_path) -> None:
     make_film(tmp_path / "cat", 30, seed=1)
     make_singles(tmp_path / "cat", 6, seed=10)
     make_singles(tmp_path / "dog", 20, seed=100)
@@ -159,10 +159,10 @@ def test_a_class_that_is_one_film_is_divided_and_said(tmp_path) -> None:
     chosen = split(source, store, 0)
     assert {each.split for each in chosen.images if "film" in each.path} == {"train", "val", "test"}
     assert chosen.warnings == (
-        "'cat': 30 of 36 images look alike; if they are frames of a film or the like, val and test hold "
-        "images much like learned ones, and the result will look better than it is: give splits of your own",
+        "'cat': 30 of 36 images look alike; if they are frames of a film or the like, val and test have "
+        "images much like those of train, and scores will be too high: give your own splits",
     )
-    assert chosen.images == split(source, Blind(store), 0).images, "as if nothing looked alike"
+    assert chosen.images == split(source, ExactOnly(store), 0).images, "as if nothing looked alike"
 
 
 def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> None:
@@ -174,7 +174,7 @@ def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> 
     assert Counter(each.split for each in chosen.images) == {"train": 32, "val": 4, "test": 4}
     (warning,) = chosen.warnings
     assert warning.startswith(
-        "'cat', 'dog': 40 of 40 images look alike; if they are frames of a film or the like, val and test hold"
+        "'cat', 'dog': 40 of 40 images look alike; if they are frames of a film or the like, val and test have"
     )
 
     shutil.copytree(tmp_path / "all", tmp_path / "split" / "train")
@@ -184,16 +184,16 @@ def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> 
     chosen = split(source, store, 0)
     assert not leaks(chosen)
     assert Counter(each.split for each in chosen.images) == {"train": 20, "val": 20, "test": 6}
-    assert chosen.warnings == ("kept 4 groups of images that look alike (40 images) on one side each",)
+    assert chosen.warnings == ("kept 4 groups of images that look alike (40 images) in one split each",)
 
 
-def test_val_that_is_like_train_is_said(tmp_path) -> None:
+def test_val_that_is_like_train_has_a_warning(tmp_path) -> None:
     for label, seed in (("cat", 1), ("dog", 20)):
         make_film(tmp_path / "train" / label, 20, seed=seed)
         make_singles(tmp_path / "test" / label, 3, seed=50 + seed)
     (warning,) = split(*opened(tmp_path), 0).warnings
     assert warning.startswith("'cat', 'dog': 40 of 40 images look alike; if they are frames of a film")
-    assert "val holds images much like learned ones" in warning
+    assert "val has images much like those of train" in warning
 
 
 def test_many_films_are_one_line(tmp_path) -> None:
@@ -204,8 +204,8 @@ def test_many_films_are_one_line(tmp_path) -> None:
     assert len(warning) < 320
 
 
-def test_splits_that_are_given_stay_and_the_quick_part_counts(bursts, tmp_path) -> None:
-    """A film cut in two by its owner: nothing moves, and one line says so."""
+def test_splits_of_the_data_stay_and_similar_pairs_are_counted(bursts, tmp_path) -> None:
+    """A film whose frames the user put into two splits: nothing moves, and one line says so."""
     for path in bursts.rglob("*/*.*"):
         name = "test" if path.stem.endswith(("2", "3", "002", "003")) and "single" not in path.name else "train"
         (tmp_path / name / path.parent.name).mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,7 @@ def test_splits_that_are_given_stay_and_the_quick_part_counts(bursts, tmp_path) 
     source, store = opened(tmp_path)
     chosen = split(source, store, 0)
     assert all(each.path.startswith("test") == (each.split == "test") for each in chosen.images)
-    (finding,) = [each for each in quick(source, store) if each.kind == "near_duplicates_across_splits"]
+    (finding,) = [each for each in check_prepared(source, store) if each.kind == "near_duplicates_across_splits"]
     assert finding.what.endswith("and 47 more pairs like this")
     assert finding.splits == ("train", "test")
     assert finding.paths[0].rpartition(" ")[0].removeprefix("train") == finding.paths[1].rpartition(" ")[0][4:]
@@ -223,7 +223,7 @@ def test_splits_that_are_given_stay_and_the_quick_part_counts(bursts, tmp_path) 
     assert finding.distance == by_check[0].distance
 
 
-def test_what_looks_alike_under_two_labels_is_said(tmp_path) -> None:
+def test_similar_images_under_two_labels_are_reported(tmp_path) -> None:
     make_singles(tmp_path / "cat", 20, seed=0)
     make_singles(tmp_path / "dog", 20, seed=100)
     for number in range(20):
@@ -231,11 +231,11 @@ def test_what_looks_alike_under_two_labels_is_said(tmp_path) -> None:
     source, store = opened(tmp_path)
     chosen = split(source, store, 0)
     assert chosen.warnings == ()
-    (finding,) = quick(chosen, store)
+    (finding,) = check_prepared(chosen, store)
     assert (finding.kind, set(finding.labels)) == ("near_duplicates_across_splits", {"cat", "dog"})
 
 
-def test_check_tells_groups_of_a_folder_without_splits(bursts) -> None:
+def test_check_reports_groups_of_a_folder_without_splits(bursts) -> None:
     report = check(open_source(bursts))
     groups = [each for each in report.warnings if each.kind == "near_duplicates"]
     assert sorted(len(each.paths) for each in groups) == [4] * 12 + [5] * 12
@@ -246,7 +246,7 @@ def test_check_tells_groups_of_a_folder_without_splits(bursts) -> None:
     assert not report.is_harmful
 
 
-def test_check_tells_a_copy_once_and_both_labels(tmp_path) -> None:
+def test_check_reports_a_copy_once_and_both_labels(tmp_path) -> None:
     make_singles(tmp_path / "cat", 3, seed=0)
     make_singles(tmp_path / "dog", 3, seed=10)
     scene(0).save(tmp_path / "cat" / "zz copy.bmp")
@@ -262,22 +262,22 @@ def test_digits_are_split_as_they_always_were() -> None:
     assert store.fingerprint == "b219cd0783214f310977d5d50298fa4f"
     for seed, expected in ((0, "3f17884f1d439dc3819edb1f68a2372d"), (1, "8453208f1e925cec52000c48f78491c1")):
         chosen = split(source, store, seed)
-        judged = "\n".join(f"{each.path}\t{each.split}" for each in chosen.images if each.split != "train")
-        assert hashlib.sha256(judged.encode()).hexdigest()[:32] == expected
+        held_out = "\n".join(f"{each.path}\t{each.split}" for each in chosen.images if each.split != "train")
+        assert hashlib.sha256(held_out.encode()).hexdigest()[:32] == expected
         assert not chosen.warnings
-        assert not quick(chosen, store)
+        assert not check_prepared(chosen, store)
 
 
 @pytest.mark.parametrize("side", [63, 64])
 def test_small_images_are_not_compared(tmp_path, side) -> None:
-    """Glyphs are truly alike: digits would lose a tenth of their images to groups."""
+    """Glyphs really are alike: a tenth of the digits would be in groups."""
     for label in ("cat", "dog"):
         make_burst(tmp_path / label, 3, seed=ord(label[0]))
         make_singles(tmp_path / label, 3, seed=100 * ord(label[0]))
         for path in (tmp_path / label).iterdir():
             Image.open(path).resize((side, side // 2)).save(path)
     source, store = opened(tmp_path)
-    assert all((store.hash(each.path) is None) == (side < 64) for each in source.images)
+    assert all((store.burst_hash(each.path) is None) == (side < 64) for each in source.images)
     assert bool([each for each in check(source).warnings if each.kind == "near_duplicates"]) == (side >= 64)
 
 
@@ -296,21 +296,21 @@ def test_a_second_start_reads_no_image_and_splits_alike(bursts, monkeypatch) -> 
 
 
 @pytest.mark.parametrize("how", ["crop", "pad"])
-def test_how_images_become_square_does_not_decide(bursts, how) -> None:
+def test_hashes_do_not_depend_on_how_images_become_square(bursts, how) -> None:
     source = open_source(bursts)
     squashed, store = prepare(source), prepare(source, resize=how)
-    assert [store.hash(path) for path in store.rows] == [squashed.hash(path) for path in squashed.rows]
+    assert [store.burst_hash(path) for path in store.rows] == [squashed.burst_hash(path) for path in squashed.rows]
 
 
 def test_a_jpeg_that_is_decoded_at_half_its_size_has_nearly_the_same_hash(bursts) -> None:
     source = open_source(bursts)
     whole, half = prepare(source), prepare(source, 48)
-    differ = [(whole.hash(path) ^ half.hash(path)).bit_count() for path in whole.rows]
+    differ = [(whole.burst_hash(path) ^ half.burst_hash(path)).bit_count() for path in whole.rows]
     assert max(differ) <= 4
     assert np.mean(differ) < 1
 
 
-def test_what_was_prepared_before_hashes_is_prepared_anew_and_cleared(tmp_path, monkeypatch) -> None:
+def test_a_store_from_before_hashes_is_prepared_again_and_cleared(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
     make_singles(tmp_path / "photos" / "cat", 3, seed=0)
     source = open_source(tmp_path / "photos")
@@ -320,6 +320,6 @@ def test_what_was_prepared_before_hashes_is_prepared_anew_and_cleared(tmp_path, 
     store = prepare(source)
     assert store.folder.name != old.name
     assert store.fingerprint == fingerprint
-    assert store.hash("cat/single 0.png") is not None
+    assert store.burst_hash("cat/single 0.png") is not None
     assert cache.clear() > 0
     assert not old.exists()

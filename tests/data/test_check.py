@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from alexnet.commands import tables
-from alexnet.data.check import check, quick
+from alexnet.data.check import check, check_prepared
 from alexnet.data.findings import ADVICE, Finding, Report
 from alexnet.data.source import Source
 from alexnet.data.sources.folders.folder import Folder
@@ -58,7 +58,7 @@ def clean(tmp_path) -> Path:
     )  # fmt: skip
 
 
-def test_nothing_to_say_about_clean_images(clean) -> None:
+def test_clean_images_have_no_findings(clean) -> None:
     report = check(opened(clean))
     assert report.to_json() == {
         "usable": 12,
@@ -71,7 +71,7 @@ def test_nothing_to_say_about_clean_images(clean) -> None:
 
 @pytest.fixture
 def without_heif(monkeypatch) -> str:
-    """Return what is said of a HEIC where the extra for it is not installed, as here."""
+    """Return the reason for a HEIC where the extra for it is not installed, as here."""
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     return "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
 
@@ -92,7 +92,7 @@ def test_unusable_images_are_named_with_their_reasons(clean, without_heif) -> No
 
 
 def listed_in_a_table(root: Path, name: str) -> Source:
-    """Return what is in train with one more image of cats, which may be called anything."""
+    """Return the train images with one more of a cat, which may have any name."""
     paths = [*sorted(root.glob("train/*/*.png")), root / "train" / "cat" / name]
     rows = [f'"{path.relative_to(root)}",{path.parent.name}' for path in dict.fromkeys(paths)]
     (root / "labels.csv").write_text("\n".join(("path,label", *rows)))
@@ -110,7 +110,7 @@ def listed_in_a_table(root: Path, name: str) -> Source:
         (jpeg_of(0xC3, 16), "a lossless JPEG of 16 bits, which cannot be read here; convert it to PNG"),
     ],
 )
-def test_a_image_is_lost_for_the_same_reason_everywhere(clean, without_heif, name, content, reason) -> None:
+def test_an_image_is_unusable_for_the_same_reason_everywhere(clean, without_heif, name, content, reason) -> None:
     (clean / "train" / "cat" / name).write_bytes(content + bytes(100))
     source = listed_in_a_table(clean, name)
     report = check(source)
@@ -123,8 +123,8 @@ def test_a_image_is_lost_for_the_same_reason_everywhere(clean, without_heif, nam
     assert caught.value.reason == reason
 
 
-def test_a_cameras_raw_file_is_lost_for_the_same_reason_everywhere(clean) -> None:
-    """Only its ending says that it is more than the thumbnail that Pillow sees."""
+def test_a_raw_file_is_unusable_for_the_same_reason_everywhere(clean) -> None:
+    """Pillow sees a thumbnail only; the ending says that there is more."""
     scene(7).save(clean / "train" / "cat" / "a.tif")
     (clean / "train" / "cat" / "a.tif").rename(clean / "train" / "cat" / "a.nef")
     source = listed_in_a_table(clean, "a.nef")
@@ -140,7 +140,7 @@ def test_too_large_images_are_unusable(clean) -> None:
     assert "--max-pixels" in reason
 
 
-def test_files_that_are_no_images(clean) -> None:
+def test_files_that_are_not_images(clean) -> None:
     (clean / "val" / "dog" / "notes.txt").write_text("a walk in the park")
     report = check(opened(clean))
     (finding,) = report.warnings
@@ -148,7 +148,7 @@ def test_files_that_are_no_images(clean) -> None:
     assert not report.is_harmful
 
 
-def test_files_that_people_take_for_images_are_told_by_kind(clean) -> None:
+def test_files_that_people_take_for_images_are_named_by_kind(clean) -> None:
     film = b"\0\0\0\x20ftypisom" + bytes(100)
     for name, content in (
         ("b.mp4", film), ("a.mp4", film), ("pointer", b"version https://git-lfs.github.com/spec/v1"),
@@ -165,26 +165,26 @@ def test_files_that_people_take_for_images_are_told_by_kind(clean) -> None:
     }
 
 
-def test_a_image_under_the_ending_of_another_format(clean) -> None:
+def test_an_image_with_the_ending_of_another_format(clean) -> None:
     for i in range(2):
         scene(70 + i).save(clean / "train" / "cat" / f"really {i}.jpg", "PNG")
     (finding,) = check(opened(clean)).warnings
     assert finding.kind == "wrong_ending"
     assert finding.paths == ("train/cat/really 0.jpg", "train/cat/really 1.jpg")
-    assert "called JPEG, but PNG inside" in finding.message
+    assert "named JPEG, but PNG inside" in finding.message
 
 
 @pytest.mark.parametrize(
     ("ending", "what"),
     [
         ("", "no ending, but JPEG inside"),
-        (".dat", "called .dat, but JPEG inside"),
-        (".JPG?w=640", "called .jpg?w=640, but JPEG inside"),
-        (".heic", "called HEIC, but JPEG inside"),
+        (".dat", "named .dat, but JPEG inside"),
+        (".JPG?w=640", "named .jpg?w=640, but JPEG inside"),
+        (".heic", "named HEIC, but JPEG inside"),
     ],
 )
-def test_a_image_without_the_ending_of_any(clean, ending, what) -> None:
-    """Photos that a telephone calls HEIC are often JPEG: they need another name, not a conversion."""
+def test_an_image_without_an_image_ending(clean, ending, what) -> None:
+    """Images that a phone names HEIC are often JPEG: they need another name, not a conversion."""
     scene(70).save(clean / "train" / "cat" / f"lost{ending}", "JPEG")
     report = check(listed_in_a_table(clean, f"lost{ending}"))
     (finding,) = report.warnings
@@ -210,12 +210,12 @@ def test_imbalance(tmp_path) -> None:
     make(tmp_path, **{f"large__{i}": i for i in range(21)}, **{f"small__{i}": 50 + i for i in range(2)})
     (finding,) = check(opened(tmp_path)).warnings
     assert (finding.kind, finding.labels) == ("imbalance", ("large", "small"))
-    assert "21 images of 'large' to learn from, but 2 of 'small'" in finding.message
+    assert "21 images of 'large' to train on, but 2 of 'small'" in finding.message
     make(tmp_path, small__new=99)
     assert not check(opened(tmp_path)).warnings
 
 
-def test_what_is_judged_may_be_unbalanced(tmp_path) -> None:
+def test_the_test_split_may_be_unbalanced(tmp_path) -> None:
     make(tmp_path, **{f"train__{label}__{i}": 10 * n + i for n, label in enumerate("ab") for i in range(2)})
     make(tmp_path, test__b__0=99, **{f"test__a__{i}": 40 + i for i in range(11)})
     assert not check(opened(tmp_path)).warnings
@@ -229,20 +229,20 @@ def test_empty_and_one_image_classes(clean) -> None:
     report = check(opened(clean))
     (empty,) = of_kind(report, "empty_class")
     assert empty.labels == ("bird", "fish")
-    (lonely,) = of_kind(report, "one_image_class")
-    assert (lonely.labels, lonely.paths) == (("cow",), ("train/cow/0.png",))
+    (single,) = of_kind(report, "one_image_class")
+    assert (single.labels, single.paths) == (("cow",), ("train/cow/0.png",))
     assert report.classes["fish"] == {"train": 0, "val": 0}
 
 
 def test_classes_that_differ_between_splits(clean) -> None:
     make(clean, train__cow__0=70, train__cow__1=71, val__pig__0=72, val__pig__1=73)
-    learned, judged = of_kind(check(opened(clean)), "classes_differ")
-    assert (learned.labels, learned.splits) == (("pig",), ("train",))
-    assert "cannot be learned" in learned.message
-    assert (judged.labels, judged.splits) == (("cow",), ("val",))
+    in_train, in_val = of_kind(check(opened(clean)), "classes_differ")
+    assert (in_train.labels, in_train.splits) == (("pig",), ("train",))
+    assert "cannot be learned" in in_train.message
+    assert (in_val.labels, in_val.splits) == (("cow",), ("val",))
 
 
-def test_duplicates_are_told_by_their_pixels(clean) -> None:
+def test_duplicates_are_found_by_their_pixels(clean) -> None:
     with Image.open(clean / "train" / "cat" / "0.png") as image:
         image.save(clean / "train" / "cat" / "same.bmp")
     report = check(opened(clean))
@@ -293,7 +293,7 @@ def test_pages_of_one_colour_are_not_alike(clean) -> None:
     assert not check(opened(clean)).warnings
 
 
-def test_nothing_of_the_users_is_changed(clean, tmp_path) -> None:
+def test_no_file_of_the_user_is_changed(clean, tmp_path) -> None:
     (clean / "train" / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     before = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in tmp_path.rglob("*")}
     check(opened(clean))
@@ -324,19 +324,19 @@ def test_no_torch_is_needed(clean) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_the_quick_part_reads_no_file(clean) -> None:
+def test_checking_prepared_images_reads_no_file(clean) -> None:
     shutil.copy(clean / "train" / "cat" / "0.png", clean / "val" / "dog" / "copy.png")
     shutil.copy(clean / "train" / "dog" / "0.png", clean / "train" / "dog" / "copy.png")
     make(clean, train__cow__0=70, **{f"train__dog__more {i}": 200 + i for i in range(8)})
     (clean / "train" / "cow" / "1.png").write_bytes(b"")
     source = opened(clean)
-    store, slow = prepare(source), check(source)
+    store, report = prepare(source), check(source)
     shutil.rmtree(clean)
-    findings = quick(source, store)
+    findings = check_prepared(source, store)
     assert {finding.kind for finding in findings} == {
         "two_labels", "duplicates_across_splits", "duplicates", "one_image_class", "imbalance"
     }  # fmt: skip
-    assert set(findings) == {each for each in slow.warnings if each.kind != "classes_differ"}
+    assert set(findings) == {each for each in report.warnings if each.kind != "classes_differ"}
 
 
 def test_a_table_lists_all_that_is_unusable_and_ten_of_the_rest(clean) -> None:
@@ -359,11 +359,11 @@ def test_json_and_csv_hold_everything(clean) -> None:
     shutil.copy(clean / "train" / "cat" / "0.png", clean / "val" / "dog" / "copy.png")
     (clean / "train" / "bird").mkdir()
     report = check(opened(clean))
-    answer = json.loads(tables.check_json(report))
-    assert set(answer) == {"usable", "unusable", "warnings", "classes"}
-    assert answer["unusable"] == [{"path": "train/cat/empty.jpg", "reason": "the file is empty"}]
-    assert all({"kind", "paths", "message"} <= set(warning) for warning in answer["warnings"])
-    assert sum(sum(counts.values()) for counts in answer["classes"].values()) == answer["usable"] == 13
+    output = json.loads(tables.check_json(report))
+    assert set(output) == {"usable", "unusable", "warnings", "classes"}
+    assert output["unusable"] == [{"path": "train/cat/empty.jpg", "reason": "the file is empty"}]
+    assert all({"kind", "paths", "message"} <= set(warning) for warning in output["warnings"])
+    assert sum(sum(counts.values()) for counts in output["classes"].values()) == output["usable"] == 13
     rows = list(csv.DictReader(io.StringIO(tables.check_csv(report))))
     assert [(row["kind"], row["path"], row["label"], row["split"]) for row in rows] == [
         ("unusable", "train/cat/empty.jpg", "cat", "train"),
@@ -413,7 +413,7 @@ def test_the_known_faults_of_trashnet() -> None:
     assert named["duplicates_across_splits"] == across
     assert named["two_labels"] == across | {frozenset({"glass115", "metal91"})}
     assert not named["duplicates"]
-    # Two photos of one crumpled newspaper, in train and test. Exact copies are not told again.
+    # Two images of one crumpled newspaper, in train and test. Exact copies are not reported again.
     assert frozenset({"paper123", "paper547"}) in named["near_duplicates_across_splits"]
     assert not named["near_duplicates_across_splits"] & across
     assert report.n_usable == 2390

@@ -1,4 +1,4 @@
-"""What a disk does to prepared images: it is noticed by whoever reads them, and mended."""
+"""Prepared images that the disk has damaged: every reader notices, and they are prepared again."""
 
 import errno
 import os
@@ -36,7 +36,7 @@ def own_image_folder(tmp_path, monkeypatch) -> Path:
 
 
 def zero(prepared: Store, *paths: str) -> None:
-    """Write zeros where the pixels of images lie."""
+    """Write zeros over the pixels of images."""
     n_bytes = prepared.size**2 * 3
     with (prepared.folder / "pixels").open("r+b") as file:
         for path in paths:
@@ -80,16 +80,16 @@ def test_one_changed_bit_is_damage(own_image_folder, where) -> None:
         np.asarray(prepared_anew(own_image_folder).pixels)
 
 
-def test_a_record_that_says_something_else_is_damage(own_image_folder) -> None:
+def test_a_changed_record_is_damage(own_image_folder) -> None:
     prepared = prepared_anew(own_image_folder)
     with (prepared.folder / "records").open("r+b") as file:
-        file.seek(20)  # in the digest of what the first image shows
+        file.seek(20)  # in the pixel digest of the first image
         file.write(b"\1")
     with pytest.raises(DataError, match="is damaged"):
         np.asarray(prepared_anew(own_image_folder).pixels)
 
 
-def test_a_image_is_verified_once_and_only_if_read(own_image_folder) -> None:
+def test_an_image_is_verified_once_and_only_if_read(own_image_folder) -> None:
     prepared = prepared_anew(own_image_folder)
     zero(prepared, "red/photo 1.jpg")
     seen = prepared_anew(own_image_folder)
@@ -120,7 +120,7 @@ def test_preparing_again_mends_what_is_damaged_in_every_size(own_image_folder, c
     assert mend(source) == Mended()
 
 
-def test_others_images_are_not_looked_at(own_image_folder, tmp_path) -> None:
+def test_images_of_other_data_are_not_verified(own_image_folder, tmp_path) -> None:
     other = tmp_path / "other"
     (other / "a").mkdir(parents=True)
     coloured_image("red", 99).save(other / "a" / "x.png")
@@ -131,7 +131,7 @@ def test_others_images_are_not_looked_at(own_image_folder, tmp_path) -> None:
 
 
 def spoil(path: Path) -> None:
-    """Let a file look as it did when it was prepared, and hold no image."""
+    """Replace a file by one that is not an image, with the same size and date."""
     status = path.stat()
     path.write_bytes(bytes(status.st_size))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -151,7 +151,7 @@ def test_what_cannot_be_prepared_anew_is_named_and_no_success(own_image_folder, 
     assert "1 image stays damaged" in said.err
 
 
-def test_what_may_not_be_read_any_more_is_named(own_image_folder, monkeypatch) -> None:
+def test_what_cannot_be_read_any_more_is_named(own_image_folder, monkeypatch) -> None:
     zero(prepared_anew(own_image_folder), "red/photo 1.jpg")
     real = Folder.content
 
@@ -192,7 +192,7 @@ def test_what_preparing_has_just_written_is_not_verified(own_image_folder, monke
 
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test_the_command_that_mends_a_set_means_the_set(name, tmp_path, monkeypatch) -> None:
-    """``alexnet prepare digits`` is refused where a folder is called so, and would look elsewhere for mnist."""
+    """Where a folder is named digits, ``alexnet prepare digits`` is refused; mnist needs its ``--data-dir``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
     (tmp_path / name).mkdir()
@@ -209,7 +209,7 @@ def test_the_command_that_mends_a_set_means_the_set(name, tmp_path, monkeypatch)
     assert as_argument(source) == command
 
 
-def test_what_is_gone_and_damaged_is_not_called_mended(own_image_folder) -> None:
+def test_what_is_gone_and_damaged_is_not_reported_as_mended(own_image_folder) -> None:
     zero(prepared_anew(own_image_folder), "red/photo 1.jpg")
     source = open_source(own_image_folder)
     spoil(own_image_folder / "red" / "photo 1.jpg")
@@ -230,7 +230,7 @@ def test_pixels_cut_short_are_prepared_anew(own_image_folder, n_bytes) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_pixels_are_on_the_disk_before_their_records_are_written(own_image_folder, monkeypatch) -> None:
-    """A record that a power cut keeps without its pixels would be a black image."""
+    """After a power cut, a record without its pixels would be a black image."""
     synced: list[tuple[str, int]] = []
     folder = stores_folder() / f"{SIDE}-squash-{POOL_VERSION}"
 
@@ -246,7 +246,7 @@ def test_pixels_are_on_the_disk_before_their_records_are_written(own_image_folde
     assert any(name.startswith(".unfinished-") for name, _ in synced), "the catalogue"
 
 
-def test_a_file_system_that_cannot_sync_serves_as_well(own_image_folder, monkeypatch) -> None:
+def test_a_file_system_that_cannot_sync_is_usable(own_image_folder, monkeypatch) -> None:
     def fsync(_: int) -> None:
         raise OSError(errno.EINVAL, "Invalid argument")
 

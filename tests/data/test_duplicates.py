@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.duplicates import NEAR, copies, look, near_copies, perceptual_hash
+from alexnet.data.duplicates import NEAR, duplicates, near_duplicates, perceptual_hash, pixel_digest
 from alexnet.data.source import LabelledImage
 from alexnet.images.decoding import decode
 
@@ -12,8 +12,8 @@ from ..conftest import shared_data
 
 
 def test_the_nearest_is_found_among_many(monkeypatch) -> None:
-    """In blocks, and as exactly as counting bit by bit."""
-    monkeypatch.setattr("alexnet.data.neighbours._MOST_SCORES", 3000)
+    """In blocks, with the same result as counting bit by bit."""
+    monkeypatch.setattr("alexnet.data.neighbours._MOST_DISTANCES", 3000)
     rng = np.random.default_rng(0)
     hashes = {
         f"{split}{i}": int(rng.integers(0, 2**64, dtype=np.uint64)) for split in ("train", "test") for i in range(400)
@@ -21,14 +21,14 @@ def test_the_nearest_is_found_among_many(monkeypatch) -> None:
     for i in range(0, 400, 40):
         hashes[f"test{i}"] = hashes[f"train{i + 7}"] ^ (2 ** (i // 40) - 1)  # 0 to 9 bits differ
     images = [LabelledImage(path, "a", path.rstrip("0123456789")) for path in hashes]
-    found = {(one.path, other.path, n) for one, other, n in near_copies(images, lambda path: path, hashes.get)}
+    found = {(one.path, other.path, n) for one, other, n in near_duplicates(images, lambda path: path, hashes.get)}
     assert found == {(f"train{40 * n + 7}", f"test{40 * n}", n) for n in range(7)}
 
 
-def test_a_look_depends_on_the_shape() -> None:
+def test_a_pixel_digest_depends_on_the_shape() -> None:
     pixels = np.arange(72, dtype=np.uint8)
-    assert look(pixels.reshape(4, 6, 3)) != look(pixels.reshape(6, 4, 3))
-    assert copies([LabelledImage("a", "x"), LabelledImage("b", "x")], lambda path: path) == []
+    assert pixel_digest(pixels.reshape(4, 6, 3)) != pixel_digest(pixels.reshape(6, 4, 3))
+    assert duplicates([LabelledImage("a", "x"), LabelledImage("b", "x")], lambda path: path) == []
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (31, 500)])

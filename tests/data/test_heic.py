@@ -1,4 +1,4 @@
-"""HEIC, from phones: read where pillow-heif is installed, named where it is not."""
+"""HEIC, from phones: read with pillow-heif, reported as unusable without."""
 
 import io
 import subprocess
@@ -32,7 +32,7 @@ def without_heif(monkeypatch) -> None:
 
 
 def scene() -> Image.Image:
-    """Return an image that looks otherwise however it is turned, and survives compression."""
+    """Return an image that differs in every orientation, and survives compression."""
     y, x = np.mgrid[:48, :64]
     pixels = np.stack([x * 4, y * 5, x + y], axis=-1).astype(np.uint8)
     pixels[:10, :16] = 255
@@ -53,7 +53,7 @@ def distance(one: np.ndarray, other: object) -> float:
     return float(np.abs(one.astype(int) - np.asarray(other)).mean())
 
 
-def test_it_is_read_whatever_it_is_called(pillow_heif, tmp_path) -> None:
+def test_it_is_read_under_any_name(pillow_heif, tmp_path) -> None:
     (tmp_path / "IMG_1.JPG").write_bytes(heic_of(pillow_heif, scene()))
     decoded = read(tmp_path / "IMG_1.JPG")
     assert (decoded.format, decoded.mode, decoded.sides) == ("HEIF", "RGB", (64, 48))
@@ -61,8 +61,8 @@ def test_it_is_read_whatever_it_is_called(pillow_heif, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_it_stands_upright_and_is_turned_once(pillow_heif, orientation) -> None:
-    """Phones say it twice: in a property that libheif obeys, and in EXIF."""
+def test_it_is_upright_and_rotated_once(pillow_heif, orientation) -> None:
+    """Phones store the orientation twice: in a property that libheif obeys, and in EXIF."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = pillow_heif.misc.CtxEncode(1, quality=95)
@@ -100,7 +100,7 @@ def test_the_primary_image_is_taken_of_several(pillow_heif) -> None:
     assert pixels[..., 2].min() > 240
 
 
-def test_no_thumbnail_is_taken_for_the_image(pillow_heif) -> None:
+def test_a_thumbnail_is_not_taken_for_the_image(pillow_heif) -> None:
     content = heic_of(pillow_heif, scene().resize((640, 480)), thumbnails=[320])
     assert decode(content, min_side=64).shape == (480, 640, 3)
 
@@ -123,22 +123,22 @@ def test_one_that_is_cut_off_is_damaged(pillow_heif, kept) -> None:
         read(heic_of(pillow_heif, scene())[:kept])
 
 
-def test_one_that_is_damaged_is_said_in_one_line(pillow_heif) -> None:
+def test_a_damaged_one_is_one_line(pillow_heif) -> None:
     content = bytearray(heic_of(pillow_heif, scene()))
     at = content.find(b"iloc") + 20
-    content[at : at + 2] = b"\xff\xff"  # of how many pieces its first item is
+    content[at : at + 2] = b"\xff\xff"  # the number of extents of its first item
     with pytest.raises(ImageError, match="damaged") as caught:
         decode(bytes(content))
     assert "\n" not in str(caught.value)
 
 
-def test_a_real_one_looks_like_its_twin(pillow_heif) -> None:
+def test_a_real_one_looks_like_the_same_image_as_png(pillow_heif) -> None:
     folder = shared_data("nasty_images") / "pillow"
     assert decode(folder / "avif__hopper.heif").mean() == pytest.approx(decode(folder / "hopper.png").mean(), abs=6)
 
 
 def phone(folder, content: bytes) -> None:
-    """Make two classes, one with a HEIC under each kind of name, and a JPEG called HEIC."""
+    """Make two classes, one with a HEIC under each kind of name, and a JPEG named HEIC."""
     for label in ("blue", "red"):
         (folder / label).mkdir(parents=True)
         for number in range(3):
@@ -155,10 +155,10 @@ def test_a_phones_folder_is_read(pillow_heif, tmp_path) -> None:
     report = check(source)
     assert (report.n_usable, report.unusable) == (10, ())
     wrong = {finding.what: finding.paths for finding in report.warnings if finding.kind == "wrong_ending"}
-    assert wrong == {"called HEIC, but JPEG inside": ("red/d.HEIC",), "called JPEG, but HEIC inside": ("red/c.jpg",)}
+    assert wrong == {"named HEIC, but JPEG inside": ("red/d.HEIC",), "named JPEG, but HEIC inside": ("red/c.jpg",)}
 
 
-def test_without_the_extra_all_say_the_same(without_heif, tmp_path) -> None:
+def test_without_the_extra_all_commands_give_the_same_reason(without_heif, tmp_path) -> None:
     phone(tmp_path, b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
     source = open_container(Folder(tmp_path))
     named = {f"red/{name}": WITHOUT for name in ("a.heic", "b.HIF", "c.jpg")}

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from alexnet.data import neighbours
-from alexnet.data.neighbours import families, nearest
+from alexnet.data.neighbours import clusters, nearest
 
 
 def some_hashes(n: int, seed: int) -> np.ndarray:
-    """Return hashes of which many are a few bits from another, and many chains of those."""
+    """Return hashes, many of them a few bits from another, and in chains."""
     rng = np.random.default_rng(seed)
     hashes = [int(rng.integers(0, 2**64, dtype=np.uint64))]
     while len(hashes) < n:
@@ -20,40 +20,40 @@ def distance(one: np.uint64, other: np.uint64) -> int:
     return (int(one) ^ int(other)).bit_count()
 
 
-def brute_families(hashes: np.ndarray, most: int) -> list[list[int]]:
+def brute_clusters(hashes: np.ndarray, most: int) -> list[list[int]]:
     left, found = set(range(len(hashes))), []
     while left:
-        family, new = set(), {min(left)}
+        cluster, new = set(), {min(left)}
         while new:
-            family |= new
-            new = {j for i in new for j in left - family if distance(hashes[i], hashes[j]) <= most}
-        left -= family
-        found.append(sorted(family))
+            cluster |= new
+            new = {j for i in new for j in left - cluster if distance(hashes[i], hashes[j]) <= most}
+        left -= cluster
+        found.append(sorted(cluster))
     return found
 
 
 @pytest.fixture(params=[1 << 24, 5000, 100])
 def _blocks(monkeypatch, request) -> None:
-    """All at once; those that agree in a band of bits; and those in blocks of few."""
-    monkeypatch.setattr(neighbours, "_MOST_SCORES", request.param)
+    """All pairs at once; those with an equal band; and those in small blocks."""
+    monkeypatch.setattr(neighbours, "_MOST_DISTANCES", request.param)
 
 
 @pytest.mark.usefixtures("_blocks")
 @pytest.mark.parametrize("most", [3, 6])
-def test_families_are_those_of_all_pairs(most) -> None:
+def test_clusters_are_those_of_all_pairs(most) -> None:
     hashes = some_hashes(300, seed=most)
-    found = families(hashes, most)
-    assert found == brute_families(hashes, most)
-    assert max(map(len, found)) > 3, "chains, or there is nothing to find"
+    found = clusters(hashes, most)
+    assert found == brute_clusters(hashes, most)
+    assert max(map(len, found)) > 3, "chains, else there is nothing to find"
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_crowded_hashes_are_joined_in_any_order(seed) -> None:
-    """What an image is near may have been joined, by way of others, a moment before."""
+def test_dense_hashes_are_joined_in_any_order(seed) -> None:
+    """Two near hashes may have been joined before, through others."""
     rng = np.random.default_rng(seed)
     hashes = (rng.random((60, 20)) < 0.35) @ (np.uint64(1) << np.arange(20, dtype=np.uint64))
     for most in (3, 4):
-        assert families(hashes, most) == brute_families(hashes, most)
+        assert clusters(hashes, most) == brute_clusters(hashes, most)
 
 
 @pytest.mark.usefixtures("_blocks")
@@ -70,6 +70,6 @@ def test_the_nearest_is_that_of_all_pairs() -> None:
     assert len(expected) >= 34
 
 
-def test_nothing_has_no_neighbours() -> None:
+def test_an_empty_set_has_no_neighbours() -> None:
     none, some = np.array([], np.uint64), some_hashes(3, 0)
-    assert families(none, 6) == list(nearest(none, some, 6)) == list(nearest(some, none, 6)) == []
+    assert clusters(none, 6) == list(nearest(none, some, 6)) == list(nearest(some, none, 6)) == []

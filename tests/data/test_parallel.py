@@ -12,10 +12,10 @@ from alexnet.data.source import MAX_BYTES
 
 @dataclass
 class Files:
-    """A reader that notes the most bytes that are in hand at the same time."""
+    """A reader that records the most bytes in work at the same time."""
 
     sizes: dict[str, int]
-    in_hand: int = 0
+    in_work: int = 0
     most: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -31,29 +31,29 @@ class Files:
 
     def work(self, path: str, fetch: Callable[[], bytes]) -> str:
         with self.lock:
-            self.in_hand += self.sizes[path]
-            self.most = max(self.most, self.in_hand)
+            self.in_work += self.sizes[path]
+            self.most = max(self.most, self.in_work)
         threading.Event().wait(0.005)
         with self.lock:
-            self.in_hand -= self.sizes[path]
+            self.in_work -= self.sizes[path]
         return path.upper()
 
 
 def test_large_files_wait_for_one_another() -> None:
-    """Each of 40 members of an archive may have a gigabyte; all of them at once would fill any memory."""
+    """Each of 40 members of an archive may have a gigabyte; all at once would fill any memory."""
     files = Files({f"file {number}": MAX_BYTES * 2 // 5 for number in range(40)})
     done = list(in_threads(files, files.sizes, files.work))
     assert done == [(path, path.upper()) for path in files.sizes]
     assert files.most <= MAX_BYTES
 
 
-def test_one_that_is_larger_than_all_may_be_together_goes_alone() -> None:
+def test_a_file_above_the_limit_is_read_alone() -> None:
     files = Files({"small": 10, "huge": 3 * MAX_BYTES, "also small": 10})
     assert [path for path, _ in in_threads(files, files.sizes, files.work)] == ["small", "huge", "also small"]
     assert files.most == 3 * MAX_BYTES
 
 
-def test_of_beginnings_only_those_count() -> None:
+def test_where_only_beginnings_are_read_only_those_count() -> None:
     files = Files({f"film {number}": 5 * MAX_BYTES for number in range(8)})
     taken = in_threads(files, files.sizes, lambda path, fetch: path, 1 << 16)
     assert [path for path, _ in taken] == list(files.sizes)

@@ -41,7 +41,7 @@ def test_written_splits_are_read_back(run, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"two\nlines.jpg", b"a\rreturn.jpg", b"'quo\"ted', too.jpg"])
-def test_strange_names_are_written_too(tmp_path, name) -> None:
+def test_unusual_names_are_written_too(tmp_path, name) -> None:
     root = make_image_folder(tmp_path / "photos", n_each=4)
     (root / "red" / "photo 0.jpg").rename(root / "red" / os.fsdecode(name))
     source, store = opened(root)
@@ -51,7 +51,7 @@ def test_strange_names_are_written_too(tmp_path, name) -> None:
 
 
 def test_images_are_found_elsewhere_in_the_order_of_the_record(run, tmp_path) -> None:
-    """Training draws images by their place in the order, so a resumed run needs the same one."""
+    """Training draws images by their position, so a resumed run needs the same order."""
     before = again(tmp_path / "own", run)
     new = tmp_path / "new"
     for number, path in enumerate(sorted((tmp_path / "own").rglob("*.jpg"), reverse=True)):
@@ -68,7 +68,7 @@ def test_images_are_found_elsewhere_in_the_order_of_the_record(run, tmp_path) ->
 
 
 def test_copies_keep_their_places_and_labels(tmp_path) -> None:
-    """One image under two labels: moved, each is found under its own."""
+    """One image under two labels: after a move, each row is found under its own label."""
     root = make_image_folder(tmp_path / "photos", n_each=4)
     shutil.copy(root / "red" / "photo 1.jpg", root / "blue" / "copy.jpg")
     shutil.copy(root / "red" / "photo 1.jpg", root / "red" / "copy.jpg")
@@ -90,7 +90,7 @@ def test_labels_that_have_changed_are_refused_by_name(run, tmp_path) -> None:
         again(tmp_path / "own", run)
 
 
-def test_images_that_have_gone_or_changed_are_named_with_what_to_do(run, tmp_path) -> None:
+def test_images_that_are_gone_or_changed_are_named_with_what_to_do(run, tmp_path) -> None:
     (tmp_path / "own" / "red" / "photo 2.jpg").unlink()
     with pytest.raises(DataError, match=r"1 of 15 .* are gone in .*: 'red/photo 2\.jpg'; .*train DATA --resume"):
         again(tmp_path / "own", run)
@@ -128,7 +128,7 @@ def test_a_damaged_record_is_named(run, damage, message) -> None:
         read_splits(file)
 
 
-def test_a_run_from_a_system_that_writes_accents_otherwise_goes_on(run, tmp_path) -> None:
+def test_a_run_resumes_where_accents_are_spelled_differently(run, tmp_path) -> None:
     nfc, nfd = (unicodedata.normalize(form, "réd") for form in ("NFC", "NFD"))
     (tmp_path / "own" / "red").rename(tmp_path / "own" / nfc)
     splits = run / "splits.csv"
@@ -139,4 +139,4 @@ def test_a_run_from_a_system_that_writes_accents_otherwise_goes_on(run, tmp_path
     assert not found.relabelled
     classes = ("blue", "green", nfd)
     again = restored(source, store, classes, run, "alexnet train DATA --resume run")
-    assert {each.label for each in again.images} == set(classes), "those that the network was built for"
+    assert {each.label for each in again.images} == set(classes), "those of the network"

@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from alexnet.data.source import alike, like
+from alexnet.data.source import similar_name_warnings, similar_names
 
 
 @pytest.mark.parametrize(
@@ -15,20 +15,20 @@ from alexnet.data.source import alike, like
         ("STRASSE", "straße"),
     ],
 )
-def test_names_that_are_alike_are_said_side_by_side(one, other) -> None:
-    (line,) = alike((one, "metal", other))
+def test_similar_names_are_one_warning(one, other) -> None:
+    (line,) = similar_name_warnings((one, "metal", other))
     assert repr(one) in line
     assert repr(other) in line
     assert "metal" not in line
-    assert like(one, (one, "metal", other)) == [other]
+    assert similar_names(one, (one, "metal", other)) == [other]
 
 
-def test_names_that_are_not_alike_are_not_said() -> None:
-    assert alike(("a", "b", "a b", "ab", "é", "e", "1", "01")) == []
+def test_different_names_have_no_warning() -> None:
+    assert similar_name_warnings(("a", "b", "a b", "ab", "é", "e", "1", "01")) == []
 
 
-def test_of_many_groups_the_first_are_said() -> None:
-    lines = alike([name for number in range(9) for name in (f"a{number}", f"A{number}")])
+def test_of_many_groups_the_first_are_named() -> None:
+    lines = similar_name_warnings([name for number in range(9) for name in (f"a{number}", f"A{number}")])
     assert len(lines) == 6
     assert lines[-1] == "so do 4 more groups of classes"
 
@@ -36,9 +36,11 @@ def test_of_many_groups_the_first_are_said() -> None:
 @pytest.mark.parametrize(
     "name", ["cat (1)", "cat(2)", "cat - Copy", "cat - Copy (2)", "Copy of cat", "cat copy", "cat copy 2"]
 )
-def test_classes_that_are_called_as_copies_are_said(name) -> None:
-    assert alike(("cat", name, "dog")) == [f"classes {name!r} are called as copies of 'cat'; if they are, delete them"]
+def test_classes_named_like_copies_have_a_warning(name) -> None:
+    assert similar_name_warnings(("cat", name, "dog")) == [
+        f"classes {name!r} are named like copies of 'cat'; if they are, delete them"
+    ]
 
 
-def test_classes_with_numbers_are_no_copies() -> None:
-    assert alike(("crane (134)", "crane (517)", "copy", "cat 1", "cat 2", "cat", "(1)")) == []
+def test_classes_with_numbers_are_not_copies() -> None:
+    assert similar_name_warnings(("crane (134)", "crane (517)", "copy", "cat 1", "cat 2", "cat", "(1)")) == []

@@ -31,7 +31,7 @@ def test_tenths_of_each_class(image_folder) -> None:
         assert [counts[label, name] for name in ("train", "val", "test")] == [32, 4, 4]
 
 
-def test_the_seed_decides_and_the_order_of_files_does_not(image_folder) -> None:
+def test_splits_depend_on_the_seed_and_not_on_the_order_of_files(image_folder) -> None:
     source = open_source(image_folder)
     store = prepare(source)
     shuffled = list(source.images)
@@ -43,7 +43,7 @@ def test_the_seed_decides_and_the_order_of_files_does_not(image_folder) -> None:
     assert there == again != other
 
 
-def test_the_content_decides_and_names_do_not(image_folder, tmp_path) -> None:
+def test_splits_depend_on_content_and_not_on_names(image_folder, tmp_path) -> None:
     for folder in image_folder.iterdir():
         (tmp_path / folder.name).mkdir()
         for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
@@ -66,18 +66,18 @@ def test_copies_stay_on_one_side(tmp_path) -> None:
     for seed in range(5):
         splits_of = defaultdict(set)
         for image in split(source, store, seed).images:
-            splits_of[store.look(image.path)].add(image.split)
+            splits_of[store.pixel_digest(image.path)].add(image.split)
         assert all(len(splits) == 1 for splits in splits_of.values())
         counts = Counter(image.split for image in split(source, store, seed).images)
         assert counts["val"] == pytest.approx(12, abs=3)
         assert counts["test"] == pytest.approx(12, abs=3)
 
 
-def test_a_crowd_of_copies_goes_to_train(tmp_path) -> None:
+def test_a_large_group_of_copies_goes_to_train(tmp_path) -> None:
     root = make_image_folder(tmp_path / "photos", n_each=5)
     for number in range(20):
         shutil.copy(root / "red" / "photo 0.jpg", root / "red" / f"placeholder {number}.jpg")
-    for path in list(root.rglob("blue/*.jpg")):  # two of each: no group is as small as a tenth of the class
+    for path in list(root.rglob("blue/*.jpg")):  # two copies of each: every group is larger than a tenth of the class
         shutil.copy(path, path.with_suffix(".jpeg"))
     for seed in range(5):
         images = split_of(root, seed).images
@@ -101,7 +101,7 @@ def test_splits_that_are_there_are_kept_and_val_is_taken_from_train(tmp_path) ->
     assert all(image.path.startswith("test/") == (image.split == "test") for image in images)
 
 
-def test_what_has_two_labels_stays_in_train(tmp_path) -> None:
+def test_images_with_two_labels_stay_in_train(tmp_path) -> None:
     root = make_image_folder(tmp_path / "photos", n_each=10)
     (root / "only copies").mkdir()
     shutil.copy(root / "red" / "photo 1.jpg", root / "only copies" / "a.jpg")
@@ -138,7 +138,7 @@ def test_a_class_in_test_only_cannot_be_learned(tmp_path) -> None:
         refuse_unlearnable(open_source(tmp_path))
 
 
-def test_a_class_that_train_spells_otherwise_is_named_beside_it(tmp_path) -> None:
+def test_a_class_that_train_spells_differently_is_named_with_it(tmp_path) -> None:
     """'glass' in train and 'Glass' in val are two classes on one system and one on another."""
     for path in ("train/glass", "train/paper", "val/Glass", "val/paper"):
         (tmp_path / path).mkdir(parents=True)

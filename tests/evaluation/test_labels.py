@@ -1,4 +1,4 @@
-"""Labels in the words of the network, whichever system wrote the accents of either."""
+"""Labels match the class names of a network, in either spelling of accents."""
 
 import json
 import shutil
@@ -19,20 +19,20 @@ NFC, NFD = (unicodedata.normalize(form, "vérre") for form in ("NFC", "NFD"))
 
 
 @pytest.mark.parametrize(("known", "found"), [(NFC, NFD), (NFD, NFC), (NFC, NFC), (NFD, NFD)])
-def test_one_name_in_two_writings_is_one_class(trained_run, tmp_path, known, found) -> None:
+def test_one_name_in_two_spellings_is_one_class(trained_run, tmp_path, known, found) -> None:
     model = Path(shutil.copytree(trained_run / "model", tmp_path / "model"))
     config = json.loads((model / "config.json").read_text())
     config["classes"] = ["blue", "green", known]
     (model / "config.json").write_text(json.dumps(config))
     image_folder = make_image_folder(tmp_path / "photos", n_each=3, first=1000)
     (image_folder / "red").rename(image_folder / found)
-    judged = evaluate(model, image_folder)
-    assert [(each.label, each.n_images) for each in judged.evaluation.per_class] == [
+    result = evaluate(model, image_folder)
+    assert [(each.label, each.n_images) for each in result.scores.per_class] == [
         ("blue", 3),
         ("green", 3),
         (known, 3),
     ]
-    assert judged.evaluation.top1 > 0.8
+    assert result.scores.top1 > 0.8
 
 
 @pytest.mark.parametrize("other", ["Glass", "glass ", "GLASS"])
@@ -44,6 +44,6 @@ def test_a_class_that_is_almost_known_is_named_beside_it(image_folder, other) ->
         labelled_as(source, ("metal", "paper"))
 
 
-def test_of_two_classes_in_two_writings_each_is_its_own(image_folder) -> None:
+def test_two_classes_in_two_spellings_stay_two(image_folder) -> None:
     source = open_source(image_folder).with_images((LabelledImage("a.jpg", NFC), LabelledImage("b.jpg", NFD)))
     assert labelled_as(source, (NFD, NFC)) == source

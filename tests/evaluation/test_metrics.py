@@ -29,15 +29,15 @@ def test_scores_are_sklearns(case) -> None:
     logits, labels = case
     scores = score(logits, labels, tuple("abcdefgh"))
     probabilities = np.exp(log_softmax(logits))
-    answers = logits.argmax(axis=1)
+    predicted = logits.argmax(axis=1)
     assert scores.n_images == 300
-    assert scores.top1 == pytest.approx(accuracy_score(labels, answers))
+    assert scores.top1 == pytest.approx(accuracy_score(labels, predicted))
     assert scores.top5 == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5))
     assert scores.loss == pytest.approx(log_loss(labels, probabilities), rel=1e-6)
-    assert np.array_equal(scores.confusion, confusion_matrix(labels, answers))
-    assert [each.recall for each in scores.per_class] == pytest.approx(recall_score(labels, answers, average=None))
+    assert np.array_equal(scores.confusion, confusion_matrix(labels, predicted))
+    assert [each.recall for each in scores.per_class] == pytest.approx(recall_score(labels, predicted, average=None))
     assert [each.precision for each in scores.per_class] == pytest.approx(
-        precision_score(labels, answers, average=None)
+        precision_score(labels, predicted, average=None)
     )
 
 
@@ -77,7 +77,7 @@ def test_huge_logits_overflow_nothing() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_has_no_score(value, case) -> None:
+def test_nan_and_infinity_have_no_score(value, case) -> None:
     """Nothing is above NaN: every class ranked first, and top-1 was 1."""
     logits, labels = case
     logits[7, 2] = value

@@ -11,32 +11,32 @@ from alexnet.errors import ArtifactError, DataError, SettingsError
 from ..conftest import coloured_image, make_image_folder
 
 
-def test_a_run_is_judged_on_its_own_test_images(trained_run, image_folder) -> None:
-    judged = evaluate(trained_run)
-    assert judged.split == "test"
-    assert judged.evaluation.n_images == 12
-    assert judged.evaluation.top1 > 0.9
-    assert evaluate(trained_run, image_folder) == judged, "the same folder is split as it was for training"
-    assert evaluate(trained_run, image_folder, split="val").evaluation.n_images == 12
+def test_a_run_is_evaluated_on_its_own_test_images(trained_run, image_folder) -> None:
+    result = evaluate(trained_run)
+    assert result.split == "test"
+    assert result.scores.n_images == 12
+    assert result.scores.top1 > 0.9
+    assert evaluate(trained_run, image_folder) == result, "the same folder is split as it was for training"
+    assert evaluate(trained_run, image_folder, split="val").scores.n_images == 12
 
 
 def test_the_model_in_its_run_is_the_run(trained_run, image_folder) -> None:
     assert evaluate(trained_run / "model") == evaluate(trained_run / "model", image_folder) == evaluate(trained_run)
 
 
-def test_judging_answers_like_predicting(trained_run, image_folder) -> None:
+def test_evaluating_predicts_like_predicting(trained_run, image_folder) -> None:
     images = [row for row in read_splits(trained_run / "splits.csv") if row.split == "test"]
-    answers = load(trained_run).predict([image_folder / image.path for image in images])
-    share = sum(answer.label == image.label for answer, image in zip(answers, images, strict=True)) / 12
-    assert evaluate(trained_run).evaluation.top1 == pytest.approx(share)
+    predictions = load(trained_run).predict([image_folder / image.path for image in images])
+    share = sum(each.label == image.label for each, image in zip(predictions, images, strict=True)) / 12
+    assert evaluate(trained_run).scores.top1 == pytest.approx(share)
 
 
-def test_ten_views_are_judged_as_one_answer(trained_run) -> None:
+def test_ten_views_are_scored_as_one_prediction(trained_run) -> None:
     once, often = evaluate(trained_run), evaluate(trained_run, views=10)
     assert (once.views, often.views) == (1, 10)
-    assert often.evaluation.n_images == 12
-    assert often.evaluation.top1 > 0.9
-    assert often.evaluation.loss != once.evaluation.loss
+    assert often.scores.n_images == 12
+    assert often.scores.top1 > 0.9
+    assert often.scores.loss != once.scores.loss
     with pytest.raises(SettingsError, match="views is 5; it must be 1 or 10"):
         evaluate(trained_run, views=5)
 
@@ -45,10 +45,10 @@ def test_labels_are_matched_by_name(trained_run, tmp_path) -> None:
     for number in range(4):
         (tmp_path / "red").mkdir(exist_ok=True)
         coloured_image("red", 100 + number).save(tmp_path / "red" / f"{number}.png")
-    judged = evaluate(trained_run, tmp_path)
-    assert judged.split is None
-    assert judged.evaluation.top1 == 1
-    assert [each.n_images for each in judged.evaluation.per_class] == [0, 0, 4]
+    result = evaluate(trained_run, tmp_path)
+    assert result.split is None
+    assert result.scores.top1 == 1
+    assert [each.n_images for each in result.scores.per_class] == [0, 0, 4]
 
 
 def test_an_unknown_class_is_named(trained_run, tmp_path) -> None:
@@ -69,9 +69,9 @@ def test_a_split_that_is_not_there(trained_run, tmp_path) -> None:
 def test_unreadable_images_are_counted(trained_run, tmp_path) -> None:
     make_image_folder(tmp_path, n_each=2, first=1000)
     (tmp_path / "red" / "photo 1000.jpg").write_bytes(b"")
-    judged = evaluate(trained_run, tmp_path)
-    assert judged.evaluation.n_images == 5
-    assert judged.skipped == {"red/photo 1000.jpg": "the file is empty"}
+    result = evaluate(trained_run, tmp_path)
+    assert result.scores.n_images == 5
+    assert result.skipped == {"red/photo 1000.jpg": "the file is empty"}
 
 
 def test_a_model_without_its_run_needs_data(trained_run, tmp_path) -> None:
@@ -80,7 +80,7 @@ def test_a_model_without_its_run_needs_data(trained_run, tmp_path) -> None:
         evaluate(tmp_path / "model")
 
 
-# Never judged, without a word, on what it learned from
+# Never evaluated on what it learned from without a warning
 
 
 def splits_of(run: Path) -> dict[str, str]:
@@ -94,8 +94,8 @@ def mine(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("how", ["moved", "a link", "zip", "table", "renamed"])
-def test_its_own_images_are_known_wherever_they_lie(trained_run, image_folder, tmp_path, how) -> None:
-    """Moved, a run's data were judged as a whole, what had been learned from included."""
+def test_its_own_images_are_recognised_wherever_they_are(trained_run, image_folder, tmp_path, how) -> None:
+    """Data of a run that had moved was evaluated as a whole, with the images of train."""
     place = tmp_path / "archive" / "photos"
     if how == "zip":
         place = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", image_folder))
@@ -112,17 +112,17 @@ def test_its_own_images_are_known_wherever_they_lie(trained_run, image_folder, t
         rows = [f"{path},{path.parent.name}\n" for path in sorted(place.rglob("*.jpg"))]
         place = tmp_path / "table.csv"
         place.write_text("path,label\n" + "".join(rows))
-    judged = evaluate(trained_run, place)
-    assert (judged.split, judged.evaluation) == ("test", evaluate(trained_run).evaluation)
-    assert any("these are the test images of the run" in warning for warning in judged.warnings)
-    assert evaluate(trained_run, place, split="val").evaluation.n_images == 12
+    result = evaluate(trained_run, place)
+    assert (result.split, result.scores) == ("test", evaluate(trained_run).scores)
+    assert any("these are the test images of the run" in warning for warning in result.warnings)
+    assert evaluate(trained_run, place, split="val").scores.n_images == 12
 
 
 def test_a_model_without_its_run_knows_what_it_learned_from(trained_run, image_folder, tmp_path) -> None:
     shutil.copytree(trained_run / "model", tmp_path / "model")
-    judged = evaluate(tmp_path / "model", image_folder)
-    assert judged.evaluation == evaluate(trained_run).evaluation, "what is left is the run's test"
-    assert "left out 108 of 120 images that the network learned from or was chosen by (val)" in judged.warnings
+    result = evaluate(tmp_path / "model", image_folder)
+    assert result.scores == evaluate(trained_run).scores, "what is left is the run's test"
+    assert "left out 108 of 120 images that the network learned from or was validated on" in result.warnings
 
 
 def test_what_it_has_seen_is_left_out_of_other_data(trained_run, image_folder, mine) -> None:
@@ -131,13 +131,13 @@ def test_what_it_has_seen_is_left_out_of_other_data(trained_run, image_folder, m
         for path in [path for path in splits if splits[path] == split][:n]:
             label, name = path.split("/")
             shutil.copy(image_folder / path, mine / label / f"{split} {name}")
-    judged = evaluate(trained_run, mine)
-    assert judged.evaluation.n_images == 10, "9 new ones, and one of test"
-    assert "left out 5 of 15 images that the network learned from or was chosen by (val)" in judged.warnings
-    assert any("only 1 of the 12 test images of the run" in warning for warning in judged.warnings)
+    result = evaluate(trained_run, mine)
+    assert result.scores.n_images == 10, "9 new ones, and one of test"
+    assert "left out 5 of 15 images that the network learned from or was validated on" in result.warnings
+    assert any("only 1 of the 12 test images of the run" in warning for warning in result.warnings)
 
 
-def test_splits_that_data_bring_are_judged_without_what_was_learned_from(
+def test_splits_of_the_data_are_evaluated_without_what_was_learned_from(
     trained_run, image_folder, mine, tmp_path
 ) -> None:
     for split in ("train", "test"):
@@ -145,40 +145,42 @@ def test_splits_that_data_bring_are_judged_without_what_was_learned_from(
     splits = splits_of(trained_run)
     learned = next(path for path in splits if splits[path] == "train")
     shutil.copy(image_folder / learned, tmp_path / "data" / "test" / "red" / "leaked.jpg")
-    judged = evaluate(trained_run, tmp_path / "data", split="test")
-    assert judged.evaluation.n_images == 9
-    assert any(warning.startswith("left out 1 of 10 images") for warning in judged.warnings)
+    result = evaluate(trained_run, tmp_path / "data", split="test")
+    assert result.scores.n_images == 9
+    assert any(warning.startswith("left out 1 of 10 images") for warning in result.warnings)
     shutil.copy(image_folder / learned, tmp_path / "data" / "train" / "red" / "leaked.jpg")
-    judged = evaluate(trained_run, tmp_path / "data", split="train")
-    assert judged.evaluation.n_images == 10
-    assert any(warning.startswith("the network learned from 1 of 10 images") for warning in judged.warnings)
+    result = evaluate(trained_run, tmp_path / "data", split="train")
+    assert result.scores.n_images == 10
+    assert any(warning.startswith("the network learned from 1 of 10 images") for warning in result.warnings)
 
 
-def test_only_what_it_learned_from_is_nothing_to_judge_by(trained_run, image_folder, tmp_path) -> None:
+def test_nothing_is_evaluated_where_all_was_learned_from(trained_run, image_folder, tmp_path) -> None:
     splits = splits_of(trained_run)
     for path in [path for path in splits if splits[path] == "train"][:40]:
         (tmp_path / "learned" / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(image_folder / path, tmp_path / "learned" / path)
-    with pytest.raises(DataError, match=r"the network learned from all 40 images to be judged in .*--split train"):
+    with pytest.raises(DataError, match=r"the network learned from all 40 images in .*--split train"):
         evaluate(trained_run, tmp_path / "learned")
 
 
-def test_train_is_judged_with_a_word(trained_run) -> None:
-    judged = evaluate(trained_run, split="train")
-    assert judged.evaluation.n_images == 96
-    assert judged.warnings == (
-        "the network learned from 96 of 96 images: this says how well it knows them, not how good it is",
+def test_train_is_evaluated_with_a_warning(trained_run) -> None:
+    result = evaluate(trained_run, split="train")
+    assert result.scores.n_images == 96
+    assert result.warnings == (
+        "the network learned from 96 of 96 images: these scores do not say how good it is on new images",
     )
 
 
-def test_a_model_that_does_not_say_what_it_learned_from_is_judged_with_a_warning(trained_run, mine, tmp_path) -> None:
+def test_a_model_that_does_not_say_what_it_learned_from_is_evaluated_with_a_warning(
+    trained_run, mine, tmp_path
+) -> None:
     model = Path(shutil.copytree(trained_run / "model", tmp_path / "model"))
     config = json.loads((model / "config.json").read_text())
     del config["fingerprints"]
     (model / "config.json").write_text(json.dumps(config))
-    judged = evaluate(model, mine)
-    assert judged.evaluation.n_images == 9
-    assert any("does not say what it learned from" in warning for warning in judged.warnings)
+    result = evaluate(model, mine)
+    assert result.scores.n_images == 9
+    assert any("does not say what it learned from" in warning for warning in result.warnings)
 
 
 @pytest.fixture
@@ -200,7 +202,7 @@ def test_images_added_since_are_counted(own) -> None:
     (data / "violet").mkdir()
     coloured_image("blue", 501).save(data / "violet" / "new.png")
     after = evaluate(run)
-    assert after.evaluation == before.evaluation
+    assert after.scores == before.scores
     words = "left out 2 images that the run's splits.csv does not name: 'red/new.png', 'violet/new.png'"
     assert after.warnings == (words,)
 
@@ -223,7 +225,7 @@ def test_images_of_test_that_have_gone_or_changed_are_named(own) -> None:
     coloured_image("red", 77).save(data / changed)
     with pytest.raises(DataError, match=r"2 of 12 images .* are gone or have changed"):
         evaluate(run)
-    assert evaluate(run, split="val").evaluation.n_images == 12, "of other splits nothing is asked"
+    assert evaluate(run, split="val").scores.n_images == 12, "of other splits nothing is asked"
 
 
 def test_a_image_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
@@ -231,9 +233,9 @@ def test_a_image_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
     splits = splits_of(run)
     broken = next(path for path in splits if splits[path] == "test")
     (data / broken).write_bytes(b"broken")
-    judged = evaluate(run)
-    assert judged.evaluation.n_images == 11
-    assert list(judged.skipped) == [broken]
+    result = evaluate(run)
+    assert result.scores.n_images == 11
+    assert list(result.skipped) == [broken]
 
 
 def test_labels_that_were_corrected_since_are_said(own) -> None:
@@ -241,9 +243,9 @@ def test_labels_that_were_corrected_since_are_said(own) -> None:
     splits = splits_of(run)
     wrong = next(path for path in splits if splits[path] == "test" and path.startswith("red/"))
     (data / wrong).rename(data / "blue" / "was red.jpg")
-    judged = evaluate(run)
-    assert [each.n_images for each in judged.evaluation.per_class] == [5, 4, 3]
-    assert any("1 images have other labels than when the run began" in warning for warning in judged.warnings)
+    result = evaluate(run)
+    assert [each.n_images for each in result.scores.per_class] == [5, 4, 3]
+    assert any("1 images have other labels than when the run began" in warning for warning in result.warnings)
 
 
 def test_the_same_image_in_train_and_test_is_left_out(tmp_path) -> None:
@@ -256,9 +258,9 @@ def test_the_same_image_in_train_and_test_is_left_out(tmp_path) -> None:
         settings=Settings(epochs=1, image_size=67, width=0.25, hidden=(32,)),
         verbose=False,
     )
-    judged = evaluate(run.folder)
-    assert judged.evaluation.n_images == 18
-    assert any(warning.startswith("left out 1 of 19 images") for warning in judged.warnings)
+    result = evaluate(run.folder)
+    assert result.scores.n_images == 18
+    assert any(warning.startswith("left out 1 of 19 images") for warning in result.warnings)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"data": 3}', '{"data": "digits", "data_dir": 5}'])
@@ -268,7 +270,7 @@ def test_damaged_settings_of_its_run_are_named_where_they_are_needed(own, text) 
     (run / "settings.json").write_text(text)
     with pytest.raises(DataError, match=r"settings\.json' is damaged"):
         evaluate(run)
-    assert evaluate(run, data).evaluation == whole.evaluation
+    assert evaluate(run, data).scores == whole.scores
 
 
 def copied(image_folder: Path, run: Path, split: str, to: Path) -> Path:
@@ -279,23 +281,23 @@ def copied(image_folder: Path, run: Path, split: str, to: Path) -> Path:
     return to
 
 
-def test_val_alone_is_judged_with_a_word(trained_run, image_folder, tmp_path) -> None:
+def test_val_alone_is_evaluated_with_a_warning(trained_run, image_folder, tmp_path) -> None:
     val = copied(image_folder, trained_run, "val", tmp_path / "val")
-    judged = evaluate(trained_run, val)
-    assert judged.evaluation == evaluate(trained_run, split="val").evaluation
-    assert any("these images are of val" in warning for warning in judged.warnings)
+    result = evaluate(trained_run, val)
+    assert result.scores == evaluate(trained_run, split="val").scores
+    assert any("these are val images" in warning for warning in result.warnings)
 
 
-def test_of_a_model_alone_each_split_can_be_judged(trained_run, image_folder, tmp_path) -> None:
+def test_of_a_model_alone_each_split_can_be_evaluated(trained_run, image_folder, tmp_path) -> None:
     model = shutil.copytree(trained_run / "model", tmp_path / "model")
     for split in ("train", "val", "test"):
-        assert evaluate(model, image_folder, split=split).evaluation == evaluate(trained_run, split=split).evaluation
+        assert evaluate(model, image_folder, split=split).scores == evaluate(trained_run, split=split).scores
     with pytest.raises(DataError, match=r"no image in .* is of the network's val"):
         evaluate(model, copied(image_folder, trained_run, "train", tmp_path / "train"), split="val")
 
 
 def test_its_own_data_behind_a_link_are_its_own(own, tmp_path) -> None:
-    """Else, with one image gone, what is left would be judged together with what was added."""
+    """Else, with one image gone, the rest would be evaluated together with what was added."""
     run, data = own
     data.rename(tmp_path / "moved")
     data.symlink_to(tmp_path / "moved")

@@ -6,12 +6,12 @@ from alexnet.evaluation.views import average_of_views, ten_views
 
 @pytest.fixture
 def numbered() -> np.ndarray:
-    """Two images of 16 px: red counts rows, green counts columns, blue tells them apart."""
+    """Two images of 16 px: red counts rows, green counts columns, blue is the number of the image."""
     rows, columns = np.mgrid[:16, :16]
     return np.stack([np.stack([rows, columns, np.full_like(rows, 9 * n)], axis=-1) for n in range(2)]).astype(np.uint8)
 
 
-def test_views_are_corners_and_middle_each_mirrored(numbered) -> None:
+def test_views_are_corners_and_centre_each_mirrored(numbered) -> None:
     views = list(ten_views(numbered, 14))
     assert {view.shape for view in views} == {(2, 14, 14, 3)}
     upright, mirrored = views[::2], views[1::2]

@@ -43,7 +43,7 @@ def test_pad_keeps_everything_and_fills_with_the_mean() -> None:
 
 
 @pytest.mark.parametrize("how", ["squash", "crop", "pad"])
-def test_a_square_image_is_the_same_however(how) -> None:
+def test_a_square_image_is_the_same_in_all_ways(how) -> None:
     pixels = np.asarray(coloured_image("red", 0, (50, 50)))
     assert np.array_equal(fit(pixels, 32, how), resize(pixels, 32, 32))
     assert fit(pixels[:1, :7], 32, how).shape == (32, 32, 3)
@@ -52,7 +52,7 @@ def test_a_square_image_is_the_same_however(how) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.tuples(*[st.integers(1, 300)] * 2), st.tuples(*[st.integers(1, 300)] * 2), st.integers(0, 9))
 def test_torch_and_pillow_resize_alike(before, after, seed) -> None:
-    """A network that predicts without torch sees what it learned from, to one level."""
+    """A network that predicts without torch sees the pixels of training, to one level."""
     pixels = np.random.default_rng(seed).integers(0, 256, (*before, 3), dtype=np.uint8)
     difference = np.abs(preprocessing._by_pillow(pixels, *after).astype(int) - resize(pixels, *after))
     assert difference.max() <= 1
@@ -73,7 +73,7 @@ def test_luminance_is_pillows() -> None:
     assert np.array_equal(to_channels(np.asarray(image), 3), np.asarray(image))
 
 
-def test_preprocessing_goes_by_way_of_the_store() -> None:
+def test_preprocessing_resizes_to_the_store_size_first() -> None:
     pixels = np.asarray(coloured_image("green", 3))
     how = Preprocessing(store_size=32)
     assert np.array_equal(how.apply(pixels, 67), resize(resize(pixels, 32, 32), 67, 67))

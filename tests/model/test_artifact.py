@@ -78,7 +78,7 @@ def test_truncated_weights(model_folder) -> None:
 
 def test_foreign_weights(model_folder) -> None:
     save_file({"fc.weight": torch.zeros(2)}, model_folder / "model.safetensors")
-    with pytest.raises(ArtifactError, match=r"lacks conv1\.conv\.weight"):
+    with pytest.raises(ArtifactError, match=r"has no conv1\.conv\.weight"):
         load_model(load_artifact(model_folder))
 
 
@@ -128,7 +128,7 @@ def spoil(model_folder: Path, name: str, value: float) -> Path:
 def test_weights_that_are_no_numbers(model_folder, value) -> None:
     """A network of NaN scored 1.0000."""
     spoil(model_folder, "fc7.linear.bias", value)
-    with pytest.raises(ArtifactError, match=r"model\.safetensors' is of no use: fc7\.linear\.bias holds NaN"):
+    with pytest.raises(ArtifactError, match=r"model\.safetensors' is unusable: fc7\.linear\.bias holds NaN"):
         load_model(load_artifact(model_folder))
     with pytest.raises(ArtifactError, match=r"fc7\.linear\.bias holds NaN or infinity"):
         load_weights(AlexNet(n_classes=3), model_folder)
@@ -150,14 +150,14 @@ def test_finite_weights_that_overflow_give_no_answer(model_folder, image_folder)
     spoil(model_folder, "fc8.linear.weight", 3e38)
     classifier = load(model_folder)
     image = image_folder / "red" / "photo 1.jpg"
-    with pytest.raises(ArtifactError, match="answers with NaN or infinity") as caught:
+    with pytest.raises(ArtifactError, match="outputs NaN or infinity") as caught:
         classifier.predict(image)
     assert str(model_folder) in str(caught.value)
     assert classifier.embed(image).shape == (1, 4096)
-    with pytest.raises(ArtifactError, match="answers with NaN or infinity"):
+    with pytest.raises(ArtifactError, match="outputs NaN or infinity"):
         evaluate(model_folder, image_folder)
     spoil(model_folder, "fc7.linear.weight", 3e38)
-    with pytest.raises(ArtifactError, match="answers with NaN or infinity"):
+    with pytest.raises(ArtifactError, match="outputs NaN or infinity"):
         load(model_folder).embed(image)
 
 
@@ -195,7 +195,7 @@ def test_an_older_model_that_has_its_size_twice_is_read(tiny_folder) -> None:
     [
         (("classes",), "abc", "classes is 'abc'; it must be a list"),
         (("classes",), ["a", "b", 3], "a value in classes is 3; it must be text"),
-        (("classes",), ["a", "b", "a"], "the class 'a' is there twice"),
+        (("classes",), ["a", "b", "a"], "the class 'a' is listed twice"),
         (("architecture",), [], "the architecture is []"),
         (("architecture", "in_channels"), 1, "mean has 3 values for 1 channels"),
         (("architecture", "hidden"), [10**30, 8], "a size in hidden is 1000"),

@@ -208,7 +208,7 @@ def test_a_custom_network_works_end_to_end(image_folder, tmp_path) -> None:
     assert classifier.artifact.architecture == resolve(OWN, hidden=(12,), n_classes=3, image_size=40)
     assert len(load_file(run.model_folder / "model.safetensors")) > 0
     assert sum(each.probability for each in classifier.predict(next(image_folder.rglob("*.jpg")))[0].predictions) > 0.99
-    assert evaluate(run.folder).evaluation.n_images > 0
+    assert evaluate(run.folder).scores.n_images > 0
 
 
 def test_a_network_that_takes_large_images_only_is_trained_at_a_size_it_can_take(image_folder, tmp_path) -> None:

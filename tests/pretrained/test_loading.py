@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from alexnet import AlexNet, Architecture
-from alexnet.data.fingerprint import Seen
+from alexnet.data.fingerprint import SeenImages
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.model.opening import load_artifact
 from alexnet.network.value.architecture import Conv
@@ -296,4 +296,4 @@ def test_paths_are_made_absolute_and_names_are_not(tmp_path, monkeypatch) -> Non
 
 def test_nothing_is_known_of_a_file_at_the_root() -> None:
     """As in a container."""
-    assert seen_before("/weights.pth") == Seen(is_all=False)
+    assert seen_before("/weights.pth") == SeenImages(is_all=False)

@@ -468,7 +468,7 @@ def test_what_the_weights_to_begin_with_had_seen_is_not_forgotten(trained_run, i
     n_new = sum(row.content not in seen for row in test)
     assert 0 < n_new < len(test) == 12
     list(Session.resume(tmp_path / "run").reports())
-    assert evaluate(tmp_path / "run").evaluation.n_images == n_new
+    assert evaluate(tmp_path / "run").scores.n_images == n_new
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "copy"])

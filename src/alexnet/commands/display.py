@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from alexnet.data.check import quick
+from alexnet.data.check import check_prepared
 from alexnet.data.sources.open import as_argument
 from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
 from alexnet.training.learning.state import Stop
@@ -63,7 +63,7 @@ def introduce(session: Session) -> None:
     warn(source.warnings + session.store.warnings)
     warn_of_skipped(session.store.skipped)
     # The cheap part of alexnet check: it needs only what preparing has computed.
-    findings = quick(source, session.store)
+    findings = check_prepared(source, session.store)
     warn(finding.message for finding in findings[:MOST_NAMED])
     if len(findings) > MOST_NAMED:
         say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {as_argument(source)}")

@@ -90,7 +90,7 @@ def _first(paths: Sequence[str]) -> list[str]:
 
 def evaluation(result: "EvaluationResult") -> str:
     """Return the scores, the table by class and, for few classes, the confusion matrix."""
-    scores = result.evaluation
+    scores = result.scores
     what = f"{result.split} images of {result.data}" if result.split else f"images of {result.data}"
     views = f", {result.views} views of each" if result.views > 1 else ""
     k = min(5, len(scores.per_class))
@@ -115,7 +115,7 @@ def evaluation(result: "EvaluationResult") -> str:
 
 def evaluation_json(result: "EvaluationResult") -> str:
     """Return the scores as one JSON object."""
-    return json.dumps(result.evaluation.to_json(), allow_nan=False)
+    return json.dumps(result.scores.to_json(), allow_nan=False)
 
 
 PredictionFormat = Literal["table", "json", "csv"]

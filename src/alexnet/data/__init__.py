@@ -1,1 +1,1 @@
-"""What it sees: images found, decoded once, split, stored, and fed in batches."""
+"""Data: images are found, decoded once, stored, split, checked, and read in batches."""

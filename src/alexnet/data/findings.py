@@ -1,4 +1,4 @@
-"""What can be wrong with images, and how it is said."""
+"""The findings of ``check``: their kinds, the advice on each, and the report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,50 +22,50 @@ Kind = Literal[
     "imbalance",
     "classes_differ",
 ]
-# What to do about each kind, in the order in which they are reported.
+# The advice on each kind, in the order of a report.
 ADVICE: Mapping[Kind, str] = {
     # The same image under two labels.
-    "two_labels": "one of the labels is wrong, so keep the image where it belongs",
+    "two_labels": "one of the labels is wrong; keep the image in the right class only",
     # The same image in two splits.
-    "duplicates_across_splits": "what is judged would have been learned, so keep it in one split",
-    # Images in two splits that look alike.
+    "duplicates_across_splits": "data leaks from one split into the other; keep it in one split",
+    # Similar images in two splits.
     "near_duplicates_across_splits": "if they show the same thing, keep them in one split",
-    # Images of a folder without splits that look alike: a burst of images, or the frames of a film.
-    "near_duplicates": "training keeps those of one class in one split where it can, as should splits of your own",
+    # Similar images in a folder without splits: a burst of images, or the frames of a film.
+    "near_duplicates": "training keeps those of one class in one split where it can; splits of your own should too",
     # The same image more than once in one class and one split.
-    "duplicates": "it counts as often in training, so delete all but one",
-    # The ending says another format than the content, or none.
-    "wrong_ending": "rename them, as the ending is what other programs go by",
-    # Files among the images that are none.
-    "not_images": "they are ignored, so move them away if they should not be there",
-    # Pixels that have to be converted to RGB by more than a table of colours.
-    "unusual_mode": "they are converted to RGB, so see whether they still look as they should",
+    "duplicates": "each copy counts in training; delete all but one",
+    # The file has no image ending, or that of another format.
+    "wrong_ending": "rename them, as other programs go by the ending",
+    # Files that are not images.
+    "not_images": "they are ignored; move them away if they should not be there",
+    # Pixels that need more than a palette lookup to become RGB.
+    "unusual_mode": "they are converted to RGB; check that they still look right",
     # All images are of one class.
-    "one_class": "a classifier needs at least two, so see whether their folders are where they should be",
+    "one_class": "a classifier needs at least two; check that their folders are where they should be",
     # A class without usable images.
-    "empty_class": "nothing can be learned about it, so add images or delete it",
+    "empty_class": "the network cannot learn it; add images or delete it",
     # A class with one usable image.
-    "one_image_class": "it cannot be learned and judged by one, so add images",
+    "one_image_class": "one image is not enough to train and to test on; add images",
     # The largest class has more than ``check.IMBALANCE`` times the images of the smallest.
-    "imbalance": "the small one may never be answered, so add images to it",
-    # A class that one split has and another has not.
-    "classes_differ": "see whether a folder is missing or misspelt",
+    "imbalance": "the network may never predict the small one; add images to it",
+    # A class that is missing from a split.
+    "classes_differ": "check whether a folder is missing or misspelt",
 }
-# Kinds that spoil training or judging; the others are only worth knowing.
+# Kinds that spoil training or evaluation; the others are for information.
 HARMFUL: frozenset[Kind] = frozenset({"two_labels", "duplicates_across_splits"})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something a user should know about some images.
+    """One thing a user should know about some images.
 
     Attributes:
         kind: a key of ``ADVICE``.
-        what: what it is, in words that follow the paths.
+        what: a description, to be printed after the paths.
         paths: the files concerned; none where it is about whole classes.
         labels: the classes concerned.
         splits: the splits concerned.
-        distance: of near duplicates, in how many of 64 bits their hashes differ.
+        distance: for near duplicates, how many of the 64 bits of their hashes differ.
     """
 
     kind: Kind
@@ -77,12 +77,12 @@ class Finding:
 
     @property
     def message(self) -> str:
-        """What it is and what to do, in a sentence."""
+        """The finding and the advice, in one line."""
         where = f"{listed(self.paths)}: " if self.paths else ""
         return f"{where}{self.what}; {ADVICE[self.kind]}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready dictionary; labels, splits and distance only where they say something."""
+        """Return a JSON-ready dictionary; labels, splits and distance only where there are any."""
         found: dict[str, Any] = {"kind": self.kind, "message": self.message, "paths": list(self.paths)}
         if self.labels:
             found["labels"] = list(self.labels)
@@ -95,15 +95,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What there is to know about a source before training.
+    """The result of ``check``.
 
     Attributes:
-        name: what the user calls the source.
+        name: the source, as the user named it.
         n_usable: number of images that can be read.
         unusable: paths of the others, each with the reason.
-        warnings: what was found, in the order of ``ADVICE``.
-        classes: the number of usable images of each class in each split; the one split is ``"all"`` where there are
-            none.
+        warnings: the findings, in the order of ``ADVICE``.
+        classes: the number of usable images of each class in each split; data without splits has one, ``"all"``.
         images: all images by path.
     """
 
@@ -116,7 +115,7 @@ class Report:
 
     @property
     def is_harmful(self) -> bool:
-        """Whether something spoils training or judging, so that the user should do something first."""
+        """Whether something spoils training or evaluation, and should be mended first."""
         return bool(self.unusable) or any(finding.kind in HARMFUL for finding in self.warnings)
 
     def to_json(self) -> dict[str, Any]:

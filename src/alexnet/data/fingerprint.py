@@ -1,4 +1,4 @@
-"""Which images a network has seen, told from their contents and not from where they lie."""
+"""Which images a network has seen, identified by content instead of by path."""
 
 import base64
 import binascii
@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Of two million images, the chance that any two share 48 bits is below one in a hundred.
+# 48 bits: among two million images, the chance that any two collide is below one in a hundred.
 N_BYTES = 6
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The beginnings of the digests of some images: it tells whether an image is among them, and shows none of them.
+    """A set of images as shortened digests: it says whether an image is among them, and reveals nothing of the images.
 
     Attributes:
-        words: ``N_BYTES`` each, in hexadecimal.
+        prefixes: the first ``N_BYTES`` of each digest, in hexadecimal.
     """
 
-    words: frozenset[str] = frozenset()
+    prefixes: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, contents: Iterable[str]) -> "Fingerprint":
@@ -26,21 +26,21 @@ class Fingerprint:
         return cls(frozenset(content[: 2 * N_BYTES] for content in contents))
 
     def __contains__(self, content: str) -> bool:
-        return content[: 2 * N_BYTES] in self.words
+        return content[: 2 * N_BYTES] in self.prefixes
 
     def __or__(self, other: "Fingerprint") -> "Fingerprint":
-        return Fingerprint(self.words | other.words)
+        return Fingerprint(self.prefixes | other.prefixes)
 
     def to_text(self) -> str:
-        """Return a text that ``from_text`` reads: eight characters an image."""
-        return base64.b64encode(bytes.fromhex("".join(sorted(self.words)))).decode()
+        """Return the set in base64, for ``from_text``: eight characters an image."""
+        return base64.b64encode(bytes.fromhex("".join(sorted(self.prefixes)))).decode()
 
     @classmethod
     def from_text(cls, text: str) -> "Fingerprint":
-        """Read what ``to_text`` wrote.
+        """Read the text of ``to_text``.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: it is not such a text.
         """
         try:
             digits = base64.b64decode(text, validate=True).hex()
@@ -52,32 +52,32 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What a network has seen.
+class SeenImages:
+    """The images that a network has seen.
 
     Attributes:
-        train: what it learned from.
-        val: what it was chosen by.
-        is_all: whether that is all; not where it began with weights that do not say what they had learned from.
+        train: the images it was trained on.
+        val: the images it was validated on, which may have chosen the epoch that was kept.
+        is_all: whether the two are complete; False where training began with weights of unknown training images.
     """
 
     train: Fingerprint = Fingerprint()
     val: Fingerprint = Fingerprint()
     is_all: bool = True
 
-    def __or__(self, other: "Seen") -> "Seen":
-        return Seen(train=self.train | other.train, val=self.val | other.val, is_all=self.is_all and other.is_all)
+    def __or__(self, other: "SeenImages") -> "SeenImages":
+        return SeenImages(train=self.train | other.train, val=self.val | other.val, is_all=self.is_all and other.is_all)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""
         return {"train": self.train.to_text(), "val": self.val.to_text(), "is_all": self.is_all}
 
     @classmethod
-    def from_json(cls, saved: object) -> "Seen":
-        """Read what ``to_json`` returned.
+    def from_json(cls, saved: object) -> "SeenImages":
+        """Read the dictionary of ``to_json``.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: it is not such a dictionary.
         """
         if (
             not isinstance(saved, dict)

@@ -1,7 +1,7 @@
-"""Hashes of 64 bits that differ in few of them, found exactly among many.
+"""Exact search for 64-bit hashes at a small Hamming distance.
 
-Hashes that differ in at most ``n`` bits agree in at least one of ``n + 1`` bands of bits. So where there are many, only
-those that agree in a band are compared, as a product of matrices of -1 and 1.
+Hashes that differ in at most ``n`` bits are equal in at least one of ``n + 1`` bands of bits. So where there are many,
+only those with an equal band are compared, as a product of matrices of -1 and 1.
 """
 
 from collections.abc import Iterator
@@ -11,26 +11,26 @@ import numpy as np
 import numpy.typing as npt
 
 N_BITS = 64
-# Of the scores of one hash with another that are held at a time, 64 MB.
-_MOST_SCORES = 1 << 24
+# Distances held in memory at a time: 64 MB.
+_MOST_DISTANCES = 1 << 24
 
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.intp]
 
 
 def nearest(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the index of each hash that has another near it, the index of the nearest, and how many bits differ.
+    """Yield for each hash with a near one: its index, the index of the nearest, and how many bits differ.
 
     Args:
         hashes: ``(N,)``.
-        among: ``(M,)``; of several at the same distance, the first counts.
-        most: bits that may differ.
+        among: the hashes to search, ``(M,)``; of several at the same distance, the first counts.
+        most: how many bits may differ.
     """
     if not len(among):
         return
-    # Distance and index in one number, so that the smallest is the nearest and the first of its like.
+    # Distance and index in one number: the smallest is the nearest, and the first of several.
     best = np.full(len(hashes), (most + 1) * len(among), np.int64)
-    for rows, others in _meetings(hashes, among, most):
+    for rows, others in _blocks(hashes, among, most):
         distances = _distances(hashes[rows], among[others])
         closest = distances.argmin(axis=1)
         found = distances[np.arange(len(rows)), closest].astype(np.int64) * len(among) + others[closest]
@@ -40,42 +40,44 @@ def nearest(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[int, int
         yield int(row), index, distance
 
 
-def families(hashes: Hashes, most: int) -> list[list[int]]:
-    """Return the indices of hashes by family, in order: each is near another of its family, and near none of another.
+def clusters(hashes: Hashes, most: int) -> list[list[int]]:
+    """Return the indices of hashes by single-linkage cluster, in order.
 
-    So the frames of a film are one family, although its ends differ (single linkage).
+    Each hash is near another of its cluster, and near none of another cluster. So the frames of a film are one cluster,
+    although its first and last frames differ.
 
     Args:
         hashes: ``(N,)``.
-        most: bits that may differ between near ones.
+        most: how many bits may differ between near hashes.
     """
-    owner = np.arange(len(hashes))
+    cluster_of = np.arange(len(hashes))
     members = {row: [row] for row in range(len(hashes))}
-    for rows, others in _meetings(hashes, hashes, most):
-        if (owner[others] == owner[rows[0]]).all():  # a long film has been found before
+    for rows, others in _blocks(hashes, hashes, most):
+        if (cluster_of[others] == cluster_of[rows[0]]).all():  # all joined before, as the frames of a long film
             continue
-        near = (_distances(hashes[rows], hashes[others]) <= most) & (owner[rows, None] != owner[others])
+        near = (_distances(hashes[rows], hashes[others]) <= most) & (cluster_of[rows, None] != cluster_of[others])
         for at in np.flatnonzero(near.any(axis=1)):
             found = others[near[at]]
-            for other in found[np.unique(owner[found], return_index=True)[1]]:  # one of each family
-                # Asked for each time: what was joined a moment ago has another owner.
-                small, large = sorted((int(owner[rows[at]]), int(owner[other])), key=lambda one: len(members[one]))
+            for other in found[np.unique(cluster_of[found], return_index=True)[1]]:  # one of each cluster
+                # Looked up each time, as the join before may have changed both.
+                pair = int(cluster_of[rows[at]]), int(cluster_of[other])
+                small, large = sorted(pair, key=lambda one: len(members[one]))
                 if small != large:
-                    owner[members[small]] = large
+                    cluster_of[members[small]] = large
                     members[large] += members.pop(small)
-    return sorted(sorted(family) for family in members.values())
+    return sorted(sorted(cluster) for cluster in members.values())
 
 
-def _meetings(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[Rows, Rows]]:
-    """Yield indices of some hashes and of some others: any two that are near meet at least once."""
-    for rows, others in _agreeing(hashes, among, most):
-        n_rows = max(1, _MOST_SCORES // len(others))
+def _blocks(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[Rows, Rows]]:
+    """Yield blocks of indices to compare, of some hashes and some others: every near pair is in at least one."""
+    for rows, others in _candidates(hashes, among, most):
+        n_rows = max(1, _MOST_DISTANCES // len(others))
         for start in range(0, len(rows), n_rows):
             yield rows[start : start + n_rows], others
 
 
-def _agreeing(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[Rows, Rows]]:
-    if len(hashes) * len(among) <= _MOST_SCORES:
+def _candidates(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[Rows, Rows]]:
+    if len(hashes) * len(among) <= _MOST_DISTANCES:
         if len(hashes) and len(among):
             yield np.arange(len(hashes)), np.arange(len(among))
         return
@@ -88,7 +90,7 @@ def _agreeing(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[Rows, 
 
 
 def _by_band(hashes: Hashes, low: int, high: int) -> dict[int, Rows]:
-    """Return the indices of hashes, in order, by what their bits ``low`` to ``high`` are."""
+    """Return the indices of hashes, in order, by the value of their bits ``low`` to ``high``."""
     band = (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
     order = np.argsort(band, kind="stable")
     values, starts = np.unique(band[order], return_index=True)
@@ -96,7 +98,7 @@ def _by_band(hashes: Hashes, low: int, high: int) -> dict[int, Rows]:
 
 
 def _distances(hashes: Hashes, others: Hashes) -> npt.NDArray[np.float32]:
-    """Return in how many bits hashes differ, ``(N, M)``; counting those of exclusive ors takes as long, and numpy 2."""
+    """Return the Hamming distances ``(N, M)``. Counting the bits of exclusive ors takes as long, and needs numpy 2."""
     distances = _signs(hashes) @ _signs(others).T
     distances -= N_BITS
     distances /= -2

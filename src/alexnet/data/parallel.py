@@ -1,4 +1,4 @@
-"""Many images at a time: on every core, in flat memory, with a word on how far it has come."""
+"""Work on many images in parallel: on every core, in bounded memory, with progress."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ def untracked(items: Iterable[T], n_items: int, what: str) -> Iterable[T]:
 
 
 def n_cores() -> int:
-    """Return how many cores this process may use, which in a container or a job are fewer than the machine has."""
+    """Return how many cores this process may use; in a container or a job the machine may have more."""
     if sys.version_info >= (3, 13):
         return os.process_cpu_count() or 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -33,27 +33,27 @@ def n_cores() -> int:
 def in_threads(
     reader: Reader, paths: Iterable[str], work: Callable[[str, Callable[[], Content]], T], n_bytes: int = -1
 ) -> Iterator[tuple[str, T]]:
-    """Yield each path with what ``work`` makes of it and of the function that reads it, in the reader's order.
+    """Yield each path with the result of ``work(path, fetch)``, in the reader's order.
 
-    That function reads the first ``n_bytes`` only, where given. Files that are being worked on have ``MAX_BYTES``
-    together at most; a large one waits for those before it.
+    ``fetch`` reads the file, or its first ``n_bytes`` where given. Files in work have ``MAX_BYTES`` at most, all
+    together; a large file waits for those before it.
     """
-    # Pillow and torch let other threads run while they decode and resize, so threads are enough to use every core.
+    # Pillow and torch release the GIL while they decode and resize, so threads are enough to use every core.
     n_threads = n_cores()
     threads = ThreadPoolExecutor(n_threads)
-    under_way: deque[tuple[str, int, Future[T]]] = deque()
-    n_bytes_held = 0
+    in_work: deque[tuple[str, int, Future[T]]] = deque()
+    n_bytes_in_work = 0
     try:
         for path, fetch in reader.each(paths, n_bytes):
             size = reader.size(path) if n_bytes < 0 else n_bytes
-            # Few images and few bytes, so that memory stays flat for any number of files of any size.
-            while len(under_way) > 2 * n_threads or (under_way and n_bytes_held + size > MAX_BYTES):
-                first, n_freed, future = under_way.popleft()
+            # Few images and few bytes at a time: memory stays flat for any number of files of any size.
+            while len(in_work) > 2 * n_threads or (in_work and n_bytes_in_work + size > MAX_BYTES):
+                first, n_freed, future = in_work.popleft()
                 yield first, future.result()
-                n_bytes_held -= n_freed
-            under_way.append((path, size, threads.submit(work, path, fetch)))
-            n_bytes_held += size
-        for path, _, future in under_way:
+                n_bytes_in_work -= n_freed
+            in_work.append((path, size, threads.submit(work, path, fetch)))
+            n_bytes_in_work += size
+        for path, _, future in in_work:
             yield path, future.result()
     finally:
         threads.shutdown(cancel_futures=True)

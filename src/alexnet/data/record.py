@@ -1,4 +1,4 @@
-"""The record of a run's images, ``splits.csv``: found again by their content, wherever they lie by then."""
+"""The record of a run's images, ``splits.csv``. It finds them by content, wherever they are stored later."""
 
 import csv
 import json
@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from alexnet.data.fingerprint import Fingerprint, Seen
+from alexnet.data.fingerprint import Fingerprint, SeenImages
 from alexnet.data.source import SPLITS, LabelledImage, Source
 from alexnet.data.sources.open import open_source
 from alexnet.data.sources.vocabulary import nfc
-from alexnet.data.split import Identities
+from alexnet.data.split import ImageIndex
 from alexnet.errors import DataError, listed, shown
 
 SPLITS_FILE = "splits.csv"
-# Beside it, where the weights to begin with came from elsewhere.
+# In the same folder, where training began with the weights of another model.
 INHERITED_FILE = "init.json"
 
 
@@ -26,7 +26,7 @@ class Row:
     """One image of a run.
 
     Attributes:
-        path: where it was in its source.
+        path: its path in the source.
         label: its class.
         split: ``train``, ``val`` or ``test``.
         content: digest of its content, in hexadecimal.
@@ -43,10 +43,10 @@ COLUMNS = [field.name for field in fields(Row)]
 
 @dataclass(frozen=True)
 class Found:
-    """The images of a run, looked for in a source.
+    """The images of a run that were found in a source.
 
     Attributes:
-        pairs: each row of the record with the image that has its content; with None where there is none.
+        pairs: each row of the record with the image of the same content, or None.
         added: the readable images of the source that the record does not name.
     """
 
@@ -55,32 +55,32 @@ class Found:
 
     @property
     def missing(self) -> list[Row]:
-        """The rows whose images have gone or changed."""
+        """The rows whose images are gone or have changed."""
         return [row for row, image in self.pairs if image is None]
 
     @property
     def relabelled(self) -> list[tuple[Row, LabelledImage]]:
-        """The rows and images that have other labels than each other, however their accents are written."""
+        """The rows and images with different labels; two spellings of an accent are one label."""
         found = [(row, image) for row, image in self.pairs if image is not None]
         return [(row, image) for row, image in found if nfc(image.label) != nfc(row.label)]
 
 
-def write_splits(path: Path, source: Source, identities: Identities) -> None:
+def write_splits(path: Path, source: Source, index: ImageIndex) -> None:
     """Write a line for each image: ``path,label,split,content``."""
-    # A line break in a name ends the line, unless it is quoted; csv thinks of only one of the two kinds.
+    # A line break in a name ends the line, unless it is quoted. Of the two kinds, csv may quote only \n.
     everything = any("\r" in image.path for image in source.images)
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL)
         writer.writerow(COLUMNS)
         for each in source.images:
-            writer.writerow((each.path, each.label, each.split, identities.content(each.path)))
+            writer.writerow((each.path, each.label, each.split, index.content(each.path)))
 
 
 def read_splits(path: Path) -> tuple[Row, ...]:
     """Return the rows that ``write_splits`` wrote.
 
     Raises:
-        DataError: the file is missing, or a line is not as it was written.
+        DataError: the file is missing or damaged.
     """
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -98,51 +98,51 @@ def _row(path: Path, number: int, cells: list[str]) -> Row:
     return Row(*cells)
 
 
-def write_inherited(run: Path, inherited: Seen) -> None:
-    """Write down what the weights had seen with which a run begins."""
+def write_inherited(run: Path, inherited: SeenImages) -> None:
+    """Save which images the initial weights of a run have seen."""
     text = json.dumps(inherited.to_json())
     (run / INHERITED_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def read_inherited(run: Path) -> Seen:
-    """Return what the weights had seen with which a run began; nothing where they were random.
+def read_inherited(run: Path) -> SeenImages:
+    """Return which images the initial weights of a run have seen; none where they were random.
 
     Raises:
         DataError: the file is damaged.
     """
     file = run / INHERITED_FILE
     if not file.exists():
-        return Seen()
+        return SeenImages()
     try:
-        return Seen.from_json(json.loads(file.read_text(encoding="utf-8")))
+        return SeenImages.from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{str(file)!r} is damaged ({error}); put back the one that training wrote") from error
 
 
-def seen_by(run: Path) -> Seen:
-    """Return what the network of a run sees in training, and what the weights had seen with which it began.
+def seen_by(run: Path) -> SeenImages:
+    """Return which images a run trains and validates on, with those that its initial weights have seen.
 
     Raises:
         DataError: ``splits.csv`` or ``init.json`` is missing or damaged.
     """
     rows = read_splits(run / SPLITS_FILE)
     train, val = (Fingerprint.of(row.content for row in rows if row.split == split) for split in ("train", "val"))
-    return Seen(train=train, val=val) | read_inherited(run)
+    return SeenImages(train=train, val=val) | read_inherited(run)
 
 
-def find(rows: Sequence[Row], source: Source, identities: Identities) -> Found:
-    """Look for the images of a run in a source: at their place first, then anywhere, always by their content."""
-    left = {each.path: each for each in source.images if each.path in identities.rows}
+def find(rows: Sequence[Row], source: Source, index: ImageIndex) -> Found:
+    """Find the images of a run in a source by content: first under the same path, then anywhere."""
+    left = {each.path: each for each in source.images if each.path in index.rows}
     found: dict[int, LabelledImage] = {}
     for number, row in enumerate(rows):
-        if row.path in left and identities.content(row.path) == row.content:
+        if row.path in left and index.content(row.path) == row.content:
             found[number] = left.pop(row.path)
-    # Copies of one image may have two labels: one with the row's own goes first.
+    # Copies of one image may have two labels: a copy with the row's label is preferred.
     keys: tuple[Callable[[str, str], object], ...] = (lambda *both: both, lambda content, label: content)
     for key in keys:
         same: dict[object, list[LabelledImage]] = defaultdict(list)
         for each in left.values():
-            same[key(identities.content(each.path), nfc(each.label))].append(each)
+            same[key(index.content(each.path), nfc(each.label))].append(each)
         for number, row in enumerate(rows):
             if number not in found and (candidates := same.get(key(row.content, nfc(row.label)))):
                 found[number] = left.pop(candidates.pop().path)
@@ -150,16 +150,16 @@ def find(rows: Sequence[Row], source: Source, identities: Identities) -> Found:
 
 
 def open_recorded(recorded: str, data_dir: str | os.PathLike[str] | None, run: Path, command: str) -> Source:
-    """Open the data that a run has written down.
+    """Open the data of a run.
 
     Args:
-        recorded: what the run calls them.
+        recorded: their name in the run's settings.
         data_dir: the folder of named sets.
         run: the run folder.
-        command: how to say where they are.
+        command: the command that takes their new place, for the error message.
 
     Raises:
-        DataError: they are not there any more, among others.
+        DataError: they are not there any more, or cannot be opened.
     """
     if Path(recorded).is_absolute() and not os.path.lexists(recorded):
         raise DataError(
@@ -168,44 +168,44 @@ def open_recorded(recorded: str, data_dir: str | os.PathLike[str] | None, run: P
     return open_source(recorded, data_dir, recorded=True)
 
 
-def restored(source: Source, identities: Identities, classes: tuple[str, ...], run: Path, command: str) -> Source:
-    """Return the images of a run, in its order, with its splits, labels and classes, wherever they are now.
+def restored(source: Source, index: ImageIndex, classes: tuple[str, ...], run: Path, command: str) -> Source:
+    """Return the images of a run from a source, in the run's order, with its splits, labels and classes.
 
     Args:
-        source: where they are.
-        identities: what tells them apart.
+        source: the images as they are now.
+        index: their digests.
         classes: those of the run.
         run: the run folder.
-        command: how to say that they are elsewhere.
+        command: the command that takes their new place, for the error message.
 
     Raises:
-        DataError: images have gone or changed, or have other labels now.
+        DataError: images are gone or have changed, or have other labels now.
     """
     rows = read_splits(run / SPLITS_FILE)
-    found = find(rows, source, identities)
+    found = find(rows, source, index)
     if found.missing:
-        missing = what_is_missing(found.missing, len(rows), run, source)
+        missing = missing_message(found.missing, len(rows), run, source)
         raise DataError(f"{missing}; put them back, or say where they are: {command}")
     if found.relabelled:
-        raise DataError(f"{what_is_relabelled(found.relabelled)}; put the labels back, or train anew")
+        raise DataError(f"{relabelled_message(found.relabelled)}; put the labels back, or start a new run")
     images = (LabelledImage(each.path, row.label, row.split) for row, each in found.pairs if each is not None)
-    warnings = (*source.warnings, *what_is_added(found.added))
+    warnings = (*source.warnings, *added_warnings(found.added))
     return replace(source, images=tuple(images), classes=classes, warnings=warnings)
 
 
-def what_is_missing(missing: Sequence[Row], n_rows: int, run: Path, source: Source) -> str:
-    """Return the words for images of a run that are not there any more, or not as they were."""
+def missing_message(missing: Sequence[Row], n_rows: int, run: Path, source: Source) -> str:
+    """Return the error message for images of a run that are gone or have changed."""
     paths = {each.path for each in source.images}
-    n_there = sum(row.path in paths for row in missing)
-    how = "have changed" if n_there == len(missing) else "are gone or have changed" if n_there else "are gone"
+    n_changed = sum(row.path in paths for row in missing)
+    how = "have changed" if n_changed == len(missing) else "are gone or have changed" if n_changed else "are gone"
     return (
         f"{len(missing)} of {n_rows} images of the run {str(run)!r} {how} in {source.name!r}: "
         f"{listed((row.path for row in missing), 2)}"
     )
 
 
-def what_is_relabelled(relabelled: Sequence[tuple[Row, LabelledImage]]) -> str:
-    """Return the words for images whose labels are not those of the run any more."""
+def relabelled_message(relabelled: Sequence[tuple[Row, LabelledImage]]) -> str:
+    """Return the message for images whose labels differ from those of the run."""
     row, image = relabelled[0]
     return (
         f"{len(relabelled)} images have other labels than when the run began, the first is {shown(image.path)}: "
@@ -213,7 +213,7 @@ def what_is_relabelled(relabelled: Sequence[tuple[Row, LabelledImage]]) -> str:
     )
 
 
-def what_is_added(added: Sequence[LabelledImage]) -> list[str]:
-    """Return a line on images that a run does not know, if there are any."""
-    those = listed((each.path for each in added), 2)
-    return [f"left out {len(added)} images that the run's {SPLITS_FILE} does not name: {those}"] if added else []
+def added_warnings(added: Sequence[LabelledImage]) -> list[str]:
+    """Return a warning on images that the run does not have, if there are any."""
+    paths = listed((each.path for each in added), 2)
+    return [f"left out {len(added)} images that the run's {SPLITS_FILE} does not name: {paths}"] if added else []

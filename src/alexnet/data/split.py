@@ -1,4 +1,4 @@
-"""Train, val and test: stratified, seeded, and the same on every machine; ``record`` writes them down."""
+"""Split images into train, val and test: stratified, seeded, the same on every machine. ``record`` saves the result."""
 
 import hashlib
 from collections import defaultdict
@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Protocol
 
-from alexnet.data.duplicates import alike
-from alexnet.data.source import SPLITS, LabelledImage, Source, like
+from alexnet.data.duplicates import similar_groups
+from alexnet.data.source import SPLITS, LabelledImage, Source, similar_names
 from alexnet.errors import DataError, listed, shown
 
 VAL_SHARE = 0.1
@@ -17,29 +17,29 @@ TEST_SHARE = 0.1
 _Group = list[LabelledImage]
 
 
-class Identities(Protocol):
-    """What tells images apart, whatever they are called; a store knows."""
+class ImageIndex(Protocol):
+    """Digests of images by path, which identify an image under any name; ``Store`` is one."""
 
     @property
     def rows(self) -> dict[str, int]:
-        """The readable images, by path."""
+        """The readable images: a number for each path."""
         ...
 
     def content(self, path: str) -> str:
-        """Return a word for the image's content."""
+        """Return the digest of the image's file, or of the image where its source has no files."""
         ...
 
-    def look(self, path: str) -> str:
-        """Return a word for what the image shows; copies share it."""
+    def pixel_digest(self, path: str) -> str:
+        """Return the digest of the image's pixels, which copies in any file format share."""
         ...
 
-    def hash(self, path: str) -> int | None:
-        """Return 64 bits for what the image looks like, few of which differ for two of a burst; or None."""
+    def burst_hash(self, path: str) -> int | None:
+        """Return a 64-bit hash that differs in few bits between similar images; None for small or plain images."""
         ...
 
 
 def refuse_unlearnable(source: Source) -> None:
-    """Refuse images that nothing can be learned from, before any of them is read.
+    """Refuse data that cannot be trained on, before any image is read.
 
     Raises:
         DataError: fewer than two classes have images, or images are split but none is for training.
@@ -62,32 +62,33 @@ def refuse_unlearnable(source: Source) -> None:
         first = unlearned[0]
         where = " and ".join(sorted({str(each.split) for each in unlearned if each.label == first.label}))
         what = f"{source.name!r} has the class {shown(first.label)} in {where} only, so it cannot be learned"
-        if similar := like(first.label, learned):
+        if similar := similar_names(first.label, learned):
             raise DataError(f"{what}, but train has {listed(similar)}; if they are one class, give them one name")
-        raise DataError(f"{what}; add images of it to train, or take {shown(first.path)} and the like away")
+        raise DataError(f"{what}; add images of it to train, or remove its images, such as {shown(first.path)}")
 
 
-def split(source: Source, identities: Identities, seed: int) -> Source:
-    """Give every readable image a split; those that cannot be read are left out.
+def split(source: Source, index: ImageIndex, seed: int) -> Source:
+    """Assign a split to every readable image; leave out the others.
 
-    Splits that the data brings are kept. Where ``val`` is missing it is taken from ``train``; where there are none,
-    a tenth of each class becomes ``val`` and a tenth ``test``. Which images depends on the seed and on their content
-    alone: not on their names, on whether they lie in a folder or an archive, or on the order in which they are listed.
-    Copies of one image stay on one side: in ``train``, where they are labelled differently. So do images of a class
-    that look alike, unless they are most of it; warnings say how many, and of which classes.
+    Splits of the data itself are kept. Without ``val``, a tenth of each class of ``train`` becomes ``val``. Without any
+    split, a tenth of each class becomes ``val`` and a tenth ``test``. The choice depends on the seed and the content of
+    the images alone: not on names, on folder or archive, or on the order of listing.
+
+    Copies of one image go to one split, those with different labels to ``train``. Similar images of a class go to one
+    split too, unless they are most of the class; warnings say how many, and of which classes.
 
     Raises:
-        DataError: fewer than two classes, no train or val images, or a class without any to learn from.
+        DataError: fewer than two classes, no train or val images, or a class without train images.
     """
-    source = source.with_images(tuple(each for each in source.images if each.path in identities.rows))
+    source = source.with_images(tuple(each for each in source.images if each.path in index.rows))
     refuse_unlearnable(source)
     present = {image.split for image in source.images}
     chosen: dict[str, str] = {}
     warnings: list[str] = []
     if present == {None}:
-        chosen, warnings = _divide(source.images, identities, seed, {"test": TEST_SHARE, "val": VAL_SHARE})
+        chosen, warnings = _divide(source.images, index, seed, {"test": TEST_SHARE, "val": VAL_SHARE})
     elif "val" not in present:
-        chosen, warnings = _divide(source.in_split("train"), identities, seed, {"val": VAL_SHARE})
+        chosen, warnings = _divide(source.in_split("train"), index, seed, {"val": VAL_SHARE})
     images = tuple(
         LabelledImage(each.path, each.label, chosen.get(each.path, each.split or "train")) for each in source.images
     )
@@ -97,101 +98,102 @@ def split(source: Source, identities: Identities, seed: int) -> Source:
 
 
 def _divide(
-    images: Iterable[LabelledImage], identities: Identities, seed: int, shares: dict[str, float]
+    images: Iterable[LabelledImage], index: ImageIndex, seed: int, shares: dict[str, float]
 ) -> tuple[dict[str, str], list[str]]:
-    """Choose a share of each class for other splits; what is left for ``train`` is never empty.
+    """Choose a share of each class for other splits; ``train`` keeps at least one image.
 
     Returns:
-        The splits by path, and a line each on images that look alike: those kept together, and those that are not.
+        The splits by path, and the warnings on similar images: those kept together, and those divided.
     """
 
-    def place_in_queue(group: _Group) -> bytes:
-        content = min(identities.content(image.path) for image in group)
+    def order(group: _Group) -> bytes:
+        content = min(index.content(image.path) for image in group)
         return hashlib.sha256(f"{seed}:{content}".encode()).digest()
 
     chosen: dict[str, str] = {}
     bursts: list[_Group] = []
     divided: dict[str, tuple[int, int]] = {}
-    for label, copies in _copies_by_label(images, identities).items():
+    for label, copies in _copies_by_label(images, index).items():
         n_images = sum(map(len, copies))
-        together, apart = _parted(_families(copies, identities), n_images, len(shares))
-        bursts += [_joined(family) for family in together if len(family) > 1]
+        together, apart = _divide_large(_group_similar(copies, index), n_images, len(shares))
+        bursts += [_flat(cluster) for cluster in together if len(cluster) > 1]
         if apart:
-            divided[label] = sum(len(_joined(family)) for family in apart), n_images
-        queue = sorted([*map(_joined, together), *chain(*apart)], key=place_in_queue)
+            divided[label] = sum(len(_flat(cluster)) for cluster in apart), n_images
+        queue = sorted([*map(_flat, together), *chain(*apart)], key=order)
         for name, share in shares.items():
-            # At least one, so that small classes are judged too, unless training would be left with nothing.
+            # At least one, so that small classes are evaluated too, unless train would be empty.
             taken, queue = _take(queue, max(1, round(share * n_images)))
             chosen.update((image.path, name) for group in taken for image in group)
-    return chosen, [*_what_stays_together(bursts), *_what_is_divided(divided, shares)]
+    return chosen, [*_together_warning(bursts), *_divided_warning(divided, shares)]
 
 
-def _copies_by_label(images: Iterable[LabelledImage], identities: Identities) -> dict[str, list[_Group]]:
-    """Return the images of each label, in groups of those that show the very same."""
+def _copies_by_label(images: Iterable[LabelledImage], index: ImageIndex) -> dict[str, list[_Group]]:
+    """Return the images of each label in groups of copies; copies under two labels are left out."""
     groups: dict[str, _Group] = defaultdict(list)
     for image in images:
-        groups[identities.look(image.path)].append(image)
+        groups[index.pixel_digest(image.path)].append(image)
     by_label: dict[str, list[_Group]] = defaultdict(list)
     for group in groups.values():
-        # What has two labels cannot be judged by, so training keeps it.
+        # An image with two labels is of no use for evaluation, so it stays in train.
         if len({image.label for image in group}) == 1:
             by_label[group[0].label].append(group)
     return by_label
 
 
-def _families(copies: Iterable[_Group], identities: Identities) -> list[list[_Group]]:
-    """Return groups of copies with those that look like them."""
-    # The first by content: what shows the same at the store's size may come from two sizes, and have two hashes.
-    of_first = {min(group, key=lambda each: identities.content(each.path)): group for group in copies}
-    return [[of_first[first] for first in family] for family in alike(of_first, identities.hash)]
+def _group_similar(copies: Iterable[_Group], index: ImageIndex) -> list[list[_Group]]:
+    """Return the groups of copies in clusters of similar ones."""
+    # Copies at the store's size may come from files of two sizes, with two hashes: the first by content decides.
+    of_first = {min(group, key=lambda each: index.content(each.path)): group for group in copies}
+    return [[of_first[first] for first in cluster] for cluster in similar_groups(of_first, index.burst_hash)]
 
 
-def _parted(
-    families: list[list[_Group]], n_images: int, n_others: int
+def _divide_large(
+    clusters: list[list[_Group]], n_images: int, n_others: int
 ) -> tuple[list[list[_Group]], list[list[_Group]]]:
-    """Return the families of a class that can stay on one side, and those that cannot.
+    """Return the clusters of a class that can stay in one split, and those that have to be divided.
 
-    One of more than half of the class cannot: the class would be judged by its odd ones, and where all of it lies on
-    one table, a chain of unlike images may be as long (decision 9). None can where they are fewer than the splits.
+    A cluster of more than half of the class is divided: else the class would be evaluated on its odd images, and where
+    all were taken on one table, a chain of unlike images may be that long (decision 9). All are divided where there are
+    fewer clusters than splits.
     """
-    too_few = len(families) <= n_others
+    too_few = len(clusters) <= n_others
     together: list[list[_Group]] = []
     apart: list[list[_Group]] = []
-    for family in families:
-        is_apart = len(family) > 1 and (too_few or 2 * len(_joined(family)) > n_images)
-        (apart if is_apart else together).append(family)
+    for cluster in clusters:
+        is_apart = len(cluster) > 1 and (too_few or 2 * len(_flat(cluster)) > n_images)
+        (apart if is_apart else together).append(cluster)
     return together, apart
 
 
-def _joined(family: Iterable[_Group]) -> _Group:
-    return list(chain.from_iterable(family))
+def _flat(cluster: Iterable[_Group]) -> _Group:
+    return list(chain.from_iterable(cluster))
 
 
-def _what_stays_together(bursts: list[_Group]) -> list[str]:
+def _together_warning(bursts: list[_Group]) -> list[str]:
     if not bursts:
         return []
     n_groups = "1 group" if len(bursts) == 1 else f"{len(bursts)} groups"
     each = "" if len(bursts) == 1 else " each"
-    return [f"kept {n_groups} of images that look alike ({sum(map(len, bursts))} images) on one side{each}"]
+    return [f"kept {n_groups} of images that look alike ({sum(map(len, bursts))} images) in one split{each}"]
 
 
-def _what_is_divided(divided: dict[str, tuple[int, int]], splits: Collection[str]) -> list[str]:
+def _divided_warning(divided: dict[str, tuple[int, int]], splits: Collection[str]) -> list[str]:
     if not divided:
         return []
     n_alike, n_images = map(sum, zip(*divided.values(), strict=True))
     names = [name for name in SPLITS if name in splits]
-    # All images of a fixed camera, and all radiographs of one view, may look alike too.
+    # Images of a fixed camera, or radiographs of one view, may look alike without being frames of a film.
     return [
         f"{listed(divided)}: {n_alike} of {n_images} images look alike; if they are frames of a film or the like, "
-        f"{' and '.join(names)} {'hold' if len(names) > 1 else 'holds'} images much like learned ones, and the "
-        "result will look better than it is: give splits of your own"
+        f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} images much like those of train, and scores will "
+        "be too high: give your own splits"
     ]
 
 
 def _take(queue: list[_Group], n_wanted: int) -> tuple[list[_Group], list[_Group]]:
-    """Return the first groups that make up as many images, and the others; at least one is left.
+    """Return the first groups with ``n_wanted`` images in all, and the other groups; at least one group is left.
 
-    Groups larger than what is still wanted are passed over; where all are, the smallest is taken.
+    A group larger than the number still wanted is skipped; where all are, the smallest is taken.
     """
     taken: list[_Group] = []
     left: list[_Group] = []

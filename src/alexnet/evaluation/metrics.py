@@ -1,4 +1,4 @@
-"""Scores from logits and labels. numpy only: any engine's answers are judged by the same arithmetic."""
+"""Scores from logits and labels, in numpy alone: every engine is scored by the same arithmetic."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +14,13 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is recognised.
+    """The scores of one class.
 
     Attributes:
         label: the class.
-        n_images: images that are of this class.
-        precision: share of the images called so that are, in [0, 1]; 0 where none was called so.
-        recall: share of its images that were recognised, in [0, 1]; 0 where there are none.
+        n_images: number of its images.
+        precision: share of the predictions of this class that are right, in [0, 1]; 0 where there are none.
+        recall: share of its images that are predicted right, in [0, 1]; 0 where there are none.
     """
 
     label: str
@@ -30,17 +30,17 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Scores on labelled images.
+class Scores:
+    """The scores of a network on labelled images.
 
     Attributes:
-        n_images: images judged.
+        n_images: number of images.
         top1: share whose most probable class is right, in [0, 1].
         top5: share whose class is among the five most probable, or among all where there are fewer than five.
         loss: mean cross-entropy in nats.
         ece: expected calibration error, in [0, 1]; see ``calibration_error``.
         per_class: scores by class, in the network's order.
-        confusion: ``(n_classes, n_classes)`` counts, a row for each true class, a column for each answer.
+        confusion: ``(n_classes, n_classes)`` counts, a row for each true class, a column for each predicted class.
     """
 
     n_images: int
@@ -68,29 +68,29 @@ class Evaluation:
         }
 
 
-def score(logits: Floats, labels: Integers, classes: tuple[str, ...]) -> Evaluation:
+def score(logits: Floats, labels: Integers, classes: tuple[str, ...]) -> Scores:
     """Score logits ``(N, n_classes)`` against class numbers ``(N,)``; ``N`` is at least 1.
 
     Raises:
-        ArtifactError: some are NaN or infinite. Nothing is above NaN, so whatever is right would rank first.
+        ArtifactError: some are NaN or infinite. No logit is above NaN, so the right class would always rank first.
     """
     if not np.isfinite(logits).all():
-        raise ArtifactError("the network answers with NaN or infinity, which no score can be told from; train it again")
+        raise ArtifactError("the network outputs NaN or infinity, which cannot be scored; train it again")
     log_probabilities = log_softmax(logits)
-    answers = logits.argmax(axis=1)
-    # A class ranks behind those with larger logits; on a tie, behind those before it, as argmax has it.
+    predicted = logits.argmax(axis=1)
+    # A class ranks behind those with larger logits; on a tie, behind those before it, as in argmax.
     own = np.take_along_axis(logits, labels[:, None], axis=1)
     earlier = np.arange(len(classes))[None, :] < labels[:, None]
     rank = ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
 
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    np.add.at(confusion, (labels, answers), 1)
-    right, true, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    np.add.at(confusion, (labels, predicted), 1)
+    right, n_true, n_predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     per_class = tuple(
-        ClassScore(label, int(true[i]), _share(right[i], called[i]), _share(right[i], true[i]))
+        ClassScore(label, int(n_true[i]), _share(right[i], n_predicted[i]), _share(right[i], n_true[i]))
         for i, label in enumerate(classes)
     )
-    return Evaluation(
+    return Scores(
         n_images=len(labels),
         top1=float((rank < 1).mean()),
         top5=float((rank < 5).mean()),
@@ -104,8 +104,8 @@ def score(logits: Floats, labels: Integers, classes: tuple[str, ...]) -> Evaluat
 def calibration_error(probabilities: Floats, labels: Integers, n_bins: int = 15) -> float:
     """Return the expected calibration error: how far confidence is from accuracy, a share in [0, 1].
 
-    Answers are put into bins of equal width by their probability; the gaps between each bin's mean probability and
-    its share of right answers are averaged, weighted by its size.
+    Predictions are put into bins of equal width by their probability. The gaps between each bin's mean probability
+    and its share of right predictions are averaged, weighted by the size of the bin.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
     """

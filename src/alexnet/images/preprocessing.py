@@ -1,6 +1,6 @@
-"""From a decoded image of any shape to the square that a network takes: one way for training and predicting.
+"""From a decoded image of any shape to the square input of a network, the same for training and prediction.
 
-Nothing here needs torch: an exported model predicts without it.
+It works without torch: an exported model predicts without it.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from alexnet.images.decoding import Pixels
 from alexnet.images.pixels import MEAN as MEAN
 from alexnet.images.pixels import STD as STD
 
-# Of luminance: the colours' means weighted as luminance weighs them, and the spread that goes with it.
+# For luminance: the mean is weighted from MEAN as luminance is from RGB; the standard deviation belongs to it.
 GREY_MEAN = (0.459,)
 GREY_STD = (0.226,)
-# What padding adds is the mean, so that the network sees zeros there.
+# Padding is filled with the mean, which the network sees as zeros.
 PADDING = (124, 116, 104)
-# ITU-R 601, in 16 bits, as Pillow's convert("L") has it.
+# ITU-R 601, in 16 bits, as in Pillow's convert("L").
 _LUMINANCE = np.array((19595, 38470, 7471), dtype=np.uint32)
 
 _HAS_TORCH = find_spec("torch") is not None
@@ -28,8 +28,8 @@ _HAS_TORCH = find_spec("torch") is not None
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     """Resize ``(H, W, 3)`` to ``(height, width, 3)``, bilinear and antialiased.
 
-    Where torch is installed it does the work, three times faster than Pillow. Both round alike; the order of their two
-    passes makes single pixels differ by one level of 255.
+    Torch is used where it is installed: it is three times faster than Pillow. They do the two passes in another order,
+    so single pixels differ by one level of 255.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -40,7 +40,7 @@ def _by_torch(pixels: Pixels, height: int, width: int) -> Pixels:
     import torch
     import torch.nn.functional as F
 
-    # Reshaped, not with an axis added: torch would take that for planes of colour, and be five times slower.
+    # Reshaped: torch would take an added axis for planes of colour, and be five times slower.
     image = np.require(pixels, requirements=("C", "W")).reshape(1, *pixels.shape)
     tensor = torch.from_numpy(image).permute(0, 3, 1, 2)
     return F.interpolate(tensor, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
@@ -51,13 +51,13 @@ def _by_pillow(pixels: Pixels, height: int, width: int) -> Pixels:
 
 
 def fit(pixels: Pixels, side: int, how: Resize = "squash") -> Pixels:
-    """Make ``(H, W, 3)`` the square ``(side, side, 3)``.
+    """Resize ``(H, W, 3)`` to a square ``(side, side, 3)``.
 
-    ``squash`` changes the aspect, and nothing is cut off; ``crop`` keeps the aspect and cuts the ends of the longer
-    side off; ``pad`` keeps both and fills the rest with the mean colour. A square image is the same in all three.
+    ``squash`` changes the aspect and keeps the whole image. ``crop`` keeps the aspect and cuts off the ends of the
+    longer side. ``pad`` keeps both and fills the rest with the mean colour. For a square image all three are the same.
 
-    Departure: the paper (section 2) crops; that loses the edges of every image, and the object with them when it is
-    not in the middle, so ours are squashed unless asked otherwise.
+    Departure: the paper (section 2) crops. That loses the edges of every image, and with them an object that is not in
+    the middle, so we squash by default.
     """
     height, width = pixels.shape[:2]
     if how == "crop":
@@ -75,7 +75,7 @@ def fit(pixels: Pixels, side: int, how: Resize = "squash") -> Pixels:
 
 
 def to_channels(pixels: Pixels, n: int) -> Pixels:
-    """Return RGB ``(..., 3)`` with ``n`` channels: itself for 3, its luminance ``(..., 1)`` for 1."""
+    """Return RGB ``(..., 3)`` with ``n`` channels: unchanged for 3, the luminance ``(..., 1)`` for 1."""
     if n == 3:
         return pixels
     assert n == 1, "settings refuse any other number"
@@ -83,20 +83,20 @@ def to_channels(pixels: Pixels, n: int) -> Pixels:
 
 
 def centre_and_spread(n_channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and the standard deviation of pixels, in [0, 1], for colour (3) or greyscale (1)."""
+    """Return the mean and standard deviation of each channel, in [0, 1], for colour (3) or greyscale (1)."""
     return (MEAN, STD) if n_channels == 3 else (GREY_MEAN, GREY_STD)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What happens to a decoded image before the network sees it; saved with the weights and done again with them.
+    """The preprocessing of decoded images, saved with the weights so that prediction repeats that of training.
 
-    The size that the network takes is the architecture's.
+    The input size of the network is part of the architecture.
 
     Attributes:
-        store_size: side in pixels to which training shrank the images once.
-        mean: subtracted from each channel, in [0, 1]; as many numbers as the network has input channels.
-        std: each channel is divided by it, in [0, 1].
+        store_size: side of the stored images in training, in pixels.
+        mean: subtracted from each channel, in [0, 1]; one number for each input channel of the network.
+        std: each channel is divided by it, in [0, 1]; one number for each input channel.
         resize: how an image is made square.
         max_pixels: larger images are refused.
     """
@@ -108,6 +108,6 @@ class Preprocessing:
     max_pixels: int = MAX_PIXELS
 
     def apply(self, pixels: Pixels, image_size: int) -> Pixels:
-        """Return ``(H, W, 3)`` uint8 as ``(image_size, image_size, C)`` uint8, by way of the store's size."""
+        """Return ``(H, W, 3)`` uint8 as ``(image_size, image_size, C)`` uint8, resized to ``store_size`` first."""
         stored = fit(pixels, self.store_size, self.resize)
         return to_channels(resize(stored, image_size, image_size), len(self.mean))

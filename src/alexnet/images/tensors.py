@@ -13,16 +13,16 @@ def to_tensor(pixels: Pixels) -> Tensor:
 
 
 def normalise(images: Tensor, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD) -> Tensor:
-    """Return uint8 ``(N, C, H, W)`` as floats with about zero mean and unit spread, in the autocast type if one is on.
+    """Return uint8 ``(N, C, H, W)`` as floats with about zero mean and unit variance, in the autocast type if it is on.
 
-    Integers up to 255 are exact in bfloat16, and half the bytes move.
+    In bfloat16 integers up to 255 are exact, and half the bytes move.
     """
     n, channels, height, width = images.shape
     device = images.device
     on = torch.is_autocast_enabled(device.type)
     dtype = torch.get_autocast_dtype(device.type) if on else torch.float32
-    # A whole line of pixels at once: broadcasting over the three channels alone is 3 times slower in float32, and 13
-    # times in bfloat16, on a CPU.
+    # Broadcast over whole lines of pixels: on a CPU, over the three channels alone it is 3 times slower in float32, and
+    # 13 times in bfloat16.
     lines = images.permute(0, 2, 3, 1).reshape(n, height, width * channels)
     centre = torch.tensor(mean, device=device).mul(255).repeat(width)
     scale = torch.tensor(std, device=device).mul(255).reciprocal().repeat(width)

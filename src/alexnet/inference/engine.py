@@ -1,4 +1,4 @@
-"""What computes the answers: uint8 images in, numbers out, numpy on both sides."""
+"""Run a saved model: uint8 images in, logits or embeddings out, numpy on both sides."""
 
 from collections.abc import Callable
 
@@ -18,11 +18,11 @@ Numbers = npt.NDArray[np.float32]
 class TorchEngine:
     """Runs a saved model with torch, on the first GPU if there is one.
 
-    It computes in float32: in bfloat16 an image's answer would depend, in the third digit, on which images happen
-    to be in its batch. (A recent GPU's own float32 is a little coarser than a CPU's.)
+    It computes in float32: in bfloat16 the third digit of an output would depend on the other images of the batch. (The
+    float32 of a recent GPU is a little less exact than a CPU's.)
 
     Raises:
-        ArtifactError: the weights are missing, damaged, or of another network; or, of any answer, it is not finite.
+        ArtifactError: the weights are missing, damaged, or of another network; or an output is not finite.
     """
 
     def __init__(self, artifact: Artifact) -> None:
@@ -33,20 +33,20 @@ class TorchEngine:
 
     def logits(self, pixels: Pixels) -> Numbers:
         """Return logits ``(N, n_classes)`` for images ``(N, image_size, image_size, C)`` uint8."""
-        return self._computed(self._model, pixels)
+        return self._run(self._model, pixels)
 
     def embeddings(self, pixels: Pixels) -> Numbers:
-        """Return what the last hidden layer says, ``(N, n)``, for images ``(N, image_size, image_size, C)`` uint8."""
-        return self._computed(self._model.embed, pixels)
+        """Return the last hidden layer ``(N, n)`` for images ``(N, image_size, image_size, C)`` uint8."""
+        return self._run(self._model.embed, pixels)
 
-    def _computed(self, function: Callable[[Tensor], Tensor], pixels: Pixels) -> Numbers:
+    def _run(self, function: Callable[[Tensor], Tensor], pixels: Pixels) -> Numbers:
         how = self._preprocessing
         with torch.inference_mode():
             images = tensors.normalise(tensors.to_tensor(pixels).to(self._device), how.mean, how.std)
             numbers = np.asarray(function(images.contiguous()).cpu().numpy())
         if not np.isfinite(numbers).all():
             raise ArtifactError(
-                f"the model in {str(self._folder)!r} answers with NaN or infinity: its weights are too large; "
+                f"the model in {str(self._folder)!r} outputs NaN or infinity: its weights are too large; "
                 "train it again at a lower learning rate"
             )
         return numbers

@@ -1,7 +1,7 @@
 """The saved model: a folder of ``config.json``, ``model.safetensors`` and a README. Nothing in it is ever unpickled.
 
-``config.json`` holds all that an answer depends on besides the weights: the architecture, the class names in the order
-of the logits, the preprocessing; and the provenance, for people.
+``config.json`` holds all that a prediction depends on besides the weights: the architecture, the class names in the
+order of the logits, the preprocessing. It also holds the provenance, for people.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from alexnet.data.fingerprint import Seen
+from alexnet.data.fingerprint import SeenImages
 from alexnet.errors import ArtifactError, shown
 from alexnet.files.atomic import atomic_folder
 from alexnet.files.typed_json import as_kind, parse_object
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 README = "README.md"
-# 2: every layer has its own norm, where the architecture had one for all.
+# In format 1 the architecture had one norm for all layers; in format 2 every layer has its own.
 FORMAT = 2
-# No JPEG is larger; images are prepared at a few hundred pixels.
+# The largest side of a JPEG; stored images have a few hundred pixels.
 LARGEST_SIDE = 65_535
-# Dividing by less would leave nothing of an image but its noise.
+# Dividing by less would amplify nothing but noise.
 MIN_STD = 1e-3
 
 
@@ -41,13 +41,13 @@ class Artifact:
     """A saved model, its weights still on disk.
 
     Attributes:
-        folder: where it lies.
-        architecture: what the network is.
+        folder: the model folder.
+        architecture: the network.
         classes: class names, in the order of the logits.
-        preprocessing: what happens to an image before the network sees it.
-        provenance: how it came to be.
-        seen: which images it learned from and was chosen by, so that it is not judged on those; None where that is
-            not known.
+        preprocessing: how images are prepared for the network.
+        provenance: how it was trained.
+        seen: the images that it was trained and validated on, so that it is not evaluated on them; None where that
+            is unknown.
     """
 
     folder: Path
@@ -55,15 +55,15 @@ class Artifact:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Mapping[str, Any]
-    seen: Seen | None = None
+    seen: SeenImages | None = None
 
 
 def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str) -> None:
     """Write a model to ``artifact.folder``, whole or not at all.
 
     Raises:
-        FileExistsError: something is there already. It is left as it is.
-        OSError: the disk is full, or may not be written to.
+        FileExistsError: the folder exists already. It is left as it is.
+        OSError: the disk is full, or cannot be written to.
     """
     folder = artifact.folder
     config = {
@@ -77,15 +77,15 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
     with atomic_folder(folder) as unfinished:
         save_tensors(weights, unfinished / WEIGHTS)
         (unfinished / CONFIG).write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        # Names of folders may hold bytes that are no text.
+        # Folder names may hold bytes that are not text.
         (unfinished / README).write_text(readme, encoding="utf-8", errors="backslashreplace")
 
 
 def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
-    """Write tensors of any device and memory format as safetensors, to be read by whom the umask lets.
+    """Write tensors of any device and memory format as safetensors, with the permissions of the umask.
 
     Raises:
-        OSError: the disk is full, or may not be written to.
+        OSError: the disk is full, or cannot be written to.
     """
     from safetensors.torch import save_file
 
@@ -93,7 +93,7 @@ def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
         path.touch()
         mode = path.stat().st_mode
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, path)
-        # It has replaced the file by one that nobody else may read, neither another user nor a container.
+        # safetensors replaces the file by one that only this user can read.
         path.chmod(stat.S_IMODE(mode))
     except SafetensorError as error:
         raise OSError(f"cannot write {str(path)!r}: {error}") from error
@@ -103,7 +103,7 @@ def read_artifact(folder: Path) -> Artifact:
     """Read the ``config.json`` of a model folder.
 
     Raises:
-        ArtifactError: it cannot be read, or is not one of ours.
+        ArtifactError: it cannot be read, or is not an alexnet model.
     """
     file = folder / CONFIG
     try:
@@ -111,7 +111,7 @@ def read_artifact(folder: Path) -> Artifact:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot read {str(file)!r}: {error}") from error
     if "architecture" not in config or "classes" not in config:
-        raise ArtifactError(f"{str(file)!r} is not of an alexnet model: it names no architecture and classes")
+        raise ArtifactError(f"{str(file)!r} is not of an alexnet model: it has no architecture or no classes")
     if config.get("format") != FORMAT:
         raise ArtifactError(
             f"{str(file)!r} has format {shown(config.get('format'))}, this version reads format {FORMAT}; use the "
@@ -135,11 +135,11 @@ def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
         raise ValueError(f"{len(classes)} class names for {net.n_classes} classes")
     if len(set(classes)) < len(classes):
         twice = next(label for place, label in enumerate(classes) if label in classes[:place])
-        raise ValueError(f"the class {shown(twice)} is there twice")
+        raise ValueError(f"the class {shown(twice)} is listed twice")
     if "preprocessing" not in config:
-        raise ValueError("it lacks 'preprocessing'")
+        raise ValueError("it has no 'preprocessing'")
     saved = as_kind(dict[str, Any], config["preprocessing"], "preprocessing")
-    size = saved.pop("image_size", net.image_size)  # older models have it here too
+    size = saved.pop("image_size", net.image_size)  # older models store it here too
     if size != net.image_size:
         raise ValueError(f"image_size is {net.image_size} in architecture and {shown(size)} in preprocessing")
     how = as_kind(Preprocessing, saved, "preprocessing")
@@ -154,15 +154,15 @@ def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
         classes=classes,
         preprocessing=how,
         provenance=provenance,
-        seen=None if fingerprints is None else Seen.from_json(fingerprints),
+        seen=None if fingerprints is None else SeenImages.from_json(fingerprints),
     )
 
 
 def _refuse_impossible(how: Preprocessing, net: Architecture) -> None:
-    """Refuse a preprocessing that is not of the network, or that cannot be done.
+    """Refuse a preprocessing that does not fit the network, or is impossible.
 
     Raises:
-        ValueError: it is so.
+        ValueError: a value does not fit or is out of range.
     """
     for name in ("mean", "std"):
         values, least = getattr(how, name), 0 if name == "mean" else MIN_STD
@@ -177,10 +177,10 @@ def _refuse_impossible(how: Preprocessing, net: Architecture) -> None:
 
 
 def load_model(artifact: Artifact) -> "AlexNet":
-    """Build the network and give it the saved weights, ready to answer.
+    """Build the network with the saved weights, in evaluation mode.
 
     Raises:
-        ArtifactError: ``model.safetensors`` is missing, damaged, of another network, or holds what is no number.
+        ArtifactError: ``model.safetensors`` is missing, damaged, of another network, or holds NaN or infinity.
     """
     from safetensors.torch import load_file
 
@@ -201,15 +201,15 @@ def load_model(artifact: Artifact) -> "AlexNet":
         raise ArtifactError(f"{str(file)!r} does not fit its {CONFIG}: {mismatch}; they are of different models")
     model.load_state_dict({name: weights[name].to(expected[name].dtype) for name in expected}, assign=True)
     if name := not_finite(model.state_dict()):
-        raise ArtifactError(f"{str(file)!r} is of no use: {name} holds NaN or infinity; train the model again")
+        raise ArtifactError(f"{str(file)!r} is unusable: {name} holds NaN or infinity; train the model again")
     return model.eval()
 
 
 def _mismatch(expected: "dict[str, Tensor]", found: "dict[str, Tensor]") -> str | None:
     for name, tensor in expected.items():
         if name not in found:
-            return f"it lacks {name}"
+            return f"it has no {name}"
         if found[name].shape != tensor.shape:
             return f"{name} is {tuple(found[name].shape)}, it should be {tuple(tensor.shape)}"
     unknown = sorted(set(found) - set(expected))
-    return f"it holds {unknown[0]}, which this network lacks" if unknown else None
+    return f"it has {unknown[0]}, which this network does not have" if unknown else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from alexnet.data.fingerprint import Seen
+from alexnet.data.fingerprint import SeenImages
 from alexnet.data.record import SPLITS_FILE, seen_by
 from alexnet.data.sources.vocabulary import nfc
 from alexnet.errors import ArtifactError, SettingsError
@@ -70,7 +70,7 @@ def load_weights(
         raise ArtifactError(f"{error}; to train the same network as theirs, add --architecture {config}") from error
 
 
-def seen_before(weights: str | os.PathLike[str]) -> Seen:
+def seen_before(weights: str | os.PathLike[str]) -> SeenImages:
     """Return which images weights were trained and validated on, as far as that is known.
 
     It is known for models, runs, and the files in them. Torchvision's weights count as having seen none: they saw
@@ -81,16 +81,16 @@ def seen_before(weights: str | os.PathLike[str]) -> Seen:
         DataError: a run's record is damaged.
     """
     if published.is_published(weights):
-        return Seen()
+        return SeenImages()
     path = expanded(weights)
     if is_of_hub(weights) or path.is_dir():
-        return load_artifact(weights).seen or Seen(is_all=False)
+        return load_artifact(weights).seen or SeenImages(is_all=False)
     if path.name == WEIGHTS and (path.parent / CONFIG).is_file():
-        return load_artifact(path.parent).seen or Seen(is_all=False)
+        return load_artifact(path.parent).seen or SeenImages(is_all=False)
     # RUN/checkpoint/000003-00000000/model.safetensors
     checkpoints = path.absolute().parent.parent
     is_of_run = checkpoints.name == "checkpoint" and (checkpoints.parent / SPLITS_FILE).is_file()
-    return seen_by(checkpoints.parent) if is_of_run else Seen(is_all=False)
+    return seen_by(checkpoints.parent) if is_of_run else SeenImages(is_all=False)
 
 
 def absolute(weights: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from alexnet.data.fingerprint import Seen
+from alexnet.data.fingerprint import SeenImages
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.record import open_recorded, read_inherited, restored
 from alexnet.data.source import Source
@@ -56,7 +56,7 @@ class Session:
     store: Store
     settings: Settings
     began: float
-    inherited: Seen = field(default_factory=Seen)
+    inherited: SeenImages = field(default_factory=SeenImages)
     _newest: str | None = field(default=None, repr=False)
     _unsaved_best: tuple[int, dict[str, Tensor]] | None = field(default=None, repr=False)
 
@@ -121,7 +121,7 @@ class Session:
         folder = group.broadcast(folder)
         assert folder is not None
         run = Run(folder, here=group.is_main)
-        session = cls(run, training, source, store, settings, began, inherited or Seen())
+        session = cls(run, training, source, store, settings, began, inherited or SeenImages())
         if settings.init is not None:
             session.save()  # a resumed run does not ask for these weights again
         return session

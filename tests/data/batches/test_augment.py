@@ -23,7 +23,7 @@ def batch(n: int = 8, channels: int = 3) -> torch.Tensor:
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 
 
-def varied(how: Augmentation, images: torch.Tensor | None = None, seed: int = 0):
+def augmented(how: Augmentation, images: torch.Tensor | None = None, seed: int = 0):
     images = batch() if images is None else images
     mean, std = (MEAN, STD) if images.shape[1] == 3 else (GREY_MEAN, GREY_STD)
     colours = principal_colours(batch().permute(0, 2, 3, 1).numpy())
@@ -32,8 +32,8 @@ def varied(how: Augmentation, images: torch.Tensor | None = None, seed: int = 0)
     return augment_batch(whole, how, seed=seed, n_classes=3, colours=colours, mean=mean, std=std)
 
 
-def test_nothing_more_than_cropping_is_the_normalised_batch() -> None:
-    images, targets = varied(Augmentation())
+def test_without_augmentation_a_batch_is_only_normalised() -> None:
+    images, targets = augmented(Augmentation())
     assert torch.equal(images, normalise(batch()))
     assert torch.equal(targets, LABELS)
 
@@ -51,11 +51,11 @@ EACH = [
 
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("how", EACH, ids=str)
-def test_every_way_changes_images_and_follows_from_the_seed(how, channels) -> None:
-    images, targets = varied(how, batch(channels=channels))
-    again, same_targets = varied(how, batch(channels=channels))
-    other, _ = varied(how, batch(channels=channels), seed=1)
-    plain, _ = varied(Augmentation(), batch(channels=channels))
+def test_every_augmentation_changes_images_and_depends_on_the_seed(how, channels) -> None:
+    images, targets = augmented(how, batch(channels=channels))
+    again, same_targets = augmented(how, batch(channels=channels))
+    other, _ = augmented(how, batch(channels=channels), seed=1)
+    plain, _ = augmented(Augmentation(), batch(channels=channels))
     assert torch.equal(images, again)
     assert torch.equal(targets, same_targets)
     assert not torch.equal(images, other)
@@ -69,42 +69,42 @@ def test_every_way_changes_images_and_follows_from_the_seed(how, channels) -> No
 @pytest.mark.parametrize("how", EACH, ids=str)
 def test_in_bfloat16_too(how) -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        images, _ = varied(how)
+        images, _ = augmented(how)
     assert images.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
 def test_mixed_images_have_mixed_labels(name) -> None:
     """yolov5 #11034: mixup and cutmix were accepted and did nothing."""
-    _, targets = varied(Augmentation(**{name: 1.0}))
+    _, targets = augmented(Augmentation(**{name: 1.0}))
     assert targets.shape == (8, 3)
     assert torch.allclose(targets.sum(dim=1), torch.ones(8))
     assert ((targets > 0.01) & (targets < 0.99)).any()
 
 
 def test_a_batch_of_one_is_not_mixed() -> None:
-    images, targets = varied(Augmentation(mixup=1.0), batch(1))
+    images, targets = augmented(Augmentation(mixup=1.0), batch(1))
     assert torch.equal(images, normalise(batch(1)))
     assert torch.equal(targets, LABELS[:1])
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
 def test_each_image_is_mixed_with_the_one_before_it(name) -> None:
-    """In the shares that its label says."""
+    """In the shares of its label."""
     flat = torch.arange(0, 240, 30, dtype=torch.uint8)[:, None, None, None].expand(8, 3, 32, 32).contiguous()
-    mixed, _ = varied(Augmentation(**{name: 1.0}), flat)
-    plain, _ = varied(Augmentation(), flat)
+    mixed, _ = augmented(Augmentation(**{name: 1.0}), flat)
+    plain, _ = augmented(Augmentation(), flat)
     own, before = (each.mean(dim=(1, 2, 3)) for each in (plain, plain.roll(1, 0)))
     share = (mixed.mean(dim=(1, 2, 3)) - before) / (own - before)
     assert torch.allclose(share, share[0].expand(8), atol=1e-3)
     assert 0.02 < share[0] < 0.98
-    _, targets = varied(Augmentation(**{name: 1.0}), flat)
+    _, targets = augmented(Augmentation(**{name: 1.0}), flat)
     expected = share[0] * F.one_hot(LABELS, 3) + (1 - share[0]) * F.one_hot(LABELS.roll(1), 3)
     assert torch.allclose(targets, expected, atol=1e-3)
 
 
 def test_colours_shift_along_their_principal_components() -> None:
-    """Section 4.1: multiples of the components, as large as the eigenvalues times a Gaussian of spread 0.1."""
+    """Section 4.1: multiples of the components: the eigenvalues times a Gaussian of standard deviation 0.1."""
     rng = np.random.default_rng(0)
     # Pixels that vary along one line through the colours: red and green together, blue hardly.
     along = rng.normal(0, 40, (20, 16, 16, 1))
@@ -123,14 +123,14 @@ def test_colours_shift_along_their_principal_components() -> None:
     assert shift[:, 2].abs().max() < 1e-3
 
 
-def test_trivial_augment_treats_each_image_by_itself() -> None:
+def test_trivial_augment_transforms_each_image_by_itself() -> None:
     same = batch(1).repeat(8, 1, 1, 1)
-    images, _ = varied(Augmentation(trivial_augment=True), same)
+    images, _ = augmented(Augmentation(trivial_augment=True), same)
     assert len({tuple(image.flatten().tolist()) for image in images}) > 3
 
 
 @pytest.mark.parametrize("aspect", [1.0, 4 / 3, 2.0])
-def test_windows_lie_inside_and_have_the_area_asked_for(aspect) -> None:
+def test_windows_are_inside_the_image_and_have_the_area_of_the_setting(aspect) -> None:
     how = Augmentation(area=(0.2, 0.5), aspect=aspect)
     windows = draw_windows(2000, 100, how, np.random.default_rng(0))
     assert (windows.tops >= 0).all()
@@ -152,8 +152,8 @@ def test_a_whole_crop_is_the_whole_image() -> None:
     assert 10 < flipped.mirrored.sum() < 40
 
 
-def cut_alone(image: torch.Tensor, windows: Windows, i: int, size: int) -> torch.Tensor:
-    """The window of one image as torch itself crops, resizes and mirrors it."""
+def cropped_by_torch(image: torch.Tensor, windows: Windows, i: int, size: int) -> torch.Tensor:
+    """Return the window of one image, cropped, resized and flipped by torch itself."""
     top, left, height, width = (each[i] for each in (windows.tops, windows.lefts, windows.heights, windows.widths))
     window = image[None, :, top : top + height, left : left + width]
     small = F.interpolate(window, (size, size), mode="bilinear", antialias=True)[0]
@@ -162,8 +162,8 @@ def cut_alone(image: torch.Tensor, windows: Windows, i: int, size: int) -> torch
 
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize(("side", "size"), [(48, 20), (20, 48), (40, 40), (37, 1), (256, 224)])
-def test_cutting_by_matrix_products_is_cropping_and_resizing(side, size, channels) -> None:
-    """What a GPU does is what a CPU does, to one level of 255; to less than a rounding of what exact numbers give."""
+def test_cropping_by_matrix_products_is_cropping_and_resizing(side, size, channels) -> None:
+    """The crops for a GPU equal those of a CPU to one level of 255, and exact ones to the rounding."""
     rng = np.random.default_rng(side)
     n = 24 if side < 100 else 6
     images = torch.from_numpy(rng.integers(0, 256, (n, channels, side, side), dtype=np.uint8))
@@ -173,18 +173,18 @@ def test_cutting_by_matrix_products_is_cropping_and_resizing(side, size, channel
     assert found.shape == (n, channels, size, size)
     assert found.dtype == torch.uint8
     for i, image in enumerate(images):
-        bytes_, exact = (cut_alone(each, windows, i, size) for each in (image, image.float()))
+        bytes_, exact = (cropped_by_torch(each, windows, i, size) for each in (image, image.float()))
         assert (found[i].int() - bytes_.int()).abs().max() <= 1
         assert (found[i] - exact).abs().max() <= 0.51
 
 
 @pytest.mark.parametrize("how", [{"crop": "whole"}, {"area": (1.0, 1.0), "aspect": 1.0}])
-def test_cutting_out_all_at_the_same_size_changes_nothing(how) -> None:
+def test_cropping_the_whole_image_at_its_size_changes_nothing(how) -> None:
     windows = draw_windows(8, 32, Augmentation(**how, flip=False), np.random.default_rng(0))
     assert torch.equal(crop_on_device(batch(), windows, 32), batch())
 
 
-def test_images_are_turned_by_quarters_each_way_as_often() -> None:
+def test_images_are_rotated_by_each_multiple_of_90_degrees_equally_often() -> None:
     n = 200
     image = batch(1)
     whole = Batch(image.expand(n, 3, 32, 32), torch.zeros(n), np.arange(n), 0, n, None, 32)
@@ -207,7 +207,7 @@ SHARED = [
 @pytest.mark.parametrize("on_device", [False, True], ids=["cropped on the CPU", "cropped on the device"])
 @pytest.mark.parametrize("how", SHARED, ids=str)
 def test_processes_that_share_a_batch_see_together_what_one_would_see(how, on_device) -> None:
-    """To the bit: a run on two GPUs learns from the same images as on one. The last batch has two of them."""
+    """To the bit: a run on two GPUs trains on the same images as on one. The last batch has two images."""
     rng = np.random.default_rng(0)
     data = Examples(rng.integers(0, 256, (9, 32, 32, 3), dtype=np.uint8), np.arange(9), rng.integers(0, 3, 9))
     colours = data.colours()
@@ -235,12 +235,12 @@ def test_processes_that_share_a_batch_see_together_what_one_would_see(how, on_de
             assert torch.equal(torch.cat([labels for _, _, labels in filled]), targets)
 
 
-def test_neighbours_in_a_batch_are_changed_by_other_random_numbers() -> None:
-    """And so are the same places of other steps."""
+def test_neighbours_in_a_batch_have_different_random_numbers() -> None:
+    """So have the same positions of other steps."""
     same = batch(1).repeat(6, 1, 1, 1)
     for how in (Augmentation(erasing=1.0), Augmentation(trivial_augment=True), Augmentation(colour_shift=0.1)):
-        images = torch.cat([varied(how, same, seed=seed)[0] for seed in (0, 1)])
-        # Two may be left as they are: there is an operation of TrivialAugment that does nothing.
+        images = torch.cat([augmented(how, same, seed=seed)[0] for seed in (0, 1)])
+        # Some may be equal: one operation of TrivialAugment does nothing.
         groups = groupby(sorted(images.flatten(1).tolist()))
         assert len(list(groups)) >= 8
 
@@ -257,9 +257,9 @@ def test_numbers_out_of_range_are_refused(wrong) -> None:
 
 
 @pytest.mark.parametrize("how", [Augmentation(trivial_augment=True), Augmentation(turn=True)], ids=str)
-def test_images_are_changed_in_full_precision_whatever_the_networks_is(how) -> None:
-    """A grid computed in bfloat16 would put a tenth of a turned image's pixels one column off."""
+def test_images_are_transformed_in_float32_whatever_the_precision_of_the_network(how) -> None:
+    """A grid computed in bfloat16 would put a tenth of a rotated image's pixels one column off."""
     with torch.autocast("cpu", torch.bfloat16):
-        rounded, _ = varied(how, seed=3)
-    exact, _ = varied(how, seed=3)
-    assert torch.allclose(rounded.float(), exact, atol=0.03), "the rounding of normalised pixels, and no other"
+        rounded, _ = augmented(how, seed=3)
+    exact, _ = augmented(how, seed=3)
+    assert torch.allclose(rounded.float(), exact, atol=0.03), "only normalised pixels are rounded"

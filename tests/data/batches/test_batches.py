@@ -39,7 +39,7 @@ def test_every_image_once_an_epoch(data) -> None:
     assert batches[0][0].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_batches_follow_from_seed_epoch_and_step(data) -> None:
+def test_batches_depend_on_seed_epoch_and_step(data) -> None:
     whole, again, resumed = batches_of(data), batches_of(data), batches_of(data, start=1)
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(whole, again, strict=True))
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(whole[1:], resumed, strict=True))
@@ -47,7 +47,7 @@ def test_batches_follow_from_seed_epoch_and_step(data) -> None:
     assert not torch.equal(whole[0][0], batches_of(data, seed=2)[0][0])
 
 
-def test_a_last_batch_of_one_is_left_out() -> None:
+def test_a_last_batch_of_one_is_dropped() -> None:
     assert [count_steps(n, 4) for n in (1, 4, 5, 6, 8)] == [1, 1, 1, 2, 2]
 
 
@@ -97,7 +97,7 @@ def test_the_papers_crops_are_windows_of_seven_eighths() -> None:
     assert corners.max() == 8
 
 
-def test_memory_is_let_go_of_after_each_batch(data) -> None:
+def test_memory_is_released_after_each_batch(data) -> None:
     calls = []
     batches_of(replace(data, forget=lambda: calls.append(1)))
     assert len(calls) == 3
@@ -123,7 +123,7 @@ def test_normalised_images_are_centred() -> None:
         assert normalise(images).dtype == torch.bfloat16
 
 
-def test_labels_go_by_name(image_folder) -> None:
+def test_labels_are_matched_by_name(image_folder) -> None:
     source = open_source(image_folder)
     store = prepare(source)
     source = split(source, store, seed=0)
@@ -142,11 +142,11 @@ def test_parts_cover_everything_once_and_are_nearly_equal(n, world_size) -> None
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_alone_a_process_has_everything() -> None:
+def test_a_single_process_has_everything() -> None:
     assert Shard().part(7) == range(7)
 
 
-def test_processes_judge_every_image_once_in_order(data) -> None:
+def test_processes_evaluate_every_image_once_in_order(data) -> None:
     named = replace(data, names=tuple(f"{number}.png" for number in range(10)))
     parts = [named.part(Shard(rank, 3)) for rank in range(3)]
     assert [len(part) for part in parts] == [3, 3, 4]
@@ -157,7 +157,7 @@ def test_processes_judge_every_image_once_in_order(data) -> None:
     assert np.array_equal(np.concatenate(together), alone)
 
 
-def test_a_part_shows_its_own_images_wherever_the_whole_is_kept(data) -> None:
+def test_a_part_has_its_own_images_wherever_the_whole_is_kept(data) -> None:
     part = data.on(torch.device("cpu")).part(Shard(1, 2))
     whole = Augmentation(crop="whole", flip=False)
     for batch in training_batches(part, batch_size=5, size=32, augmentation=whole, seed=0, epoch=0, on_device=True):
@@ -176,7 +176,7 @@ def uneven() -> Examples:
 def test_a_balanced_order_shows_classes_about_equally_often(uneven) -> None:
     orders = [order_of(uneven, seed=0, epoch=epoch, balanced=True) for epoch in range(5)]
     shown = np.concatenate(orders)
-    assert [len(order) for order in orders] == [400] * 5, "an epoch is as long as ever"
+    assert [len(order) for order in orders] == [400] * 5, "an epoch is as long as without"
     assert np.bincount(uneven.labels[shown]) / len(shown) == pytest.approx([1 / 3] * 3, abs=0.04)
     of_the_small_class = np.bincount(shown, minlength=400)[:10]
     assert of_the_small_class.min() > 0.5 * of_the_small_class.mean(), "all of its images, not a few"
@@ -203,7 +203,7 @@ def test_images_kept_on_the_device_make_the_same_batches(data, n_channels, shard
     kept = some.on(torch.device("cpu"))
     how = {"batch_size": 3, "size": 24, "augmentation": replace(MILD, mixup=1.0), "seed": 1, "epoch": 2}
     moved, resident = (list(training_batches(each, **how, shard=shard, on_device=True)) for each in (some, kept))
-    assert len(moved) == len(resident) == 2, "7 images are two batches of 3; the last one alone is left out"
+    assert len(moved) == len(resident) == 2, "7 images are two batches of 3; the last one is dropped"
     for a, b in zip(moved, resident, strict=True):
         assert a.images.shape[1:] == (n_channels, 32, 32)
         assert torch.equal(a.images, b.images)
@@ -217,17 +217,17 @@ def test_cropped_on_the_device_or_not_they_are_the_same_images(data, n_channels)
     how = {"batch_size": 4, "size": 24, "augmentation": MILD, "seed": 1, "epoch": 0}
     for here, there in zip(training_batches(some, **how), training_batches(some, **how, on_device=True), strict=True):
         assert torch.equal(here.labels, there.labels)
-        # Of one channel, the luminance is rounded before cropping on one way, and after it on the other.
+        # With one channel, the luminance is rounded before cropping on the device, and after it on the CPU.
         levels = 1 if n_channels == 3 else 2
         assert (here.images.int() - crop_on_device(there.images, there.windows, 24).int()).abs().max() <= levels
 
 
-def test_memory_is_let_go_of_where_whole_images_are_copied_too(data) -> None:
+def test_memory_is_released_where_whole_images_are_copied_too(data) -> None:
     calls = []
     batches_of(replace(data, forget=lambda: calls.append(1)), on_device=True)
     assert len(calls) == 3
 
 
-def test_bytes_that_images_take(data) -> None:
+def test_size_of_images_in_bytes(data) -> None:
     assert data.n_bytes == data.on(torch.device("cpu")).resident.numel() == 10 * 3 * 32 * 32
     assert replace(data, n_channels=1).n_bytes == 10 * 32 * 32

@@ -142,7 +142,7 @@ def test_the_same_pixels_in_another_file_look_the_same(own_image_folder) -> None
     Image.open(own_image_folder / "red" / "photo 0.jpg").save(own_image_folder / "red" / "again.png")
     prepared = store.prepare(open_source(own_image_folder))
     assert prepared.content("red/photo 0.jpg") != prepared.content("red/again.png")
-    assert prepared.look("red/photo 0.jpg") == prepared.look("red/again.png")
+    assert prepared.pixel_digest("red/photo 0.jpg") == prepared.pixel_digest("red/again.png")
 
 
 def test_folder_manifest_and_archives_give_the_same_store_and_split(own_image_folder, tmp_path, decoded) -> None:
@@ -441,7 +441,7 @@ def test_the_digest_of_pixels_includes_cropped_parts(own_image_folder) -> None:
     prepared = store.prepare(open_source(own_image_folder), 20, resize="crop")
     rows = [prepared.rows[f"red/{name}.png"] for name in "ab"]
     assert np.array_equal(*(prepared.pixels[row] for row in rows))
-    assert prepared.look("red/a.png") != prepared.look("red/b.png")
+    assert prepared.pixel_digest("red/a.png") != prepared.pixel_digest("red/b.png")
 
 
 def test_catalogues_accept_names_that_are_not_text(own_image_folder) -> None:

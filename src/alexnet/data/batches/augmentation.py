@@ -1,4 +1,4 @@
-"""What may happen to a training image, as one frozen value; ``augment`` does it."""
+"""The augmentation of training images, as one frozen value; ``augment`` applies it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,38 +6,38 @@ from typing import Literal
 from alexnet.errors import SettingsError
 
 Crop = Literal["resized", "paper", "whole"]
-"""Which windows training sees: ``crops.draw_windows`` draws them."""
+"""How training images are cropped; ``crops.draw_windows`` draws the windows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What may happen to a training image.
+    """How training images are augmented.
 
     Raises:
-        SettingsError: a number outside of its range.
+        SettingsError: a number is out of range.
     """
 
     crop: Crop = "resized"
-    """``resized``: windows of varied area and aspect. ``paper``: windows of 7/8 of the side (section 4.1).
-    ``whole``: the whole image, always."""
+    """``resized``: crops of random area and aspect. ``paper``: crops of 7/8 of the side (section 4.1).
+    ``whole``: the whole image."""
     area: tuple[float, float] = (0.35, 1.0)
     """Smallest and largest area of a resized crop, as shares of the image."""
     aspect: float = 4 / 3
-    """Resized crops are up to this many times wider than high, or higher than wide."""
+    """Largest aspect of a resized crop: width over height, or height over width."""
     flip: bool = True
     """Whether half of the images are mirrored (section 4.1)."""
     turn: bool = False
-    """Whether images are turned by quarters, each way as often: for things seen from above, that have no way up."""
+    """Whether images are rotated by a random multiple of 90 degrees: for images from above, which have no way up."""
     colour_shift: float = 0.0
-    """Spread of the shifts along the principal components of colour; 0.1 in section 4.1."""
+    """Standard deviation of the shifts along the principal components of colour; 0.1 in section 4.1."""
     trivial_augment: bool = False
-    """Whether each image goes through one random operation of TrivialAugment (Mueller and Hutter, 2021)."""
+    """Whether one random operation of TrivialAugment is applied to each image (Mueller and Hutter, 2021)."""
     erasing: float = 0.0
-    """Share of images of which a rectangle is erased (Zhong and others, 2017)."""
+    """Share of images in which a rectangle is erased (Zhong and others, 2017)."""
     mixup: float = 0.0
-    """Alpha of mixup (Zhang and others, 2017): images are blended in pairs, and so are their labels."""
+    """Alpha of mixup (Zhang and others, 2017): images and labels are blended in pairs."""
     cutmix: float = 0.0
-    """Alpha of cutmix (Yun and others, 2019): a rectangle comes from another image, and its label with it."""
+    """Alpha of cutmix (Yun and others, 2019): a rectangle comes from another image, with a share of its label."""
 
     def __post_init__(self) -> None:
         if not 0 < self.area[0] <= self.area[1] <= 1:
@@ -52,5 +52,5 @@ class Augmentation:
 
     @property
     def mixes(self) -> bool:
-        """Whether images are mixed with their neighbours in the batch."""
+        """Whether images are mixed with others of the batch."""
         return self.mixup > 0 or self.cutmix > 0

@@ -1,4 +1,4 @@
-"""From the store to what a network takes: cropped batches for training, plain ones for evaluation."""
+"""Batches from the store: cropped ones for training, whole images for evaluation."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +11,15 @@ from torch import Tensor
 from alexnet.data.batches.augmentation import Augmentation
 from alexnet.data.batches.crops import Windows, crop_stored, draw_windows
 from alexnet.data.batches.examples import Examples, Integers, Shard
-from alexnet.data.batches.threads import ahead, in_chunks
+from alexnet.data.batches.threads import in_chunks, prefetch
 from alexnet.data.parallel import n_cores
 from alexnet.images.decoding import Pixels
 from alexnet.images.preprocessing import resize, to_channels
 from alexnet.images.tensors import to_tensor
 
-# Streams of random numbers that have nothing to do with one another.
+# Independent streams of random numbers.
 _ORDER, _CROPS = 1, 2
-# More threads than these would only wait for one another: cropping takes 0.1 ms an image.
+# More threads would only wait for one another: cropping takes 0.1 ms an image.
 MOST_THREADS = 8
 
 
@@ -28,14 +28,14 @@ class Batch:
     """One process's part of a batch.
 
     Attributes:
-        images: ``(N, C, S, S)`` uint8, cropped; or whole from the store, where ``windows`` are still to be cut out.
+        images: ``(N, C, S, S)`` uint8: crops; or whole images of the store, to be cropped on the device.
         labels: class numbers ``(N,)``.
-        rows: which images of the whole batch they are, ``(N,)``. With mixing, the first may be one before this
-            process's own, to be mixed into its neighbour and then left out.
-        n_extra: how many are left out after mixing: 0 or 1.
-        n_all: images in the whole batch.
-        windows: what is to be cut out on the device.
-        size: to what it is then resized, in pixels.
+        rows: their positions in the whole batch, ``(N,)``. With mixing, the first may be the image before this
+            process's part: it is mixed into its neighbour and then dropped.
+        n_extra: how many images are dropped after mixing: 0 or 1.
+        n_all: number of images in the whole batch.
+        windows: the windows to crop on the device; None for crops.
+        size: side to which windows are then resized, in pixels.
     """
 
     images: Tensor
@@ -48,7 +48,7 @@ class Batch:
 
     @property
     def own(self) -> range:
-        """The rows that this process learns from."""
+        """The positions in the whole batch of the images that this process trains on."""
         first = int(self.rows[self.n_extra]) if len(self.rows) > self.n_extra else 0
         return range(first, first + len(self.rows) - self.n_extra)
 
@@ -67,25 +67,25 @@ def training_batches(
     balanced: bool = False,
     on_device: bool = False,
 ) -> Iterator[Batch]:
-    """Yield a process's part of steps ``start`` to ``stop`` of one epoch, the next ones made while the caller computes.
+    """Yield a process's part of the batches ``start`` to ``stop`` of one epoch, prefetched by a thread.
 
-    They are cropped and mirrored; ``augment.augment_batch`` does the rest on the device, to which bytes travel faster.
-    Unless they are balanced, every image appears once an epoch; the last batch holds what is left, unless that is a
-    single one. The order follows from (seed, epoch) and each batch's crops from (seed, epoch, step), so a resumed epoch
-    goes on with the very images it would have had.
+    Images are cropped and flipped; ``augment.augment_batch`` does the rest on the device, as uint8 is faster to move.
+    Unless ``balanced``, every image appears once an epoch. The last batch has the images that are left, unless that is
+    a single one. The order depends on (seed, epoch), the crops of a batch on (seed, epoch, step): a resumed epoch
+    continues with the same batches.
 
     Args:
-        data: images to learn from.
+        data: images to train on.
         batch_size: images a step, of all processes together.
         size: side to which windows are resized, in pixels.
-        augmentation: which windows, and whether they are mirrored.
-        seed: what all randomness follows from, with ``epoch`` and the step.
+        augmentation: how to crop, and whether to flip.
+        seed: seeds all randomness, together with ``epoch`` and the step.
         epoch: number of the epoch, from 0.
-        start: its first step.
-        stop: the step to stop before; none for all.
-        shard: which part of each batch to make.
-        balanced: draw classes equally often, their images at random, instead of each image once.
-        on_device: leave cropping to ``augment_batch``; whole images of the store are yielded with their windows.
+        start: the first step.
+        stop: the step to stop before; None for all.
+        shard: the part of each batch to make.
+        balanced: draw classes equally often and their images at random, instead of each image once.
+        on_device: leave cropping to ``augment_batch``: yield whole images of the store, with their windows.
     """
     order = order_of(data, seed, epoch, balanced=balanced)
     n_steps = count_steps(len(data), batch_size)
@@ -97,30 +97,30 @@ def training_batches(
                 randomness = np.random.default_rng((seed, epoch, step, _CROPS))
                 windows = draw_windows(len(chosen), data.pixels.shape[1], augmentation, randomness)
                 rows, n_extra = _rows(len(chosen), shard, augmentation.mixes)
-                some, cuts = chosen[rows], windows.of(rows)
+                own, own_windows = chosen[rows], windows.select(rows)
                 if on_device:
-                    images = _gather(data, some, threads)
+                    images = _whole_images(data, own, threads)
                 else:
-                    cropped = crop_stored(data.pixels, data.rows[some], cuts, size, threads)
+                    cropped = crop_stored(data.pixels, data.rows[own], own_windows, size, threads)
                     data.forget()
                     images = to_tensor(to_channels(cropped, data.n_channels))
-                labels = torch.from_numpy(data.labels[some])
-                yield Batch(images, labels, rows, n_extra, len(chosen), cuts if on_device else None, size)
+                labels = torch.from_numpy(data.labels[own])
+                yield Batch(images, labels, rows, n_extra, len(chosen), own_windows if on_device else None, size)
 
-    return ahead(make(), n_ahead=2)
+    return prefetch(make(), n_ahead=2)
 
 
 def _rows(n: int, shard: Shard, mixed: bool) -> tuple[Integers, int]:
-    """Return which rows of a batch of ``n`` a process needs, and how many of them only to mix into its own."""
+    """Return which of ``n`` positions in a batch a process needs, and how many of these only for mixing."""
     part = shard.part(n)
     n_extra = int(mixed and shard.world_size > 1 and len(part) > 0)
     return np.arange(part.start - n_extra, part.stop) % n, n_extra
 
 
 def order_of(data: Examples, seed: int, epoch: int, *, balanced: bool = False) -> Integers:
-    """Return the order in which an epoch sees its images, ``(N,)``: ``batch_size`` of them a step.
+    """Return the order of images in an epoch, ``(N,)``; each step takes ``batch_size`` of them.
 
-    A balanced one sees classes equally often: images of a small class several times, some of a large one not at all.
+    A balanced order has classes equally often: images of a small class several times, some of a large one not at all.
     """
     randomness = np.random.default_rng((seed, epoch, 0, _ORDER))
     if not balanced:
@@ -130,13 +130,13 @@ def order_of(data: Examples, seed: int, epoch: int, *, balanced: bool = False) -
 
 
 def count_steps(n_examples: int, batch_size: int) -> int:
-    """Return the steps of one epoch. A last batch of one is left out: batch norm cannot learn from one image."""
+    """Return the steps of one epoch. A last batch of one image is dropped: batch norm cannot train on it."""
     n_full, left = divmod(n_examples, batch_size)
     return max(1, n_full + (left > 1))
 
 
 def evaluation_batches(data: Examples, *, batch_size: int, size: int) -> Iterator[Pixels]:
-    """Yield every image once, in order and whole: ``(N, size, size, C)`` uint8."""
+    """Yield every image once, in order, whole: ``(N, size, size, C)`` uint8."""
 
     def make() -> Iterator[Pixels]:
         for start in range(0, len(data), batch_size):
@@ -144,15 +144,15 @@ def evaluation_batches(data: Examples, *, batch_size: int, size: int) -> Iterato
             yield to_channels(np.stack([resize(pixels, size, size) for pixels in stored]), data.n_channels)
             data.forget()
 
-    return ahead(make(), n_ahead=2)
+    return prefetch(make(), n_ahead=2)
 
 
-def _gather(data: Examples, chosen: Integers, threads: ThreadPoolExecutor) -> Tensor:
-    """Return whole images of the store, ``(N, C, S, S)``: from the device if it holds them, else to be moved."""
+def _whole_images(data: Examples, chosen: Integers, threads: ThreadPoolExecutor) -> Tensor:
+    """Return whole images ``(N, C, S, S)`` uint8: from the device if they are there, else from the store."""
     if data.resident is not None:
         return data.resident[torch.from_numpy(chosen).to(data.resident.device)]
     side = data.pixels.shape[1]
-    # Only memory that is pinned is copied to a GPU while that computes.
+    # Only pinned memory is copied to a GPU while the GPU computes.
     tensor = torch.empty(len(chosen), side, side, 3, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
     batch = tensor.numpy()
 

@@ -15,13 +15,13 @@ from alexnet.data.batches.threads import in_chunks
 from alexnet.images.decoding import Pixels
 from alexnet.images.tensors import to_tensor
 
-# Section 4.1: windows of 224 pixels out of 256.
+# Section 4.1: crops of 224 pixels out of 256.
 PAPER_SHARE = 224 / 256
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What is cut out of each image of a batch, ``(N,)`` each, in pixels of the store."""
+    """The crop windows of a batch, in pixels of the store, ``(N,)`` each; ``mirrored`` crops are flipped."""
 
     tops: Integers
     lefts: Integers
@@ -29,13 +29,13 @@ class Windows:
     widths: Integers
     mirrored: npt.NDArray[np.bool_]
 
-    def of(self, rows: Integers) -> "Windows":
-        """Return those of some images."""
+    def select(self, rows: Integers) -> "Windows":
+        """Return the windows of some images."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def draw_windows(n: int, side: int, how: Augmentation, randomness: np.random.Generator) -> Windows:
-    """Choose a window for each of ``n`` images of ``side`` pixels."""
+    """Draw a random window for each of ``n`` images of ``side`` pixels."""
     if how.crop == "whole":
         heights = widths = np.full(n, side)
     elif how.crop == "paper":
@@ -52,7 +52,7 @@ def draw_windows(n: int, side: int, how: Augmentation, randomness: np.random.Gen
 
 
 def crop_stored(images: Images, rows: Integers, windows: Windows, size: int, threads: ThreadPoolExecutor) -> Pixels:
-    """Cut a window out of each image and resize it, antialiased, straight from the store.
+    """Crop each image straight from the store and resize the crop, antialiased: ``(N, size, size, 3)`` uint8.
 
     Measured on two cores, 256 to 224 px: 0.06 ms an image; with Pillow 0.2 ms.
     """
@@ -61,42 +61,42 @@ def crop_stored(images: Images, rows: Integers, windows: Windows, size: int, thr
     def crop(some: range) -> None:
         for i in some:
             row, top, left = rows[i], windows.tops[i], windows.lefts[i]
-            # A slice of one row, since torch takes an image with an axis added for planes, and is five times slower.
+            # A slice of one row: torch would take an image with an added axis for planes, and be five times slower.
             image = images[row : row + 1]
             window = image[:, top : top + windows.heights[i], left : left + windows.widths[i]]
             cropped = F.interpolate(to_tensor(window), (size, size), mode="bilinear", antialias=True)
-            # torch mirrors whole lines at once; numpy, pixel by pixel, takes ten times as long.
-            upright = cropped.flip(-1) if windows.mirrored[i] else cropped
-            batch[i] = upright[0].permute(1, 2, 0).numpy()
+            # torch flips whole lines at once; numpy goes pixel by pixel, and takes ten times as long.
+            flipped = cropped.flip(-1) if windows.mirrored[i] else cropped
+            batch[i] = flipped[0].permute(1, 2, 0).numpy()
 
     in_chunks(crop, len(rows), threads)
     return batch
 
 
 def crop_on_device(images: Tensor, windows: Windows, size: int) -> Tensor:
-    """Cut windows out of ``(N, C, S, S)`` uint8 and resize them to ``(N, C, size, size)``, antialiased, on any device.
+    """Crop ``(N, C, S, S)`` uint8 and resize the crops to ``(N, C, size, size)``, antialiased, on any device.
 
-    Resizing is two matrix products, one along each side, which is what a GPU does best: at 224 px 0.08 G multiply-adds
-    an image, where a training step of the reference network takes 3. Rounded once, where the CPU's own way rounds
-    after either side, it differs from that by one level of 255 at most.
+    Resizing is two matrix products, one along each side, which a GPU does best: at 224 px 0.08 G multiply-adds an
+    image; a training step of the reference network takes 3. The result is rounded once, where ``crop_stored`` rounds
+    after each side, so the two differ by one level of 255 at most.
     """
     (n, channels, side, _), device = images.shape, images.device
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     numbers = (windows.tops, windows.heights, windows.lefts, windows.widths, windows.mirrored)
     tops, heights, lefts, widths, mirrored = (torch.from_numpy(each).to(device) for each in numbers)
-    down = _filters(tops, heights, side, size).to(dtype)
-    across = _filters(lefts, widths, side, size).to(dtype)
+    down = _resize_weights(tops, heights, side, size).to(dtype)
+    across = _resize_weights(lefts, widths, side, size).to(dtype)
     across = torch.where(mirrored[:, None, None], across.flip(1), across)
     lines = images.permute(0, 2, 3, 1).reshape(n, side, side * channels).to(dtype)
-    # Not in the network's bfloat16, whose weights would be off by a two-hundredth: a level of 255.
+    # Not in bfloat16: its weights would be off by a two-hundredth, which is a level of 255.
     with torch.autocast(images.device.type, enabled=False):
         shorter = (down @ lines).view(n, size, side, channels).transpose(1, 2).reshape(n, side, size * channels)
         small = (across @ shorter).view(n, size, size, channels).transpose(1, 2)
     return small.round().clamp(0, 255).to(torch.uint8).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
-def _filters(starts: Tensor, lengths: Tensor, side: int, size: int) -> Tensor:
-    """Return for each image the weights ``(N, size, side)`` with which its pixels make up those of its window."""
+def _resize_weights(starts: Tensor, lengths: Tensor, side: int, size: int) -> Tensor:
+    """Return for one side the weights ``(N, size, side)`` of stored pixels in the pixels of the resized crops."""
     start, length = (each[:, None, None].float() for each in (starts, lengths))
     scale = length / size
     middle = start + (torch.arange(size, device=start.device)[None, :, None] + 0.5) * scale

@@ -1,4 +1,4 @@
-"""The images of one split with their labels, as rows of a store; and which part of them a process takes."""
+"""The images of one split with their labels, as rows of a store; and the shard of one process."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from alexnet.images.preprocessing import to_channels
 Integers = npt.NDArray[np.int64]
 Images = Pixels | Verified
 """Stored images, ``(N, S, S, 3)`` uint8."""
-# The principal components of colour are computed from this many images, a quarter of their lines and columns.
+# The principal components of colour are computed from this many images, every fourth line and column.
 N_COLOUR_IMAGES = 512
 
 
@@ -27,13 +27,13 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of every batch a process works on: the ``rank``-th of ``world_size`` nearly equal ones."""
+    """The part of every batch that a process works on: number ``rank`` of ``world_size`` nearly equal parts."""
 
     rank: int = 0
     world_size: int = 1
 
     def part(self, n: int) -> range:
-        """Return which of ``n`` things in a row are this process's."""
+        """Return the positions of this process's part, out of ``n``."""
         return range(self.rank * n // self.world_size, (self.rank + 1) * n // self.world_size)
 
 
@@ -43,12 +43,12 @@ class Examples:
 
     Attributes:
         pixels: all images of a store, ``(M, S, S, 3)`` uint8.
-        rows: which of them, ``(N,)``.
+        rows: their rows in ``pixels``, ``(N,)``.
         labels: their class numbers, ``(N,)``.
         n_channels: 3 for colour, 1 for luminance.
-        names: their paths, ``(N,)``, for what is said about them.
-        forget: called after each batch, to let go of the memory in which images have been looked at.
-        resident: the images themselves, ``(N, C, S, S)`` uint8, where the device has room to keep them.
+        names: their paths, for messages, ``(N,)``.
+        forget: called after each batch, to release the memory of mapped images.
+        resident: the images on the device, ``(N, C, S, S)`` uint8, where it has room for them; else None.
     """
 
     pixels: Images
@@ -63,36 +63,36 @@ class Examples:
         return len(self.rows)
 
     def colours(self) -> Tensor:
-        """Return the principal components of their colours, ``(3, 3)``; of a sample, where there are many."""
+        """Return the principal components of their colours, ``(3, 3)``; from a sample where there are many."""
         sample = self.rows[:: -(-len(self.rows) // N_COLOUR_IMAGES)]
         return principal_colours(self.pixels[sample])
 
     def part(self, shard: "Shard") -> "Examples":
-        """Return a process's part of them."""
+        """Return the part of one process."""
         part = shard.part(len(self))
         some = slice(part.start, part.stop)
         return replace(self, rows=self.rows[some], labels=self.labels[some], names=self.names[some], resident=None)
 
     def on(self, device: torch.device) -> "Examples":
-        """Return them with their images kept on a device."""
+        """Return them with their images on a device."""
         side = self.pixels.shape[1]
-        kept = torch.empty(len(self), side, side, self.n_channels, dtype=torch.uint8, device=device)
-        for start in range(0, len(self), 1024):  # the whole of it may be larger than this machine's own memory
+        resident = torch.empty(len(self), side, side, self.n_channels, dtype=torch.uint8, device=device)
+        for start in range(0, len(self), 1024):  # all of them may be larger than the main memory
             some = slice(start, start + 1024)
-            kept[some] = torch.from_numpy(to_channels(self.pixels[self.rows[some]], self.n_channels))
+            resident[some] = torch.from_numpy(to_channels(self.pixels[self.rows[some]], self.n_channels))
             self.forget()
-        return replace(self, resident=kept.permute(0, 3, 1, 2))
+        return replace(self, resident=resident.permute(0, 3, 1, 2))
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that their images take."""
+        """Size of their images in bytes."""
         return len(self) * self.n_channels * int(self.pixels.shape[1]) ** 2
 
 
 def examples(
     store: Store, source: Source, split: str | None, classes: tuple[str, ...], n_channels: int = 3
 ) -> Examples:
-    """Select one split of a source (or all of it), labelled by position in ``classes``."""
+    """Return the readable images of one split (or all), with the positions of their labels in ``classes``."""
     number = {label: position for position, label in enumerate(classes)}
     chosen = [image for image in source.images if image.path in store.rows and (split is None or image.split == split)]
     rows = np.array([store.rows[image.path] for image in chosen], dtype=np.int64)
@@ -102,9 +102,9 @@ def examples(
 
 
 def principal_colours(pixels: Pixels) -> Tensor:
-    """Return the principal components of the colours in ``(N, H, W, 3)``, a column each, as long as its eigenvalue.
+    """Return the principal components of the colours in ``(N, H, W, 3)``, as columns ``(3, 3)``.
 
-    The eigenvalues are those of the covariance of colours in [0, 1].
+    They are the eigenvectors of the covariance of colours in [0, 1], each times its eigenvalue.
 
     Source: section 4.1.
     """

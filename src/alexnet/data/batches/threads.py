@@ -1,4 +1,4 @@
-"""Work for threads: several items at a time, and items made ahead of their use."""
+"""Threads: work in chunks, and batches prefetched."""
 
 import queue
 import threading
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 def in_chunks(work: Callable[[range], None], n: int, threads: ThreadPoolExecutor) -> None:
-    """Do some at a time: handing over a single image would take a third of the time of cropping it."""
+    """Work on 16 items at a time: passing single images to threads would take a third of the time of cropping them."""
     for _ in threads.map(work, (range(n)[at : at + 16] for at in range(0, n, 16))):
         pass
 
 
-def ahead(batches: Iterator[T], n_ahead: int) -> Iterator[T]:
-    """Yield from ``batches``, made by a thread that stays up to ``n_ahead`` of them ahead."""
+def prefetch(batches: Iterator[T], n_ahead: int) -> Iterator[T]:
+    """Yield from ``batches``, which a thread makes up to ``n_ahead`` items ahead."""
     ready: queue.Queue[T | Exception | None] = queue.Queue(n_ahead)
     stopped = threading.Event()
 

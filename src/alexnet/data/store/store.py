@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.data.duplicates import burst_hash, look
+from alexnet.data.duplicates import burst_hash, pixel_digest
 from alexnet.data.parallel import Track, in_threads, untracked
 from alexnet.data.source import Content, Source
 from alexnet.data.sources.open import as_argument
@@ -78,11 +78,11 @@ class Store:
         """Return the digest of an image's content, in hexadecimal."""
         return self._contents[self.rows[path]]
 
-    def look(self, path: str) -> str:
+    def pixel_digest(self, path: str) -> str:
         """Return the digest of an image's pixels: the same for two files with the same pixels."""
         return self._looks[self.rows[path]]
 
-    def hash(self, path: str) -> int | None:
+    def burst_hash(self, path: str) -> int | None:
         """Return the perceptual hash of an image, 64 bits; None if it is too small or shows too little."""
         return self._hashes[self.rows[path]]
 
@@ -260,7 +260,7 @@ class Preparation:
         all_pixels = decoded.pixels if self.resize == "crop" else pixels
         # The hash of the decoded image hardly depends on size and resize, so the split does not either.
         seen = burst_hash(decoded.pixels, longest)
-        return Entry(stamp, name, longest), Prepared(pixels, name, look(all_pixels).hex(), seen)
+        return Entry(stamp, name, longest), Prepared(pixels, name, pixel_digest(all_pixels).hex(), seen)
 
 
 def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: Track) -> int:

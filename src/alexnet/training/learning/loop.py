@@ -11,7 +11,7 @@ from torch import Tensor
 from alexnet.data.batches.augment import augment_batch
 from alexnet.data.batches.batches import Batch, evaluation_batches, order_of, training_batches
 from alexnet.errors import RunError, listed
-from alexnet.evaluation.metrics import Evaluation, score
+from alexnet.evaluation.metrics import Scores, score
 from alexnet.images.tensors import normalise, to_tensor
 from alexnet.training.learning.average import STEPS_BETWEEN
 from alexnet.training.learning.optimizer import set_lr
@@ -185,7 +185,7 @@ def _finish_epoch(training: Training, leg: Leg) -> EpochReport:
     return report
 
 
-def validate(training: Training, size: int) -> Evaluation:
+def validate(training: Training, size: int) -> Scores:
     """Score the network that is kept on ``val`` at an image size. Every image is judged once, by one process.
 
     Raises:

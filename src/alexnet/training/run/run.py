@@ -17,10 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alexnet.data.fingerprint import Seen
+from alexnet.data.fingerprint import SeenImages
 from alexnet.data.record import SPLITS_FILE, write_inherited, write_splits
 from alexnet.data.source import Source
-from alexnet.data.split import Identities
+from alexnet.data.split import ImageIndex
 from alexnet.errors import RunError, shown
 from alexnet.files.atomic import atomic_folder, delete_unfinished, lock, sync_file, write_atomically
 from alexnet.files.typed_json import as_kind, dataclass_from_json
@@ -58,8 +58,8 @@ class Run:
         folder: Path,
         settings: dict[str, Any],
         source: Source,
-        identities: Identities,
-        inherited: Seen | None = None,
+        identities: ImageIndex,
+        inherited: SeenImages | None = None,
     ) -> "Run":
         """Make a new run folder.
 

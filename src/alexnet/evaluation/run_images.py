@@ -1,4 +1,4 @@
-"""The run that made a network, and the images that are its own: known by their content, wherever they lie."""
+"""The run that trained a model, and its images: found in any data by their content."""
 
 import os
 import shlex
@@ -9,12 +9,12 @@ from pathlib import Path
 from alexnet.data.record import (
     SPLITS_FILE,
     Row,
+    added_warnings,
     find,
+    missing_message,
     open_recorded,
     read_splits,
-    what_is_added,
-    what_is_missing,
-    what_is_relabelled,
+    relabelled_message,
 )
 from alexnet.data.source import SPLITS, LabelledImage, Source
 from alexnet.data.store.store import Store
@@ -24,8 +24,8 @@ from alexnet.model.artifact import Artifact
 
 
 @dataclass(frozen=True)
-class OwnRun:
-    """The run that made a model, as far as judging the model needs it.
+class ModelRun:
+    """The run that trained a model, as far as evaluation needs it.
 
     Attributes:
         folder: the run folder.
@@ -34,11 +34,11 @@ class OwnRun:
     folder: Path
 
     @classmethod
-    def of(cls, artifact: Artifact) -> "OwnRun | None":
-        """Return the run in which a model lies; None for a model that was taken out of its run."""
+    def of(cls, artifact: Artifact) -> "ModelRun | None":
+        """Return the run whose folder holds the model; None for a model that was copied out of its run."""
         model = artifact.folder
         if model.name in ("", ".."):
-            model = Path(os.path.abspath(model))  # noqa: PTH100 - which takes ".." away
+            model = Path(os.path.abspath(model))  # noqa: PTH100 - which resolves ".."
         is_of_run = model.name == "model" and all(
             (model.parent / name).exists() for name in (SPLITS_FILE, "settings.json")
         )
@@ -64,28 +64,28 @@ class OwnRun:
             raise DataError(f"{str(file)!r} is damaged ({error}); put back the one that training wrote") from error
 
     def open(self, data_dir: str | os.PathLike[str] | None = None) -> Source:
-        """Open the data that it was trained on.
+        """Open the data it was trained on.
 
         Raises:
-            DataError: they are not there any more, among others.
+            DataError: the data is not there any more, or cannot be opened.
         """
-        name, own_dir = self.data()
-        return open_recorded(name, own_dir if data_dir is None else data_dir, self.folder, self.command)
+        name, recorded_dir = self.data()
+        return open_recorded(name, recorded_dir if data_dir is None else data_dir, self.folder, self.command)
 
     @property
     def command(self) -> str:
-        """How to say where its images are."""
+        """The command that evaluates it on its images in another place."""
         return f"alexnet evaluate {shlex.quote(str(self.folder))} DATA"
 
 
 @dataclass(frozen=True)
-class OwnImages:
-    """A run's own images of one split, as they are found in some data.
+class RunImages:
+    """The images of one split of a run that were found in some data.
 
     Attributes:
-        images: those, labelled as they are now; one that cannot be read any more among them.
+        images: those found, with their present labels; also those that cannot be read any more.
         missing: the rows of the others.
-        warnings: what a user should know of the data, a line each.
+        warnings: what a user should know about the data, a line each.
     """
 
     images: tuple[LabelledImage, ...]
@@ -93,39 +93,39 @@ class OwnImages:
     warnings: tuple[str, ...]
 
 
-def own_images(run: OwnRun, source: Source, store: Store, split: str) -> OwnImages:
-    """Look for a run's own images of a split.
+def find_run_images(run: ModelRun, source: Source, store: Store, split: str) -> RunImages:
+    """Find a run's images of one split.
 
     Args:
         run: the run.
-        source: where to look.
+        source: the data to search.
         store: the same, prepared.
         split: ``train``, ``val`` or ``test``.
     """
     found = find(run.rows, source, store)
-    # One that cannot be read any more is not missing: it is named among the skipped.
+    # An image that cannot be read any more is not missing: it is reported as skipped.
     unreadable = {each.path: each for each in source.images if each.path in store.skipped}
-    own = [(row, image or unreadable.get(row.path)) for row, image in found.pairs if row.split == split]
-    warnings = what_is_added(found.added)
+    pairs = [(row, image or unreadable.get(row.path)) for row, image in found.pairs if row.split == split]
+    warnings = added_warnings(found.added)
     if relabelled := [(row, image) for row, image in found.relabelled if row.split == split]:
-        warnings.append(f"{what_is_relabelled(relabelled)}; they are judged by the labels of now")
-    return OwnImages(
-        tuple(LabelledImage(each.path, each.label, split) for _, each in own if each is not None),
-        tuple(row for row, each in own if each is None),
+        warnings.append(f"{relabelled_message(relabelled)}; they are scored by their new labels")
+    return RunImages(
+        tuple(LabelledImage(image.path, image.label, split) for _, image in pairs if image is not None),
+        tuple(row for row, image in pairs if image is None),
         tuple(warnings),
     )
 
 
-def refuse_incomplete(run: OwnRun, own: OwnImages, source: Source, split: str) -> None:
-    """Refuse to judge a part of what a run has set aside to be judged.
+def refuse_incomplete(run: ModelRun, found: RunImages, source: Source, split: str) -> None:
+    """Refuse to evaluate on a part of a run's split.
 
     Raises:
-        DataError: images have gone or changed, or there never were any.
+        DataError: images are gone or have changed, or the run has no such split.
     """
-    if own.missing:
-        n = len(own.missing) + len(own.images)
-        missing = what_is_missing(own.missing, n, run.folder, source)
-        raise DataError(f"{missing}; put them back, or say where they are: {run.command}")
-    if not own.images:
+    if found.missing:
+        n = len(found.missing) + len(found.images)
+        message = missing_message(found.missing, n, run.folder, source)
+        raise DataError(f"{message}; put them back, or say where they are: {run.command}")
+    if not found.images:
         have = " and ".join(name for name in SPLITS if any(row.split == name for row in run.rows))
         raise DataError(f"the run {str(run.folder)!r} has no {split} images, only {have}; choose with --split")
