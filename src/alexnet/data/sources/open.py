@@ -110,7 +110,7 @@ def _nothing_there(data: str | os.PathLike[str]) -> str:
     kind = "file" if Path(text).suffix else "folder"
     if text in NAMES:
         return f"there is no {kind} {text!r}, and a Path is never the name of a set; for the set, give the str {text!r}"
-    # Only typing mistakes: a missing folder "photos" does not mean the set pets.
+    # Only typing mistakes: a missing folder "plants" does not mean the set pets.
     close = difflib.get_close_matches(text.removeprefix(SET), NAMES, n=1, cutoff=0.75)
     advice = f"did you mean the set {close[0]!r}?" if close else "give a folder of class folders, or the name of a set"
     return f"there is no {kind} {text!r}; {advice}"
