@@ -122,7 +122,7 @@ def ours(data: Path, size: int, seed: int, n_epochs: int) -> Generator[Standing]
         with closing(session.reports()) as reports:  # type: ignore[type-var]
             for report in reports:
                 if isinstance(report, StepReport | EpochReport):
-                    yield Standing(session.training.kept, report.epoch, isinstance(report, EpochReport))
+                    yield Standing(session.training.eval_model, report.epoch, isinstance(report, EpochReport))
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,14 @@ def _one_batch(training: Training, size: int, batch: int) -> tuple[Tensor, Tenso
     """Return a batch as the network takes it, on the device."""
     how, runtime = training.plan.recipe.augmentation, training.runtime
     batches = training_batches(
-        training.train, batch_size=batch, size=size, augmentation=how, seed=0, epoch=0, stop=1, on_device=runtime.crops
+        training.train,
+        batch_size=batch,
+        size=size,
+        augmentation=how,
+        seed=0,
+        epoch=0,
+        stop=1,
+        on_device=runtime.crops_on_device,
     )
     n_classes, mean, std = len(training.classes), training.mean, training.std
     with runtime.autocast():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from alexnet.network.value.variants import resolve
 from alexnet.training.choices.recipes import MODERN
-from alexnet.training.plan import Pace, Plan
+from alexnet.training.plan import Timing, Plan
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def clock(monkeypatch):
 
 
 def plan_of(**changes) -> Plan:
-    pace = Pace({128: 0.005}, overhead=1.0)
+    pace = Timing({128: 0.005}, overhead=1.0)
     return Plan(**{"recipe": MODERN, "architecture": resolve(n_classes=3), "n_examples": 640, "n_epochs": 10,
                    "pace": pace, **changes})  # fmt: skip
 
@@ -30,13 +30,13 @@ def walk(plan: Plan, clock=None, slowdown: float = 1.0) -> list:
     """Follow a plan to its end; with a clock, let each epoch take its time."""
     progress, legs = 0.0, []
     while progress < 1:
-        leg = plan.next_leg(progress, len(legs))
+        leg = plan.next_epoch(progress, len(legs))
         legs.append(leg)
         progress = leg.stop
         if clock:
             share = leg.n_steps / plan.n_steps
-            clock.now += (share * plan.n_examples * plan.seconds_a_image(leg.size) + 1) * slowdown
-            plan.pace.seconds[leg.size] = plan.seconds_a_image(leg.size) * (
+            clock.now += (share * plan.n_examples * plan.seconds_per_image(leg.size) + 1) * slowdown
+            plan.timing.seconds[leg.size] = plan.seconds_per_image(leg.size) * (
                 slowdown if leg.size not in walk.seen else 1
             )
             walk.seen.add(leg.size)
@@ -89,5 +89,5 @@ def test_no_size_is_too_small(progress, size) -> None:
 
 def test_time_of_other_sizes_follows_from_the_multiply_adds() -> None:
     plan = plan_of()
-    assert plan.seconds_a_image(128) == 0.005
-    assert 2.5 < plan.seconds_a_image(224) / 0.005 < 4.5
+    assert plan.seconds_per_image(128) == 0.005
+    assert 2.5 < plan.seconds_per_image(224) / 0.005 < 4.5

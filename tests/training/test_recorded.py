@@ -65,7 +65,7 @@ def test_the_settings_of_nobodys_home_are_not_there() -> None:
 
 def test_find_lr_without_data_is_for_the_set(opened, monkeypatch) -> None:
     asked = []
-    monkeypatch.setattr("alexnet.training.assembly.get_ready", lambda data, *_, **__: asked.append(data) or 1 / 0)
+    monkeypatch.setattr("alexnet.training.assembly.prepare_training", lambda data, *_, **__: asked.append(data) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.run(["train", "--find-lr"])
     assert asked == ["set:digits"]

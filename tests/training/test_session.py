@@ -130,12 +130,12 @@ def appearing(monkeypatch, make) -> None:
     """Let something appear while the images are being prepared."""
     from alexnet.training import session
 
-    def get_ready(*arguments, **options):
-        ready = assembly.get_ready(*arguments, **options)
+    def prepare_training(*arguments, **options):
+        ready = assembly.prepare_training(*arguments, **options)
         make()
         return ready
 
-    monkeypatch.setattr(session, "get_ready", get_ready)
+    monkeypatch.setattr(session, "prepare_training", prepare_training)
 
 
 def test_a_run_that_appears_meanwhile_is_never_replaced(image_folder, tmp_path, monkeypatch) -> None:
@@ -156,7 +156,7 @@ def test_of_two_runs_made_at_once_none_vanishes(image_folder, tmp_path, monkeypa
     first.save()
     # The second one has looked for a name before the first one was there.
     names = iter([Path("runs/photos"), Path("runs/photos-2")])
-    monkeypatch.setattr("alexnet.training.run.place._free_folder", lambda *_: next(names))
+    monkeypatch.setattr("alexnet.training.run.out_folder._free_folder", lambda *_: next(names))
     second = Session.start(image_folder, None, QUICK)
     assert second.run.folder == Path("runs/photos-2")
     assert checkpoints(first.run.folder) == ["000000-00000000"]
@@ -411,7 +411,7 @@ def test_out_of_patience_it_ends_and_keeps_the_best_epoch(image_folder, tmp_path
     judged = []
 
     def validate(training, size):
-        judged.append({name: tensor.clone() for name, tensor in training.kept.state_dict().items()})
+        judged.append({name: tensor.clone() for name, tensor in training.eval_model.state_dict().items()})
         loss = [0.9, 0.5, 0.8, 0.7, 0.6, 0.6][len(judged) - 1]
         return SimpleNamespace(loss=loss, top1=0.5)
 
@@ -563,9 +563,9 @@ def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(image_folde
     before = begun.training.plan.recipe
 
     def follow(recipe, n_examples, largest):
-        return recipe.for_batches_of(7) if recipe.batch_follows else recipe
+        return recipe.with_batch_size(7) if recipe.batch_follows else recipe
 
-    monkeypatch.setattr("alexnet.training.assembly.Recipe.following", follow)
+    monkeypatch.setattr("alexnet.training.assembly.Recipe.for_data", follow)
     after = Session.resume(tmp_path / "run")
     recipe = after.training.plan.recipe
     assert (recipe.batch_size, recipe.lr) == (before.batch_size, before.lr)

@@ -136,6 +136,6 @@ def test_answers_that_are_no_numbers_stop_the_run_too() -> None:
     """Here only the averaged weights are spoilt, so that the loss of the steps says nothing of it."""
     training = make_training()
     with torch.no_grad():
-        training.kept.fc7.linear.weight.fill_(math.nan)
+        training.eval_model.fc7.linear.weight.fill_(math.nan)
     with pytest.raises(RunError, match="val is no longer a number after epoch 1; try a lower learning rate"):
         list(fit(training))

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from alexnet.data.batches.examples import Shard
 from alexnet.errors import SettingsError
-from alexnet.training.machine.distributed import Group, join
+from alexnet.training.machine.distributed import Group, init_distributed
 
 from ...conftest import make_image_folder
 
@@ -93,24 +93,24 @@ def test_several_processes_compute_in_one_precision(tmp_path) -> None:
 import os
 from alexnet import Settings
 from alexnet.training.machine import runtime
-from alexnet.training.assembly import meet
+from alexnet.training.assembly import init_runtime
 runtime._cpu_has_bf16 = lambda: os.environ["RANK"] == "0"  # two machines that are not alike
 runtime._cpu_prefers_bf16 = lambda: True
-here, group = meet(Settings(device="cpu"))
+here, group = init_runtime(Settings(device="cpu"))
 assert here.precision == "fp32", here
-group.leave()
+group.close()
 """)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     subprocess.run(command, check=True, capture_output=True)
 
 
 # With time-outs short enough for a test.
-MEETING = """
+RENDEZVOUS_TIMEOUT = """
 import time, torch
 from datetime import timedelta
 from alexnet.errors import SettingsError
 from alexnet.training.machine import distributed
-distributed.MEETING = timedelta(seconds=2)
+distributed.RENDEZVOUS_TIMEOUT = timedelta(seconds=2)
 """
 
 
@@ -125,9 +125,9 @@ distributed.MEETING = timedelta(seconds=2)
 def test_whoever_meets_nobody_says_so_and_ends(tmp_path, rank, place, reason) -> None:
     """Its launcher may have died, which would have ended it: as an orphan it would wait for twelve hours."""
     script = tmp_path / "meet.py"
-    script.write_text(f"""{MEETING}
+    script.write_text(f"""{RENDEZVOUS_TIMEOUT}
 try:
-    distributed.join(torch.device("cpu"))
+    distributed.init_distributed(torch.device("cpu"))
 except SettingsError as error:
     print(error)
 """)
@@ -147,9 +147,9 @@ except SettingsError as error:
 
 def test_who_has_met_waits_longer_than_for_the_meeting(tmp_path) -> None:
     script = tmp_path / "wait.py"
-    script.write_text(f"""{MEETING}
-group = distributed.join(torch.device("cpu"))
-for wait in (group.gathered, lambda _: group.leave()):
+    script.write_text(f"""{RENDEZVOUS_TIMEOUT}
+group = distributed.init_distributed(torch.device("cpu"))
+for wait in (group.all_gather, lambda _: group.close()):
     if group.rank == 0:
         time.sleep(4)
     wait(0)
@@ -222,18 +222,18 @@ def test_two_machines_learn_what_one_learns(odd_images, tmp_path, two_machines) 
 
 
 def test_alone_it_is_a_group_of_one() -> None:
-    group = join(torch.device("cpu"))
+    group = init_distributed(torch.device("cpu"))
     assert group == Group()
     assert group.is_main
     assert group.shard == Shard()
     assert group.all_reduce(1.5, True) == (1.5, True)
     assert group.broadcast("x") == "x"
     assert group.all_gather("x") == ["x"]
-    with group.one_at_first():
+    with group.local_main_first():
         pass
 
 
 def test_devices_that_cannot_be_shared_are_refused(monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingsError, match="several processes cannot train on mps"):
-        join(torch.device("mps"))
+        init_distributed(torch.device("mps"))

@@ -7,7 +7,7 @@ import torch
 
 from alexnet.errors import SettingsError
 from alexnet.training.machine import runtime
-from alexnet.training.machine.runtime import Runtime, detect, keep_memory, name_compiler_cache
+from alexnet.training.machine.runtime import Runtime, detect, keep_memory, set_compiler_cache
 
 
 def test_what_is_asked_for_is_given() -> None:
@@ -115,8 +115,8 @@ def test_the_compiler_has_a_cache_where_it_would_find_none(monkeypatch, tmp_path
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
-    name_compiler_cache()
+    set_compiler_cache()
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ, "where it finds one by itself"
     monkeypatch.setattr(lacking, fail)
-    name_compiler_cache()
+    set_compiler_cache()
     assert Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).is_relative_to(tmp_path)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from alexnet.training.learning.reports import EpochReport
-from alexnet.training.learning.watch import best_of, few_images, is_out_of_patience, warnings
+from alexnet.training.learning.monitoring import best_epoch, few_images_warning, should_stop_early, warnings
 
 
 def history_of(*losses: float | tuple[float, float], lr: float = 0.02) -> list[EpochReport]:
@@ -95,44 +95,44 @@ def test_a_loss_that_hardly_rises_or_only_for_a_while_is_no_reason_to_speak(loss
 def test_patience_counts_epochs_since_the_best() -> None:
     history = history_of(1.0, 0.8, 0.9, 0.8, 0.85, 0.7, 0.75)
     ends = {
-        patience: [n for n in range(1, 8) if is_out_of_patience(history[:n], 224, patience)]
+        patience: [n for n in range(1, 8) if should_stop_early(history[:n], 224, patience)]
         for patience in (1, 2, 3, 4)
     }
     assert ends == {1: [3, 4, 5, 7], 2: [4, 5], 3: [5], 4: []}
 
 
 def test_without_patience_training_goes_on() -> None:
-    assert not is_out_of_patience(history_of(*range(1, 100)), 224, None)
-    assert not is_out_of_patience([], 224, 1)
+    assert not should_stop_early(history_of(*range(1, 100)), 224, None)
+    assert not should_stop_early([], 224, 1)
 
 
 def test_the_best_epoch_is_the_one_that_patience_counts_from() -> None:
     """What is kept at the end must be what training has waited to improve upon."""
     history = history_of(1.0, 0.8, 0.9, 0.8, 0.85)
-    assert best_of(history, 224) is history[1], "the first of two that are as good"
-    assert is_out_of_patience(history, 224, 3)
-    assert not is_out_of_patience(history, 224, 4)
+    assert best_epoch(history, 224) is history[1], "the first of two that are as good"
+    assert should_stop_early(history, 224, 3)
+    assert not should_stop_early(history, 224, 4)
 
 
 def test_epochs_at_smaller_sizes_are_neither_best_nor_waited_for() -> None:
     """Their losses do not compare, and a network must have seen the size that it will be used at."""
     history = [replace(report, image_size=128) for report in history_of(0.3, 0.2, 0.4, 0.5)]
-    assert best_of(history, 224) is None
-    assert not is_out_of_patience(history, 224, 1)
+    assert best_epoch(history, 224) is None
+    assert not should_stop_early(history, 224, 1)
     history += [replace(report, epoch=report.epoch + 4) for report in history_of(0.9, 0.95)]
-    assert best_of(history, 224) is history[4]
-    assert is_out_of_patience(history, 224, 1)
-    assert not is_out_of_patience(history[:5], 224, 1)
+    assert best_epoch(history, 224) is history[4]
+    assert should_stop_early(history, 224, 1)
+    assert not should_stop_early(history[:5], 224, 1)
 
 
 def test_one_class_of_few_images_is_named() -> None:
-    text = few_images([100, 19, 20], ["cat", "dog", "emu"])
+    text = few_images_warning([100, 19, 20], ["cat", "dog", "emu"])
     assert text.startswith("class 'dog' has 19 training images: too few")
     assert "--init" in text
 
 
 def test_of_several_the_smallest_is_named() -> None:
-    text = few_images([5, 100, 3, 19], ["ant", "bee", "cat", "dog"])
+    text = few_images_warning([5, 100, 3, 19], ["ant", "bee", "cat", "dog"])
     assert text.startswith("3 classes have fewer than 20")
     assert "'cat'" in text
     assert " 3 training images" in text
@@ -141,4 +141,4 @@ def test_of_several_the_smallest_is_named() -> None:
 
 @pytest.mark.parametrize("counts", [[20, 20], [1000, 30]])
 def test_enough_images_are_nothing_to_speak_of(counts) -> None:
-    assert few_images(counts, ["cat", "dog"]) is None
+    assert few_images_warning(counts, ["cat", "dog"]) is None
