@@ -71,7 +71,7 @@ def curve(trials: list[Trial]) -> LRCurve:
     return LRCurve.of(trials, 2)
 
 
-def curve(*smoothed: float) -> LRCurve:
+def curve_of(*smoothed: float) -> LRCurve:
     """Thirty trials of the first loss, and these after them."""
     losses = (smoothed[0],) * 30 + smoothed
     return LRCurve(tuple(1e-5 * 10 ** (i / 10) for i in range(len(losses))), losses, losses, math.log(2))
@@ -125,7 +125,7 @@ def test_it_ends_where_the_loss_runs_away() -> None:
     assert too_much == [False] * (len(trials) - 1) + [True]
 
 
-def test_it_ends_before_a_loss_that_is_no_number() -> None:
+def test_it_ends_before_a_loss_that_is_nan() -> None:
     training = make_training()
     steps = find_lr(training)
     assert math.isfinite(next(steps).loss)
@@ -143,11 +143,11 @@ def test_where_nothing_can_be_learnt_nothing_is_suggested() -> None:
 @pytest.mark.parametrize(
     ("curve", "at"),
     [
-        (curve(0.7, 0.6, 0.4, 0.3, 0.2, 0.5), 32),
-        (curve(0.7, 0.6, 0.65, 0.4, 0.68, 0.3, 0.2, 0.5), 34),
-        (curve(0.7, 0.695, 0.69, 0.695, 0.8), None),
-        (curve(0.9, 0.8, 0.7, 0.69, 0.8), None),
-        (curve(0.7, 0.8, 2.0, 3.0), None),
+        (curve_of(0.7, 0.6, 0.4, 0.3, 0.2, 0.5), 32),
+        (curve_of(0.7, 0.6, 0.65, 0.4, 0.68, 0.3, 0.2, 0.5), 34),
+        (curve_of(0.7, 0.695, 0.69, 0.695, 0.8), None),
+        (curve_of(0.9, 0.8, 0.7, 0.69, 0.8), None),
+        (curve_of(0.7, 0.8, 2.0, 3.0), None),
     ],
     ids=["falls", "falls by fits and starts", "hardly falls", "falls to chance", "rises"],
 )
@@ -182,7 +182,7 @@ def test_what_was_measured_is_written_and_drawn(curve, tmp_path) -> None:
 
 
 def test_a_finding_of_nothing_is_drawn_too(tmp_path) -> None:
-    for number, nothing in enumerate((LRCurve.of([], 2), curve(0.7, 0.8, 2.0))):
+    for number, nothing in enumerate((LRCurve.of([], 2), curve_of(0.7, 0.8, 2.0))):
         assert save_plot(nothing, tmp_path / str(number)).is_file()
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from alexnet.network.value.variants import resolve
 from alexnet.training.choices.recipes import MODERN
-from alexnet.training.plan import Timing, Plan
+from alexnet.training.plan import Plan, Timing
 
 
 @pytest.fixture

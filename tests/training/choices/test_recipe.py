@@ -167,7 +167,7 @@ def test_the_papers_recipe_is_that_of_its_section_5() -> None:
 
 
 def test_the_articles_recipe_is_the_articles() -> None:
-    """CIFAR-10 at 227 pixels, nothing varied, as the reference document's article has it."""
+    """CIFAR-10 at 227 pixels, no augmentation, as the reference document's article has it."""
     assert ARTICLE.image_size == 227
     assert (ARTICLE.batch_size, ARTICLE.lr, ARTICLE.momentum) == (64, 0.005, 0.9)
     assert (ARTICLE.weight_decay, ARTICLE.epochs, ARTICLE.schedule) == (0.005, 20, "constant")
@@ -177,8 +177,8 @@ def test_the_articles_recipe_is_the_articles() -> None:
     assert (ARTICLE.label_smoothing, ARTICLE.ema, ARTICLE.clip_norm, ARTICLE.sizes) == (0, 0, 0, ())
     how = ARTICLE.augmentation
     assert how.crop == "whole"
-    varied = (how.flip, how.turn, how.colour_shift, how.trivial_augment, how.erasing, how.mixup, how.cutmix)
-    assert not any(varied)
+    augmentations = (how.flip, how.turn, how.colour_shift, how.trivial_augment, how.erasing, how.mixup, how.cutmix)
+    assert not any(augmentations)
 
 
 def test_recipes_know_their_names() -> None:

@@ -53,7 +53,7 @@ def test_json_round_trip() -> None:
         ({"turn": "left"}, "unknown turn 'left'"),
         ({"accumulate": 0}, "accumulate is 0; it must be at least 1"),
         ({"patience": 0}, "patience is 0; it must be at least 1"),
-        ({"freeze": "conv"}, "freeze is 'conv', but untrained layers would never learn; give --init too"),
+        ({"freeze": "conv"}, "freeze is 'conv', but random layers cannot be frozen; give --init too"),
         ({"balance": "los"}, "unknown balance 'los'; did you mean 'loss'"),
         ({"compile": "maybe"}, "unknown compile 'maybe'"),
         ({"track": ("tensorbord",)}, "unknown tracker 'tensorbord'; did you mean 'tensorboard'"),
@@ -114,5 +114,7 @@ def test_a_network_of_ones_own_brings_its_channels_and_is_saved_with_the_setting
     assert Settings(architecture=grey, in_channels=3).n_channels == 3
     with pytest.raises(SettingsError, match="in_channels is 4"):
         Settings(architecture='{"in_channels": 4}')
-    with pytest.raises(SettingsError, match=r"the JSON given another network; give one \(--architecture none"):
+    with pytest.raises(
+        SettingsError, match=r"the JSON given is another network; give one of them \(--architecture none"
+    ):
         Settings(architecture=grey, variant="paper")

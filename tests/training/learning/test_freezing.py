@@ -168,5 +168,5 @@ def test_a_layer_that_began_at_random_is_not_frozen() -> None:
     model = network()
     theirs = AlexNet(replace(NET, layers=resolve("batchnorm", groups=2).layers))
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth", partial=True)
-    with pytest.raises(SettingsError, match="conv2 begins at random"):
+    with pytest.raises(SettingsError, match="cannot freeze conv2: no weights were loaded for it"):
         freeze(model, "conv3", loaded.taken)

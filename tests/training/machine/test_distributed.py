@@ -17,7 +17,7 @@ from alexnet.training.machine.distributed import Group, init_distributed
 
 from ...conftest import make_image_folder
 
-SMALL = str(Path(__file__).with_name("small.py"))
+SMALL = str(Path(__file__).parents[1] / "small.py")
 QUICK = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
 
 
@@ -44,10 +44,12 @@ def odd_images(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("varied", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")])
-def test_two_processes_learn_what_one_learns(odd_images, tmp_path, varied) -> None:
+@pytest.mark.parametrize(
+    "augmentation", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")]
+)
+def test_two_processes_learn_what_one_learns(odd_images, tmp_path, augment) -> None:
     """pytorch/vision #4559: validation counts every image once, though 15 cannot be halved."""
-    options = (odd_images, *QUICK, *varied)
+    options = (odd_images, *QUICK, *augment)
     launch(1, "train", *options, "--out", tmp_path / "one")
     done = launch(2, "train", *options, "--out", tmp_path / "two")
     one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
@@ -88,7 +90,7 @@ assert session.training.stop.agreed
 
 
 def test_several_processes_compute_in_one_precision(tmp_path) -> None:
-    script = tmp_path / "meet.py"
+    script = tmp_path / "connect.py"
     script.write_text("""
 import os
 from alexnet import Settings
@@ -124,7 +126,7 @@ distributed.RENDEZVOUS_TIMEOUT = timedelta(seconds=2)
 )
 def test_whoever_meets_nobody_says_so_and_ends(tmp_path, rank, place, reason) -> None:
     """Its launcher may have died, which would have ended it: as an orphan it would wait for twelve hours."""
-    script = tmp_path / "meet.py"
+    script = tmp_path / "connect.py"
     script.write_text(f"""{RENDEZVOUS_TIMEOUT}
 try:
     distributed.init_distributed(torch.device("cpu"))
@@ -139,7 +141,7 @@ except SettingsError as error:
     }
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
     (line,) = done.stdout.splitlines()
-    assert line.startswith(f"process {rank} of 2 has not met the others at {':'.join(place or '??')}: ")
+    assert line.startswith(f"process {rank} of 2 cannot connect to the others at {':'.join(place or '??')}: ")
     assert reason in line
     assert "check that all were started" in line
     assert len(line) < 300

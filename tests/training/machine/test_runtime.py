@@ -55,9 +55,9 @@ def test_a_run_goes_on_in_the_precision_it_began_in(monkeypatch, began_in, began
     """To measure is to get another answer some day, and bit for bit would be lost with it."""
     monkeypatch.setattr(runtime, "_cpu_has_bf16", lambda: has_bf16)
     monkeypatch.setattr(runtime, "_cpu_prefers_bf16", lambda: began_on != "cpu" or began_in == "fp32")
-    begun = began_in and Runtime(torch.device(began_on), began_in)
-    assert detect("cpu", begun=begun).precision == goes_on_in
-    assert detect("cpu", "bf16", begun=begun).precision == "bf16", "what the user says counts"
+    resumed = began_in and Runtime(torch.device(began_on), began_in)
+    assert detect("cpu", resumed=resumed).precision == goes_on_in
+    assert detect("cpu", "bf16", resumed=resumed).precision == "bf16", "what the user says counts"
 
 
 @pytest.mark.parametrize("device", ["gpu", "cdua", ""])
