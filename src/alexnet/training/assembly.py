@@ -252,7 +252,7 @@ def _step(
     if compiles:
         if runtime.device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
             raise SettingsError("--compile needs a C++ compiler on a CPU; install g++, or leave it out")
-        # Dropout.first changes between batches; as a constant, each value would be compiled anew.
+        # Dropout.first changes between batches; as a constant, each value would be compiled again.
         torch._dynamo.config.allow_unspec_int_on_nn_module = True
     weights = _class_weights(train, model.architecture.n_classes) if settings.balance == "loss" else None
     return Step(

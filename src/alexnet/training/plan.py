@@ -1,7 +1,7 @@
 """The plan: how much of training each epoch covers, so that training ends on time.
 
 Progress goes from 0 to 1. The recipe gives the learning rate and the image size at each point. With a fixed number of
-epochs, each epoch covers an equal part. With a time limit, the plan is made anew before each epoch: it estimates how
+epochs, each epoch covers an equal part. With a time limit, the plan is updated before each epoch: it estimates how
 many more epochs fit into the time left, at the speed measured so far, and gives the next one its share of the
 remaining progress. A machine that slows down gets fewer epochs, but the learning rate still falls to zero in time.
 """
