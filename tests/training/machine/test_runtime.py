@@ -100,7 +100,7 @@ def test_each_of_several_processes_has_a_gpu_of_its_own(two_gpus, monkeypatch) -
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert detect("auto").device == torch.device("cuda", 1)
-    with pytest.raises(SettingsError, match="need a device each"):
+    with pytest.raises(SettingsError, match="cannot share the device"):
         detect("cuda:0")
 
 
