@@ -44,9 +44,7 @@ def odd_images(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
-    "augmentation", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")]
-)
+@pytest.mark.parametrize("augment", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")])
 def test_two_processes_learn_what_one_learns(odd_images, tmp_path, augment) -> None:
     """pytorch/vision #4559: validation counts every image once, though 15 cannot be halved."""
     options = (odd_images, *QUICK, *augment)
@@ -107,7 +105,7 @@ group.close()
 
 
 # With time-outs short enough for a test.
-RENDEZVOUS_TIMEOUT = """
+SHORT_TIMEOUT = """
 import time, torch
 from datetime import timedelta
 from alexnet.errors import SettingsError
@@ -124,10 +122,10 @@ distributed.RENDEZVOUS_TIMEOUT = timedelta(seconds=2)
         ("1", (), "environment variable MASTER_ADDR expected, but not set"),
     ],
 )
-def test_whoever_meets_nobody_says_so_and_ends(tmp_path, rank, place, reason) -> None:
+def test_a_process_that_cannot_connect_ends_with_an_error(tmp_path, rank, place, reason) -> None:
     """Its launcher may have died, which would have ended it: as an orphan it would wait for twelve hours."""
     script = tmp_path / "connect.py"
-    script.write_text(f"""{RENDEZVOUS_TIMEOUT}
+    script.write_text(f"""{SHORT_TIMEOUT}
 try:
     distributed.init_distributed(torch.device("cpu"))
 except SettingsError as error:
@@ -147,9 +145,9 @@ except SettingsError as error:
     assert len(line) < 300
 
 
-def test_who_has_met_waits_longer_than_for_the_meeting(tmp_path) -> None:
+def test_connected_processes_wait_longer_than_the_rendezvous(tmp_path) -> None:
     script = tmp_path / "wait.py"
-    script.write_text(f"""{RENDEZVOUS_TIMEOUT}
+    script.write_text(f"""{SHORT_TIMEOUT}
 group = distributed.init_distributed(torch.device("cpu"))
 for wait in (group.all_gather, lambda _: group.close()):
     if group.rank == 0:
