@@ -1,1 +1,1 @@
-"""Commands that measure; each prints what it measured and against what."""
+"""Benchmarks: each command prints its measurements and what they are compared with."""

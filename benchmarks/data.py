@@ -2,15 +2,15 @@
 
     python -m benchmarks.data DATA [--rounds 3] [--large 60]
 
-DATA is a folder of class folders. Three comparisons, each side in a process of its own, in turns, with as many workers
-as the machine has cores; medians over the rounds and their ratios are printed:
+DATA is a folder of class folders. There are three comparisons. Each side runs in its own process, in turns, with one
+worker per core. Medians over the rounds and their ratios are printed:
 
-1. prepare: decoding and shrinking every image once, against ``DataLoader(ImageFolder)`` with torchvision's evaluation
-   transform (decode, resize to 256, cut out the centre), for DATA and for ``--large`` JPEGs of 12 megapixels, which are
-   made first from images of DATA.
-2. batches: a warm epoch of training batches at 224 px, cropped, mirrored and normalised, out of a store that is ready,
-   against ``DataLoader(ImageFolder)`` with ``RandomResizedCrop``, flip, ``ToTensor`` and ``Normalize``.
-3. memory: what a process holds after as many batches of a store, and of one four times as large.
+1. prepare: decode and resize every image once, against ``DataLoader(ImageFolder)`` with torchvision's evaluation
+   transform (decode, resize to 256, centre crop), for DATA and for ``--large`` JPEGs of 12 megapixels, which are made
+   first from images of DATA.
+2. batches: a warm epoch of training batches at 224 px, cropped, mirrored and normalised, from a prepared store, against
+   ``DataLoader(ImageFolder)`` with ``RandomResizedCrop``, flip, ``ToTensor`` and ``Normalize``.
+3. memory: the memory of a process after the same number of batches from a store, and from one four times as large.
 """
 
 import argparse
@@ -51,7 +51,7 @@ BATCH = 64
 def usual_loader(
     data: Path, *steps: object, batch_size: int = BATCH, shuffle: bool
 ) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-    """Return batches the way tutorials make them."""
+    """Return a usual ``DataLoader``."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
@@ -64,7 +64,7 @@ def usual_loader(
 
 
 def prepare_usual(data: Path) -> float:
-    """Return images a second of torchvision's evaluation transform."""
+    """Return images/s of torchvision's evaluation transform."""
     from torchvision import transforms
 
     steps = transforms.Resize(256), transforms.CenterCrop(224), transforms.PILToTensor()
@@ -72,7 +72,7 @@ def prepare_usual(data: Path) -> float:
 
 
 def prepare_ours(data: Path) -> float:
-    """Return images a second of making a store, writing it to the disk included."""
+    """Return images/s of preparing a store, with writing it to the disk."""
     clear()
     train = data / "train"
     source = open_source(train if train.is_dir() else data)
@@ -82,7 +82,7 @@ def prepare_ours(data: Path) -> float:
 
 
 def batches_usual(data: Path) -> float:
-    """Return images a second of a second epoch of torchvision's training transform, from its second batch on."""
+    """Return images/s of a second epoch of torchvision's training transform, from its second batch on."""
     from torchvision import transforms
 
     steps = transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip(), transforms.ToTensor()
@@ -92,7 +92,7 @@ def batches_usual(data: Path) -> float:
 
 
 def batches_ours(data: Path) -> float:
-    """Return images a second of a second epoch of ours, normalised as training does it, from its second batch on."""
+    """Return images/s of a second epoch of ours, normalised as in training, from its second batch on."""
     if detect().device.type == "cpu":
         keep_memory()
     train = _examples(data)
@@ -101,7 +101,7 @@ def batches_ours(data: Path) -> float:
 
 
 def memory(data: Path, times: int) -> float:
-    """Return the megabytes that a process holds after 4 / ``times`` epochs of ``times`` the store of DATA."""
+    """Return the megabytes of a process after 4 / ``times`` epochs of a store ``times`` as large as that of DATA."""
     few = _examples(data)
     side = few.pixels.shape[1]
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ def memory(data: Path, times: int) -> float:
 
 
 def _resident(folder: Path, side: int, n_epochs: int) -> float:
-    """Return the resident megabytes of this process after some epochs over a pool."""
+    """Return the resident megabytes of this process after ``n_epochs`` over a pool."""
     keep_memory()
     mapped = Pool(folder, side).open()
     pixels = Verified(mapped, lambda row: DataError(f"row {row} is damaged"))
@@ -141,7 +141,7 @@ def _epoch(data: Examples) -> float:
 
 
 def _rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:
-    """Return images a second, from the second batch on: workers have started by then."""
+    """Return images/s from the second batch on, when the workers have started."""
     left = iter(batches)
     next(left)
     began, n = time.perf_counter(), 0
@@ -151,7 +151,7 @@ def _rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:
 
 
 def make_large(data: Path, folder: Path, n: int) -> None:
-    """Make ``n`` JPEGs of 4000x3000 pixels from images of DATA, with the fine grain that a camera adds."""
+    """Make ``n`` JPEGs of 4000x3000 pixels from images of DATA, with noise like a camera's."""
     source = open_source(data)
     images = source.images[:: max(1, len(source.images) // n)][:n]
     rng = np.random.default_rng(0)
@@ -174,7 +174,7 @@ SIDES: dict[str, Callable[[Path], float]] = {
 
 
 def compare(what: str, data: Path, rounds: int) -> None:
-    """Run both sides in turns and print what each did."""
+    """Run both sides in turns and print their rates."""
     rates: dict[str, list[float]] = {"usual": [], "ours": []}
     for _ in range(rounds):
         for name, list_ in rates.items():
@@ -191,7 +191,7 @@ def compare(what: str, data: Path, rounds: int) -> None:
 
 
 def main() -> None:
-    """Run the comparisons, or one side of one in a process of its own."""
+    """Run the comparisons; or one side of one, in its own process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
@@ -220,7 +220,7 @@ def main() -> None:
         compare("prepare", large, chosen.rounds)
         compare("batches", data, chosen.rounds)
         once, four_times = (statistics.median(memory(data, times) for _ in range(chosen.rounds)) for times in (1, 4))
-        print(f"memory   {once:.0f} MB, of a store four times as large {four_times:.0f} MB: {four_times / once:.3f}")
+        print(f"memory   {once:.0f} MB, with a store four times as large {four_times:.0f} MB: {four_times / once:.3f}")
     finally:
         shutil.rmtree(cache, ignore_errors=True)
 

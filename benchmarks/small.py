@@ -1,11 +1,11 @@
-"""What ``small`` is worth on small images: beside the default network, which sees them blown up.
+"""Compare ``small`` on small images with the default network, for which they are upscaled.
 
-    python -m benchmarks.small cifar10_jpeg.zip [--images 4000] [--judged 2000] [--epochs 10] [--seeds 0]
+    python -m benchmarks.small cifar10_jpeg.zip [--images 4000] [--test-images 2000] [--epochs 10] [--seeds 0]
 
-DATA is a zip archive of a folder with ``train`` and ``test`` of class folders. Of each, as many images are taken,
-equally of all classes, the first by name. Both networks are trained by ``alexnet.train`` on these for as many epochs, a
-seed after the other: ``small`` at 32 px, ``batchnorm`` at the 128 px that ``alexnet train`` chooses for such images.
-Images a second are of whole epochs of training, the median over all; validation is not in it.
+DATA is a zip archive of a folder with ``train`` and ``test``, each with class folders. ``--images`` and
+``--test-images`` are taken from these, the same number from each class, the first by name. ``alexnet.train`` trains
+both networks on them for ``--epochs``, one seed after the other: ``small`` at 32 px, ``batchnorm`` at 128 px, the
+choice of ``alexnet train`` for such images. Images/s are the median over epochs of training, without validation.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SIDES = {"small": Settings(variant="small"), "batchnorm": Settings(variant="batc
 
 @dataclass(frozen=True)
 class Score:
-    """How one network did with one seed."""
+    """The result of one network with one seed."""
 
     seconds: float
     images_a_second: float
@@ -54,7 +54,7 @@ def extract(archive: Path, folder: Path, n_train: int, n_test: int) -> None:
 
 
 def measure(data: Path, side: str, epochs: int, seed: int, out: Path) -> Score:
-    """Train one network and judge it."""
+    """Train one network and evaluate it."""
     run = train(data, out=out, settings=replace(SIDES[side], epochs=epochs, seed=seed))
     lines = run.metrics()
     return Score(
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--images", type=int, default=4000)
-    parser.add_argument("--judged", type=int, default=2000)
+    parser.add_argument("--test-images", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     arguments = parser.parse_args()
@@ -78,7 +78,7 @@ def main() -> None:
     scores: dict[str, list[Score]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="alexnet-benchmark-") as folder:
         data = Path(folder, "images")
-        extract(arguments.data, data, arguments.images, arguments.judged)
+        extract(arguments.data, data, arguments.images, arguments.test_images)
         for seed in arguments.seeds:
             for side in SIDES:
                 score = measure(data, side, arguments.epochs, seed, Path(folder, f"{side}-{seed}"))

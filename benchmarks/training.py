@@ -1,21 +1,21 @@
-"""Training throughput of ``alexnet``: against the usual way, its own step without the images, and the machine.
+"""Training throughput of ``alexnet``, against the usual way, its own step without images, and the matrix product.
 
     python -m benchmarks.training DATA [--size 224] [--batch 128] [--steps 8] [--rounds 3]
 
-DATA is a folder of class folders, or of ``train``, ``val`` and ``test`` with those. Four sides, each in a process of
-its own, as it would be for a user; they take turns, and each warms up first:
+DATA is a folder of class folders, or of ``train``, ``val`` and ``test`` with class folders. There are four sides. Each
+runs in its own process, as for a user. They take turns, and each warms up first:
 
 - usual: the default network in fp32, contiguous; torchvision's ``ImageFolder``, ``RandomResizedCrop``, flip and
-  normalisation; a ``DataLoader`` with a worker a core, two at least; ``torch.optim.SGD``.
-- ours: the loop of ``alexnet train`` with the recipe ``modern``, every step at the full size; the store that it takes
-  images from has been prepared before. Validation between epochs does not count.
-- in memory: the same steps, averaging included, on one normalised batch that lies on the device.
-- matrix product: what ``torch.matmul`` of large squares reaches in the precision of ours.
+  normalisation; a ``DataLoader`` with one worker per core, but at least two; ``torch.optim.SGD``.
+- ours: the loop of ``alexnet train`` with the recipe ``modern``, every step at the full size, from a prepared store.
+  Validation between epochs does not count.
+- in memory: the same steps, with averaging, on one normalised batch on the device.
+- matrix product: ``torch.matmul`` of large square matrices in the precision of ours.
 
-Medians over the rounds are printed, and the medians of what follows from each round, with the least and the most:
-ours to usual, ours to in memory, and the step in memory to the matrix product. For that, a step is the multiplications
-and additions of three products for each forward one (forward, and backward to the weights and to the inputs), but two
-for conv1, whose inputs are images; what else a step does (norms, pooling, the optimiser) counts as time alone.
+Printed are medians over the rounds, and medians, minima and maxima of the ratios in each round: ours to usual, ours to
+in memory, and the step in memory to the matrix product. For the last, a step counts three products for each product in
+the forward pass (forward, and backward to weights and inputs), but two for conv1, whose inputs are images. The time of
+everything else in a step (norms, pooling, the optimiser) counts, but not its operations.
 """
 
 import argparse
@@ -58,7 +58,7 @@ PAPER_IMAGES = 90 * 1_280_000
 
 
 def usual_loader(data: Path, size: int, batch: int) -> Any:
-    """Return a loader of normalised training images and labels, the way tutorials make it; full batches only."""
+    """Return a usual ``DataLoader`` of normalised training images and labels; full batches only."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
@@ -84,7 +84,7 @@ def usual_network(n_classes: int, device: torch.device) -> tuple[AlexNet, torch.
 
 
 def usual_step(model: AlexNet, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> None:
-    """Learn from one batch of the loader, the way tutorials do."""
+    """Take a usual training step on one batch of the loader."""
     device = next(model.parameters()).device
     images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
     loss = F.cross_entropy(model(images), labels)
@@ -94,13 +94,13 @@ def usual_step(model: AlexNet, optimizer: torch.optim.Optimizer, images: Tensor,
 
 
 def synchronise() -> None:
-    """Wait for all that the device has been asked to do, before a clock is read."""
+    """Wait until the device has finished, before reading a clock."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
 
 
 def usual(data: Path, size: int, batch: int, n_steps: int) -> float:
-    """Return images a second of a plain training loop."""
+    """Return images/s of a usual training loop."""
 
     def steps() -> Iterator[bool]:
         model, optimizer = usual_network(len(open_source(data).classes), detect().device)
@@ -114,13 +114,13 @@ def usual(data: Path, size: int, batch: int, n_steps: int) -> float:
 
 
 def ours(data: Path, size: int, batch: int, n_steps: int) -> float:
-    """Return images a second of the very loop that ``alexnet train`` runs."""
+    """Return images/s of the training loop of ``alexnet train``."""
     reports = fit_steps(_training(data, size, batch, n_steps))
     return _rate((isinstance(report, StepReport) for report in reports), batch, n_steps)
 
 
 def in_memory(data: Path, size: int, batch: int, n_steps: int) -> float:
-    """Return images a second of the same steps on one batch, always the same."""
+    """Return images/s of the same steps, always on the same batch."""
 
     def steps() -> Iterator[bool]:
         training = _training(data, size, batch, n_steps)
@@ -136,7 +136,7 @@ def in_memory(data: Path, size: int, batch: int, n_steps: int) -> float:
 
 
 def matrix_product(data: Path, size: int, batch: int, n_steps: int) -> float:
-    """Return the operations a second of multiplying squares, large enough for the machine to be at its best."""
+    """Return the operations per second of multiplying square matrices, the best over several sizes."""
     runtime = detect()
     dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
     rates = []
@@ -166,7 +166,7 @@ SIDES: dict[str, Side] = {
 
 
 def flops(size: int, n_classes: int) -> int:
-    """Return the multiplications and additions of a training step, for one image."""
+    """Return the multiplications and additions of a training step, per image."""
     net = resolve(n_classes=n_classes, image_size=size)
     return 2 * (3 * net.n_mult_adds - next(net.operations()).n_mult_adds)
 
@@ -178,7 +178,7 @@ def _images(data: Path, size: int) -> tuple[Source, Store]:
 
 
 def _training(data: Path, size: int, batch: int, n_steps: int) -> Training:
-    """Return what ``alexnet train`` would train, planned for steps that are all alike: at one size, of full batches."""
+    """Return the training of ``alexnet train``, planned for equal steps: one image size and full batches."""
     source, store = _images(data, size)
     training = assemble(source, store, Settings(image_size=size, batch_size=batch), detect())
     n_full = len(training.train) // batch
@@ -192,10 +192,17 @@ def _training(data: Path, size: int, batch: int, n_steps: int) -> Training:
 
 
 def _one_batch(training: Training, size: int, batch: int) -> tuple[Tensor, Tensor]:
-    """Return a batch as the network takes it, on the device."""
+    """Return a batch on the device, ready for the network."""
     how, runtime = training.plan.recipe.augmentation, training.runtime
     batches = training_batches(
-        training.train, batch_size=batch, size=size, augmentation=how, seed=0, epoch=0, stop=1, on_device=runtime.crops
+        training.train,
+        batch_size=batch,
+        size=size,
+        augmentation=how,
+        seed=0,
+        epoch=0,
+        stop=1,
+        on_device=runtime.crops_on_device,
     )
     n_classes, mean, std = len(training.classes), training.mean, training.std
     with runtime.autocast():
@@ -204,7 +211,7 @@ def _one_batch(training: Training, size: int, batch: int) -> tuple[Tensor, Tenso
 
 
 def _rate(events: Iterable[bool], batch: int, n_steps: int) -> float:
-    """Return images a second: True is a step that has just been taken, False something whose time does not count."""
+    """Return images/s. An event is True after a step, and False after something whose time does not count."""
     seconds: list[float] = []
     began = time.perf_counter()
     for is_step in events:
@@ -219,14 +226,14 @@ def _rate(events: Iterable[bool], batch: int, n_steps: int) -> float:
 
 
 def describe(runtime: Runtime) -> str:
-    """Return versions and machine, for the head of a table."""
+    """Return versions and machine, for the head of a table of results."""
     device = torch.cuda.get_device_name(runtime.device) if runtime.device.type == "cuda" else str(runtime.device)
     capability = torch.backends.cpu.get_cpu_capability()
     return f"torch {torch.__version__}, {capability}, {os.cpu_count()} cores, {device}, {runtime.precision}"
 
 
 def compare(rounds: int) -> dict[str, list[float]]:
-    """Run all sides in turns, each in a process of its own; return what each measured."""
+    """Run all sides in turns, each in its own process; return their measurements."""
     figures: dict[str, list[float]] = {name: [] for name in SIDES}
     for number in range(1, rounds + 1):
         for name, list_ in figures.items():
@@ -247,7 +254,7 @@ def _range(values: list[float], form: str) -> str:
 
 
 def report(figures: dict[str, list[float]], flops_a_image: int, *, is_cuda: bool) -> None:
-    """Print the medians and what follows from them."""
+    """Print the medians and the ratios."""
     medians = {name: statistics.median(list_) for name, list_ in figures.items()}
     usual, ours, memory, product = (figures[name] for name in SIDES)
     ratios = [a / b for a, b in zip(ours, usual, strict=True)]
@@ -266,7 +273,7 @@ def report(figures: dict[str, list[float]], flops_a_image: int, *, is_cuda: bool
 
 
 def main() -> None:
-    """Run the comparison, or one side of it in a process of its own."""
+    """Run the comparison; or one side of it, in its own process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--size", type=int, default=224)

@@ -14,7 +14,7 @@ from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv
 from alexnet.network.weights.loading import load_tensors
 from alexnet.training.choices.settings import Settings
-from alexnet.training.learning.watch import few_images
+from alexnet.training.learning.monitoring import few_images_warning
 
 MOST = 300
 CLASSES = tuple(f"{number:04d} {'x' * 240}" for number in range(1000))
@@ -62,7 +62,7 @@ def test_classes_that_a_model_does_not_know() -> None:
 
 
 def test_classes_with_few_images() -> None:
-    text = few_images([1] * 1000, CLASSES)
+    text = few_images_warning([1] * 1000, CLASSES)
     assert text is not None
     assert len(text) < MOST
 

@@ -20,7 +20,7 @@ from alexnet.network.value.architecture import REFERENCE_LAYERS, Architecture
 from alexnet.network.value.variants import VARIANTS
 from alexnet.training.choices.recipe import change
 from alexnet.training.choices.recipes import MODERN
-from alexnet.training.finder import Finding, Trial, find_lr, save_plot
+from alexnet.training.finder import LRCurve, Trial, find_lr, save_plot
 from alexnet.training.learning.loop import fit_steps
 from alexnet.training.learning.optimizer import make_optimizer
 from alexnet.training.learning.reports import StepReport
@@ -67,18 +67,18 @@ def trials() -> list[Trial]:
 
 
 @pytest.fixture(scope="module")
-def finding(trials: list[Trial]) -> Finding:
-    return Finding.of(trials, 2)
+def curve(trials: list[Trial]) -> LRCurve:
+    return LRCurve.of(trials, 2)
 
 
-def curve(*smoothed: float) -> Finding:
+def curve_of(*smoothed: float) -> LRCurve:
     """Thirty trials of the first loss, and these after them."""
     losses = (smoothed[0],) * 30 + smoothed
-    return Finding(tuple(1e-5 * 10 ** (i / 10) for i in range(len(losses))), losses, losses, math.log(2))
+    return LRCurve(tuple(1e-5 * 10 ** (i / 10) for i in range(len(losses))), losses, losses, math.log(2))
 
 
-def test_the_suggested_rate_learns_better_than_much_lower_and_higher_ones(finding) -> None:
-    assert finding.suggested is not None
+def test_the_suggested_rate_learns_better_than_much_lower_and_higher_ones(curve) -> None:
+    assert curve.suggested is not None
 
     def loss_at(lr: float) -> float:
         """The last loss of the sixth epoch."""
@@ -87,7 +87,7 @@ def test_the_suggested_rate_learns_better_than_much_lower_and_higher_ones(findin
         )
         return list(steps)[-1]
 
-    suggested, low, high = (loss_at(share * finding.suggested) for share in (1, 1 / 30, 30))
+    suggested, low, high = (loss_at(share * curve.suggested) for share in (1, 1 / 30, 30))
     assert suggested < low
     assert suggested < high
 
@@ -125,34 +125,34 @@ def test_it_ends_where_the_loss_runs_away() -> None:
     assert too_much == [False] * (len(trials) - 1) + [True]
 
 
-def test_it_ends_before_a_loss_that_is_no_number() -> None:
+def test_it_ends_before_a_loss_that_is_nan() -> None:
     training = make_training()
     steps = find_lr(training)
     assert math.isfinite(next(steps).loss)
     with torch.no_grad():
         training.model.fc6.linear.weight.fill_(math.inf)
     assert list(steps) == []
-    assert Finding.of([], 2).suggested is None
+    assert LRCurve.of([], 2).suggested is None
 
 
 def test_where_nothing_can_be_learnt_nothing_is_suggested() -> None:
-    blank = Finding.of(find_lr(make_training(contrast=0), n_steps=40), 2)
+    blank = LRCurve.of(find_lr(make_training(contrast=0), n_steps=40), 2)
     assert blank.suggested is None
 
 
 @pytest.mark.parametrize(
-    ("finding", "at"),
+    ("curve", "at"),
     [
-        (curve(0.7, 0.6, 0.4, 0.3, 0.2, 0.5), 32),
-        (curve(0.7, 0.6, 0.65, 0.4, 0.68, 0.3, 0.2, 0.5), 34),
-        (curve(0.7, 0.695, 0.69, 0.695, 0.8), None),
-        (curve(0.9, 0.8, 0.7, 0.69, 0.8), None),
-        (curve(0.7, 0.8, 2.0, 3.0), None),
+        (curve_of(0.7, 0.6, 0.4, 0.3, 0.2, 0.5), 32),
+        (curve_of(0.7, 0.6, 0.65, 0.4, 0.68, 0.3, 0.2, 0.5), 34),
+        (curve_of(0.7, 0.695, 0.69, 0.695, 0.8), None),
+        (curve_of(0.9, 0.8, 0.7, 0.69, 0.8), None),
+        (curve_of(0.7, 0.8, 2.0, 3.0), None),
     ],
     ids=["falls", "falls by fits and starts", "hardly falls", "falls to chance", "rises"],
 )
-def test_the_rule(finding, at) -> None:
-    assert finding.suggested == (None if at is None else finding.lrs[at])
+def test_the_rule(curve, at) -> None:
+    assert curve.suggested == (None if at is None else curve.lrs[at])
 
 
 def test_noise_is_nothing_learnt() -> None:
@@ -164,31 +164,31 @@ def test_noise_is_nothing_learnt() -> None:
         mean = 0.9 * mean + 0.1 * loss
         trials.append(Trial(1e-5 * 10 ** (number / 20), loss, mean / (1 - 0.9 ** (number + 1))))
     assert min(trial.smoothed for trial in trials[10:]) < 0.98 * 0.69
-    assert Finding.of(trials, 2).suggested is None
+    assert LRCurve.of(trials, 2).suggested is None
 
 
-def test_what_was_measured_is_written_and_drawn(finding, tmp_path) -> None:
+def test_what_was_measured_is_written_and_drawn(curve, tmp_path) -> None:
     folder = tmp_path / "runs" / "lr"
-    assert save_plot(finding, folder) == folder / "lr.png"
+    assert save_plot(curve, folder) == folder / "lr.png"
     assert {file.name for file in folder.iterdir()} == {"lr.csv", "lr.png"}
     with (folder / "lr.csv").open() as file:
         header, *rows = csv.reader(file)
     assert header == ["lr", "loss", "smoothed"]
     read = [tuple(map(float, row)) for row in rows]
-    assert read == list(zip(finding.lrs, finding.losses, finding.smoothed, strict=True))
+    assert read == list(zip(curve.lrs, curve.losses, curve.smoothed, strict=True))
     with Image.open(folder / "lr.png") as image:
         assert image.width >= 800
         assert len(image.convert("RGB").getcolors(1 << 20)) > 3
 
 
 def test_a_finding_of_nothing_is_drawn_too(tmp_path) -> None:
-    for number, nothing in enumerate((Finding.of([], 2), curve(0.7, 0.8, 2.0))):
+    for number, nothing in enumerate((LRCurve.of([], 2), curve_of(0.7, 0.8, 2.0))):
         assert save_plot(nothing, tmp_path / str(number)).is_file()
 
 
-def test_without_matplotlib_there_are_the_numbers(finding, tmp_path, monkeypatch) -> None:
+def test_without_matplotlib_there_are_the_numbers(curve, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert save_plot(finding, tmp_path / "lr") == tmp_path / "lr" / "lr.csv"
+    assert save_plot(curve, tmp_path / "lr") == tmp_path / "lr" / "lr.csv"
     assert [file.name for file in (tmp_path / "lr").iterdir()] == ["lr.csv"]
 
 

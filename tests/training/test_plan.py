@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from alexnet.network.value.variants import resolve
 from alexnet.training.choices.recipes import MODERN
-from alexnet.training.plan import Pace, Plan
+from alexnet.training.plan import Plan, Timing
 
 
 @pytest.fixture
@@ -21,35 +21,35 @@ def clock(monkeypatch):
 
 
 def plan_of(**changes) -> Plan:
-    pace = Pace({128: 0.005}, overhead=1.0)
+    timing = Timing({128: 0.005}, overhead=1.0)
     return Plan(**{"recipe": MODERN, "architecture": resolve(n_classes=3), "n_examples": 640, "n_epochs": 10,
-                   "pace": pace, **changes})  # fmt: skip
+                   "timing": timing, **changes})  # fmt: skip
 
 
 def walk(plan: Plan, clock=None, slowdown: float = 1.0) -> list:
     """Follow a plan to its end; with a clock, let each epoch take its time."""
-    progress, legs = 0.0, []
+    progress, epochs = 0.0, []
     while progress < 1:
-        leg = plan.next_leg(progress, len(legs))
-        legs.append(leg)
-        progress = leg.stop
+        planned = plan.next_epoch(progress, len(epochs))
+        epochs.append(planned)
+        progress = planned.stop
         if clock:
-            share = leg.n_steps / plan.n_steps
-            clock.now += (share * plan.n_examples * plan.seconds_a_image(leg.size) + 1) * slowdown
-            plan.pace.seconds[leg.size] = plan.seconds_a_image(leg.size) * (
-                slowdown if leg.size not in walk.seen else 1
+            share = planned.n_steps / plan.n_steps
+            clock.now += (share * plan.n_examples * plan.seconds_per_image(planned.size) + 1) * slowdown
+            plan.timing.seconds[planned.size] = plan.seconds_per_image(planned.size) * (
+                slowdown if planned.size not in walk.seen else 1
             )
-            walk.seen.add(leg.size)
-    return legs
+            walk.seen.add(planned.size)
+    return epochs
 
 
 def test_a_number_of_epochs_is_that_many_equal_parts() -> None:
-    legs = walk(plan_of())
-    assert len(legs) == 10
-    assert all(leg.n_steps == 10 for leg in legs)
-    assert legs[-1].stop == 1
-    assert [leg.stop - leg.start for leg in legs] == pytest.approx([0.1] * 10)
-    assert [leg.size for leg in legs] == [128] * 6 + [160] * 2 + [224] * 2
+    epochs = walk(plan_of())
+    assert len(epochs) == 10
+    assert all(planned.n_steps == 10 for planned in epochs)
+    assert epochs[-1].stop == 1
+    assert [planned.stop - planned.start for planned in epochs] == pytest.approx([0.1] * 10)
+    assert [planned.size for planned in epochs] == [128] * 6 + [160] * 2 + [224] * 2
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 3])
@@ -60,8 +60,8 @@ def test_the_last_epoch_is_at_the_size_of_use(n_epochs) -> None:
 @pytest.mark.parametrize("limit", [60, 200, 1000])
 def test_a_time_limit_is_used_and_kept(clock, limit) -> None:
     walk.seen = set()
-    legs = walk(plan_of(n_epochs=999, deadline=clock.now + limit), clock)
-    assert legs[-1].stop == 1
+    epochs = walk(plan_of(n_epochs=999, deadline=clock.now + limit), clock)
+    assert epochs[-1].stop == 1
     assert 1000 + 0.85 * limit < clock.now < 1000 + 1.02 * limit
 
 
@@ -69,16 +69,16 @@ def test_a_machine_that_slows_down_gets_fewer_epochs(clock) -> None:
     walk.seen = set()
     n_usual = len(walk(plan_of(n_epochs=999, deadline=clock.now + 300), clock))
     walk.seen, began = set(), clock.now
-    legs = walk(plan_of(n_epochs=999, deadline=began + 300), clock, slowdown=2.0)
-    assert len(legs) < n_usual
-    assert legs[-1].stop == 1
+    epochs = walk(plan_of(n_epochs=999, deadline=began + 300), clock, slowdown=2.0)
+    assert len(epochs) < n_usual
+    assert epochs[-1].stop == 1
     assert clock.now - began < 1.15 * 300
 
 
 def test_less_than_an_epoch_of_time_is_part_of_an_epoch(clock) -> None:
-    (leg,) = walk(plan_of(n_epochs=999, deadline=clock.now + 1.0))
-    assert 1 <= leg.n_steps < 10
-    assert leg.size == 224
+    (planned,) = walk(plan_of(n_epochs=999, deadline=clock.now + 1.0))
+    assert 1 <= planned.n_steps < 10
+    assert planned.size == 224
 
 
 @given(st.floats(0, 1), st.integers(67, 400))
@@ -89,5 +89,5 @@ def test_no_size_is_too_small(progress, size) -> None:
 
 def test_time_of_other_sizes_follows_from_the_multiply_adds() -> None:
     plan = plan_of()
-    assert plan.seconds_a_image(128) == 0.005
-    assert 2.5 < plan.seconds_a_image(224) / 0.005 < 4.5
+    assert plan.seconds_per_image(128) == 0.005
+    assert 2.5 < plan.seconds_per_image(224) / 0.005 < 4.5

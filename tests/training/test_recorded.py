@@ -65,7 +65,9 @@ def test_the_settings_of_nobodys_home_are_not_there() -> None:
 
 def test_find_lr_without_data_is_for_the_set(opened, monkeypatch) -> None:
     asked = []
-    monkeypatch.setattr("alexnet.training.assembly.get_ready", lambda data, *_, **__: asked.append(data) or 1 / 0)
+    monkeypatch.setattr(
+        "alexnet.training.assembly.prepare_training", lambda data, *_, **__: asked.append(data) or 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         cli.run(["train", "--find-lr"])
     assert asked == ["set:digits"]
@@ -80,5 +82,5 @@ def test_the_weights_it_began_with_are_written_down_with_their_key(image_folder,
     assert torch.equal(begun, nets[1].state_dict()["conv2.conv.weight"])
     saved = session.run.settings()
     assert (saved["init"], saved["init_key"]) == (str(tmp_path / "theirs.pth"), "ema")
-    with pytest.raises(SettingsError, match="init_key is 'ema', but there are no weights to take; give --init too"):
+    with pytest.raises(SettingsError, match="init_key is 'ema', but there are no weights to load; give --init too"):
         Settings(init_key="ema")

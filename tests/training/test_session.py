@@ -130,12 +130,12 @@ def appearing(monkeypatch, make) -> None:
     """Let something appear while the images are being prepared."""
     from alexnet.training import session
 
-    def get_ready(*arguments, **options):
-        ready = assembly.get_ready(*arguments, **options)
+    def prepare_training(*arguments, **options):
+        ready = assembly.prepare_training(*arguments, **options)
         make()
         return ready
 
-    monkeypatch.setattr(session, "get_ready", get_ready)
+    monkeypatch.setattr(session, "prepare_training", prepare_training)
 
 
 def test_a_run_that_appears_meanwhile_is_never_replaced(image_folder, tmp_path, monkeypatch) -> None:
@@ -144,7 +144,7 @@ def test_a_run_that_appears_meanwhile_is_never_replaced(image_folder, tmp_path, 
         (tmp_path / "run" / "settings.json").write_text("theirs")
 
     appearing(monkeypatch, make)
-    with pytest.raises(RunError, match=r"appeared at .*run' since this began.* choose another --out"):
+    with pytest.raises(RunError, match=r"run' was created by someone else meanwhile .* choose another --out"):
         Session.start(image_folder, tmp_path / "run", QUICK)
     assert [path.name for path in tmp_path.rglob("*")] == ["run", "settings.json"]
     assert (tmp_path / "run" / "settings.json").read_text() == "theirs"
@@ -156,7 +156,7 @@ def test_of_two_runs_made_at_once_none_vanishes(image_folder, tmp_path, monkeypa
     first.save()
     # The second one has looked for a name before the first one was there.
     names = iter([Path("runs/photos"), Path("runs/photos-2")])
-    monkeypatch.setattr("alexnet.training.run.place._free_folder", lambda *_: next(names))
+    monkeypatch.setattr("alexnet.training.run.out_folder._free_folder", lambda *_: next(names))
     second = Session.start(image_folder, None, QUICK)
     assert second.run.folder == Path("runs/photos-2")
     assert checkpoints(first.run.folder) == ["000000-00000000"]
@@ -198,7 +198,7 @@ def test_what_a_kill_left_half_written_is_deleted(image_folder, tmp_path) -> Non
 
 def test_a_place_that_cannot_be_written_to_is_said_first(image_folder, tmp_path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match="cannot be written to"):
+    with pytest.raises(RunError, match="is not writable"):
         Session.start(image_folder, tmp_path / "file" / "run", QUICK)
 
 
@@ -231,14 +231,14 @@ def test_a_time_limit_that_preparing_uses_up_is_said(image_folder, tmp_path) -> 
     session = Session.start(image_folder, tmp_path / "run", settings)
     begun = {name: tensor.clone() for name, tensor in session.training.model.state_dict().items()}
     reports = list(session.reports())
-    assert str(reports[-1]).startswith("warning: the time limit ended training when 16 of 96 images had been seen:")
+    assert str(reports[-1]).startswith("warning: the time limit ended training after 16 of 96 images:")
     kept = load_file(tmp_path / "run" / "model" / "model.safetensors")
     assert not torch.equal(kept["fc8.linear.weight"], begun["fc8.linear.weight"]), "its one step had a rate above 0"
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "1 epochs (0.17 passes over the images)" in card
 
 
-def test_an_epoch_cut_short_is_logged_at_the_size_at_which_val_was_judged(image_folder, tmp_path) -> None:
+def test_an_epoch_cut_short_is_logged_at_the_size_at_which_val_was_evaluated(image_folder, tmp_path) -> None:
     settings = Settings(time_limit="1h", epochs=20, image_size=144, batch_size=16)
     session = Session.start(image_folder, tmp_path / "run", settings)
     reports = session.reports()
@@ -319,8 +319,8 @@ def test_the_whole_recipe_comes_from_the_run(begun, tmp_path, monkeypatch) -> No
     """As with a newer version, whose recipe and network of that name are others."""
     before = begun.training.plan
     modern = RECIPES["modern"]
-    varied = replace(modern.augmentation, aspect=2)
-    other = replace(modern, epochs=3, momentum=0.5, ema=0.0, augmentation=varied)
+    augmentation = replace(modern.augmentation, aspect=2)
+    other = replace(modern, epochs=3, momentum=0.5, ema=0.0, augmentation=augmentation)
     monkeypatch.setitem(RECIPES, "modern", other)
     monkeypatch.setitem(VARIANTS, "batchnorm", replace(VARIANTS["batchnorm"], hidden=(32,)))
     after = Session.resume(tmp_path / "run").training
@@ -408,18 +408,18 @@ def test_a_run_is_trained_by_one_process_at_a_time(image_folder, tmp_path) -> No
 
 def test_out_of_patience_it_ends_and_keeps_the_best_epoch(image_folder, tmp_path, monkeypatch) -> None:
     """The loss on val is made to rise after the second epoch, so that the second is the best one."""
-    judged = []
+    evaluated = []
 
     def validate(training, size):
-        judged.append({name: tensor.clone() for name, tensor in training.kept.state_dict().items()})
-        loss = [0.9, 0.5, 0.8, 0.7, 0.6, 0.6][len(judged) - 1]
+        evaluated.append({name: tensor.clone() for name, tensor in training.eval_model.state_dict().items()})
+        loss = [0.9, 0.5, 0.8, 0.7, 0.6, 0.6][len(evaluated) - 1]
         return SimpleNamespace(loss=loss, top1=0.5)
 
     monkeypatch.setattr("alexnet.training.learning.loop.validate", validate)
     run = train(image_folder, out=tmp_path / "run", settings=replace(QUICK, epochs=9, patience=2), verbose=False)
     assert [line["epoch"] for line in run.metrics()] == [1, 2, 3, 4]
     kept = load_file(run.model_folder / "model.safetensors")
-    assert all(torch.equal(kept[name], judged[1][name]) for name in kept)
+    assert all(torch.equal(kept[name], evaluated[1][name]) for name in kept)
     config = json.loads((run.model_folder / "config.json").read_text())
     assert config["provenance"]["epochs"] == 2
     assert config["provenance"]["val_loss"] == 0.5
@@ -462,7 +462,7 @@ def test_what_the_weights_to_begin_with_had_seen_is_not_forgotten(trained_run, i
     settings = replace(QUICK, init=str(trained_run), seed=1, init_take="fitting")
     session = Session.start(image_folder, tmp_path / "run", settings)
     warning = next(session.reports())
-    assert re.match("warning: [0-9]+ images of val and test are among those that --init learned from", str(warning))
+    assert re.match("warning: the weights of --init were trained on [0-9]+ images of val and test", str(warning))
     seen = {row.content for row in read_splits(trained_run / "splits.csv") if row.split != "test"}
     test = [row for row in read_splits(tmp_path / "run" / "splits.csv") if row.split == "test"]
     n_new = sum(row.content not in seen for row in test)
@@ -480,13 +480,13 @@ def test_files_of_weights_say_what_they_have_seen_or_that_they_do_not(begun, tmp
     session = Session.start(tmp_path / "photos", tmp_path / "second", settings)
     first = str(next(session.reports()))
     list(Session.resume(tmp_path / "second").reports())
-    judged = evaluate(tmp_path / "second")
+    evaluated = evaluate(tmp_path / "second")
     if kind == "copy":
-        assert "weights.safetensors does not say what it learned from" in first
-        assert any("began with (--init) does not say what it learned from" in warning for warning in judged.warnings)
+        assert "weights.safetensors does not record its training images" in first
+        assert any("began with (--init) does not say what it learned from" in warning for warning in evaluated.warnings)
     else:
-        assert "images of val and test are among those that --init learned from" in first
-        assert any(warning.startswith("left out") for warning in judged.warnings)
+        assert re.search("--init were trained on [0-9]+ images of val and test", first)
+        assert any(warning.startswith("left out") for warning in evaluated.warnings)
 
 
 def test_a_record_that_has_lost_lines_is_refused(begun, tmp_path) -> None:
@@ -494,19 +494,19 @@ def test_a_record_that_has_lost_lines_is_refused(begun, tmp_path) -> None:
     rows = file.read_text().splitlines(keepends=True)
     lost = next(row for row in rows if ",train," in row)
     file.write_text("".join(row for row in rows if row != lost))
-    with pytest.raises(RunError, match=r"splits\.csv' has 17 train images, but the run began with 18; put back"):
+    with pytest.raises(RunError, match=r"splits\.csv' has 17 train images, but the run started with 18; restore"):
         Session.resume(tmp_path / "run")
 
 
 def test_epochs_that_metrics_have_lost_are_named(begun, tmp_path) -> None:
     (tmp_path / "run" / "metrics.jsonl").unlink()
-    with pytest.raises(RunError, match=r"metrics\.jsonl' lacks 1 of the 1 epochs that are done; put back"):
+    with pytest.raises(RunError, match=r"metrics\.jsonl' lacks 1 of 1 epochs; restore"):
         Session.resume(tmp_path / "run")
 
 
 def test_the_only_checkpoint_is_not_deleted_to_go_on_from_the_one_before(begun, tmp_path) -> None:
     (tmp_path / "run" / "checkpoint" / begun.run.newest_checkpoint / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(RunError, match="delete it to begin anew: it is the only one"):
+    with pytest.raises(RunError, match="delete it to start over: it is the only one"):
         Session.resume(tmp_path / "run")
 
 
@@ -514,7 +514,7 @@ def test_who_comes_late_does_not_train_again_what_another_has_ended(begun, tmp_p
     late = Session.resume(tmp_path / "run")
     list(Session.resume(tmp_path / "run").reports())
     metrics = (tmp_path / "run" / "metrics.jsonl").read_text()
-    with pytest.raises(RunError, match=r"another process has gone on with the run .* meanwhile"):
+    with pytest.raises(RunError, match=r"another process has continued the run .* meanwhile"):
         next(late.reports())
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == metrics
 
@@ -522,7 +522,7 @@ def test_who_comes_late_does_not_train_again_what_another_has_ended(begun, tmp_p
 def test_what_stands_where_the_model_will_be_is_said_before(begun, tmp_path) -> None:
     (tmp_path / "run" / "model").mkdir()
     (tmp_path / "run" / "model" / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match="stands where one will be; move it away"):
+    with pytest.raises(RunError, match="will write the model there; move it away"):
         Session.resume(tmp_path / "run")
 
 
@@ -533,7 +533,7 @@ def test_runs_that_is_no_folder_is_said_and_waited_for_by_nobody(image_folder, t
         (tmp_path / "runs").write_text("mine")
     else:
         (tmp_path / "runs").symlink_to("nowhere")
-    with pytest.raises(RunError, match=r"'runs/photos' cannot be made, because .*runs' cannot be written to"):
+    with pytest.raises(RunError, match=r"'runs/photos' cannot be created, because .*runs' is not writable"):
         Session.start(image_folder, None, QUICK)
 
 
@@ -542,7 +542,7 @@ def test_links_are_followed_where_they_lead_somewhere(image_folder, tmp_path, mo
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to("disk")
     (tmp_path / "lost").symlink_to("nowhere")
-    for out, words in (("lost", "exists and is not an empty folder"), ("lost/run", "cannot be made")):
+    for out, words in (("lost", "exists and is not an empty folder"), ("lost/run", "cannot be created")):
         with pytest.raises(RunError, match=words):
             Session.start(image_folder, out, QUICK)
     assert Session.start(image_folder, "link", QUICK).run.folder == tmp_path / "disk"
@@ -550,7 +550,7 @@ def test_links_are_followed_where_they_lead_somewhere(image_folder, tmp_path, mo
 
 def test_the_folder_one_stands_in_is_no_place_for_a_run(image_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunError, match="name a new one"):
+    with pytest.raises(RunError, match="choose a new one"):
         Session.start(image_folder, ".", QUICK)
 
 
@@ -563,9 +563,9 @@ def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(image_folde
     before = begun.training.plan.recipe
 
     def follow(recipe, n_examples, largest):
-        return recipe.for_batches_of(7) if recipe.batch_follows else recipe
+        return recipe.with_batch_size(7) if recipe.batch_follows else recipe
 
-    monkeypatch.setattr("alexnet.training.assembly.Recipe.following", follow)
+    monkeypatch.setattr("alexnet.training.assembly.Recipe.for_data", follow)
     after = Session.resume(tmp_path / "run")
     recipe = after.training.plan.recipe
     assert (recipe.batch_size, recipe.lr) == (before.batch_size, before.lr)

@@ -17,9 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from alexnet.data.check import check_prepared
 from alexnet.data.sources.open import as_argument
+from alexnet.training.learning.monitoring import few_images_warning
 from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
 from alexnet.training.learning.state import Stop
-from alexnet.training.learning.watch import few_images
 from alexnet.training.session import Session
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def introduce(session: Session) -> None:
     if len(findings) > MOST_NAMED:
         say(f"and {len(findings) - MOST_NAMED} more; see: alexnet check {as_argument(source)}")
     counts = np.bincount(training.train.labels, minlength=len(training.classes)).tolist()
-    warn(filter(None, [few_images(counts, training.classes)]))
+    warn(filter(None, [few_images_warning(counts, training.classes)]))
     plan, runtime, group = training.plan, training.runtime, training.group
     n_test = len(source.in_split("test"))
     say(

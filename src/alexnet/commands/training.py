@@ -56,7 +56,7 @@ def train(
         display.say(f"saved; continue with: alexnet train --resume {shlex.quote(str(folder))}")
         return 128 + (training.stop.signal or signal.SIGTERM)
     if training.group.is_main:
-        print(f"trained {folder}: val top-1 {session.kept_epoch.val_top1:.3f}")
+        print(f"trained {folder}: val top-1 {session.model_epoch.val_top1:.3f}")
     return 0
 
 
@@ -67,10 +67,10 @@ UNUSED_BY_FIND_LR = ("lr", "epochs", "ema", "patience", "track", "checkpoint_min
 def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     """Measure a learning rate, print it, and write the measurements into a folder of their own."""
     from alexnet.commands import display
-    from alexnet.training.assembly import get_ready
-    from alexnet.training.finder import N_STEPS, Finding, find_lr, save_plot
+    from alexnet.training.assembly import prepare_training
+    from alexnet.training.finder import N_STEPS, LRCurve, find_lr, save_plot
     from alexnet.training.machine.distributed import is_launched
-    from alexnet.training.run.place import claim, refuse_existing
+    from alexnet.training.run.out_folder import check_out_folder, create_out_folder
 
     unused = [name for name in UNUSED_BY_FIND_LR if getattr(settings, name) != getattr(Settings(), name)]
     if unused:
@@ -78,21 +78,21 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     if is_launched():
         raise SettingsError("--find-lr measures in one process; start it without torchrun")
     if out is not None:
-        refuse_existing(out)
-    source, store, training = get_ready(data, settings, began=time.monotonic(), track=display.track)
+        check_out_folder(out)
+    source, store, training = prepare_training(data, settings, began=time.monotonic(), track=display.track)
     display.warn(source.warnings + store.warnings)
     display.warn_of_skipped(store.skipped)
     batch_size, size = training.plan.recipe.batch_size, training.plan.size_at(0.0)
     display.say(f"up to {N_STEPS} steps with batches of {batch_size} at {size} px on {training.runtime.device}")
     trials = display.track(find_lr(training), N_STEPS, "learning rates tried")
-    finding = Finding.of(trials, len(training.classes))
-    file = claim(out, source, lambda folder: save_plot(finding, folder), "-lr")
+    curve = LRCurve.of(trials, len(training.classes))
+    file = create_out_folder(out, source, lambda folder: save_plot(curve, folder), "-lr")
     display.say(f"written to {file}")
     if file.suffix == ".csv":
         display.say("for a plot: pip install 'alexnet[plots]'")
-    if finding.suggested is None:
+    if curve.suggested is None:
         print("no learning rate suggested: the loss fell at none of them; check the images and their labels")
         return 1
-    lr = f"{finding.suggested:.2g}"
+    lr = f"{curve.suggested:.2g}"
     print(f"suggested learning rate: {lr} (for batches of {batch_size}); try: --lr {lr} --batch-size {batch_size}")
     return 0

@@ -1,4 +1,4 @@
-"""From images and settings to a network ready to train, its image size chosen for the time there is."""
+"""From images and settings to a ``Training`` that is ready to run."""
 
 import hashlib
 import os
@@ -29,90 +29,92 @@ from alexnet.training.learning.freezing import freeze
 from alexnet.training.learning.optimizer import make_optimizer
 from alexnet.training.learning.state import Training
 from alexnet.training.learning.step import Step
-from alexnet.training.machine.distributed import Group, join, share
-from alexnet.training.machine.runtime import Runtime, detect, keep_memory, name_compiler_cache
+from alexnet.training.machine.distributed import Group, distribute, init_distributed
+from alexnet.training.machine.runtime import Runtime, detect, keep_memory, set_compiler_cache
 from alexnet.training.plan import Plan
-from alexnet.training.run.resolved import Resolved
-from alexnet.training.sizing import with_size
+from alexnet.training.run.resolved_settings import ResolvedSettings
+from alexnet.training.sizing import choose_image_size
 
-# Kept back of a time limit for validating, saving and a machine that slows down in the last epoch.
+# Part of the time limit reserved for validation, saving and a machine that slows down in the last epoch.
 RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
 
 
-def get_ready(
+def prepare_training(
     data: str | os.PathLike[str], settings: Settings, *, began: float, track: Track = untracked
 ) -> tuple[Source, Store, Training]:
-    """Open, prepare and split the images, and build a network for them; nothing is written but prepared images.
+    """Open, prepare and split the images, and build a network for them; writes only to the cache.
 
     Args:
-        data: what ``open_source`` takes.
+        data: argument of ``open_source``.
         settings: how to train.
-        began: when the time limit began to count, on ``time.monotonic``'s clock.
-        track: shows how preparing goes.
+        began: start of the time limit, on the clock of ``time.monotonic``.
+        track: shows the progress of preparing.
 
     Raises:
         DataError: the data is missing, empty or of one class.
         SettingsError: the settings do not fit the data or the machine.
     """
-    runtime, group = meet(settings)
+    runtime, group = init_runtime(settings)
     image_size = settings.resolved_recipe.image_size or settings.base.image_size
-    with group.one_at_first():
+    with group.local_main_first():
         source = open_source(data, settings.data_dir)
         refuse_unlearnable(source)
-        store = prepare_for(source, settings, store_size(image_size), track=track)
-    source = _divided(source, store, settings.seed)
-    _refuse_different(source, store, group)
+        store = prepare_images(source, settings, store_size(image_size), track=track)
+    source = _split_source(source, store, settings.seed)
+    _check_same_images(source, store, group)
     training = assemble(source, store, settings, runtime, group=group, deadline=deadline_of(settings, began))
     return source, store, training
 
 
-def meet(settings: Settings, begun: Runtime | None = None) -> tuple[Runtime, Group]:
-    """Choose device and precision, and meet the other processes; all of them compute in one precision.
+def init_runtime(settings: Settings, resumed: Runtime | None = None) -> tuple[Runtime, Group]:
+    """Choose device and precision, and connect to the other processes; all use the same precision.
 
     Raises:
-        SettingsError: the device is not here, or several processes cannot use it.
+        SettingsError: the device is not available, or several processes cannot use it.
     """
-    name_compiler_cache()
-    runtime = detect(settings.device, settings.precision, begun=begun)
-    group = join(runtime.device)
+    set_compiler_cache()
+    runtime = detect(settings.device, settings.precision, resumed=resumed)
+    group = init_distributed(runtime.device)
     if len(set(group.all_gather(runtime.precision))) > 1:
         runtime = replace(runtime, precision="fp32")
     return runtime, group
 
 
-def prepare_for(source: Source, settings: Settings, size: int, *, exact: bool = False, track: Track) -> Store:
-    """Prepare images at a size, the way the settings ask for."""
+def prepare_images(source: Source, settings: Settings, size: int, *, exact: bool = False, track: Track) -> Store:
+    """Prepare images at a size, with the options of the settings."""
     resize, max_pixels = settings.resize, settings.max_pixels
     return prepare(source, size, resize=resize, exact=exact, max_pixels=max_pixels, track=track)
 
 
 def deadline_of(settings: Settings, began: float) -> float | None:
-    """Return when training must have ended, on ``time.monotonic``'s clock, if the time is limited at all."""
-    limit = settings.seconds()
+    """Return when training must end, on the clock of ``time.monotonic``; None without a time limit."""
+    limit = settings.time_limit_seconds()
     if limit is None:
         return None
     return began + limit - max(RESERVE_SECONDS, RESERVE_SHARE * limit)
 
 
-def _divided(source: Source, store: Store, seed: int) -> Source:
+def _split_source(source: Source, store: Store, seed: int) -> Source:
     try:
         return split(source, store, seed)
     except DataError as error:
         if not store.skipped:
             raise
-        # Such as the only images of a class.
+        # Perhaps these are the only images of a class.
         first, reason = next(iter(store.skipped.items()))
         raise DataError(f"{error}; {len(store.skipped)} cannot be read, the first is {first!r}: {reason}") from error
 
 
-def _refuse_different(source: Source, store: Store, group: Group) -> None:
-    """Refuse to train on images that are not the same for all processes."""
+def _check_same_images(source: Source, store: Store, group: Group) -> None:
+    """Check that all processes have the same images."""
     lines = "\n".join(f"{each.path}\t{each.label}\t{each.split}" for each in source.images)
     digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
     theirs = group.all_gather((store.fingerprint, digest))
     if len(set(theirs)) > 1:
         rank = next(rank for rank, each in enumerate(theirs) if each != theirs[0])
-        raise DataError(f"process {rank} sees other images in {source.name!r} than process 0; copy the same to all")
+        raise DataError(
+            f"process {rank} has other images in {source.name!r} than process 0; copy the same images to each machine"
+        )
 
 
 def assemble(
@@ -122,36 +124,36 @@ def assemble(
     runtime: Runtime,
     *,
     group: Group = Group(),  # noqa: B008 - frozen
-    begun: Resolved | None = None,
+    resumed: ResolvedSettings | None = None,
     deadline: float | None = None,
 ) -> Training:
     """Build the network, its optimiser and its plan.
 
     Args:
         source: the images, split.
-        store: the same, prepared.
-        settings: what the user chose.
-        runtime: where it runs.
+        store: the prepared images.
+        settings: the user's settings.
+        runtime: device and precision.
         group: the processes that train together.
-        begun: what an interrupted run had settled on; the weights that it began with are in its checkpoint.
-        deadline: when training must have ended, on ``time.monotonic``'s clock.
+        resumed: the resolved settings of a run to resume; its initial weights are in its checkpoint.
+        deadline: when training must end, on the clock of ``time.monotonic``.
 
     Raises:
-        ArtifactError: the weights to begin with cannot be read, or do not fit.
+        ArtifactError: the weights of ``--init`` cannot be read, or do not fit.
         DataError: too few of the images can be read.
         SettingsError: the settings do not fit the network.
     """
     n_channels, classes = settings.n_channels, source.classes
     train, val = (examples(store, source, name, classes, n_channels) for name in ("train", "val"))
     if len(train) < 2 or not len(val):
-        raise DataError(f"{source.name!r} has {len(train)} train and {len(val)} val images that can be read; add more")
+        raise DataError(f"{source.name!r} has {len(train)} readable train and {len(val)} val images; add more")
     if runtime.device.type == "cpu":
         keep_memory()
-    plan = _continued(begun, len(train)) if begun else _new_plan(source, len(train), settings, runtime, group)
-    _refuse_small_parts(plan.recipe, settings, group)
+    plan = _resumed_plan(resumed, len(train)) if resumed else _new_plan(source, len(train), settings, runtime, group)
+    _check_batch_size(plan.recipe, settings, group)
     plan.deadline = deadline
-    size = plan.architecture.image_size if begun else plan.recipe.image_size
-    plan = group.broadcast(with_size(plan, size, store.size, runtime, group, settings.accumulate))
+    size = plan.architecture.image_size if resumed else plan.recipe.image_size
+    plan = group.broadcast(choose_image_size(plan, size, store.size, runtime, group, settings.accumulate))
     recipe = plan.recipe
     colours = train.colours() if recipe.augmentation.colour_shift else None
     if runtime.has_room_for(train.n_bytes):
@@ -161,17 +163,17 @@ def assemble(
     model = AlexNet(plan.architecture)
     if recipe.initialisation is not None:
         initialise(model, recipe.initialisation)
-    taken = begun.loaded if begun else None
-    loaded = _begin(model, settings, classes, group) if settings.init and taken is None else None
-    taken = frozenset(loaded.taken) if loaded else taken or frozenset()
-    frozen = freeze(model, settings.freeze, taken) if settings.freeze else ()
+    loaded_names = resumed.loaded if resumed else None
+    loaded = _load_initial_weights(model, settings, classes, group) if settings.init and loaded_names is None else None
+    loaded_names = frozenset(loaded.taken) if loaded else loaded_names or frozenset()
+    frozen = freeze(model, settings.freeze, loaded_names) if settings.freeze else ()
     runtime.place(model)
-    network = share(model, group, runtime.device)
+    network = distribute(model, group, runtime.device)
     average = Average(model, recipe.ema) if recipe.ema else None
     mean, std = centre_and_spread(n_channels)
     return Training(
         model=model,
-        step=_step(model, network, train, settings, recipe, runtime, group, taken),
+        step=_step(model, network, train, settings, recipe, runtime, group, loaded_names),
         plan=plan,
         train=train,
         val=val,
@@ -197,15 +199,15 @@ def _new_plan(source: Source, n_train: int, settings: Settings, runtime: Runtime
     return Plan(recipe=recipe, architecture=architecture, n_examples=n_train, n_epochs=settings.n_epochs())
 
 
-def _continued(begun: Resolved, n_train: int) -> Plan:
-    return Plan(recipe=begun.recipe, architecture=begun.architecture, n_examples=n_train, n_epochs=begun.n_epochs)
+def _resumed_plan(resumed: ResolvedSettings, n_train: int) -> Plan:
+    return Plan(recipe=resumed.recipe, architecture=resumed.architecture, n_examples=n_train, n_epochs=resumed.n_epochs)
 
 
-def _begin(model: AlexNet, settings: Settings, classes: tuple[str, ...], group: Group) -> Loaded:
-    """Give the network the weights to begin with; one process of a machine downloads them for all."""
+def _load_initial_weights(model: AlexNet, settings: Settings, classes: tuple[str, ...], group: Group) -> Loaded:
+    """Load the weights of ``--init``; one process of each machine downloads them."""
     assert settings.init is not None
     partial = settings.init_take == "fitting"
-    with group.one_at_first():
+    with group.local_main_first():
         return load_weights(
             model,
             settings.init,
@@ -217,18 +219,18 @@ def _begin(model: AlexNet, settings: Settings, classes: tuple[str, ...], group: 
 
 
 def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtime, group: Group) -> Recipe:
-    """Return the recipe with what follows from the images and the machine."""
+    """Return the recipe, adapted to the images and the machine."""
     recipe = settings.resolved_recipe
     if settings.flip == "auto" and not source.mirror_safe:
         recipe = replace(recipe, augmentation=replace(recipe.augmentation, flip=False))
     n_devices = group.world_size if runtime.device.type == "cuda" else 1
     lr = recipe.lr
-    recipe = recipe.following(n_examples, runtime.largest_batch * n_devices)
-    return recipe if settings.lr is None else replace(recipe, lr=lr)  # what is given stays as it is
+    recipe = recipe.for_data(n_examples, runtime.largest_batch * n_devices)
+    return recipe if settings.lr is None else replace(recipe, lr=lr)  # the user's learning rate is not scaled
 
 
-def _refuse_small_parts(recipe: Recipe, settings: Settings, group: Group) -> None:
-    part = max(group.world_size, 2)  # one image for each process, and two for batch norm's spread
+def _check_batch_size(recipe: Recipe, settings: Settings, group: Group) -> None:
+    part = max(group.world_size, 2)  # an image for each process, and two for batch norm
     if recipe.batch_size < part * settings.accumulate:
         raise SettingsError(
             f"batch_size is {recipe.batch_size}; with --accumulate {settings.accumulate} it must be at least "
@@ -250,7 +252,7 @@ def _step(
     if compiles:
         if runtime.device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
             raise SettingsError("--compile needs a C++ compiler on a CPU; install g++, or leave it out")
-        # A batch's place in the whole one is a number that changes; as a constant, all is compiled anew for each.
+        # Dropout.first changes between batches; as a constant, each value would be compiled again.
         torch._dynamo.config.allow_unspec_int_on_nn_module = True
     weights = _class_weights(train, model.architecture.n_classes) if settings.balance == "loss" else None
     return Step(
@@ -265,6 +267,6 @@ def _step(
 
 
 def _class_weights(train: Examples, n_classes: int) -> Tensor:
-    """Return how much an image of each class counts, so that classes count alike; 1 on average over the images."""
-    counts = np.bincount(train.labels, minlength=n_classes)  # the last ones may have no images
+    """Return loss weights that balance the classes; their mean over the images is 1."""
+    counts = np.bincount(train.labels, minlength=n_classes)  # the last classes may have no images
     return torch.from_numpy(len(train) / (np.count_nonzero(counts) * np.maximum(counts, 1))).float()

@@ -1,7 +1,7 @@
-"""The learning rate that suits: it grows step by step, and the loss tells when it is too high.
+"""The learning rate range test: raise the learning rate at each step until the loss diverges.
 
 Source: Smith, "Cyclical Learning Rates for Training Neural Networks" (2015), section 3.3. Departure: the rate grows
-exponentially, as in fastai, and not linearly, so that each of five decades gets as many steps.
+exponentially, as in fastai, not linearly: each of the five decades gets the same number of steps.
 """
 
 import csv
@@ -14,23 +14,23 @@ from statistics import fmean, stdev
 
 from alexnet.data.batches.batches import Batch
 from alexnet.files.atomic import atomic_folder
-from alexnet.training.learning.loop import batches, learn
+from alexnet.training.learning.loop import remaining_batches, train_step
 from alexnet.training.learning.optimizer import set_lr
 from alexnet.training.learning.state import Position, Training
-from alexnet.training.plan import Leg
+from alexnet.training.plan import PlannedEpoch
 
 N_STEPS = 100
-# The smoothed loss is a mean over about the last ten steps: half a decade of learning rates.
+# The smoothed loss is a mean over about ten steps: half a decade of learning rates.
 SMOOTHING = 0.9
-# A smoothed loss of so many times the best one does not come back (fastai's number).
+# The loss has diverged if the smoothed loss is this many times its minimum (fastai's number).
 DIVERGED = 4.0
-# Below this share of what it begins with, or of what guessing costs if that is less, the network learns.
+# The network learns if the loss falls below this share of its first value, and of the loss of guessing.
 LEARNT_SHARE = 0.98
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One step: its learning rate, the loss of its batch in nats, and the mean loss of about ten steps up to it."""
+    """One step: learning rate, loss of the batch in nats, and mean loss of about the last ten steps."""
 
     lr: float
     loss: float
@@ -40,22 +40,22 @@ class Trial:
 def find_lr(
     training: Training, *, n_steps: int = N_STEPS, lowest: float = 1e-5, highest: float = 1.0
 ) -> Iterator[Trial]:
-    """Take steps at learning rates that grow from ``lowest`` to ``highest``; the network is spoilt by it.
+    """Take steps at learning rates from ``lowest`` to ``highest``; the network cannot be used afterwards.
 
-    Images, their size and the batches are those of the beginning of training; where they are few, they come again.
-    Ends early where the loss runs away. The same seed gives the same trials.
+    Batches and image size are those at the start of training, for as many epochs as needed. Ends early if the loss
+    diverges. The same seed gives the same trials.
     """
     plan = training.plan
-    leg = Leg(plan.size_at(0.0), plan.n_steps, 0.0, 1.0)
+    planned = PlannedEpoch(plan.size_at(0.0), plan.n_steps, 0.0, 1.0)
     mean, best = 0.0, math.inf
     training.step.network.train()
-    for number, batch in zip(range(n_steps), _endless(training, leg), strict=False):
+    for number, batch in zip(range(n_steps), _endless_batches(training, planned), strict=False):
         lr = lowest * (highest / lowest) ** (number / (n_steps - 1))
         set_lr(training.step.optimizer, lr)
-        loss = learn(training, batch).item() / batch.n_all
+        loss = train_step(training, batch).item() / batch.n_all
         training.position.step += 1
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        smoothed = mean / (1 - SMOOTHING ** (number + 1))  # as if the mean had not begun at zero
+        smoothed = mean / (1 - SMOOTHING ** (number + 1))  # corrects the start at zero
         if not math.isfinite(smoothed):
             return
         yield Trial(lr, loss, smoothed)
@@ -64,22 +64,22 @@ def find_lr(
             return
 
 
-def _endless(training: Training, leg: Leg) -> Iterator[Batch]:
+def _endless_batches(training: Training, planned: PlannedEpoch) -> Iterator[Batch]:
     """Yield the batches of one epoch after another."""
     while True:
-        yield from batches(training, leg)
+        yield from remaining_batches(training, planned)
         training.position = Position(epoch=training.position.epoch + 1)
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What the trials tell.
+class LRCurve:
+    """The loss over the learning rate.
 
     Attributes:
-        lrs: the learning rates that were tried, rising.
-        losses: of one batch at each, in nats.
-        smoothed: the mean of about ten losses up to each, in nats.
-        chance: the loss of guessing among the classes, in nats.
+        lrs: the learning rates, rising.
+        losses: loss of one batch at each, in nats.
+        smoothed: mean of about ten losses up to each, in nats.
+        chance: loss of guessing, in nats.
     """
 
     lrs: tuple[float, ...]
@@ -88,8 +88,8 @@ class Finding:
     chance: float
 
     @classmethod
-    def of(cls, trials: Iterable[Trial], n_classes: int) -> "Finding":
-        """Return what the trials of a network of ``n_classes`` tell."""
+    def of(cls, trials: Iterable[Trial], n_classes: int) -> "LRCurve":
+        """Return the curve of trials with ``n_classes`` classes."""
         rows = tuple(trials)
         return cls(
             tuple(trial.lr for trial in rows),
@@ -100,22 +100,22 @@ class Finding:
 
     @property
     def suggested(self) -> float | None:
-        """The learning rate half-way down the longest fall of the smoothed loss; none where nothing was learnt.
+        """The learning rate half-way down the longest fall of the smoothed loss; None if nothing was learned.
 
-        That is ``valley``, by which fastai suggests one unless told otherwise. Its others hang on a single step:
-        ``steep`` on the steepest one, where noise is greatest, and ``minimum``, a tenth of the rate of the lowest loss,
-        on where a flat one happens to be lowest. Easy images are learnt before any rate is too high, and then that
-        is the last one. Measured with seed 0, in thousandths:
+        This is ``valley``, fastai's default. The others depend on a single step: ``steep`` on the steepest one, where
+        noise is greatest, and ``minimum``, a tenth of the rate at the lowest loss, on the lowest point of a flat curve.
+        Easy images are learned before any rate is too high; then that point is the last one. Measured with seed 0, in
+        thousandths:
 
                                                       valley  minimum   steep
             test_finder.py, which learns at 3 to 30      5.3      100     0.6
             digits, 67 px, batches of 64                 3.0      3.9      19
             trashnet5, 128 px, batches of 64             6.7      4.9     6.7
 
-        Source: Smith (2015), section 3.3, reads bounds off the curve: where it begins to fall, and where it no longer
-        does; fastai, callback/schedule.py, ``valley``.
+        Source: Smith (2015), section 3.3, reads two bounds off the curve: where the loss starts to fall, and where it
+        stops; fastai, callback/schedule.py, ``valley``.
         """
-        # The first steps say what the loss is while the rate is too low to matter, and how much that varies.
+        # The rates of the first steps are too low to learn: they give the initial loss and its noise.
         n_first = max(2, len(self.lrs) // 10)
         if len(self.lrs) <= n_first:
             return None
@@ -123,7 +123,7 @@ class Finding:
         lrs, smoothed = self.lrs[n_first:], self.smoothed[n_first:]
         if min(smoothed) >= min(LEARNT_SHARE * begin, begin - noise, LEARNT_SHARE * self.chance):
             return None
-        n_fallen: list[int] = []  # steps of the longest fall that ends here, others between them left out
+        n_fallen: list[int] = []  # at each step, the length of the longest falling subsequence that ends there
         for loss in smoothed:
             higher = (n for n, before in zip(n_fallen, smoothed, strict=False) if before > loss)
             n_fallen.append(1 + max(higher, default=0))
@@ -131,14 +131,13 @@ class Finding:
         return lrs[n_fallen.index(longest) - longest // 2]
 
 
-def save_plot(finding: Finding, folder: Path) -> Path:
-    """Write a new folder with ``lr.csv`` and, where matplotlib is installed, ``lr.png``; return the latter's path.
+def save_plot(curve: LRCurve, folder: Path) -> Path:
+    """Write a new folder with ``lr.csv`` and ``lr.png``; return the path of ``lr.png``.
 
-    Without matplotlib, which ``pip install 'alexnet[plots]'`` brings, there is no image, and the table's path is
-    returned.
+    Without matplotlib (``pip install 'alexnet[plots]'``), only ``lr.csv`` is written, and its path is returned.
 
     Raises:
-        FileExistsError: something is there already. It is left as it is.
+        FileExistsError: the folder exists already. It is left unchanged.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     has_plots = find_spec("matplotlib") is not None
@@ -146,28 +145,28 @@ def save_plot(finding: Finding, folder: Path) -> Path:
         with (unfinished / "lr.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("lr", "loss", "smoothed"))
-            writer.writerows(zip(finding.lrs, finding.losses, finding.smoothed, strict=True))
+            writer.writerows(zip(curve.lrs, curve.losses, curve.smoothed, strict=True))
         if has_plots:
-            _draw(finding, unfinished / "lr.png")
+            _draw(curve, unfinished / "lr.png")
     return folder / ("lr.png" if has_plots else "lr.csv")
 
 
-def _draw(finding: Finding, file: Path) -> None:
-    from matplotlib.figure import Figure  # without pyplot, which would look for a screen
+def _draw(curve: LRCurve, file: Path) -> None:
+    from matplotlib.figure import Figure  # not pyplot, which looks for a display
 
     figure = Figure(figsize=(7, 4.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss (nats)")
-    axes.plot(finding.lrs, finding.losses, color="0.75", linewidth=1, label="each batch")
-    axes.plot(finding.lrs, finding.smoothed, color="tab:blue", linewidth=2, label="smoothed")
-    if finding.smoothed:
-        # What has run away would press all else flat.
-        low, first = min(finding.losses), finding.smoothed[0]
+    axes.plot(curve.lrs, curve.losses, color="0.75", linewidth=1, label="each batch")
+    axes.plot(curve.lrs, curve.smoothed, color="tab:blue", linewidth=2, label="smoothed")
+    if curve.smoothed:
+        # Without the diverged end, which would flatten the rest.
+        low, first = min(curve.losses), curve.smoothed[0]
         margin = max(first - low, 0.1 * first)
         axes.set_ylim(low - 0.1 * margin, first + 0.8 * margin)
-    if finding.suggested is not None:
-        words = f"suggested: {finding.suggested:.2g}"
-        axes.axvline(finding.suggested, color="tab:orange", linestyle="--", label=words)
+    if curve.suggested is not None:
+        label = f"suggested: {curve.suggested:.2g}"
+        axes.axvline(curve.suggested, color="tab:orange", linestyle="--", label=label)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

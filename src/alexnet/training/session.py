@@ -1,4 +1,4 @@
-"""One training session: from what the user asked for to a finished run."""
+"""A training session: starts or resumes a run, and trains it to the end."""
 
 import json
 import os
@@ -22,17 +22,17 @@ from alexnet.model.artifact import Artifact, save_artifact
 from alexnet.model.card import model_card
 from alexnet.network.module.model import AlexNet
 from alexnet.pretrained.loading import absolute, seen_before
-from alexnet.training.assembly import assemble, deadline_of, get_ready, meet, prepare_for
+from alexnet.training.assembly import assemble, deadline_of, init_runtime, prepare_images, prepare_training
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit_steps
+from alexnet.training.learning.monitoring import best_epoch
 from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
 from alexnet.training.learning.state import Training
-from alexnet.training.learning.watch import best_of
 from alexnet.training.run.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
-from alexnet.training.run.past import n_seen_before, seen_by_its_end, what_was_seen_before
-from alexnet.training.run.place import claim, refuse_existing
+from alexnet.training.run.out_folder import check_out_folder, create_out_folder
 from alexnet.training.run.provenance import provenance, settings_json
 from alexnet.training.run.run import Run
+from alexnet.training.run.seen import count_seen_before, seen_after_training, seen_before_warnings
 from alexnet.training.run.trackers import Trackers, check_trackers, open_trackers
 
 
@@ -41,13 +41,13 @@ class Session:
     """A run in progress.
 
     Attributes:
-        run: its folder.
+        run: the run folder.
         training: the network being trained.
         source: the images, split.
-        store: the same, prepared.
-        settings: what the user chose.
-        began: when the run began, on ``time.monotonic``'s clock, as if it had never been interrupted.
-        inherited: what the weights had seen with which it began.
+        store: the prepared images.
+        settings: the user's settings.
+        began: start of the run without its interruptions, on the clock of ``time.monotonic``.
+        inherited: the images that the weights of ``--init`` had seen.
     """
 
     run: Run
@@ -73,7 +73,7 @@ class Session:
         """Start a new run, or resume one if ``resume`` names it.
 
         Raises:
-            SettingsError: something else is given beside ``resume``.
+            SettingsError: other options are given with ``resume``.
             AlexNetError: see ``start`` and ``resume``.
         """
         settings = settings or Settings()
@@ -81,8 +81,8 @@ class Session:
             return cls.start("set:digits" if data is None else data, out, settings, track=track)
         if out is not None or settings != Settings():
             raise SettingsError(
-                "--resume continues a run with its own settings; leave out all others but DATA, which says where its "
-                "images are now"
+                "--resume continues a run with its own settings; leave out all other options; only DATA may say where "
+                "its images are now"
             )
         return cls.resume(resume, data, track=track)
 
@@ -95,35 +95,37 @@ class Session:
         *,
         track: Track = untracked,
     ) -> "Session":
-        """Get everything ready for a new run; its folder is made last, when nothing can be wrong any more.
+        """Prepare a new run; its folder is created last, when all checks have passed.
 
         Raises:
             DataError: the data is missing, empty or of one class.
-            RunError: ``out`` holds something already.
+            RunError: ``out`` is not empty.
             SettingsError: the settings do not fit the data or the machine.
         """
         began = time.monotonic()
-        if settings.data_dir is not None:  # a run may be resumed from elsewhere
+        if settings.data_dir is not None:  # a run may be resumed in another folder
             settings = replace(settings, data_dir=_absolute(settings.data_dir))
         if settings.init is not None:
             settings = replace(settings, init=absolute(settings.init))
-        if settings.architecture is not None:  # the file may have changed, or gone, when the run is resumed
+        if settings.architecture is not None:  # the file may be changed or deleted before the run is resumed
             settings = replace(settings, architecture=json.dumps(settings.base.to_json()))
         if out is not None:
-            refuse_existing(out)
+            check_out_folder(out)
         check_trackers(settings.track)
-        source, store, training = get_ready(data, settings, began=began, track=track)
+        source, store, training = prepare_training(data, settings, began=began, track=track)
         inherited = None if settings.init is None else seen_before(settings.init)
         group, folder = training.group, None
         if group.is_main:
             saved = settings_json(source, store, settings, training)
-            folder = claim(out, source, lambda free: Run.create(free, saved, source, store, inherited).folder)
+            folder = create_out_folder(
+                out, source, lambda free: Run.create(free, saved, source, store, inherited).folder
+            )
         folder = group.broadcast(folder)
         assert folder is not None
-        run = Run(folder, here=group.is_main)
+        run = Run(folder, check=group.is_main)
         session = cls(run, training, source, store, settings, began, inherited or SeenImages())
         if settings.init is not None:
-            session.save()  # a resumed run does not ask for these weights again
+            session.save()  # a resumed run does not load these weights again
         return session
 
     @classmethod
@@ -134,36 +136,36 @@ class Session:
         *,
         track: Track = untracked,
     ) -> "Session":
-        """Get a run ready to go on from its newest checkpoint, with its own settings, images and labels.
+        """Resume a run from its newest checkpoint, with its own settings, images and labels.
 
         Args:
             folder: the run folder.
-            data: where its images are now, which are known by their content; where they were, if not given.
-            track: how progress is shown.
+            data: where its images are now, if they have moved; they are identified by content.
+            track: shows the progress of preparing.
 
         Raises:
-            RunError: the folder is no run, has ended, or is damaged.
-            DataError: its images are not all there, or have other labels.
+            RunError: the folder is not a run, or is damaged; or the run has ended.
+            DataError: images are missing, or have other labels.
         """
         run = Run(expanded(folder))
         if run.is_finished:
             raise RunError(f"the run {str(folder)!r} has ended; its model is in {str(run.model_folder)!r}")
-        run.refuse_strange_model()
-        settings, begun, recorded = run.chosen()
+        run.check_model_folder()
+        settings, resolved, recorded = run.parsed_settings()
         newest = run.newest_checkpoint
-        if newest is None:  # killed before its first one, it begins with the same weights again
-            begun = replace(begun, loaded=None)
-        runtime, group = meet(settings, begun.runtime)
-        with group.one_at_first():
+        if newest is None:  # killed before its first checkpoint: the weights of --init must be loaded again
+            resolved = replace(resolved, loaded=None)
+        runtime, group = init_runtime(settings, resolved.runtime)
+        with group.local_main_first():
             if data is None:
                 source = open_recorded(recorded, settings.data_dir, run.folder, run.command)
             else:
                 source = open_source(data, settings.data_dir if set_name(data) == recorded else None)
-            store = prepare_for(source, settings, begun.store_size, exact=True, track=track)
-        source = restored(source, store, begun.classes, run.folder, run.command)
-        run.refuse_other_numbers(source, begun)
+            store = prepare_images(source, settings, resolved.store_size, exact=True, track=track)
+        source = restored(source, store, resolved.classes, run.folder, run.command)
+        run.check_split_sizes(source, resolved)
         deadline = deadline_of(settings, time.monotonic())
-        training = assemble(source, store, settings, runtime, group=group, begun=begun, deadline=deadline)
+        training = assemble(source, store, settings, runtime, group=group, resumed=resolved, deadline=deadline)
         began = time.monotonic() - load_checkpoint(run.checkpoints, training)
         training.plan.deadline = deadline_of(settings, began)
         training.history = run.history(training.position.epoch)
@@ -172,22 +174,22 @@ class Session:
         return session
 
     def reports(self) -> Iterator[Report]:
-        """Train to the end, saving on the way and the model at the end.
+        """Train to the end, saving checkpoints, and at the end the model.
 
-        To stop before, set ``training.stop.signal``: the reports end after the step in hand, with everything saved.
-        Leaving the loop stops too; then ``save``. Several processes have parted when the reports end.
+        To stop early, set ``training.stop.signal``: the reports end after the current step, with a checkpoint saved.
+        Leaving the loop also stops training; then call ``save``. At the end the process group is closed.
 
         Raises:
-            RunError: another process is training this run, or the loss is no longer a number.
+            RunError: another process is training this run, or the loss is nan or infinite.
         """
         saved = time.monotonic()
-        with self._writing() as trackers:
+        with self._open_run() as trackers:
             yield from map(
-                TrainingWarning, what_was_seen_before(self.source, self.store, self.inherited, self.settings.init)
+                TrainingWarning, seen_before_warnings(self.source, self.store, self.inherited, self.settings.init)
             )
             for report in fit_steps(self.training):
-                self._note(report)
-                yield from trackers.note(report)
+                self._record(report)
+                yield from trackers.log(report)
                 if time.monotonic() - saved > 60 * self.settings.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
@@ -195,39 +197,39 @@ class Session:
             self.save()
             if self.training.group.is_main and not self.training.stop.agreed:
                 self._save_model()
-        self.training.group.leave()
+        self.training.group.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[Trackers]:
-        """Hold the run folder, and open where epochs are reported to; the leading process does so for all."""
+    def _open_run(self) -> Iterator[Trackers]:
+        """In the main process, lock the run folder and open the trackers."""
         if not self.training.group.is_main:
             yield Trackers({})
             return
         run, n_epochs = self.run, self.training.position.epoch
-        with run.held(self._newest):
-            run.tidy(n_epochs)
-            run.note_data(self.source.name)
+        with run.locked(self._newest):
+            run.clean_up(n_epochs)
+            run.update_data(self.source.name)
             with open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:
                 yield trackers
 
-    def _note(self, report: Report) -> None:
-        """Write an epoch down, and hold its weights if they are the best and will be asked for."""
+    def _record(self, report: Report) -> None:
+        """Append an epoch to the metrics; with ``patience``, copy its weights if it is the best."""
         if not isinstance(report, EpochReport) or not self.training.group.is_main:
             return
         self.run.append(report)
-        if self.settings.patience is not None and self.kept_epoch is report:
-            weights = self.training.kept.state_dict()
+        if self.settings.patience is not None and self.model_epoch is report:
+            weights = self.training.eval_model.state_dict()
             self._unsaved_best = report.epoch, {name: tensor.cpu().clone() for name, tensor in weights.items()}
 
     @property
-    def kept_epoch(self) -> EpochReport:
-        """The epoch whose network is kept: the last one, or with ``patience`` the best so far."""
+    def model_epoch(self) -> EpochReport:
+        """The epoch whose weights are saved as the model: the last one, or with ``patience`` the best so far."""
         history = self.training.history
-        best = best_of(history, self.training.plan.architecture.image_size)
+        best = best_epoch(history, self.training.plan.architecture.image_size)
         return history[-1] if self.settings.patience is None or best is None else best
 
     def save(self) -> None:
-        """Save a checkpoint of where training stands, and first the best epoch that it may ask for."""
+        """Save a checkpoint, after the best epoch's weights that it may need."""
         if not self.training.group.is_main:
             return
         if self._unsaved_best is not None:
@@ -239,10 +241,10 @@ class Session:
     def _save_model(self) -> None:
         model = self.training.model
         assert isinstance(model, AlexNet)
-        kept, weights = self.kept_epoch, self.training.kept.state_dict()
-        if kept.epoch < self.training.position.epoch:
-            weights = load_best(self.run.checkpoints, kept.epoch)
-        n_before = n_seen_before(self.source, self.store, self.inherited, "val")
+        epoch, weights = self.model_epoch, self.training.eval_model.state_dict()
+        if epoch.epoch < self.training.position.epoch:
+            weights = load_best(self.run.checkpoints, epoch.epoch)
+        n_before = count_seen_before(self.source, self.store, self.inherited, "val")
         artifact = Artifact(
             folder=self.run.model_folder,
             architecture=model.architecture,
@@ -254,8 +256,8 @@ class Session:
                 resize=self.settings.resize,
                 max_pixels=self.settings.max_pixels,
             ),
-            provenance=provenance(self.source, self.settings, self.training, kept, n_val_seen_before=n_before),
-            seen=seen_by_its_end(self.source, self.store, self.inherited),
+            provenance=provenance(self.source, self.settings, self.training, epoch, n_val_seen_before=n_before),
+            seen=seen_after_training(self.source, self.store, self.inherited),
         )
         save_artifact(artifact, weights, model_card(artifact))
 
@@ -271,11 +273,11 @@ def train(
     """Train a network and return its run folder.
 
     Args:
-        data: what ``open_source`` takes: a folder, a table, an archive or a name; ``set:digits`` where not given.
-        out: where the run goes; ``runs/`` and the data's name where not given.
+        data: argument of ``open_source``: a folder, a table, an archive or a name; default ``set:digits``.
+        out: the run folder; default ``runs/`` and the name of the data.
         settings: how to train.
-        resume: a run folder to continue instead, with its own settings; ``data`` then says where its images are now.
-        verbose: whether to print a line an epoch.
+        resume: a run folder to resume, with its own settings; ``data`` may then say where its images are now.
+        verbose: whether to print a line per epoch.
 
     Raises:
         AlexNetError: see ``Session.open``.

@@ -1,4 +1,4 @@
-"""The image size for the images and the time there is."""
+"""Choose the image size for the images and the time limit."""
 
 import time
 from dataclasses import replace
@@ -13,46 +13,46 @@ from alexnet.training.machine.distributed import Group
 from alexnet.training.machine.runtime import Runtime
 from alexnet.training.plan import Plan
 
-# Image sizes to fall back to where time is short, and how many epochs must fit for one to be chosen: fewer passes
-# over larger images learn less. docs/experiments.md has what that is worth.
+# With a time limit, the largest size at which ENOUGH_EPOCHS epochs fit is chosen: fewer epochs with larger images
+# learn less (measured in docs/experiments.md).
 SMALLER_SIZES = (192, 160, 128, 96, 80)
 ENOUGH_EPOCHS = 40
-# Smaller images gain nothing from being blown up further than this.
-BLOWN_UP = 128
+# Upscaling small images beyond this size gains nothing.
+MAX_UPSCALED = 128
 
 
-def with_size(
+def choose_image_size(
     plan: Plan, image_size: int | None, store_size: int, runtime: Runtime, group: Group, n_parts: int
 ) -> Plan:
-    """Settle the image size, and measure the machine where the plan must know its pace.
+    """Return the plan with the image size chosen; with a time limit, measure the machine's speed first.
 
     Args:
-        plan: what is to be done, at the network's own image size.
-        image_size: the size in pixels that is asked for; None where the data and the time decide.
+        plan: the plan at the network's own image size.
+        image_size: the requested size in pixels; None to choose by images and time limit.
         store_size: side of the stored images, in pixels.
-        runtime: where it runs.
+        runtime: device and precision.
         group: the processes that train together.
-        n_parts: in how many parts a step is computed.
+        n_parts: number of parts in which a step is computed.
     """
     native = plan.architecture
     sizes = [native.image_size]
     if image_size is None:
         sizes += [size for size in SMALLER_SIZES if native.smallest_image_size <= size < native.image_size]
-    if image_size is None and store_size < with_room(BLOWN_UP):
-        sizes = [size for size in sizes if size <= BLOWN_UP] or sizes[-1:]
-    # They share one pace: what is measured for one in the middle is an estimate for the others.
+    if image_size is None and store_size < with_room(MAX_UPSCALED):
+        sizes = [size for size in sizes if size <= MAX_UPSCALED] or sizes[-1:]
+    # All share one Timing: the middle size is measured, and the others are estimated from it.
     plans = [replace(plan, architecture=replace(native, image_size=size)) for size in sizes]
     if plan.deadline is None:
         return plans[0]
-    _probe(plans[len(plans) // 2], runtime, group, n_parts)
+    _time_steps(plans[len(plans) // 2], runtime, group, n_parts)
     seconds = plan.deadline - time.monotonic()
     return next((each for each in plans if each.epochs_that_fit(seconds) >= ENOUGH_EPOCHS), plans[-1])
 
 
-def _probe(plan: Plan, runtime: Runtime, group: Group, n_parts: int) -> None:
-    """Time a process's part of steps at the size that training begins with, on a network that is then thrown away.
+def _time_steps(plan: Plan, runtime: Runtime, group: Group, n_parts: int) -> None:
+    """Time steps on this process's part of a batch, at the first image size, on a temporary network.
 
-    The first step is left out: it also chooses algorithms and fetches memory.
+    The first step does not count: it also selects algorithms and allocates memory.
     """
     recipe, size = plan.recipe, plan.size_at(0.0)
     n_all = min(recipe.batch_size, plan.n_examples)
@@ -69,4 +69,4 @@ def _probe(plan: Plan, runtime: Runtime, group: Group, n_parts: int) -> None:
         began = time.perf_counter()
         step.take(images, labels, seed=0).item()
         seconds.append(time.perf_counter() - began)
-    plan.pace.seconds[size] = min(seconds[1:]) / n_all
+    plan.timing.seconds[size] = min(seconds[1:]) / n_all

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.errors import SettingsError
-from alexnet.training.choices.recipe import SMALLEST_AUTO_BATCH, STEPS_AN_EPOCH, change
+from alexnet.training.choices.recipe import SMALLEST_AUTO_BATCH, STEPS_PER_EPOCH, change
 from alexnet.training.choices.recipes import ARTICLE, MODERN, PAPER, RECIPES
 
 
@@ -57,35 +57,35 @@ def test_no_learning_rate_is_above_the_peak_or_below_zero(recipe, progress) -> N
     ("n_examples", "batch_size"), [(2, 16), (100, 16), (300, 16), (512, 32), (1023, 32), (1024, 64), (10**6, 64)]
 )
 def test_the_batch_follows_the_data_so_that_an_epoch_has_steps_enough(n_examples, batch_size) -> None:
-    found = MODERN.following(n_examples, largest=64)
+    found = MODERN.for_data(n_examples, largest=64)
     assert found.batch_size == batch_size
     assert found.lr == pytest.approx(MODERN.lr * batch_size / 64)
     assert found.lr_at(0.55) == pytest.approx(found.lr / 2), "the schedule goes with it"
 
 
 def test_the_batch_follows_the_device_too() -> None:
-    assert MODERN.following(10**6, largest=256).batch_size == 256
-    assert MODERN.following(10**6, largest=256).lr == pytest.approx(4 * MODERN.lr)
+    assert MODERN.for_data(10**6, largest=256).batch_size == 256
+    assert MODERN.for_data(10**6, largest=256).lr == pytest.approx(4 * MODERN.lr)
 
 
 @settings(max_examples=100, deadline=None)
 @given(n_examples=st.integers(2, 10**6), n_devices=st.integers(1, 12))
 def test_no_batch_is_smaller_than_batch_norm_can_use_or_larger_than_the_devices(n_examples, n_devices) -> None:
     largest = 256 * n_devices
-    found = MODERN.following(n_examples, largest).batch_size
+    found = MODERN.for_data(n_examples, largest).batch_size
     assert SMALLEST_AUTO_BATCH <= found <= largest
-    assert found == SMALLEST_AUTO_BATCH or n_examples >= STEPS_AN_EPOCH * found
+    assert found == SMALLEST_AUTO_BATCH or n_examples >= STEPS_PER_EPOCH * found
 
 
 def test_a_batch_size_that_is_given_follows_nothing() -> None:
     chosen = change(MODERN, batch_size=48)
-    assert chosen.following(50, largest=256) == chosen
+    assert chosen.for_data(50, largest=256) == chosen
     assert (chosen.batch_size, chosen.lr) == (48, pytest.approx(0.015))
 
 
 @pytest.mark.parametrize("recipe", [PAPER, ARTICLE], ids=lambda recipe: recipe.name)
 def test_published_recipes_keep_their_batch_whatever_the_data(recipe) -> None:
-    assert recipe.following(100, largest=256) == recipe
+    assert recipe.for_data(100, largest=256) == recipe
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_papers_recipe_is_that_of_its_section_5() -> None:
 
 
 def test_the_articles_recipe_is_the_articles() -> None:
-    """CIFAR-10 at 227 pixels, nothing varied, as the reference document's article has it."""
+    """CIFAR-10 at 227 pixels, no augmentation, as the reference document's article has it."""
     assert ARTICLE.image_size == 227
     assert (ARTICLE.batch_size, ARTICLE.lr, ARTICLE.momentum) == (64, 0.005, 0.9)
     assert (ARTICLE.weight_decay, ARTICLE.epochs, ARTICLE.schedule) == (0.005, 20, "constant")
@@ -177,8 +177,8 @@ def test_the_articles_recipe_is_the_articles() -> None:
     assert (ARTICLE.label_smoothing, ARTICLE.ema, ARTICLE.clip_norm, ARTICLE.sizes) == (0, 0, 0, ())
     how = ARTICLE.augmentation
     assert how.crop == "whole"
-    varied = (how.flip, how.turn, how.colour_shift, how.trivial_augment, how.erasing, how.mixup, how.cutmix)
-    assert not any(varied)
+    augmentations = (how.flip, how.turn, how.colour_shift, how.trivial_augment, how.erasing, how.mixup, how.cutmix)
+    assert not any(augmentations)
 
 
 def test_recipes_know_their_names() -> None:

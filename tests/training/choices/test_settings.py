@@ -53,7 +53,7 @@ def test_json_round_trip() -> None:
         ({"turn": "left"}, "unknown turn 'left'"),
         ({"accumulate": 0}, "accumulate is 0; it must be at least 1"),
         ({"patience": 0}, "patience is 0; it must be at least 1"),
-        ({"freeze": "conv"}, "freeze is 'conv', but untrained layers would never learn; give --init too"),
+        ({"freeze": "conv"}, "freeze is 'conv', but random layers cannot be frozen; give --init too"),
         ({"balance": "los"}, "unknown balance 'los'; did you mean 'loss'"),
         ({"compile": "maybe"}, "unknown compile 'maybe'"),
         ({"track": ("tensorbord",)}, "unknown tracker 'tensorbord'; did you mean 'tensorboard'"),

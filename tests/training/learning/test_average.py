@@ -103,7 +103,7 @@ def test_what_is_counted_is_copied_and_what_is_measured_is_averaged() -> None:
     assert torch.allclose(kept.running_var, 1 + weight * (model.conv1.norm.running_var - 1))
 
 
-def test_memory_stays_channels_last_so_that_judging_is_fast() -> None:
+def test_memory_stays_channels_last_so_that_evaluation_is_fast() -> None:
     model = AlexNet(NET).to(memory_format=torch.channels_last)
     average = Average(model, 0.1)
     average.update(model, 0.0, 0.1)
@@ -123,5 +123,5 @@ def test_the_network_itself_is_left_alone() -> None:
     average.update(model, 0.0, 0.1)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert model.training
-    assert not any(module.training for module in average.model.modules()), "it only ever answers"
+    assert not any(module.training for module in average.model.modules()), "it is only evaluated"
     assert all(each.grad is None for each in average.model.parameters())

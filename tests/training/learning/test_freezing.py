@@ -72,7 +72,7 @@ def test_what_is_frozen_stays_to_the_bit_and_so_does_what_its_batch_norms_have_c
     training.step = replace(training.step, optimizer=make_optimizer(training.model, recipe, training.runtime))
     before = copy.deepcopy(training.model.state_dict())
     list(fit(training))
-    for model in (training.model, training.kept):
+    for model in (training.model, training.eval_model):
         after = model.state_dict()
         for name, tensor in before.items():
             stays = name.partition(".")[0] in ("conv1", "conv2", "conv3")
@@ -168,5 +168,5 @@ def test_a_layer_that_began_at_random_is_not_frozen() -> None:
     model = network()
     theirs = AlexNet(replace(NET, layers=resolve("batchnorm", groups=2).layers))
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth", partial=True)
-    with pytest.raises(SettingsError, match="conv2 begins at random"):
+    with pytest.raises(SettingsError, match="cannot freeze conv2: no weights were loaded for it"):
         freeze(model, "conv3", loaded.taken)

@@ -80,7 +80,7 @@ def test_stopped_anywhere_and_resumed_it_ends_the_same_to_the_bit(n_steps, how) 
     for number, _ in enumerate(fit_steps(first), start=1):
         if number == n_steps:
             break
-    torch.rand(7)  # whatever else has drawn random numbers since
+    torch.rand(7)  # other code draws random numbers in between
     second = make_training(augmentation=how)
     second.model.load_state_dict(first.model.state_dict())
     second.average.model.load_state_dict(first.average.model.state_dict())
@@ -98,13 +98,15 @@ def test_the_same_seed_gives_the_same_network() -> None:
 
 @pytest.mark.parametrize("change", [{"crop": "paper"}, {"colour_shift": 0.1}, {"trivial_augment": True},
                                     {"erasing": 1.0}, {"mixup": 1.0}, {"cutmix": 1.0}, {"flip": False}])  # fmt: skip
-def test_every_way_to_vary_images_changes_what_is_learned(change) -> None:
-    (plain,), (varied,) = (fit(make_training(n_epochs=1, augmentation=how)) for how in (MILD, replace(MILD, **change)))
-    assert plain.train_loss != varied.train_loss
-    assert math.isfinite(varied.train_loss)
+def test_every_augmentation_changes_what_is_learned(change) -> None:
+    (plain,), (augmented,) = (
+        fit(make_training(n_epochs=1, augmentation=how)) for how in (MILD, replace(MILD, **change))
+    )
+    assert plain.train_loss != augmented.train_loss
+    assert math.isfinite(augmented.train_loss)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step() -> None:
+def test_a_loss_that_is_nan_stops_with_the_step() -> None:
     """pytorch #40497."""
     training = make_training(lr=0.02)
     with torch.no_grad():
@@ -115,7 +117,7 @@ def test_a_loss_that_is_no_number_stops_with_the_step() -> None:
     named = [int(number) for number in re.findall(r"'(\d+)\.png'", str(caught.value))]
     assert len(named) == 5
     assert "and 11 more" in str(caught.value)
-    assert [training.train.labels[number] for number in named] == batch.labels[:5].tolist(), "those of that very batch"
+    assert [training.train.labels[number] for number in named] == batch.labels[:5].tolist(), "the images of that batch"
 
 
 def test_weight_decay_leaves_norms_and_biases_alone() -> None:
@@ -132,10 +134,10 @@ def test_fp32_can_be_asked_for() -> None:
     assert report.epoch == 1
 
 
-def test_answers_that_are_no_numbers_stop_the_run_too() -> None:
-    """Here only the averaged weights are spoilt, so that the loss of the steps says nothing of it."""
+def test_logits_that_are_nan_stop_the_run_too() -> None:
+    """Only the averaged weights are NaN here, so the training loss stays finite."""
     training = make_training()
     with torch.no_grad():
-        training.kept.fc7.linear.weight.fill_(math.nan)
-    with pytest.raises(RunError, match="val is no longer a number after epoch 1; try a lower learning rate"):
+        training.eval_model.fc7.linear.weight.fill_(math.nan)
+    with pytest.raises(RunError, match="validation logits are NaN or infinite after epoch 1; use a lower"):
         list(fit(training))

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 from alexnet.data.batches.examples import Shard
 from alexnet.errors import SettingsError
-from alexnet.training.machine.distributed import Group, join
+from alexnet.training.machine.distributed import Group, init_distributed
 
 from ...conftest import make_image_folder
 
-SMALL = str(Path(__file__).with_name("small.py"))
+SMALL = str(Path(__file__).parents[1] / "small.py")
 QUICK = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
 
 
@@ -44,10 +44,10 @@ def odd_images(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("varied", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")])
-def test_two_processes_learn_what_one_learns(odd_images, tmp_path, varied) -> None:
+@pytest.mark.parametrize("augment", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")])
+def test_two_processes_learn_what_one_learns(odd_images, tmp_path, augment) -> None:
     """pytorch/vision #4559: validation counts every image once, though 15 cannot be halved."""
-    options = (odd_images, *QUICK, *varied)
+    options = (odd_images, *QUICK, *augment)
     launch(1, "train", *options, "--out", tmp_path / "one")
     done = launch(2, "train", *options, "--out", tmp_path / "two")
     one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
@@ -88,29 +88,29 @@ assert session.training.stop.agreed
 
 
 def test_several_processes_compute_in_one_precision(tmp_path) -> None:
-    script = tmp_path / "meet.py"
+    script = tmp_path / "connect.py"
     script.write_text("""
 import os
 from alexnet import Settings
 from alexnet.training.machine import runtime
-from alexnet.training.assembly import meet
+from alexnet.training.assembly import init_runtime
 runtime._cpu_has_bf16 = lambda: os.environ["RANK"] == "0"  # two machines that are not alike
 runtime._cpu_prefers_bf16 = lambda: True
-here, group = meet(Settings(device="cpu"))
+here, group = init_runtime(Settings(device="cpu"))
 assert here.precision == "fp32", here
-group.leave()
+group.close()
 """)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     subprocess.run(command, check=True, capture_output=True)
 
 
 # With time-outs short enough for a test.
-MEETING = """
+SHORT_TIMEOUT = """
 import time, torch
 from datetime import timedelta
 from alexnet.errors import SettingsError
 from alexnet.training.machine import distributed
-distributed.MEETING = timedelta(seconds=2)
+distributed.RENDEZVOUS_TIMEOUT = timedelta(seconds=2)
 """
 
 
@@ -122,12 +122,12 @@ distributed.MEETING = timedelta(seconds=2)
         ("1", (), "environment variable MASTER_ADDR expected, but not set"),
     ],
 )
-def test_whoever_meets_nobody_says_so_and_ends(tmp_path, rank, place, reason) -> None:
+def test_a_process_that_cannot_connect_ends_with_an_error(tmp_path, rank, place, reason) -> None:
     """Its launcher may have died, which would have ended it: as an orphan it would wait for twelve hours."""
-    script = tmp_path / "meet.py"
-    script.write_text(f"""{MEETING}
+    script = tmp_path / "connect.py"
+    script.write_text(f"""{SHORT_TIMEOUT}
 try:
-    distributed.join(torch.device("cpu"))
+    distributed.init_distributed(torch.device("cpu"))
 except SettingsError as error:
     print(error)
 """)
@@ -139,17 +139,17 @@ except SettingsError as error:
     }
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
     (line,) = done.stdout.splitlines()
-    assert line.startswith(f"process {rank} of 2 has not met the others at {':'.join(place or '??')}: ")
+    assert line.startswith(f"process {rank} of 2 cannot connect to the others at {':'.join(place or '??')}: ")
     assert reason in line
     assert "check that all were started" in line
     assert len(line) < 300
 
 
-def test_who_has_met_waits_longer_than_for_the_meeting(tmp_path) -> None:
+def test_connected_processes_wait_longer_than_the_rendezvous(tmp_path) -> None:
     script = tmp_path / "wait.py"
-    script.write_text(f"""{MEETING}
-group = distributed.join(torch.device("cpu"))
-for wait in (group.gathered, lambda _: group.leave()):
+    script.write_text(f"""{SHORT_TIMEOUT}
+group = distributed.init_distributed(torch.device("cpu"))
+for wait in (group.all_gather, lambda _: group.close()):
     if group.rank == 0:
         time.sleep(4)
     wait(0)
@@ -222,18 +222,18 @@ def test_two_machines_learn_what_one_learns(odd_images, tmp_path, two_machines) 
 
 
 def test_alone_it_is_a_group_of_one() -> None:
-    group = join(torch.device("cpu"))
+    group = init_distributed(torch.device("cpu"))
     assert group == Group()
     assert group.is_main
     assert group.shard == Shard()
     assert group.all_reduce(1.5, True) == (1.5, True)
     assert group.broadcast("x") == "x"
     assert group.all_gather("x") == ["x"]
-    with group.one_at_first():
+    with group.local_main_first():
         pass
 
 
 def test_devices_that_cannot_be_shared_are_refused(monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingsError, match="several processes cannot train on mps"):
-        join(torch.device("mps"))
+        init_distributed(torch.device("mps"))

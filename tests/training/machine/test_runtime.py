@@ -7,7 +7,7 @@ import torch
 
 from alexnet.errors import SettingsError
 from alexnet.training.machine import runtime
-from alexnet.training.machine.runtime import Runtime, detect, keep_memory, name_compiler_cache
+from alexnet.training.machine.runtime import Runtime, detect, keep_memory, set_compiler_cache
 
 
 def test_what_is_asked_for_is_given() -> None:
@@ -55,9 +55,9 @@ def test_a_run_goes_on_in_the_precision_it_began_in(monkeypatch, began_in, began
     """To measure is to get another answer some day, and bit for bit would be lost with it."""
     monkeypatch.setattr(runtime, "_cpu_has_bf16", lambda: has_bf16)
     monkeypatch.setattr(runtime, "_cpu_prefers_bf16", lambda: began_on != "cpu" or began_in == "fp32")
-    begun = began_in and Runtime(torch.device(began_on), began_in)
-    assert detect("cpu", begun=begun).precision == goes_on_in
-    assert detect("cpu", "bf16", begun=begun).precision == "bf16", "what the user says counts"
+    resumed = began_in and Runtime(torch.device(began_on), began_in)
+    assert detect("cpu", resumed=resumed).precision == goes_on_in
+    assert detect("cpu", "bf16", resumed=resumed).precision == "bf16", "what the user says counts"
 
 
 @pytest.mark.parametrize("device", ["gpu", "cdua", ""])
@@ -100,7 +100,7 @@ def test_each_of_several_processes_has_a_gpu_of_its_own(two_gpus, monkeypatch) -
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert detect("auto").device == torch.device("cuda", 1)
-    with pytest.raises(SettingsError, match="need a device each"):
+    with pytest.raises(SettingsError, match="cannot share the device"):
         detect("cuda:0")
 
 
@@ -115,8 +115,8 @@ def test_the_compiler_has_a_cache_where_it_would_find_none(monkeypatch, tmp_path
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
-    name_compiler_cache()
+    set_compiler_cache()
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ, "where it finds one by itself"
     monkeypatch.setattr(lacking, fail)
-    name_compiler_cache()
+    set_compiler_cache()
     assert Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).is_relative_to(tmp_path)

@@ -43,7 +43,7 @@ def test_a_last_line_that_was_cut_short_is_left_out(run, cut) -> None:
     add(run, cut)
     assert run.metrics() == [asdict(replace(FIRST, epoch=epoch)) for epoch in (1, 2, 3)]
     assert [report.epoch for report in run.history(2)] == [1, 2]
-    run.tidy(2)
+    run.clean_up(2)
     assert [line["epoch"] for line in run.metrics()] == [1, 2]
 
 
@@ -63,7 +63,7 @@ def test_a_last_line_that_was_cut_short_is_left_out(run, cut) -> None:
 )
 def test_any_other_line_that_is_damaged_is_named(run, line, reason) -> None:
     add(run, f"{line}\n")
-    for read in (run.metrics, lambda: run.history(3), lambda: run.tidy(3)):
+    for read in (run.metrics, lambda: run.history(3), lambda: run.clean_up(3)):
         with pytest.raises(RunError, match=rf"metrics\.jsonl' line 4 is damaged \({re.escape(reason)}"):
             read()
 
@@ -71,7 +71,7 @@ def test_any_other_line_that_is_damaged_is_named(run, line, reason) -> None:
 def test_two_sizes_that_disagree_are_refused(run) -> None:
     file = run.folder / "settings.json"
     file.write_text(json.dumps({"image_size": 67, "resolved": {"image_size": 99}}))
-    with pytest.raises(RunError, match="image_size is 67 and, under resolved, 99; put back"):
+    with pytest.raises(RunError, match="image_size is 67, but 99 under resolved; restore"):
         run.settings()
     for image_size in (None, 99):
         file.write_text(json.dumps({"image_size": image_size, "resolved": {"image_size": 99}}))
@@ -113,7 +113,7 @@ def test_any_value_in_a_checkpoint_is_refused_by_name_or_goes_on(begun) -> None:
     assert load_checkpoint(begun.run.checkpoints, begun.training) == whole["seconds"]
     assert begun.training.position == position
     assert refused.keys() == set(places(whole)), "each value is looked at"
-    assert all(re.search(r"is damaged \(.*\); delete it to begin anew", line) for line in refused.values())
+    assert all(re.search(r"is damaged \(.*\); delete it to start over", line) for line in refused.values())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000])
@@ -154,7 +154,7 @@ def test_any_value_in_what_followed_is_refused_by_name_or_understood(begun, tmp_
             replace_at(changed["resolved"], where, value)
             file.write_text(json.dumps(changed))
             try:
-                run.chosen()
+                run.parsed_settings()
             except RunError as error:
                 refused.append(str(error))
     assert len(refused) > 100

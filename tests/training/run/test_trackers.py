@@ -26,7 +26,7 @@ def epoch(number: int) -> EpochReport:
 def track(name: str, run, *reports, n_epochs: int = 0) -> None:
     with open_trackers([name], run, CHOSEN, n_epochs) as tracker:
         for report in reports:
-            tracker.note(report)
+            tracker.log(report)
 
 
 SCALARS = {"loss/train", "loss/val", "top1/val", "lr", "seconds", "images_per_second", "image_size"}
@@ -54,7 +54,7 @@ def test_tensorboard_shows_an_epoch_as_soon_as_it_is_done(tmp_path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     with open_trackers(["tensorboard"], tmp_path, CHOSEN, 0) as tracker:
-        tracker.note(epoch(1))
+        tracker.log(epoch(1))
         shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
         assert [each.step for each in shown.Scalars("loss/val")] == [1]
 
@@ -92,7 +92,7 @@ def test_an_unknown_tracker_is_refused_with_the_nearest() -> None:
 
 def test_without_trackers_nothing_is_opened(tmp_path) -> None:
     with open_trackers([], tmp_path, CHOSEN, 0) as opened:
-        assert opened.note(epoch(1)) == []
+        assert opened.log(epoch(1)) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,7 +144,7 @@ def mlflow(monkeypatch) -> list:
     return calls
 
 
-def test_weights_and_biases_is_told_of_the_run_and_of_each_epoch(wandb, tmp_path) -> None:
+def test_weights_and_biases_logs_the_run_and_each_epoch(wandb, tmp_path) -> None:
     run = tmp_path / "photos-2"
     run.mkdir()
     track("wandb", run, STEP, epoch(1), TrainingWarning("slow"), epoch(2))
@@ -168,7 +168,7 @@ def test_a_resumed_run_goes_on_in_the_same_place_of_weights_and_biases(wandb, tm
     assert (second["id"], second["resume"]) == ("new-id", "allow")
 
 
-def test_mlflow_is_told_of_the_run_and_of_each_epoch(mlflow, tmp_path) -> None:
+def test_mlflow_logs_the_run_and_each_epoch(mlflow, tmp_path) -> None:
     run = tmp_path / "photos-2"
     run.mkdir()
     track("mlflow", run, STEP, epoch(1), TrainingWarning("slow"), epoch(2))
@@ -214,13 +214,13 @@ def test_what_was_opened_is_closed_when_another_cannot_be(mlflow, monkeypatch, t
     assert mlflow[-1] == ("end_run",)
 
 
-def test_a_tracker_that_fails_is_said_and_left_out_and_stops_nothing(mlflow, monkeypatch, tmp_path) -> None:
+def test_a_tracker_that_fails_is_disabled_with_a_warning(mlflow, monkeypatch, tmp_path) -> None:
     def log_metrics(numbers, step):
         raise ConnectionError("server gone\nmore of it")
 
     monkeypatch.setattr(sys.modules["mlflow"], "log_metrics", log_metrics)
     with open_trackers(["mlflow", "tensorboard"], tmp_path, CHOSEN, 0) as opened:
-        (warning,) = opened.note(epoch(1))
-        assert warning.text == "mlflow fails (server gone) and is told no more; metrics.jsonl is"
-        assert opened.note(epoch(2)) == []
+        (warning,) = opened.log(epoch(1))
+        assert warning.text == "mlflow logging failed (server gone); disabled for this run"
+        assert opened.log(epoch(2)) == []
     assert mlflow[-1] == ("end_run",)

@@ -1,1 +1,1 @@
-"""What a user chooses for a training run."""
+"""The choices for a training run: settings and recipes."""

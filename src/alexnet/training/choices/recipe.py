@@ -1,4 +1,4 @@
-"""What a recipe is: all that decides how a network learns, as one frozen value. ``recipes`` has those we offer."""
+"""A recipe: everything that decides how a network is trained, as one frozen value. ``recipes`` defines ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,55 +12,55 @@ from alexnet.network.value.checks import check_choice
 
 RecipeName = Literal["modern", "paper", "article"]
 Schedule = Literal["linear", "steps", "constant"]
-# An epoch has at least 16 steps to learn in, as long as a batch has 16 images: fewer make batch norm noise.
-SMALLEST_AUTO_BATCH, STEPS_AN_EPOCH = 16, 16
+# Small data gets smaller batches, so that an epoch has at least 16 steps. Below 16 images, batch norm is too noisy.
+SMALLEST_AUTO_BATCH, STEPS_PER_EPOCH = 16, 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network learns.
+    """How a network is trained.
 
     Raises:
-        SettingsError: a number outside of its range.
+        SettingsError: a number is out of range.
     """
 
     name: RecipeName
     epochs: int
-    """Passes over the training images; with a time limit the clock decides instead."""
+    """Passes over the training images; with a time limit, as many as fit."""
     batch_size: int
-    """Images a step."""
+    """Images per step."""
     batch_follows: bool = False
-    """Whether the batch size, and the learning rate with it, follows the number of images and the device."""
+    """Whether batch size and learning rate are adapted to the number of images and the device."""
     lr: float
-    """Peak learning rate, for ``batch_size`` images a step."""
+    """Peak learning rate, for ``batch_size`` images per step."""
     schedule: Schedule = "linear"
-    """``linear``: up to the peak, then straight down to zero. ``steps``: divided by 10 at each of ``milestones``."""
+    """``linear``: warm-up, then linear decay to zero. ``steps``: divided by 10 at each of ``milestones``."""
     warm_up: float = 0.0
-    """Share of training in which a linear schedule climbs to its peak."""
+    """Share of training for the warm-up of a linear schedule."""
     milestones: tuple[float, ...] = ()
-    """Shares of training after which a schedule of steps divides the learning rate by 10."""
+    """Shares of training after which a ``steps`` schedule divides the learning rate by 10."""
     momentum: float = 0.9
     """In [0, 1). Section 5."""
     nesterov: bool = True
-    """Whether the momentum looks ahead (Nesterov, 1983); the paper's does not."""
+    """Whether to use Nesterov momentum (1983); the paper does not."""
     weight_decay: float = 5e-4
-    """Shrinks weights at each step. Section 5."""
+    """L2 penalty. Section 5."""
     decay_all: bool = False
-    """Whether weight decay acts on norms and biases too, as in the paper."""
+    """Whether weight decay applies to norms and biases too, as in the paper."""
     label_smoothing: float = 0.0
     """Share of each label spread over all classes, in [0, 1)."""
     clip_norm: float = 0.0
-    """Longest gradient, as the norm over all weights; longer ones are shortened. 0 for any length."""
+    """Maximum norm of the gradient over all weights; 0 for no clipping."""
     ema: float = 0.0
-    """The weights kept are a mean over about this share of the training done so far, in [0, 1). 0 for the last ones."""
+    """Share of the training so far over which the saved weights are averaged, in [0, 1). 0 for the last weights."""
     initialisation: Initialisation | None = None
-    """How weights begin, where the recipe has its own way; none: the network's."""
+    """Initialisation of the weights; None for the network's own."""
     image_size: int | None = None
-    """Side of the images in pixels, where the recipe has one of its own; none: the variant's."""
+    """Side of the images in pixels; None for the variant's."""
     sizes: tuple[tuple[float, float], ...] = ()
     """Progressive image sizes: (until this share of training, this share of the final size); then the final size."""
     augmentation: Augmentation
-    """How images are varied."""
+    """Augmentation of the training images."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -80,20 +80,22 @@ class Recipe:
             check_choice("initialisation", self.initialisation, get_args(Initialisation))
         for name, rising in (("milestones", self.milestones), ("sizes", tuple(until for until, _ in self.sizes))):
             if not all(0 < share < 1 for share in rising) or any(a >= b for a, b in pairwise(rising)):
-                raise SettingsError(f"{name} are at {rising}; they must be shares of training that rise from 0 to 1")
+                raise SettingsError(f"{name} are at {rising}; they must be rising shares of training between 0 and 1")
         if not all(0 < share <= 1 for _, share in self.sizes):
-            raise SettingsError(f"sizes are {self.sizes}; the second of each must be a share of the final size")
+            raise SettingsError(f"sizes are {self.sizes}; the second number of each must be a share of the final size")
 
         if (self.milestones and self.schedule != "steps") or (self.warm_up and self.schedule != "linear"):
-            raise SettingsError(f"a {self.schedule} schedule has no use for milestones of steps, or for a warm-up")
+            raise SettingsError(
+                f"schedule is {self.schedule!r}; milestones need the schedule 'steps', and a warm-up needs 'linear'"
+            )
 
     def size_at(self, progress: float, final_size: int) -> int:
-        """Return the image size in pixels for a share of training done, in [0, 1]: a multiple of 4, or the final."""
+        """Return the image size in pixels at a progress in [0, 1]: a multiple of 4, or the final size."""
         share = next((share for until, share in self.sizes if progress < until), 1.0)
         return min(final_size, max(4, round(share * final_size / 4) * 4)) if share < 1 else final_size
 
     def lr_at(self, progress: float) -> float:
-        """Return the learning rate for a share of training done, in [0, 1]."""
+        """Return the learning rate at a progress in [0, 1]."""
         if self.schedule == "constant":
             return self.lr
         if self.schedule == "steps":
@@ -102,25 +104,25 @@ class Recipe:
             return self.lr * progress / self.warm_up
         return self.lr * (1 - progress) / (1 - self.warm_up)
 
-    def for_batches_of(self, n: int) -> "Recipe":
-        """Return the recipe for ``n`` images a step; the learning rate grows in proportion."""
+    def with_batch_size(self, n: int) -> "Recipe":
+        """Return the recipe for ``n`` images per step; the learning rate is scaled in proportion."""
         return replace(self, batch_size=n, lr=self.lr * n / self.batch_size)
 
-    def following(self, n_examples: int, largest: int) -> "Recipe":
-        """Return the recipe with the batch size that suits the data, where it is left to the data.
+    def for_data(self, n_examples: int, largest: int) -> "Recipe":
+        """Return the recipe with the batch size adapted to the data, if ``batch_follows``.
 
-        Few images make small batches, so that an epoch has steps enough to learn in: at least ``STEPS_AN_EPOCH``.
+        The batch size is halved until an epoch has at least ``STEPS_PER_EPOCH`` steps.
 
         Args:
-            n_examples: training images.
-            largest: images a step at most, as the device likes them.
+            n_examples: number of training images.
+            largest: largest batch size, which suits the device.
         """
         if not self.batch_follows:
             return self
         n = largest
-        while n > SMALLEST_AUTO_BATCH and n * STEPS_AN_EPOCH > n_examples:
+        while n > SMALLEST_AUTO_BATCH and n * STEPS_PER_EPOCH > n_examples:
             n = max(SMALLEST_AUTO_BATCH, n // 2)
-        return self.for_batches_of(n)
+        return self.with_batch_size(n)
 
 
 def change(
@@ -131,23 +133,23 @@ def change(
     augmentation: Mapping[str, Any] | None = None,
     **numbers: float | None,
 ) -> Recipe:
-    """Return a recipe with the common changes made. A learning rate that is not given follows the batch size.
+    """Return a changed recipe. Without ``lr``, the learning rate is scaled with the batch size.
 
     Args:
-        recipe: what to change.
-        batch_size: images a step; from then on it follows neither data nor device.
-        lr: peak learning rate, for this batch size.
-        augmentation: fields of ``Augmentation`` to change; those that are None stay.
-        numbers: other fields of ``Recipe``; those that are None stay.
+        recipe: the recipe to change.
+        batch_size: images per step; it is then no longer adapted to data and device.
+        lr: peak learning rate for this batch size.
+        augmentation: fields of ``Augmentation`` to change; None leaves a field unchanged.
+        numbers: other fields of ``Recipe``; None leaves a field unchanged.
     """
     if batch_size is not None:
-        if batch_size < 2:  # before anything is multiplied by it
+        if batch_size < 2:  # checked before the learning rate is multiplied by it
             raise SettingsError(f"batch_size is {batch_size}; batch norm needs at least 2 images a step")
-        recipe = replace(recipe.for_batches_of(batch_size), batch_follows=False)
+        recipe = replace(recipe.with_batch_size(batch_size), batch_follows=False)
     if lr is not None:
         recipe = replace(recipe, lr=lr)
     known = {field.name for field in fields(Recipe)}
     assert set(numbers) <= known, set(numbers) - known
     given = {name: value for name, value in numbers.items() if value is not None}
-    varied = {name: value for name, value in (augmentation or {}).items() if value is not None}
-    return replace(recipe, augmentation=replace(recipe.augmentation, **varied), **given)  # type: ignore[arg-type]
+    changed = {name: value for name, value in (augmentation or {}).items() if value is not None}
+    return replace(recipe, augmentation=replace(recipe.augmentation, **changed), **given)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a user chooses for a training run, and how it is written down."""
+"""The settings of a training run, and their JSON."""
 
 import json
 import os
@@ -24,11 +24,11 @@ Precision = Literal["auto", "bf16", "fp32"]
 Switch = Literal["auto", "on", "off"]
 Balance = Literal["none", "loss", "sampler"]
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
-# With a time limit alone, a run has at most this many times its recipe's epochs: a set so small that more would fit has
-# long been learned by then.
-MOST_TIMED = 5
-# What a run's settings.json holds beside the settings: the data, and what followed from both.
-BESIDE = ("data", "resolved")
+# With a time limit but no --epochs, a run has at most this many times the recipe's epochs. Only small data sets would
+# get more, and those are learned by then.
+TIMED_EPOCHS_FACTOR = 5
+# Keys of a run's settings.json that are not settings.
+NOT_SETTINGS = ("data", "resolved")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Settings(NetworkOptions):
     The words beside a type are for ``--help``, as ``commands.help`` says. docs/training.md explains each option.
 
     Raises:
-        SettingsError: values that cannot work.
+        SettingsError: invalid values.
     """
 
     recipe: Annotated[RecipeName, "common"] = "modern"
@@ -153,45 +153,45 @@ class Settings(NetworkOptions):
         for name in ("init_take", "init_pixels", "init_key"):
             if self.init is None and getattr(self, name) != getattr(Settings, name):
                 raise SettingsError(
-                    f"{name} is {getattr(self, name)!r}, but there are no weights to take; give --init too"
+                    f"{name} is {getattr(self, name)!r}, but there are no weights to load; give --init too"
                 )
         if self.freeze is not None and self.init is None:
-            raise SettingsError(f"freeze is {self.freeze!r}, but untrained layers would never learn; give --init too")
+            raise SettingsError(f"freeze is {self.freeze!r}, but random layers cannot be frozen; give --init too")
         if not 0 < self.checkpoint_minutes < float("inf"):
             raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be a number above 0")
-        self.seconds()
+        self.time_limit_seconds()
         _ = self.resolved_recipe
-        # Refuses what cannot be built, or a size that it cannot take, before any image is read.
+        # Raises if the network cannot be built or cannot take the image size, before any image is read.
         self.network(image_size=self.image_size, in_channels=self.in_channels)
         if self.n_channels not in (1, 3):
-            raise SettingsError(f"in_channels is {self.n_channels}; images have 3, or 1 for their luminance")
+            raise SettingsError(f"in_channels is {self.n_channels}; it must be 3, or 1 for luminance")
 
     @property
     def n_channels(self) -> int:
         """Channels of the images."""
         return self.in_channels or self.base.in_channels
 
-    def seconds(self) -> float | None:
+    def time_limit_seconds(self) -> float | None:
         """Return the time limit in seconds."""
         return None if self.time_limit is None else parse_duration(self.time_limit)
 
     @cached_property
     def resolved_recipe(self) -> Recipe:
-        """The recipe with this run's changes: options have the names of its fields and of its augmentation's.
+        """The recipe with the user's changes. An option changes the field of the same name in it or its augmentation.
 
-        Whether ``--flip auto`` mirrors depends on the data as well.
+        ``--flip auto`` also depends on the data.
         """
         augmentation = {name: _BY_SWITCH.get(value, value) for name, value in self._given_for(Augmentation).items()}
         return change(RECIPES[self.recipe], augmentation=augmentation, **self._given_for(Recipe))
 
     def _given_for(self, value: type[Augmentation] | type[Recipe]) -> dict[str, Any]:
-        """Return the options that a value has fields for."""
+        """Return the options that are fields of a class."""
         return {field.name: getattr(self, field.name) for field in fields(value) if hasattr(self, field.name)}
 
     def n_epochs(self) -> int:
-        """Return the number of epochs at most."""
+        """Return the maximum number of epochs."""
         if self.epochs is None and self.time_limit is not None:
-            return MOST_TIMED * RECIPES[self.recipe].epochs
+            return TIMED_EPOCHS_FACTOR * RECIPES[self.recipe].epochs
         return self.resolved_recipe.epochs
 
     def to_json(self) -> dict[str, Any]:
@@ -203,13 +203,13 @@ class Settings(NetworkOptions):
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Settings":
-        """Rebuild a value from ``to_json``, or from what a run's ``settings.json`` holds, which is that and more.
+        """Read the output of ``to_json``, or a run's ``settings.json``, which has more keys.
 
         Raises:
-            SettingsError: unknown fields (the nearest known one is named) or values that cannot work.
+            SettingsError: unknown fields (the nearest known one is named) or invalid values.
         """
         known = {field.name for field in fields(cls)}
-        saved = {name: value for name, value in saved.items() if name not in BESIDE}
+        saved = {name: value for name, value in saved.items() if name not in NOT_SETTINGS}
         for key in saved:
             if key not in known:
                 raise SettingsError(f"unknown setting {shown(key)}{nearest(key, known)}")
@@ -223,37 +223,38 @@ class Settings(NetworkOptions):
 
 
 def load_settings(path: str | os.PathLike[str]) -> tuple[str | None, Settings]:
-    """Read the ``settings.json`` of a run, or a file like it that holds some of the options by name.
+    """Read the ``settings.json`` of a run, or a file with some of its keys.
 
     Returns:
-        The data it was trained on, where the file says, as ``open_source`` takes it anywhere; and the settings.
+        The data, if the file names any, as an argument of ``open_source``; and the settings.
 
     Raises:
-        SettingsError: the file cannot be read, or holds what is no setting.
+        SettingsError: the file cannot be read, or has an unknown or invalid setting.
     """
     try:
         saved = parse_object(expanded(path).read_text(encoding="utf-8"))
         data = as_kind(str | None, saved.get("data"), "data")
     except (OSError, ValueError) as error:
         raise SettingsError(f"cannot read the settings in {os.fspath(path)!r}: {error}") from error
-    if data is not None and "resolved" in saved:  # by a run
-        from alexnet.data.sources.open import as_recorded  # imports more than the command line may at its start
+    if data is not None and "resolved" in saved:  # written by a run
+        from alexnet.data.sources.open import as_recorded  # imported late: it would slow the start of the command line
 
         data = as_recorded(data)
     try:
         return data, Settings.from_json(saved)
-    except TypeError as error:  # a number where text should be
-        raise SettingsError(f"{os.fspath(path)!r} holds a setting of the wrong kind: {error}") from error
+    except TypeError as error:  # such as a number instead of text
+        raise SettingsError(f"{os.fspath(path)!r} has a setting of the wrong type: {error}") from error
 
 
+# Neither the standard library nor a dependency parses "1.5h": argparse and tyro leave durations to the caller.
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(text: str) -> float:
-    """Return seconds for ``90``, ``90s``, ``10m`` or ``1.5h``.
+    """Return the seconds in ``90``, ``90s``, ``10m`` or ``1.5h``.
 
     Raises:
-        SettingsError: the text is none of these, or not above zero.
+        SettingsError: the text has another form, or is not above zero.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(text).strip())
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0

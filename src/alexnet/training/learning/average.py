@@ -1,4 +1,4 @@
-"""The weights that are kept: a mean over the last part of training, steadier than where the last step ended."""
+"""Averaged weights: an exponential moving average (EMA) over the last part of training."""
 
 import copy
 import math
@@ -6,21 +6,24 @@ import math
 import torch
 from torch import nn
 
-# A pass over 47 million weights takes two slow cores 26 ms, about an image's time at 128 px; each fourth step will do.
+# One update of 47 million weights takes 26 ms on two slow cores, about as long as one image at 128 px.
 STEPS_BETWEEN = 4
 
 
 class Average:
-    """An exponential moving average of a network's weights and of what batch norm has counted.
+    """An exponential moving average of a network's weights and batch norm statistics.
 
-    Its memory is a share of the training done so far, not a number of steps: the same recipe then suits 100 steps and
-    100,000, and the random beginning is forgotten by itself.
+    It covers a share of the training done so far, not a number of steps. So one recipe suits 100 steps and 100,000,
+    and the random initial weights are forgotten without bias correction.
+
+    Not ``torch.optim.swa_utils.AveragedModel``: its first update copies the weights, and its state holds a counter, so
+    numbers and checkpoints would change.
 
     Args:
-        model: the network to follow.
-        share: how much of the training done so far it remembers, in (0, 1).
+        model: the network to average.
+        share: share of the training done so far that the average covers, in (0, 1).
 
-    Source: Polyak and Juditsky 1992; the growing memory is that of Shamir and Zhang 2013.
+    Source: Polyak and Juditsky 1992; the growing window is that of Shamir and Zhang 2013.
     """
 
     def __init__(self, model: nn.Module, share: float) -> None:
@@ -29,20 +32,20 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, before: float, now: float) -> None:
-        """Take the present weights in.
+        """Add the current weights.
 
         Args:
-            model: the network that is being followed.
-            before: share of training done when this was last called, in [0, 1].
-            now: share of training done, above that.
+            model: the network to average.
+            before: progress at the last update, in [0, 1].
+            now: current progress; greater than ``before``.
         """
         weight = 1 - math.exp(-(now - before) / (self.share * now))
-        present = model.state_dict()
+        current = model.state_dict()
         averaged, others = [], []
         for name, tensor in self.model.state_dict().items():
             if tensor.is_floating_point():
                 averaged.append(tensor)
-                others.append(present[name])
+                others.append(current[name])
             else:
-                tensor.copy_(present[name])
+                tensor.copy_(current[name])
         torch._foreach_lerp_(averaged, others, weight)

@@ -1,4 +1,4 @@
-"""What changes the weights: SGD, and which of them it changes how much."""
+"""The optimiser: SGD with momentum, in parameter groups."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch import nn
 from alexnet.training.choices.recipe import Recipe
 from alexnet.training.machine.runtime import Runtime
 
-# What was learned elsewhere changes at a fifth of the pace of what is new.
+# Loaded weights are trained at a fifth of the learning rate of new ones.
 LOADED_LR_SHARE = 0.2
 
 
@@ -16,10 +16,10 @@ def make_optimizer(
     """Return SGD with momentum over all weights that are not frozen.
 
     Args:
-        model: the network; of a frozen part, ``requires_grad`` is off.
-        recipe: momentum and weight decay; the latter spares norms and biases, unless the recipe says otherwise.
-        runtime: where it runs.
-        loaded: names of the parameters that come from elsewhere, and learn at ``LOADED_LR_SHARE`` of the rate.
+        model: the network; frozen parameters have ``requires_grad`` off.
+        recipe: momentum and weight decay; norms and biases have no weight decay unless ``decay_all`` is set.
+        runtime: device and precision.
+        loaded: names of the loaded parameters, which are trained at ``LOADED_LR_SHARE`` of the learning rate.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -38,12 +38,12 @@ def make_optimizer(
         lr=recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,
-        # One pass over the weights instead of five.
+        # Fused: one pass over the weights instead of five.
         fused=runtime.device.type in ("cpu", "cuda"),
     )
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate of all weights; what was loaded gets its share of it."""
+    """Set the learning rate; each parameter group gets its share."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["lr_share"]

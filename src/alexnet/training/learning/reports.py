@@ -1,11 +1,11 @@
-"""What training says as it goes: a report a step and one an epoch."""
+"""The reports of the training loop: one per step, one per epoch, and warnings."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step done."""
+    """The report of one step."""
 
     epoch: int
     step: int
@@ -18,18 +18,18 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch done: a line of ``metrics.jsonl``.
+    """The report of one epoch: a line of ``metrics.jsonl``.
 
     Attributes:
-        epoch: its number, from 1.
-        train_loss: mean loss while training, in nats, label smoothing and augmentation included.
+        epoch: number of the epoch, from 1.
+        train_loss: mean training loss in nats, with label smoothing and augmentation.
         val_loss: mean cross-entropy on ``val``, in nats.
-        val_top1: share of ``val`` recognised, in [0, 1].
-        lr: learning rate at its end.
-        seconds: time spent training, validation not included.
-        images_per_second: training images a second.
-        image_size: side of the images of ``val`` when it was judged, in pixels. Those it learned from are as large,
-            unless the clock cut the epoch short: then ``val`` is judged at the size of use.
+        val_top1: top-1 accuracy on ``val``, in [0, 1].
+        lr: learning rate at the end of the epoch.
+        seconds: training time, without validation.
+        images_per_second: training images per second.
+        image_size: side of the ``val`` images, in pixels. Training images have the same size, unless the time limit
+            ended the epoch early: then ``val`` is evaluated at the final size.
     """
 
     epoch: int
@@ -43,7 +43,7 @@ class EpochReport:
 
     @property
     def n_images(self) -> int:
-        """Training images that were seen; fewer than there are where the clock cut the epoch short."""
+        """Training images seen; fewer than all if the time limit ended the epoch early."""
         return round(self.images_per_second * self.seconds)
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class TrainingWarning:
-    """Something about the training that a user should know."""
+    """A warning to the user."""
 
     text: str
 

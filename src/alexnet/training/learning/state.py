@@ -1,4 +1,4 @@
-"""Training as it stands: the network, what changes it, what it learns from, and how far it has come."""
+"""The state of training: network, optimiser, data and progress."""
 
 from dataclasses import dataclass, field
 
@@ -12,28 +12,30 @@ from alexnet.training.learning.reports import EpochReport
 from alexnet.training.learning.step import Step
 from alexnet.training.machine.distributed import Group
 from alexnet.training.machine.runtime import Runtime
-from alexnet.training.plan import Leg, Plan
+from alexnet.training.plan import Plan, PlannedEpoch
 
 
 @dataclass
 class Position:
-    """How far training has come; with the weights and the momentum, all that a checkpoint needs.
+    """Where training is. A checkpoint holds this, the weights and the momentum.
+
+    The names of the fields are those in a checkpoint's ``state.json``.
 
     Attributes:
         epoch: epochs done.
-        step: steps done in the epoch that has begun.
-        leg: what the plan says of the epoch that has begun.
+        step: steps done in the current epoch.
+        leg: the plan of the current epoch; None between epochs.
         progress: share of training done, in [0, 1].
-        averaged: share of training done when weights were last averaged.
+        averaged: progress when the weights were last averaged.
         lr: learning rate of the last step.
-        loss_sum: loss of the epoch so far, summed over images.
-        n_seen: images of the epoch so far.
-        seconds: time of the epoch so far.
+        loss_sum: loss of the current epoch, summed over images.
+        n_seen: images seen in the current epoch.
+        seconds: training time of the current epoch.
     """
 
     epoch: int = 0
     step: int = 0
-    leg: Leg | None = None
+    leg: PlannedEpoch | None = None
     progress: float = 0.0
     averaged: float = 0.0
     lr: float = 0.0
@@ -44,10 +46,10 @@ class Position:
 
 @dataclass
 class Stop:
-    """Whether training is to stop before its end.
+    """A request to stop training early.
 
     Attributes:
-        signal: the signal by which somebody has asked this process to stop; anybody may set it at any time.
+        signal: the signal that asks this process to stop; may be set at any time, from a signal handler for example.
         agreed: whether all processes have stopped, after the same step.
     """
 
@@ -57,29 +59,29 @@ class Stop:
 
 @dataclass(kw_only=True)
 class Training:
-    """A network being trained.
+    """Everything that the training loop needs.
 
     Attributes:
         model: the network.
-        step: how it learns from a batch.
-        plan: what is left to do.
-        train: images to learn from.
-        val: images to judge by.
+        step: trains on one batch.
+        plan: the epochs that are left.
+        train: training images.
+        val: validation images.
         classes: class names, in the order of the logits.
-        colours: principal components of the colours in ``train``, where the recipe shifts colours along them.
-        mean: of each channel, in [0, 1].
-        std: of each channel, in [0, 1].
-        runtime: where it runs.
-        seed: what all random numbers follow from.
+        colours: principal components of the colours in ``train``; None if the recipe has no colour shift.
+        mean: mean of each channel, in [0, 1].
+        std: standard deviation of each channel, in [0, 1].
+        runtime: device and precision.
+        seed: seed of all random numbers.
         group: the processes that train together.
-        balanced: whether classes are drawn equally often.
-        average: the averaged weights, where the recipe has them.
-        loaded: what was taken over from other weights to begin with.
-        frozen: names of the layers that do not learn.
-        patience: epochs without a better loss on ``val`` after which training ends.
-        position: how far it has come.
-        history: the epochs done.
-        stop: whether it is to stop before its end.
+        balanced: whether classes are sampled equally often.
+        average: the averaged weights; None if the recipe has none.
+        loaded: the weights that were loaded with ``--init``.
+        frozen: names of the frozen layers.
+        patience: epochs without a lower loss on ``val`` after which training ends.
+        position: where training is.
+        history: the reports of the epochs done.
+        stop: a request to stop early.
     """
 
     model: nn.Module
@@ -104,14 +106,14 @@ class Training:
     stop: Stop = field(default_factory=Stop)
 
     @property
-    def kept(self) -> nn.Module:
-        """The network that is judged and kept: the averaged one, where there is one."""
+    def eval_model(self) -> nn.Module:
+        """The network that is evaluated and saved: the averaged one, if there is one."""
         return self.model if self.average is None else self.average.model
 
     def step_seed(self, stream: int) -> int:
-        """Return what the random numbers of one stream follow from in the step at hand.
+        """Return the seed of a stream of random numbers in the current step.
 
-        From (seed, epoch, step) alone, so that a resumed run draws what an unbroken one would.
+        It depends only on (seed, epoch, step), so a resumed run draws the same numbers as an uninterrupted one.
         """
         at = (self.seed, self.position.epoch, self.position.step, stream)
         return int(np.random.default_rng(at).integers(2**62))

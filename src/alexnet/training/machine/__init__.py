@@ -1,1 +1,1 @@
-"""The machine that trains, and the other processes."""
+"""The machine: device, precision and several processes."""

@@ -1,8 +1,8 @@
-"""Several processes that train one network: what they tell one another.
+"""Training in several processes with ``torch.distributed``.
 
-``torchrun`` starts them and says to each, in the environment, who it is. Each computes its part of every batch; the
-gradients are averaged, batch norm sees the whole batch, and what depends on the clock or a signal is agreed upon. With
-one process all of this costs nothing.
+``torchrun`` starts the processes and gives each its rank in the environment. Each computes its part of every batch.
+Gradients are averaged, batch norm sees the whole batch, and decisions that depend on a clock or a signal are agreed on.
+With one process all of this costs nothing.
 """
 
 import inspect
@@ -24,36 +24,35 @@ from alexnet.data.parallel import n_cores
 from alexnet.errors import SettingsError
 
 T = TypeVar("T")
-# To find one another takes seconds, however slow the machines: whoever does not come within this has died, and
-# torchrun, which would end the others, may have died with it.
-MEETING = timedelta(minutes=10)
-# Later, others wait while one prepares the images, which may take hours.
-PATIENCE = timedelta(hours=12)
-# Gloo's thread lets go of a tensor a little after its sum is there. Were it the last to do so, it would need Python's
-# lock for it, and end the process with SIGABRT if the interpreter is leaving (pytorch/pytorch #179291). So we hold the
-# last one too. 5 of 40 pairs of processes that ended right after a sum were lost; with this and a barrier, 0 of 60.
+# The rendezvous takes seconds, even on slow machines. A process that is missing after this time has died.
+RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
+# Later, processes wait while one prepares the images, which may take hours.
+COLLECTIVE_TIMEOUT = timedelta(hours=12)
+# Gloo's thread releases a tensor shortly after the sum is done. If it is the last to do so, it needs Python's lock, and
+# aborts the process if the interpreter is shutting down (pytorch/pytorch #179291). So we hold a reference too.
+# Of 40 pairs of processes that ended right after a sum, 5 crashed; with this and a barrier, 0 of 60.
 _LAST_SUMS: list[Tensor] = []
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that train together, and which of them this is.
+    """The processes that train together.
 
     Attributes:
-        rank: this process's number, from 0.
-        world_size: how many there are.
-        local_rank: its number on its own machine, which is also that of its GPU.
-        founded: whether ``join`` made the process group, rather than found the caller's own.
+        rank: rank of this process, from 0.
+        world_size: number of processes.
+        local_rank: rank on its machine; also the index of its GPU.
+        owns_group: whether ``init_distributed`` created the process group; False if the caller had done so.
     """
 
     rank: int = 0
     world_size: int = 1
     local_rank: int = 0
-    founded: bool = False
+    owns_group: bool = False
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     @property
@@ -71,7 +70,7 @@ class Group:
         return tuple(sums.tolist())
 
     def broadcast(self, value: T) -> T:
-        """Return the leading process's value."""
+        """Return the main process's value."""
         if self.world_size == 1:
             return value
         box: list[Any] = [value]
@@ -87,21 +86,21 @@ class Group:
         return values
 
     @contextmanager
-    def one_at_first(self) -> Iterator[None]:
-        """Let the first process of each machine do something before the others, who then find it done."""
+    def local_main_first(self) -> Iterator[None]:
+        """Run a block in the first process of each machine before the others."""
         if self.world_size > 1 and self.local_rank:
             dist.barrier()
         yield
         if self.world_size > 1 and not self.local_rank:
             dist.barrier()
 
-    def leave(self) -> None:
-        """Part from the others, once all have come here."""
+    def close(self) -> None:
+        """Wait for all processes, then destroy the process group."""
         if self.world_size == 1:
             return
-        # Where one ends badly, torchrun ends the others: not before the leading one has written the model.
+        # If one process fails, torchrun ends the others. The barrier lets the main process write the model first.
         dist.barrier()
-        if self.founded:
+        if self.owns_group:
             dist.destroy_process_group()
 
 
@@ -110,53 +109,53 @@ def is_launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def join(device: torch.device) -> Group:
-    """Meet the other processes that ``torchrun`` has started; alone, return at once.
+def init_distributed(device: torch.device) -> Group:
+    """Connect to the other processes that ``torchrun`` has started; without torchrun, return at once.
 
     Raises:
-        SettingsError: they cannot work together on this device, or do not find one another within ``MEETING``.
+        SettingsError: several processes cannot use this device, or do not connect within ``RENDEZVOUS_TIMEOUT``.
     """
     if not is_launched():
         return Group()
     if device.type not in ("cpu", "cuda"):
         raise SettingsError(f"several processes cannot train on {device.type}; use --device cpu or cuda")
     if device.type == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1":
-        # torchrun's own choice, where nobody has made one.
+        # torchrun sets 1 if the user sets nothing.
         torch.set_num_threads(max(1, n_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
-    founded = not dist.is_initialized()
-    if founded:
-        # What is said about clocks and signals stays off the GPU.
-        _found("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-    return Group(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")), founded)
+    owns_group = not dist.is_initialized()
+    if owns_group:
+        # Gloo beside NCCL: messages about clocks and signals stay off the GPU.
+        _init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    return Group(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")), owns_group)
 
 
-def _found(backend: str) -> None:
-    """Make the process group; who meets must be there soon, and may be kept waiting for long afterwards."""
+def _init_process_group(backend: str) -> None:
+    """Create the process group, with a short timeout for the rendezvous and a long one afterwards."""
     try:
-        store, rank, world_size = next(rendezvous("env://", timeout=MEETING))
-        store.set_timeout(MEETING)
-        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=MEETING)
-    except (RuntimeError, ValueError) as error:  # the latter, of what torchrun says and nobody has said
+        store, rank, world_size = next(rendezvous("env://", timeout=RENDEZVOUS_TIMEOUT))
+        store.set_timeout(RENDEZVOUS_TIMEOUT)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=RENDEZVOUS_TIMEOUT)
+    except (RuntimeError, ValueError) as error:  # ValueError: a variable of torchrun is missing
         names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
         number, of, address, port = (os.environ.get(name, "?") for name in names)
         reason = textwrap.shorten(str(error).partition("\n")[0].rstrip("."), 120, placeholder=" ...")
         raise SettingsError(
-            f"process {number} of {of} has not met the others at {address}:{port}: {reason}; "
-            "check that all were started, and that this address can be reached from each machine"
+            f"process {number} of {of} cannot connect to the others at {address}:{port}: {reason}; "
+            "check that all were started, and that each machine can reach this address"
         ) from error
-    store.set_timeout(PATIENCE)  # by which NCCL's parts meet, when they are first needed
-    # Before torch 2.15 it had no name of its own.
-    lengthen = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout
-    lengthen(PATIENCE)
+    store.set_timeout(COLLECTIVE_TIMEOUT)  # NCCL uses the store when it is first needed
+    # Before torch 2.15 this function was private.
+    set_timeout = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout
+    set_timeout(COLLECTIVE_TIMEOUT)
 
 
-def share(model: nn.Module, group: Group, device: torch.device) -> nn.Module:
-    """Return a network whose gradients are averaged over all processes; batch norm is synchronised in place."""
+def distribute(model: nn.Module, group: Group, device: torch.device) -> nn.Module:
+    """Wrap a network in ``DistributedDataParallel``; batch norm is synchronised in place."""
     if group.world_size == 1:
         return model
-    _synchronise(model, device)
+    _synchronise_batch_norm(model, device)
     parallel = nn.parallel.DistributedDataParallel
-    # Batch norm's own sums are the same everywhere already. torch 2.15 has renamed the option that says so.
+    # Batch norm's statistics are the same everywhere already. torch 2.15 renamed the option that copies them.
     names = inspect.signature(parallel.__init__).parameters
     sync = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
     device_ids = [device.index] if device.type == "cuda" else None
@@ -164,8 +163,8 @@ def share(model: nn.Module, group: Group, device: torch.device) -> nn.Module:
     return parallel(model, device_ids=device_ids, gradient_as_bucket_view=True, **options)
 
 
-def _synchronise(model: nn.Module, device: torch.device) -> None:
-    """Make every batch norm see the whole batch. torch's own way of it exists on GPUs only."""
+def _synchronise_batch_norm(model: nn.Module, device: torch.device) -> None:
+    """Make every batch norm see the whole batch. torch's ``SyncBatchNorm`` runs on GPUs only."""
     if device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         return
@@ -175,13 +174,13 @@ def _synchronise(model: nn.Module, device: torch.device) -> None:
 
 
 class _AllReduce(torch.autograd.Function):
-    """A sum over all processes, whose gradient is the sum of theirs; torch 2.15 warns that its own will go."""
+    """A differentiable sum over all processes. torch 2.15 deprecates its own."""
 
     @staticmethod
     def forward(context: Any, part: Tensor) -> Tensor:
-        total = part.clone()
-        dist.all_reduce(total)
-        return total
+        summed = part.clone()
+        dist.all_reduce(summed)
+        return summed
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
@@ -189,10 +188,10 @@ class _AllReduce(torch.autograd.Function):
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the parts of a batch that several processes hold, on a CPU."""
+    """Batch norm over all processes, on a CPU."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return ``(N, C, H, W)`` normalised by the mean and variance of all processes' images, while training."""
+        """Return ``(N, C, H, W)``; in training, normalised by mean and variance over all processes' images."""
         if not self.training:
             return super().forward(inputs)
         maps = inputs.float()
@@ -201,7 +200,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         sums: Tensor = _AllReduce.apply(first)
         n = sums[-1].detach()
         mean = sums[:-1] / n
-        # In two passes: the square of the mean from the mean of the squares would lose what float32 has to tell.
+        # In two passes: E[x^2] - E[x]^2 is too inaccurate in float32.
         centred = maps - mean[:, None, None]
         variance: Tensor = _AllReduce.apply(centred.square().sum((0, 2, 3))) / n
         with torch.no_grad():

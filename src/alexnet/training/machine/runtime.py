@@ -1,4 +1,4 @@
-"""What the machine can do: device, precision, memory."""
+"""Device, precision and memory."""
 
 import ctypes
 import getpass
@@ -27,7 +27,7 @@ Arithmetic = Literal["bf16", "fp32"]
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and in what arithmetic a network runs."""
+    """The device and the precision in which a network runs."""
 
     device: torch.device
     precision: Arithmetic
@@ -37,7 +37,7 @@ class Runtime:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def place(self, model: nn.Module) -> None:
-        """Move a network to the device, its convolutions channels last, which is how they compute fastest."""
+        """Move a network to the device, in channels-last memory format, which is fastest for convolutions."""
         model.to(self.device)
         model.to(memory_format=torch.channels_last)
 
@@ -50,66 +50,66 @@ class Runtime:
         return replace(batch, images=self.move(batch.images), labels=self.move(batch.labels))
 
     @property
-    def crops(self) -> bool:
-        """Whether images are cropped on the device, which a CPU would do twice then."""
+    def crops_on_device(self) -> bool:
+        """Whether images are cropped on the device; on a CPU the batches are cropped already."""
         return self.device.type == "cuda"
 
     @property
     def largest_batch(self) -> int:
-        """Images a step where that is left to the device. On a GPU a guess: none has been measured yet."""
+        """Default batch size of the device. For a GPU this is a guess, not measured yet."""
         return 256 if self.device.type == "cuda" else 64
 
     def has_room_for(self, n_bytes: int) -> bool:
-        """Return whether the device can keep this much beside a training: a third of what is free now."""
+        """Return whether images of this size can stay in GPU memory: they may take a third of what is free now."""
         return self.device.type == "cuda" and n_bytes < torch.cuda.mem_get_info(self.device)[0] / 3
 
 
-def detect(device: str = "auto", precision: Precision = "auto", *, begun: Runtime | None = None) -> Runtime:
-    """Choose what the machine does fastest, or check what the user asked for.
+def detect(device: str = "auto", precision: Precision = "auto", *, resumed: Runtime | None = None) -> Runtime:
+    """Choose the device and the faster precision, or check those that the user asks for.
 
     Args:
-        device: ``auto``, or as PyTorch names it.
+        device: ``auto``, or a name of PyTorch.
         precision: ``auto`` for the faster one.
-        begun: where a run that goes on began. On such a device ``auto`` stays with its precision, where that is to be
-            had: measured again, two that are about as fast could change places, and the run would not go on to the bit.
+        resumed: the runtime with which a resumed run was started. On the same kind of device ``auto`` keeps its
+            precision if possible: a new measurement could choose the other one if both are about equally fast.
 
     Raises:
-        SettingsError: the device is unknown or not here.
+        SettingsError: the device is unknown or not available.
     """
-    where = _device(device)
+    found = _device(device)
     if precision == "auto":
-        precision = _precision_of(begun, where) or ("bf16" if _is_bf16_faster(where) else "fp32")
-    if where.type == "cuda":
-        torch.cuda.set_device(where)
-    return Runtime(where, precision)
+        precision = _precision_of(resumed, found) or ("bf16" if _is_bf16_faster(found) else "fp32")
+    if found.type == "cuda":
+        torch.cuda.set_device(found)
+    return Runtime(found, precision)
 
 
 def _device(name: str) -> torch.device:
-    chosen_for_us = name in ("auto", "cuda") and is_launched() and torch.cuda.is_available()
-    if chosen_for_us:
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"  # a GPU for each process
+    by_rank = name in ("auto", "cuda") and is_launched() and torch.cuda.is_available()
+    if by_rank:
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"  # one GPU per process
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
         raise SettingsError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:1 or mps") from None
-    if device.index is not None and is_launched() and not chosen_for_us:
-        raise SettingsError(f"several processes need a device each, not all of them {name!r}; use --device cuda")
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not here.get(device.type, False):
+    if device.index is not None and is_launched() and not by_rank:
+        raise SettingsError(f"several processes cannot share the device {name!r}; use --device cuda")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device.type, False):
         raise SettingsError(f"device {name!r} is not available on this machine; use --device auto or cpu")
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SettingsError(f"there is no {name!r}; this machine has {torch.cuda.device_count()} CUDA devices")
+        raise SettingsError(f"unknown device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices")
     return device
 
 
-def _precision_of(begun: Runtime | None, device: torch.device) -> Arithmetic | None:
-    if begun is None or begun.device.type != device.type:
+def _precision_of(resumed: Runtime | None, device: torch.device) -> Arithmetic | None:
+    if resumed is None or resumed.device.type != device.type:
         return None
-    return begun.precision if begun.precision == "fp32" or _has_bf16(device) else None
+    return resumed.precision if resumed.precision == "fp32" or _has_bf16(device) else None
 
 
 def _is_bf16_faster(device: torch.device) -> bool:
@@ -131,13 +131,15 @@ def _cpu_has_bf16() -> bool:
 
 @cache
 def _cpu_prefers_bf16() -> bool:
-    """Multiply two matrices in either precision, in turns, and compare the quickest times; takes about 0.03 s.
+    """Multiply two matrices in both precisions, in turns, and compare the fastest times; takes about 0.03 s.
 
-    To have the instructions says too little: a Xeon whose AMX the virtual machine hides multiplies with them half as
-    fast as in float32, and trains at 25 images/s with them and at 38 without.
+    Having the instructions is not enough: a Xeon whose virtual machine hides AMX multiplies in bfloat16 half as fast
+    as in float32, and trains at 25 images/s instead of 38.
+
+    Not ``torch.utils.benchmark.Timer``: it times one statement, and here two must take turns.
     """
     seconds = dict.fromkeys((torch.float32, torch.bfloat16), math.inf)
-    for _ in range(6):  # the first of each is slow
+    for _ in range(6):  # the first is slow
         for dtype in seconds:
             matrix = torch.ones(PROBE_SIDE, PROBE_SIDE, dtype=dtype)
             began = time.perf_counter()
@@ -146,11 +148,11 @@ def _cpu_prefers_bf16() -> bool:
     return seconds[torch.bfloat16] < seconds[torch.float32]
 
 
-def name_compiler_cache() -> None:
-    """Give torch's compiler a folder where it finds none by itself.
+def set_compiler_cache() -> None:
+    """Set a cache folder for torch's compiler if it would not find one.
 
-    Its optimizers ask for one even where nothing is compiled, and fail for a user whom the system does not know, or
-    without a temporary folder.
+    torch's optimisers ask for it even if nothing is compiled. They fail if the system does not know the user, or has
+    no temporary folder.
 
     Raises:
         DataError: there is no folder to write to.
@@ -163,12 +165,11 @@ def name_compiler_cache() -> None:
 
 
 def keep_memory() -> None:
-    """Let the C library keep freed memory for the next step instead of handing it back to the system.
+    """Let the C library keep freed memory for the next step instead of returning it to the system.
 
-    Each step frees and asks again for gigabytes of activations; by default glibc maps them anew every time and the
-    kernel clears every page. Measured on two cores, bfloat16, batch 128: 47 to 63 images/s at 224 px, 152 to 192
-    at 128 px. It affects the whole process, so only a process that trains on a CPU calls it. Elsewhere than on
-    Linux with glibc it does nothing.
+    Each step frees and allocates gigabytes of activations. By default glibc maps them again each time, and the kernel
+    clears every page. Measured on two cores, bfloat16, batch 128: 47 to 63 images/s at 224 px, 152 to 192 at 128 px.
+    It affects the whole process, so it is called only for training on a CPU. Without Linux and glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,1 +1,1 @@
-"""The run folder and what is in it."""
+"""The run folder and its files."""

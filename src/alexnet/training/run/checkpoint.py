@@ -1,4 +1,4 @@
-"""Checkpoints: where training stands, as tensors and JSON, each written whole or not at all."""
+"""Checkpoints: the state of training as tensors and JSON, written atomically."""
 
 import json
 import math
@@ -18,37 +18,35 @@ from alexnet.files.atomic import atomic_folder
 from alexnet.files.typed_json import dataclass_from_json, parse_object
 from alexnet.model.artifact import save_tensors
 from alexnet.training.learning.state import Position, Training
-from alexnet.training.plan import Pace, Plan
+from alexnet.training.plan import Plan, Timing
 
-# The one before the newest is kept, in case the newest was written to a failing disk.
+# Two checkpoints are kept, in case the newest is damaged.
 N_KEPT = 2
 _BEST = "best-"
 
 
 @dataclass(frozen=True)
 class _State:
-    """What ``state.json`` holds."""
+    """The content of ``state.json``."""
 
     position: Position
     seconds: float
-    pace: Pace
+    pace: Timing
 
 
 def save_checkpoint(parent: Path, training: Training, seconds: float) -> None:
-    """Save all that is needed to go on from here, and delete the checkpoints before the last two.
-
-    Where this position has been saved already, nothing is to be done.
+    """Save a checkpoint, and delete all but the last two. Do nothing if this position has been saved already.
 
     Args:
         parent: folder of checkpoints.
-        training: what to save.
-        seconds: the time the run has taken so far.
+        training: the training to save.
+        seconds: time that the run has taken so far.
     """
     position = training.position
     folder = parent / f"{position.epoch:06d}-{position.step:08d}"
     if folder.exists():
         return
-    state = asdict(_State(position, seconds, training.plan.pace))
+    state = asdict(_State(position, seconds, training.plan.timing))
     with atomic_folder(folder) as unfinished:
         save_tensors(training.model.state_dict(), unfinished / "model.safetensors")
         if training.average is not None:
@@ -60,9 +58,7 @@ def save_checkpoint(parent: Path, training: Training, seconds: float) -> None:
 
 
 def load_checkpoint(parent: Path, training: Training) -> float:
-    """Put training where the newest checkpoint has it; return the seconds the run had taken.
-
-    Without any checkpoint, training stays at its beginning.
+    """Load the newest checkpoint, if there is one; return the seconds that the run had taken.
 
     Raises:
         RunError: the checkpoint is damaged.
@@ -73,26 +69,26 @@ def load_checkpoint(parent: Path, training: Training) -> float:
     newest = checkpoints[-1]
     try:
         state = dataclass_from_json(_State, read_json(newest / "state.json"))
-        _refuse_impossible(state, training.plan)
+        _check_state(state, training.plan)
         training.model.load_state_dict(load_file(newest / "model.safetensors"))
         if training.average is not None:
             training.average.model.load_state_dict(load_file(newest / "average.safetensors"))
         _set_momentum(training.model, training.step.optimizer, load_file(newest / "optimizer.safetensors"))
-        training.position, training.plan.pace = state.position, state.pace
+        training.position, training.plan.timing = state.position, state.pace
         return state.seconds
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, RunError) as error:
         why = textwrap.shorten(str(error), MOST_CHARACTERS, placeholder=" ...")
-        then = "to go on from the one before" if len(checkpoints) > 1 else "to begin anew: it is the only one"
+        then = "to resume from the previous one" if len(checkpoints) > 1 else "to start over: it is the only one"
         raise RunError(f"the checkpoint {str(newest)!r} is damaged ({why}); delete it {then}") from error
 
 
-def _refuse_impossible(state: _State, plan: Plan) -> None:
-    """Refuse numbers of the right kind that no training comes to.
+def _check_state(state: _State, plan: Plan) -> None:
+    """Check that the numbers of a checkpoint are possible.
 
     Raises:
-        ValueError: there is one.
+        ValueError: one is not.
     """
-    position, leg = state.position, state.position.leg
+    position, planned = state.position, state.position.leg
     amounts = {
         "seconds": (state.seconds, position.seconds, *state.pace.seconds.values(), state.pace.overhead),
         "lr": (position.lr,),
@@ -102,22 +98,22 @@ def _refuse_impossible(state: _State, plan: Plan) -> None:
     possible["pace"] = all(size >= 1 and seconds > 0 for size, seconds in state.pace.seconds.items())
     possible["pace"] &= plan.deadline is None or bool(state.pace.seconds)
     possible["epoch"] = 0 <= position.epoch <= plan.n_epochs
-    # Sums of shares are a hair above what they come to.
+    # Rounding may put progress slightly above 1.
     possible["progress"] = 0 <= position.averaged <= position.progress + 1e-9 <= 1 + 2e-9
-    possible["step"] = 0 <= position.step <= (leg.n_steps if leg else 0)
-    # Of the epoch that has begun, means are taken over what was seen.
+    possible["step"] = 0 <= position.step <= (planned.n_steps if planned else 0)
+    # All three are divisors in reports, or all are 0.
     possible["n_seen"] = (position.n_seen > 0) == (position.seconds > 0) == (position.step > 0)
-    if leg is not None:
+    if planned is not None:
         smallest, largest = plan.architecture.smallest_image_size, plan.architecture.image_size
-        is_leg = smallest <= leg.size <= largest and 1 <= leg.n_steps <= plan.n_steps
-        possible["leg"] = is_leg and 0 <= leg.start <= leg.stop <= 1
+        possible["leg"] = smallest <= planned.size <= largest and 1 <= planned.n_steps <= plan.n_steps
+        possible["leg"] &= 0 <= planned.start <= planned.stop <= 1
     for name, is_possible in possible.items():
         if not is_possible:
-            raise ValueError(f"no training comes to its {name}")
+            raise ValueError(f"impossible value of {name}")
 
 
 def save_best(parent: Path, epoch: int, weights: dict[str, Tensor]) -> None:
-    """Keep the weights of the best epoch so far, and of the best before, which an earlier checkpoint may ask for."""
+    """Save the weights of the best epoch. The previous best is kept too: an older checkpoint may need it."""
     with atomic_folder(_best(parent, epoch)) as unfinished:
         save_tensors(weights, unfinished / "model.safetensors")
     for old in _list_best(parent)[:-N_KEPT]:
@@ -125,7 +121,7 @@ def save_best(parent: Path, epoch: int, weights: dict[str, Tensor]) -> None:
 
 
 def load_best(parent: Path, epoch: int) -> dict[str, Tensor]:
-    """Return the weights of the best epoch.
+    """Load the weights of the best epoch.
 
     Raises:
         RunError: they are missing or damaged.
@@ -137,8 +133,8 @@ def load_best(parent: Path, epoch: int) -> dict[str, Tensor]:
         raise RunError(f"the best epoch's weights in {str(folder)!r} cannot be read: {error}") from error
 
 
-def forget_best_after(parent: Path, epoch: int) -> None:
-    """Delete the weights of best epochs beyond ``epoch``: a resumed run does those epochs again."""
+def delete_best_after(parent: Path, epoch: int) -> None:
+    """Delete the weights of best epochs after ``epoch``: a resumed run repeats those epochs."""
     for folder in _list_best(parent):
         if folder > _best(parent, epoch):
             shutil.rmtree(folder, ignore_errors=True)
@@ -153,10 +149,10 @@ def _list_best(parent: Path) -> list[Path]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file of a run.
+    """Read a JSON object from a file of a run.
 
     Raises:
-        RunError: it cannot be read, or is none.
+        RunError: the file cannot be read, or is not a JSON object.
     """
     try:
         return parse_object(path.read_text(encoding="utf-8"))
@@ -165,7 +161,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def list_checkpoints(parent: Path) -> list[Path]:
-    """Return the checkpoints there are, oldest first."""
+    """Return the checkpoints, oldest first."""
     return sorted(path for path in parent.glob("[0-9]*-[0-9]*") if path.is_dir())
 
 
@@ -177,5 +173,5 @@ def _momentum(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, T
 def _set_momentum(model: nn.Module, optimizer: torch.optim.Optimizer, saved: dict[str, Tensor]) -> None:
     for name, parameter in model.named_parameters():
         if name in saved:
-            # The memory format must be the parameter's, or the fused step would read it in another order.
+            # In the memory format of the parameter: the fused SGD step needs both to be the same.
             optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(saved[name])

@@ -1,4 +1,4 @@
-"""How a run and its model came to be, for their files: what was chosen, and what followed from it."""
+"""The provenance of a run and its model, for their JSON files."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,28 +10,28 @@ import torch
 from alexnet.data.source import Source
 from alexnet.data.store.store import Store
 from alexnet.training.choices.settings import Settings
+from alexnet.training.learning.monitoring import passes
 from alexnet.training.learning.reports import EpochReport
 from alexnet.training.learning.state import Training
-from alexnet.training.learning.watch import passes
-from alexnet.training.run.resolved import resolved_json
+from alexnet.training.run.resolved_settings import resolved_json
 
 
 def settings_json(source: Source, store: Store, settings: Settings, training: Training) -> dict[str, Any]:
-    """Return what the user chose, by the names of the options, and under ``resolved`` what followed from it."""
+    """Return the settings by option name, and under ``resolved`` the values derived from them."""
     return {"data": source.name, **settings.to_json(), "resolved": resolved_json(training, store.size)}
 
 
 def provenance(
-    source: Source, settings: Settings, training: Training, kept: EpochReport, *, n_val_seen_before: int
+    source: Source, settings: Settings, training: Training, epoch: EpochReport, *, n_val_seen_before: int
 ) -> dict[str, Any]:
-    """Return what a model says of its training.
+    """Return how a model was trained, for its ``config.json``.
 
     Args:
         source: the images.
-        settings: what was chosen.
-        training: as it ended.
-        kept: the epoch whose weights the model has.
-        n_val_seen_before: images of ``val`` that the weights had learned from with which it began.
+        settings: the settings.
+        training: the finished training.
+        epoch: the epoch whose weights are saved.
+        n_val_seen_before: number of ``val`` images that the initial weights were trained on.
     """
     return {
         "alexnet": version("alexnet"),
@@ -43,10 +43,10 @@ def provenance(
         "seed": settings.seed,
         "precision": training.runtime.precision,
         "init": settings.init,
-        "epochs": kept.epoch,
-        "passes": round(passes(training.history[: kept.epoch], len(training.train)), 2),
-        "val_top1": kept.val_top1,
+        "epochs": epoch.epoch,
+        "passes": round(passes(training.history[: epoch.epoch], len(training.train)), 2),
+        "val_top1": epoch.val_top1,
         "n_val_seen_before": n_val_seen_before,
-        "val_loss": kept.val_loss,
+        "val_loss": epoch.val_loss,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -1,11 +1,11 @@
-"""The run folder: settings, splits, metrics, checkpoints and the model, each written whole or not at all.
+"""The run folder; each file is written atomically.
 
-RUN/settings.json     what was chosen and what followed from it
-    init.json         what the weights had seen with which it began, if they are not random
-    splits.csv        which image is in which split
-    metrics.jsonl     a line an epoch
-    checkpoint/       the newest checkpoints and the best epoch, tensors and JSON only
-    model/            the trained network, once training has ended
+RUN/settings.json     the settings, and the values derived from them
+    init.json         the images that the weights of --init had seen
+    splits.csv        the split of each image
+    metrics.jsonl     one line per epoch
+    checkpoint/       the newest checkpoints and the best epoch, as tensors and JSON
+    model/            the trained network, after training has ended
 """
 
 import json
@@ -26,30 +26,30 @@ from alexnet.files.atomic import atomic_folder, delete_unfinished, lock, sync_fi
 from alexnet.files.typed_json import as_kind, dataclass_from_json
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.reports import EpochReport
-from alexnet.training.run.checkpoint import forget_best_after, list_checkpoints, read_json
-from alexnet.training.run.resolved import Resolved
+from alexnet.training.run.checkpoint import delete_best_after, list_checkpoints, read_json
+from alexnet.training.run.resolved_settings import ResolvedSettings
 
 
 class Run:
-    """A run folder that exists. ``create`` makes one, ``Run(path)`` opens one.
+    """An existing run folder. ``create`` makes a new one, ``Run(path)`` opens one.
 
     Args:
-        folder: where it is.
-        here: whether this machine can see it; of several, it is enough if the one that leads can.
+        folder: the run folder.
+        check: whether to check that it is a run; False if it is on the disk of another machine.
 
     Raises:
-        RunError: the folder is no run.
+        RunError: the folder is not a run.
     """
 
-    def __init__(self, folder: Path, *, here: bool = True) -> None:
+    def __init__(self, folder: Path, *, check: bool = True) -> None:
         self.folder = folder
-        if not here:
+        if not check:
             return
         if not folder.is_dir():
-            raise RunError(f"there is no run at {str(folder)!r}; give the folder that training made")
+            raise RunError(f"there is no run at {str(folder)!r}; give the run folder of a training")
         if not (folder / "settings.json").exists():
             raise RunError(
-                f"{str(folder)!r} is not a run folder: it has no settings.json; give the folder that training made"
+                f"{str(folder)!r} is not a run folder: it has no settings.json; give the run folder of a training"
             )
 
     @classmethod
@@ -61,17 +61,17 @@ class Run:
         identities: ImageIndex,
         inherited: SeenImages | None = None,
     ) -> "Run":
-        """Make a new run folder.
+        """Create a new run folder.
 
         Args:
-            folder: where.
-            settings: what was chosen, and what followed from it.
+            folder: the folder to create.
+            settings: the content of ``settings.json``.
             source: the images, split.
-            identities: what tells them apart.
-            inherited: what the weights had seen with which it begins, if they are not random.
+            identities: identifies images by content.
+            inherited: the images that the weights of ``--init`` had seen; None for random weights.
 
         Raises:
-            FileExistsError: something is there already. It is left as it is.
+            FileExistsError: the folder exists already. It is left unchanged.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder) as unfinished:
@@ -85,7 +85,7 @@ class Run:
 
     @property
     def model_folder(self) -> Path:
-        """Where the trained network is."""
+        """The folder of the trained network."""
         return self.folder / "model"
 
     @property
@@ -93,35 +93,33 @@ class Run:
         """Whether training has ended."""
         return (self.model_folder / "config.json").exists()
 
-    def refuse_strange_model(self) -> None:
-        """Refuse to go on where the model could not be written at the end.
+    def check_model_folder(self) -> None:
+        """Check that the model can be written at the end.
 
         Raises:
-            RunError: ``model`` is there, and is none.
+            RunError: ``model`` exists, and is not a model.
         """
         folder = self.model_folder
         if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError(
-                f"{str(folder)!r} is no model that training wrote, and stands where one will be; move it away"
-            )
+            raise RunError(f"{str(folder)!r} is not a model, but training will write the model there; move it away")
 
     @property
     def newest_checkpoint(self) -> str | None:
-        """The name of the checkpoint to go on from, if there is one."""
+        """The name of the newest checkpoint; None if there is none."""
         names = [folder.name for folder in list_checkpoints(self.checkpoints)]
         return names[-1] if names else None
 
     @contextmanager
-    def held(self, newest: str | None) -> Iterator[None]:
-        """Keep other processes from training the same run.
+    def locked(self, newest: str | None) -> Iterator[None]:
+        """Lock the run, so that no other process trains it.
 
         Args:
-            newest: the checkpoint from which it goes on.
+            newest: the checkpoint that was loaded.
 
         Raises:
-            RunError: another one does, or has done so since the checkpoint was read.
+            RunError: another process trains the run, or has trained it since the checkpoint was loaded.
         """
-        # Not settings.json, of which ``note_data`` writes a new one.
+        # Not settings.json, which ``update_data`` replaces.
         with (self.folder / SPLITS_FILE).open("rb") as file:
             try:
                 lock(file, alone=True)
@@ -130,79 +128,79 @@ class Run:
                     f"the run {str(self.folder)!r} is being trained by another process; wait for it, or stop it"
                 ) from None
             except OSError:
-                pass  # a network's file system may not know locks
+                pass  # network file systems may not support locks
             if self.is_finished or self.newest_checkpoint != newest:
-                raise RunError(f"another process has gone on with the run {str(self.folder)!r} meanwhile; start again")
+                raise RunError(f"another process has continued the run {str(self.folder)!r} meanwhile; start again")
             yield
 
     def settings(self) -> dict[str, Any]:
-        """Return what was chosen.
+        """Return the content of ``settings.json``.
 
         Raises:
-            RunError: ``settings.json`` cannot be read, or says two things.
+            RunError: it cannot be read, or contradicts itself.
         """
         file = self.folder / "settings.json"
         saved = read_json(file)
         chosen, resolved = saved.get("image_size"), saved.get("resolved")
-        followed = resolved.get("image_size") if isinstance(resolved, dict) else chosen
-        if chosen is not None and chosen != followed:
+        derived = resolved.get("image_size") if isinstance(resolved, dict) else chosen
+        if chosen is not None and chosen != derived:
             raise RunError(
-                f"{str(file)!r} is damaged: image_size is {shown(chosen)} and, under resolved, {shown(followed)}; "
-                "put back the one that training wrote"
+                f"{str(file)!r} is damaged: image_size is {shown(chosen)}, but {shown(derived)} under resolved; "
+                "restore the original file"
             )
         return saved
 
-    def chosen(self) -> tuple[Settings, Resolved, str]:
-        """Return what the user chose, what followed from it, and the name of the data.
+    def parsed_settings(self) -> tuple[Settings, ResolvedSettings, str]:
+        """Return the settings, the resolved settings, and the name of the data.
 
         Raises:
-            RunError: ``settings.json`` cannot be read, or holds what training has not written.
+            RunError: ``settings.json`` cannot be read, or is invalid.
         """
         saved = self.settings()
         try:
             data = as_kind(str, saved.get("data"), "data")
             resolved = as_kind(dict[str, Any], saved.get("resolved"), "resolved")
-            return Settings.from_json(saved), Resolved.from_json(resolved), data
+            return Settings.from_json(saved), ResolvedSettings.from_json(resolved), data
         except (ValueError, TypeError) as error:
             raise RunError(
                 f"{str(self.folder / 'settings.json')!r} is damaged, or of another version of alexnet ({error}); "
-                "put back the one that training wrote, or train anew"
+                "restore the original file, or train again"
             ) from error
 
     @property
     def command(self) -> str:
-        """How to go on with images that have moved."""
+        """The command to resume with images that have moved."""
         return f"alexnet train DATA --resume {shlex.quote(str(self.folder))}"
 
-    def refuse_other_numbers(self, source: Source, begun: Resolved) -> None:
-        """Refuse to go on with fewer images, or more, than the run began with.
+    def check_split_sizes(self, source: Source, resolved: ResolvedSettings) -> None:
+        """Check that the run has as many images as at its start.
 
         Raises:
             RunError: ``splits.csv`` has lost lines, or has new ones.
         """
-        for split, n in (("train", begun.n_train), ("val", begun.n_val)):
+        for split, n in (("train", resolved.n_train), ("val", resolved.n_val)):
             n_now = len(source.in_split(split))
             if n_now != n:
                 raise RunError(
-                    f"{str(self.folder / SPLITS_FILE)!r} has {n_now} {split} images, but the run began with {n}; "
-                    "put back the file that training wrote"
+                    f"{str(self.folder / SPLITS_FILE)!r} has {n_now} {split} images, but the run started with {n}; "
+                    "restore the original file"
                 )
 
-    def note_data(self, name: str) -> None:
-        """Write down where the images are now, if they have moved."""
+    def update_data(self, name: str) -> None:
+        """Save the new name of the data in ``settings.json``, if the images have moved."""
         saved = self.settings()
         if saved["data"] != name:
             moved = {**saved, "data": name, "data_dir": None}
             write_atomically(self.folder / "settings.json", json.dumps(moved, indent=2) + "\n")
 
     def append(self, report: EpochReport) -> None:
-        """Add an epoch to ``metrics.jsonl``; it is on the disk before a checkpoint counts on it."""
+        """Append an epoch to ``metrics.jsonl``, synced to the disk before the next checkpoint is written."""
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
             sync_file(file)
 
     def history(self, n_epochs: int) -> list[EpochReport]:
-        """Return the first epochs; those that a killed run had done beyond its checkpoint will be done again.
+        """Return the first ``n_epochs`` reports; a killed run repeats the epochs after its last checkpoint.
 
         Raises:
             RunError: one of them is missing; or see ``metrics``.
@@ -210,16 +208,16 @@ class Run:
         reports = [EpochReport(**line) for line in self.metrics() if line["epoch"] <= n_epochs]
         if len(reports) < n_epochs:
             raise RunError(
-                f"{str(self.folder / 'metrics.jsonl')!r} lacks {n_epochs - len(reports)} of the {n_epochs} epochs that "
-                "are done; put back what training wrote, or train anew"
+                f"{str(self.folder / 'metrics.jsonl')!r} lacks {n_epochs - len(reports)} of {n_epochs} epochs; "
+                "restore the original file, or train again"
             )
         return reports
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of ``metrics.jsonl``; a last one cut short by a kill is left out.
+        """Return the lines of ``metrics.jsonl``, without an incomplete last line.
 
         Raises:
-            RunError: another line is none that ``append`` has written.
+            RunError: another line is damaged.
         """
         file = self.folder / "metrics.jsonl"
         lines = file.read_bytes().splitlines() if file.exists() else []
@@ -233,32 +231,32 @@ class Run:
                     raise ValueError(f"epoch {report.epoch} is out of order")
             except ValueError as error:
                 raise RunError(
-                    f"{str(file)!r} line {number} is damaged ({error}); put back what training wrote, or train anew"
+                    f"{str(file)!r} line {number} is damaged ({error}); restore the original file, or train again"
                 ) from error
             reports.append(report)
         return [asdict(report) for report in reports]
 
-    def tidy(self, epoch: int) -> None:
-        """Remove what a kill left half-written, and what is of epochs after ``epoch``, which will be done again.
+    def clean_up(self, epoch: int) -> None:
+        """Delete unfinished files, and the files and lines of epochs after ``epoch``, which will be repeated.
 
         Raises:
             RunError: see ``metrics``.
         """
         delete_unfinished(self.folder)
         delete_unfinished(self.checkpoints)
-        forget_best_after(self.checkpoints, epoch)
+        delete_best_after(self.checkpoints, epoch)
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
         if (self.folder / "metrics.jsonl").exists():
             write_atomically(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints are."""
+        """The folder of checkpoints."""
         return self.folder / "checkpoint"
 
 
 def _report(line: bytes, *, is_last: bool) -> EpochReport | None:
-    """Return a line of ``metrics.jsonl``; nothing for a last one that is cut short."""
+    """Parse a line of ``metrics.jsonl``; return None for an incomplete last line."""
     try:
         saved = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Where epochs are reported to, beside ``metrics.jsonl``: each tracker consumes the reports of ``fit_steps``."""
+"""Experiment trackers: TensorBoard, Weights & Biases and MLflow. Each logs the reports of ``fit_steps``."""
 
 import json
 import os
@@ -15,49 +15,49 @@ from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.training.choices.settings import TrackerName
 from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
 
-# What must be importable for each, and the extra that brings it.
+# The package of each tracker; the extra to install has the tracker's name.
 _PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
-# Under which a tracker's own name of the run is kept, so that a resumed run goes on in the same place.
-_IDENTITIES = "trackers.json"
+# Holds the id of the run at each tracker, so that a resumed run logs to the same place.
+_RUN_IDS_FILE = "trackers.json"
 
 
 class Tracker(Protocol):
-    """Something that is told how training goes."""
+    """An experiment tracker."""
 
-    def note(self, report: Report) -> None:
-        """Take in a report; those that say nothing to it are left alone."""
+    def log(self, report: Report) -> None:
+        """Log a report; reports other than epochs may be ignored."""
         ...
 
     def close(self) -> None:
-        """Hand over what has not been handed over yet."""
+        """Send what has not been sent yet."""
         ...
 
 
 def check_trackers(names: Sequence[TrackerName]) -> None:
-    """Refuse trackers that are not installed, before anything is read.
+    """Check that trackers are installed.
 
     Raises:
-        SettingsError: one is not, and which extra to install.
+        SettingsError: one is not; the message names the extra to install.
     """
     for name in names:
         if find_spec(_PACKAGES[name]) is None:
-            raise SettingsError(f"--track {name} needs a package that is not here; pip install 'alexnet[{name}]'")
+            raise SettingsError(f"--track {name} needs a package that is not installed; pip install 'alexnet[{name}]'")
 
 
 @contextmanager
 def open_trackers(
     names: Sequence[TrackerName], run: Path, settings: Mapping[str, Any], n_epochs: int
 ) -> Iterator["Trackers"]:
-    """Open trackers for a run, and close them when it ends or breaks off.
+    """Open trackers for a run, and close them at its end.
 
     Args:
-        names: which ones.
-        run: the run folder; a tracker that writes files writes them there.
-        settings: what was chosen for the run, reported once.
-        n_epochs: epochs done; what a killed run has reported beyond them is taken back, where that can be.
+        names: names of the trackers.
+        run: the run folder; trackers that write files write them there.
+        settings: settings of the run, logged once.
+        n_epochs: epochs done; later epochs that a killed run has logged are deleted if the tracker supports it.
 
     Raises:
-        RunError: one cannot be opened, for instance since its server does not answer.
+        RunError: a tracker cannot be opened, for example because its server does not respond.
     """
     check_trackers(names)
     with ExitStack() as opened:
@@ -67,35 +67,34 @@ def open_trackers(
                 trackers[name] = _OPEN[name](run, settings, n_epochs)
             except RunError:
                 raise
-            except Exception as error:  # of many kinds, a server's and a network's among them
+            except Exception as error:  # trackers raise errors of many types
                 raise RunError(f"--track {name} cannot be opened: {_first_line(error)}") from error
             opened.callback(_close, trackers[name])
         yield Trackers(trackers)
 
 
 class Trackers:
-    """Trackers that are open. One that fails is left out from then on: no training is lost for want of a report."""
+    """Open trackers. One that fails is disabled, and training goes on."""
 
     def __init__(self, trackers: dict[str, Tracker]) -> None:
         self._trackers = trackers
 
-    def note(self, report: Report) -> list[TrainingWarning]:
-        """Tell all of them; return what to say of those that fail."""
+    def log(self, report: Report) -> list[TrainingWarning]:
+        """Log a report to all trackers; return warnings about those that fail."""
         failed = {}
         for name, tracker in self._trackers.items():
             try:
-                tracker.note(report)
+                tracker.log(report)
             except Exception as error:
                 failed[name] = _first_line(error)
         self._trackers = {name: tracker for name, tracker in self._trackers.items() if name not in failed}
         return [
-            TrainingWarning(f"{name} fails ({why}) and is told no more; metrics.jsonl is")
-            for name, why in failed.items()
+            TrainingWarning(f"{name} logging failed ({why}); disabled for this run") for name, why in failed.items()
         ]
 
 
 def _close(tracker: Tracker) -> None:
-    with suppress(Exception):  # the model has been written by now
+    with suppress(Exception):  # training has ended, and the model is saved
         tracker.close()
 
 
@@ -104,14 +103,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _scalars(report: EpochReport) -> dict[str, float]:
-    """Return an epoch as numbers by name; losses in one group, so that they share a plot."""
+    """Return the numbers of an epoch by name; the losses are in one group, so that they share a plot."""
     numbers = asdict(report)
     names = {"train_loss": "loss/train", "val_loss": "loss/val", "val_top1": "top1/val"}
     return {names.get(name, name): float(value) for name, value in numbers.items() if name != "epoch"}
 
 
 class _TensorBoard:
-    """Event files in ``RUN/tensorboard``; look at them with ``tensorboard --logdir RUN``."""
+    """Event files in ``RUN/tensorboard``, for ``tensorboard --logdir RUN``."""
 
     def __init__(self, run: Path, settings: Mapping[str, Any], n_epochs: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -120,7 +119,7 @@ class _TensorBoard:
         text = json.dumps(dict(settings), indent=2, allow_nan=False)
         self._writer.add_text("settings", f"```\n{text}\n```")
 
-    def note(self, report: Report) -> None:
+    def log(self, report: Report) -> None:
         if isinstance(report, EpochReport):
             for name, value in _scalars(report).items():
                 self._writer.add_scalar(name, value, report.epoch)
@@ -131,7 +130,7 @@ class _TensorBoard:
 
 
 class _Wandb:
-    """A run of Weights & Biases, in the project ``alexnet`` unless WANDB_PROJECT names another."""
+    """A run in Weights & Biases, in the project ``alexnet`` or that of WANDB_PROJECT."""
 
     def __init__(self, run: Path, settings: Mapping[str, Any], n_epochs: int) -> None:
         import wandb
@@ -139,14 +138,14 @@ class _Wandb:
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "alexnet"),
             name=run.name,
-            id=_identity(run, "wandb"),
+            id=_run_id(run, "wandb"),
             resume="allow",
             config=dict(settings),
             dir=run,
         )
-        _keep_identity(run, "wandb", self._run.id)
+        _save_run_id(run, "wandb", self._run.id)
 
-    def note(self, report: Report) -> None:
+    def log(self, report: Report) -> None:
         if isinstance(report, EpochReport):
             self._run.log(_scalars(report), step=report.epoch)
 
@@ -155,20 +154,20 @@ class _Wandb:
 
 
 class _MLflow:
-    """A run of MLflow, in the experiment ``alexnet`` unless MLFLOW_EXPERIMENT_NAME names another."""
+    """A run in MLflow, in the experiment ``alexnet`` or that of MLFLOW_EXPERIMENT_NAME."""
 
     def __init__(self, run: Path, settings: Mapping[str, Any], n_epochs: int) -> None:
         import mlflow
 
         mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "alexnet"))
-        before = _identity(run, "mlflow")
+        before = _run_id(run, "mlflow")
         self._mlflow, self._run = mlflow, mlflow.start_run(run_id=before, run_name=None if before else run.name)
         if before is None:
-            _keep_identity(run, "mlflow", self._run.info.run_id)
+            _save_run_id(run, "mlflow", self._run.info.run_id)
             chosen = {name: value for name, value in settings.items() if name != "resolved"}
             mlflow.log_params(chosen)
 
-    def note(self, report: Report) -> None:
+    def log(self, report: Report) -> None:
         if isinstance(report, EpochReport):
             self._mlflow.log_metrics(_scalars(report), step=report.epoch)
 
@@ -179,20 +178,20 @@ class _MLflow:
 _OPEN: dict[TrackerName, Any] = {"tensorboard": _TensorBoard, "wandb": _Wandb, "mlflow": _MLflow}
 
 
-def _identities(run: Path) -> dict[str, str]:
-    file = run / _IDENTITIES
+def _run_ids(run: Path) -> dict[str, str]:
+    file = run / _RUN_IDS_FILE
     if not file.exists():
         return {}
     try:
         found = parse_object(file.read_text(encoding="utf-8"))
-        return {name: as_kind(str, identity, name) for name, identity in found.items()}
+        return {name: as_kind(str, run_id, name) for name, run_id in found.items()}
     except (OSError, ValueError) as error:
-        raise RunError(f"{str(file)!r} is damaged ({error}); delete it to report to a new place") from error
+        raise RunError(f"{str(file)!r} is damaged ({error}); delete it to log to a new run") from error
 
 
-def _identity(run: Path, name: str) -> str | None:
-    return _identities(run).get(name)
+def _run_id(run: Path, name: str) -> str | None:
+    return _run_ids(run).get(name)
 
 
-def _keep_identity(run: Path, name: str, identity: str) -> None:
-    write_atomically(run / _IDENTITIES, json.dumps({**_identities(run), name: identity}) + "\n")
+def _save_run_id(run: Path, name: str, run_id: str) -> None:
+    write_atomically(run / _RUN_IDS_FILE, json.dumps({**_run_ids(run), name: run_id}) + "\n")

@@ -1,4 +1,4 @@
-"""What followed from the choices, the images and the machine when a run began; it stays when the run goes on."""
+"""The resolved settings of a run: derived from settings, images and machine at its start, unchanged when resumed."""
 
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -15,19 +15,19 @@ from alexnet.training.machine.runtime import Arithmetic, Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """What a run had settled on.
+class ResolvedSettings:
+    """The resolved settings of a run.
 
     Attributes:
-        recipe: how the network learns, with what followed from the images and the machine.
-        n_epochs: how many epochs there are at most.
+        recipe: the recipe, adapted to images and machine.
+        n_epochs: maximum number of epochs.
         architecture: the network.
         classes: class names, in the order of the logits.
         store_size: side of the stored images, in pixels.
         runtime: device and precision.
-        n_train: images to learn from.
-        n_val: images to judge by.
-        loaded: names of the weights that came from elsewhere; None where they are still to be loaded.
+        n_train: number of training images.
+        n_val: number of validation images.
+        loaded: names of the tensors loaded with ``--init``; None if they must still be loaded.
     """
 
     recipe: Recipe
@@ -41,11 +41,11 @@ class Resolved:
     loaded: frozenset[str] | None
 
     @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> "Resolved":
-        """Read what ``resolved_json`` returned.
+    def from_json(cls, saved: dict[str, Any]) -> "ResolvedSettings":
+        """Read the output of ``resolved_json``.
 
         Raises:
-            ValueError: something is missing, or of a kind that it cannot be; it is named.
+            ValueError: a value is missing or invalid; the message names it.
         """
 
         def read(name: str, kind: Any) -> Any:
@@ -77,7 +77,7 @@ class Resolved:
 
 
 def resolved_json(training: Training, store_size: int) -> dict[str, Any]:
-    """Return what ``Resolved.from_json`` reads, and for people some more."""
+    """Return the input of ``ResolvedSettings.from_json``, and more values for people to read."""
     plan = training.plan
     return {
         "image_size": plan.architecture.image_size,
