@@ -1,4 +1,4 @@
-"""The command line with a network small enough that processes can be started and killed by the dozen.
+"""The command line with a default network so small that processes can be started and killed by the dozen.
 
 python small.py train ... runs ``alexnet train ...``, the same but for the size of its layers.
 """
@@ -9,9 +9,9 @@ from dataclasses import replace
 from alexnet import cli
 from alexnet.network.value.variants import VARIANTS
 
-net = VARIANTS["batchnorm"]
-layers = tuple(replace(layer, channels=layer.channels // 8) for layer in net.layers)
-VARIANTS["batchnorm"] = replace(net, layers=layers, hidden=(32, 32))
+NET = VARIANTS["batchnorm"]
+SMALL = replace(NET, layers=tuple(replace(layer, channels=layer.channels // 8) for layer in NET.layers), hidden=(64, 64))
 
 if __name__ == "__main__":
+    VARIANTS["batchnorm"] = SMALL
     cli.main(sys.argv[1:])
