@@ -1,6 +1,7 @@
 """Processes that start with torch loaded.
 
-They are forked from a server that has imported it once: to import it anew takes 4 seconds of a core each time.
+They are forked from a server that has imported it once. To import it takes 4 seconds of a core each time, and
+``torch._dynamo``, which the first optimizer imports, another 8.
 """
 
 import multiprocessing
@@ -15,7 +16,7 @@ from .processes import NAME
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["alexnet.cli", "alexnet.commands.training", "alexnet.commands.using", "alexnet.training.session", "pytest"]
+    ["torch._dynamo", "alexnet.cli", "alexnet.commands.training", "alexnet.commands.using", "pytest"]
 )
 _STARTED: list[BaseProcess] = []
 # What the process does: be as if it had just been started in its folder, with its environment, and run a script.
