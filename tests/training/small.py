@@ -12,8 +12,6 @@ from alexnet.network.value.variants import VARIANTS
 NET = VARIANTS["batchnorm"]
 LAYERS = tuple(replace(layer, channels=layer.channels // 8) for layer in NET.layers)
 SMALL = replace(NET, layers=LAYERS, hidden=(64, 64))
-    NET, layers=tuple(replace(layer, channels=layer.channels // 8) for layer in NET.layers), hidden=(64, 64)
-)
 
 if __name__ == "__main__":
     VARIANTS["batchnorm"] = SMALL
