@@ -22,6 +22,7 @@ def cpu_seconds(*arguments: str) -> float:
     return after.children_user - before.children_user + after.children_system - before.children_system
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "limit"), [(["--help"], 0.3), (["summary", "--as", "mermaid"], 0.5)])
 def test_quick_commands_are_quick(arguments, limit) -> None:
     assert min(cpu_seconds(*arguments) for _ in range(5)) < limit

@@ -7,11 +7,17 @@ import sys
 from dataclasses import replace
 
 from alexnet import cli
+from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.variants import VARIANTS
 
-NET = VARIANTS["batchnorm"]
-LAYERS = tuple(replace(layer, channels=layer.channels // 8) for layer in NET.layers)
-SMALL = replace(NET, layers=LAYERS, hidden=(64, 64))
+
+def narrow(net: Architecture) -> Architecture:
+    """Return a network an eighth as wide."""
+    layers = tuple(replace(layer, channels=layer.channels // 8) for layer in net.layers)
+    return replace(net, layers=layers, hidden=(64, 64))
+
+
+SMALL = narrow(VARIANTS["batchnorm"])
 
 if __name__ == "__main__":
     VARIANTS["batchnorm"] = SMALL
