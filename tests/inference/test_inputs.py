@@ -341,7 +341,7 @@ def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, image
 )
 def test_several_are_decoded_at_a_time(classifier, image_folder, monkeypatch, as_held) -> None:
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=300)
     real = classifier_module.decode
 
     def meet(*given, **how):

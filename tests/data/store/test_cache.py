@@ -156,7 +156,6 @@ def test_a_disk_without_locks_serves_as_well(own_image_folder, no_locks) -> None
     assert sorted(path.name for path in folder.iterdir()) == ["lock", "pixels", "records"]
 
 
-@pytest.mark.timeout(30)
 def test_without_locks_one_waits_for_another_but_not_for_ever(tmp_path, no_locks, monkeypatch) -> None:
     monkeypatch.setattr(cache, "LONGEST_TURN_SECONDS", 0.2)
     refused = pytest.raises(DataError, match=r"another process .* delete .*turn")
@@ -166,7 +165,6 @@ def test_without_locks_one_waits_for_another_but_not_for_ever(tmp_path, no_locks
         pass
 
 
-@pytest.mark.timeout(60)
 def test_without_locks_a_killed_process_keeps_nobody_waiting(tmp_path, no_locks, monkeypatch) -> None:
     monkeypatch.setattr(cache, "LONGEST_TURN_SECONDS", 20.0)
     script = f"""
