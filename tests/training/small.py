@@ -4,17 +4,15 @@ python small.py train ... runs ``alexnet train ...``, the same but for the size 
 """
 
 import sys
-from dataclasses import replace
 
 from alexnet import cli
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.variants import VARIANTS
+from alexnet.network.value.variants import VARIANTS, resolve
 
 
 def narrow(net: Architecture) -> Architecture:
     """Return a network an eighth as wide."""
-    layers = tuple(replace(layer, channels=layer.channels // 8) for layer in net.layers)
-    return replace(net, layers=layers, hidden=(64, 64))
+    return resolve(net, width=0.125, hidden=(64, 64))
 
 
 SMALL = narrow(VARIANTS["batchnorm"])

@@ -153,7 +153,7 @@ def test_a_run_begins_with_weights_of_more_colours_and_classes(image_folder, tmp
 
 def test_of_what_does_not_fit_the_settings_say_what_is_taken(image_folder, tmp_path) -> None:
     torch.manual_seed(0)
-    torch.save(AlexNet("paper", hidden=(16, 8), n_classes=3).state_dict(), tmp_path / "theirs.pth")
+    torch.save(AlexNet("paper", width=0.125, hidden=(16, 8), n_classes=3).state_dict(), tmp_path / "theirs.pth")
     settings = Settings(init=str(tmp_path / "theirs.pth"), hidden=(16, 8), image_size=67, epochs=1)
     with pytest.raises(ArtifactError, match=r"grouped layout.*--init-take fitting"):
         Session.open(image_folder, out=tmp_path / "run", settings=settings)
@@ -165,7 +165,7 @@ def test_of_what_does_not_fit_the_settings_say_what_is_taken(image_folder, tmp_p
 def test_a_layer_that_began_at_random_is_not_frozen() -> None:
     """Its weights do not fit, and only what fits was taken: it would stay random for good."""
     model = network()
-    theirs = AlexNet(replace(NET, layers=resolve("batchnorm", groups=2).layers))
+    theirs = AlexNet(replace(NET, layers=resolve(NET, groups=2).layers))
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth", partial=True)
     with pytest.raises(SettingsError, match="conv2 begins at random"):
         freeze(model, "conv3", loaded.taken)
