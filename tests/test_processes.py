@@ -46,7 +46,7 @@ def test_nothing_is_left(tmp_path, how, words) -> None:
     (tmp_path / "test_hangs.py").write_text(HANGING.replace("HOW", how))
     word = f"ALEXNET_TEST_OF_TESTS={tmp_path}"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "ALEXNET_TEST_OF_TESTS": str(tmp_path)}
-    limit = "15" if words == "Timeout" else "60"
+    limit = "10" if words == "Timeout" else "60"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout", limit, "test_hangs.py"]
     # Of a process that was started in the background, the children would ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
