@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow lint types format
+.PHONY: demo test soak slow lint types format
 
 demo: .venv/installed
 	rm -rf runs/demo runs/demo-images
@@ -13,7 +13,10 @@ demo: .venv/installed
 	$(BIN)/alexnet predict runs/demo runs/demo-images --top 3
 
 test: .venv/installed
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not soak"
+
+soak: .venv/installed
+	$(BIN)/pytest -n 2 -m soak
 
 slow: .venv/installed
 	$(BIN)/pytest -m slow

@@ -5,10 +5,16 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+# Before torch is imported, here and in the processes that tests start: with small images, threads mostly wait for one
+# another (249 s of processor time became 37), and there is a worker for each core. What threads change is tested with
+# torch.set_num_threads.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from .forked import kill_all
 from .processes import none_left
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -40,6 +46,7 @@ def _no_process_is_left() -> Iterator[None]:
     """End what a test that fails, times out or is interrupted has started."""
     with none_left():
         yield
+    kill_all()
 
 
 def shared_data(name: str) -> Path:
@@ -82,5 +89,5 @@ def trained_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from alexnet import Settings, train
 
     out = tmp_path_factory.mktemp("runs") / "photos"
-    settings = Settings(epochs=6, image_size=67, batch_size=16)
+    settings = Settings(epochs=6, image_size=67, batch_size=16, width=0.125, hidden=(64, 64))
     return train(image_folder, out=out, settings=settings, verbose=False).folder

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_NAME = "ALEXNET_TEST"
+NAME = "ALEXNET_TEST"
 _PROC = Path("/proc")
 # A killed process is gone at once; only one that waits for a disk takes longer.
 _SECONDS = 10
@@ -21,12 +21,12 @@ _SECONDS = 10
 @contextmanager
 def none_left() -> Iterator[None]:
     """Kill whatever the block has started and not ended, however the block ends. Where there is no /proc, nothing."""
-    word = f"{_NAME}={secrets.token_hex(8)}"
-    os.environ[_NAME] = word.partition("=")[2]
+    word = f"{NAME}={secrets.token_hex(8)}"
+    os.environ[NAME] = word.partition("=")[2]
     try:
         yield
     finally:
-        del os.environ[_NAME]
+        del os.environ[NAME]
         deadline = time.monotonic() + _SECONDS
         while (numbers := marked(word)) and time.monotonic() < deadline:
             for number in numbers:

@@ -1,6 +1,5 @@
 import csv
 import json
-import os
 import re
 import shlex
 import shutil
@@ -24,9 +23,12 @@ from alexnet.network.diagram import mermaid
 from alexnet.network.value.variants import resolve
 
 from .conftest import coloured_image, make_image_folder
+from .forked import Forked, start
 
 GOLDEN = Path(__file__).parent / "golden" / "alexnet_table.txt"
-QUICK = ("--epochs", "1", "--image-size", "67", "--batch-size", "16")
+QUICK = ("--width", "0.125", "--hidden", "64", "--epochs", "1", "--image-size", "67", "--batch-size", "16")
+# The command line as a script, with a small network, and the same that kills itself.
+SMALL, DYING = (Path(__file__).parent / "training" / name for name in ("small.py", "dying.py"))
 
 
 def alexnet(*arguments: object) -> int:
@@ -168,14 +170,20 @@ def test_the_options_of_train_are_these(capsys) -> None:
         ([], "give a command: summary, check, prepare, train, evaluate, predict, push"),
     ],
 )
-@pytest.mark.parametrize("columns", [50, 80, 130])
-def test_wrong_usage_is_one_line_with_the_nearest_word(capsys, monkeypatch, columns, arguments, message) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
+def test_wrong_usage_is_one_line_with_the_nearest_word(capsys, monkeypatch, arguments, message) -> None:
+    monkeypatch.setenv("COLUMNS", "50")  # where most lines of the parser's boxes are broken
     assert alexnet(*arguments) == 2
-    _, err = capsys.readouterr()
-    assert len(err.splitlines()) == 1
-    assert err.startswith("error: ")
-    assert message in err
+    assert message in one_error(capsys)
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_how_wide_the_terminal_is_changes_no_line(capsys, monkeypatch, columns) -> None:
+    said = []
+    for width in (50, columns):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert alexnet("train", "digits", "--epochs", "many", "--recipe", "modern") == 2
+        said.append(one_error(capsys))
+    assert said[0] == said[1]
 
 
 # train, and what is wrong with data and settings
@@ -479,22 +487,14 @@ def test_csv_and_words(capsys, trained_run, image_folder) -> None:
 # Stopping and going on, in processes of their own
 
 
-def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "alexnet", *(str(argument) for argument in arguments)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=cwd, stdout=pipe, stderr=pipe, text=True, env=os.environ)
+# With a checkpoint after every step.
+OFTEN = ("--image-size", 67, "--batch-size", 8, "--checkpoint-minutes", 1e-9)
 
 
-# Checkpoints as often as they can be written, of a network small enough for that.
-OFTEN = ("--image-size", 67, "--batch-size", 8, "--checkpoint-minutes", 0.001, "--width", 0.25, "--hidden", 64)
-
-
-def wait_for_an_epoch(run: Path, process: subprocess.Popen[str]) -> None:
+def wait_for_an_epoch(run: Path, process: Forked) -> None:
     """Wait until a checkpoint has a whole epoch behind it."""
-    deadline = time.monotonic() + 60
     while not any(path.name >= "000001" for path in run.glob("checkpoint/0*")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
+        assert process.returncode is None, process.communicate()
         time.sleep(0.02)
 
 
@@ -550,10 +550,10 @@ def test_a_phones_folder_names_what_it_leaves_out(trained_run, image_folder, tmp
 
 
 def test_killed_and_resumed_it_ends(image_folder, tmp_path, capsys) -> None:
-    process = start("train", image_folder, "--out", "run", "--epochs", 4, *OFTEN, cwd=tmp_path)
-    wait_for_an_epoch(tmp_path / "run", process)
-    process.send_signal(signal.SIGKILL)
+    words = ("train", image_folder, "--out", "run", "--epochs", 3, *OFTEN)
+    process = start(DYING, 0, "take", 15, 0.0, *words, cwd=tmp_path)  # in the second epoch of 12 steps
     process.communicate()
+    assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "run" / "model").exists()
 
     assert alexnet("predict", tmp_path / "run", image_folder) == 1
@@ -561,16 +561,16 @@ def test_killed_and_resumed_it_ends(image_folder, tmp_path, capsys) -> None:
     assert alexnet("train", "--resume", tmp_path / "run") == 0
     assert "resumed in epoch" in capsys.readouterr().err
     epochs = [json.loads(line)["epoch"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert epochs == [1, 2, 3, 4]
+    assert epochs == [1, 2, 3]
     assert alexnet("evaluate", tmp_path / "run") == 0
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_stops(image_folder, tmp_path, number, status) -> None:
-    process = start("train", image_folder, "--out", "run", "--epochs", 500, *OFTEN, cwd=tmp_path)
+    process = start(SMALL, "train", image_folder, "--out", "run", "--epochs", 500, *OFTEN, cwd=tmp_path)
     wait_for_an_epoch(tmp_path / "run", process)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == status
     assert "continue with: alexnet train --resume run" in err
     assert "Traceback" not in err

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 # As torchrun does: a launcher whose worker has a session of its own, and outlives it.
 HANGING = """
 import subprocess, sys, time
+from pathlib import Path
 import pytest
 from processes import none_left
 
@@ -37,7 +38,7 @@ def test_hangs():
     [
         ("process.wait()", "Timeout"),
         ("time.sleep(300)", "KeyboardInterrupt"),
-        ("time.sleep(3); process.kill(); process.wait()", "1 passed"),
+        ("[time.sleep(0.01) for _ in iter(Path('seen').exists, True)]; process.kill(); process.wait()", "1 passed"),
     ],
     ids=["timed out", "interrupted", "launcher killed"],
 )
@@ -45,7 +46,7 @@ def test_nothing_is_left(tmp_path, how, words) -> None:
     (tmp_path / "test_hangs.py").write_text(HANGING.replace("HOW", how))
     word = f"ALEXNET_TEST_OF_TESTS={tmp_path}"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "ALEXNET_TEST_OF_TESTS": str(tmp_path)}
-    limit = "8" if words == "Timeout" else "60"
+    limit = "10" if words == "Timeout" else "60"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout", limit, "test_hangs.py"]
     # Of a process that was started in the background, the children would ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,6 +56,7 @@ def test_nothing_is_left(tmp_path, how, words) -> None:
         assert process.poll() is None
         time.sleep(0.01)
     assert len(marked(word)) >= 2, "the worker has begun, and is found"
+    (tmp_path / "seen").touch()
     if words == "KeyboardInterrupt":
         process.send_signal(signal.SIGINT)
     out, _ = process.communicate()

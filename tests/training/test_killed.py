@@ -1,11 +1,9 @@
 """Runs that are killed without warning, again and again, end as if nothing had happened."""
 
-import os
 import random
+import re
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,60 +11,99 @@ import torch
 from safetensors.torch import load_file
 
 from ..conftest import make_image_folder
-from .machine.test_distributed import SMALL, launch, metrics
+from ..forked import start, start_group, wait_for
+from .machine.test_distributed import TORCHRUN, metrics
 
-N_KILLS = 10
-# 84 px for three fifths of the way, 104 px for another fifth and 144 px after that; averaged weights are on by default.
-OPTIONS = ("--image-size", "144", "--epochs", "20", "--batch-size", "16", "--mixup", "0.2", "--trivial-augment", "on",
-           "--balance", "sampler", "--checkpoint-minutes", "0.002", "--device", "cpu")  # fmt: skip
+DYING = Path(__file__).with_name("dying.py")
+NEVER = (0, "take", 0, 0.0)
+# 84 px for three fifths of the way, 104 px for another fifth and 144 px after that; averaged weights are on by default,
+# and there is a checkpoint after every step.
+OPTIONS = ("--image-size", "144", "--batch-size", "16", "--mixup", "0.2", "--trivial-augment", "on",
+           "--balance", "sampler", "--checkpoint-minutes", "1e-9", "--device", "cpu")  # fmt: skip
 
-
-def workers_of(process: "subprocess.Popen[str]") -> list[int]:
-    """Return the processes that a launcher has started, or the one process itself."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(child) for child in children] or [process.pid]
-
-
-def run_and_kill(n: int, seconds: float, chooser: random.Random, *arguments: object) -> bool:
-    """Start a training, let it train for a while, kill one of its processes; return whether there was one to kill."""
-    start = [] if n == 1 else ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
-    process = subprocess.Popen(
-        [sys.executable, *start, SMALL, *map(str, arguments)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "run folder" in line:
-            break
-    time.sleep(seconds)
-    was_running = process.poll() is None
-    if was_running:
-        os.kill(chooser.choice(workers_of(process)), signal.SIGKILL)
-    process.communicate()
-    return was_running
+# The rank that is killed, and when: see dying.py.
+Kill = tuple[int, str, int, float]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
-@pytest.mark.timeout(900)
+def run(n: int, kill: Kill, *arguments: object, cwd: Path) -> dict[str, int]:
+    """Train in ``n`` processes until one of them is killed, or to the end; return how often what has happened."""
+    words = (DYING, *kill, *arguments)
+    processes = [start(*words, cwd=cwd)] if n == 1 else start_group(n, *words, cwd=cwd)
+    said = wait_for(processes)
+    status = 0 if kill is NEVER else -signal.SIGKILL
+    assert processes[kill[0]].returncode == status, (kill, said)
+    events = re.findall(r"(\w+)=(\d+)", said[0][0])
+    return {event: int(count) for event, count in events}
+
+
+def assert_same_run(whole: Path, killed: Path, n_epochs: int) -> None:
+    assert [line["epoch"] for line in metrics(killed)] == list(range(1, n_epochs + 1))
+    weights, same = (load_file(run / "model" / "model.safetensors") for run in (whole, killed))
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+    losses = [[line["train_loss"] for line in metrics(run)] for run in (whole, killed)]
+    assert losses[0] == losses[1]
+    assert {line["image_size"] for line in metrics(killed)} == {84, 104, 144}
+
+
+@pytest.mark.parametrize(
+    ("n", "kills"),
+    [
+        (
+            1,
+            [
+                (0, "take", 2, 0.0),  # in the middle of the first epoch
+                (0, "fsync", 2, 0.0),  # half of a checkpoint is written
+                (0, "append", 1, 0.0),  # an epoch is written down, and has no checkpoint yet
+                (0, "rename", 4, 0.0),  # a checkpoint is complete, and has no name yet
+                (0, "take", 8, 0.0),  # at another size
+                (0, "fsync", 15, 0.0),
+                (0, "model", 1, 0.0),  # all is done but the model's name
+            ],
+        ),
+        (2, [(1, "take", 3, 0.0), (0, "fsync", 2, 0.0), (0, "append", 1, 0.0), (0, "model", 1, 0.0)]),
+    ],
+)
+def test_killed_where_it_hurts_it_ends_the_same_to_the_bit(n, kills, tmp_path) -> None:
+    image_folder = make_image_folder(tmp_path / "photos", n_each=19)
+    arguments: tuple[object, ...] = ("train", image_folder, *OPTIONS, "--epochs", "5")
+    run(n, NEVER, *arguments, "--out", tmp_path / "whole", cwd=tmp_path)
+
+    arguments = (*arguments, "--out", tmp_path / "killed")
+    for kill in kills:
+        run(n, kill, *arguments, cwd=tmp_path)
+        arguments = ("train", "--resume", tmp_path / "killed")
+    run(n, NEVER, *arguments, cwd=tmp_path)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", 5)
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("n", [1, 2])
 def test_killed_at_ten_random_moments_it_ends_the_same_to_the_bit(n, tmp_path) -> None:
     image_folder = make_image_folder(tmp_path / "photos", n_each=19)
-    launch(n, "train", image_folder, *OPTIONS, "--out", tmp_path / "whole")
+    arguments: tuple[object, ...] = ("train", image_folder, *OPTIONS, "--epochs", "20")
+    happened = run(n, NEVER, *arguments, "--out", tmp_path / "whole", cwd=tmp_path)
 
-    # Together they nearly always come to less than the run: machines differ too much for moments in seconds.
-    latest = sum(line["seconds"] for line in metrics(tmp_path / "whole")) / 9
+    arguments = (*arguments, "--out", tmp_path / "killed")
     chooser = random.Random()  # ten other moments each time; what they were is said if it fails
-    moments = [chooser.uniform(0, latest) for _ in range(N_KILLS)]
-    print("killed after", moments)
-    arguments: tuple[object, ...] = (image_folder, *OPTIONS, "--out", tmp_path / "killed")
-    for moment in moments:
-        assert run_and_kill(n, moment, chooser, "train", *arguments), "it had ended before it could be killed"
-        arguments = ("--resume", tmp_path / "killed")
-    launch(n, "train", *arguments)
+    for number in range(10):
+        event = chooser.choice(["take", "append", "fsync", "rename"])
+        # Ten of them come to less than the run.
+        last = happened[event] // 11
+        rank = chooser.randrange(n) if event == "take" else 0
+        kill = (rank, event, chooser.randint(1, last), chooser.choice([0.0, chooser.uniform(0, 0.05)]))
+        print("killed at", kill)
+        if n == 2 and number == 0:
+            run_with_torchrun(kill, *arguments)
+        else:
+            run(n, kill, *arguments, cwd=tmp_path)
+        arguments = ("train", "--resume", tmp_path / "killed")
+    run(n, NEVER, *arguments, cwd=tmp_path)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", 20)
 
-    assert [line["epoch"] for line in metrics(tmp_path / "killed")] == list(range(1, 21))
-    whole, killed = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("whole", "killed"))
-    assert all(torch.equal(whole[name], killed[name]) for name in whole)
-    losses = [[line["train_loss"] for line in metrics(tmp_path / run)] for run in ("whole", "killed")]
-    assert losses[0] == losses[1]
-    assert {line["image_size"] for line in metrics(tmp_path / "killed")} == {84, 104, 144}
+
+def run_with_torchrun(kill: Kill, *arguments: object) -> None:
+    """Train in two processes that torchrun starts; it ends the other one where one is killed."""
+    command = [*TORCHRUN, "--standalone", "--nproc-per-node", "2", DYING, *kill, *arguments]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "SIGKILL" in done.stderr

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,58 +19,69 @@ NET = VARIANTS["batchnorm"]
 TINY = replace(NET, layers=tuple(replace(layer, channels=16) for layer in NET.layers), hidden=(24,))
 BASE = {"epochs": 2, "image_size": 80, "batch_size": 16, "device": "cpu", "precision": "fp32"}
 
-# What is learned differs: options whose every use must change the weights.
+# What is learned differs: options whose every use must change the weights. That says only that they are not forgotten;
+# what they do is asserted by the tests named beside them.
 LEARNS_OTHERWISE = {
-    "recipe": "paper",
-    "variant": "small",
-    "architecture": "mine.json",
-    "width": 0.5,
-    "hidden": (20, 10),
-    "dropout": 0.1,
-    "norm": "group",
-    "norm_place": "after",
-    "activation": "tanh",
-    "pool": "average",
-    "groups": 2,
-    "epochs": 3,
-    "image_size": 96,
-    "in_channels": 1,
-    "resize": "pad",
-    "max_pixels": 1000,
-    "batch_size": 8,
-    "accumulate": 2,
-    "lr": 0.003,
-    "weight_decay": 0.05,
-    "label_smoothing": 0.3,
-    "clip_norm": 0.01,
-    "ema": 0.5,
-    "balance": "sampler",
-    "init": "weights.safetensors",
-    "flip": "off",
-    "crop": "whole",
-    "colour_shift": 0.1,
-    "trivial_augment": "on",
-    "turn": "on",
-    "erasing": 1.0,
-    "mixup": 0.5,
-    "cutmix": 1.0,
-    "seed": 1,
-    "precision": "bf16",
+    "recipe": ("paper", "training/choices/test_recipe.py::test_the_papers_recipe_is_that_of_its_section_5"),
+    "variant": ("small", "network/value/test_variants.py::test_small_takes_the_images_of_mnist_and_cifar"),
+    "architecture": ("mine.json", "network/value/test_variants.py::test_a_file_with_a_network_of_ones_own"),
+    "width": (0.5, "network/value/test_variants.py::test_width_scales_all_channels_to_steps"),
+    "hidden": ((20, 10), "network/value/test_variants.py::test_changes_by_name"),
+    "dropout": (
+        0.1,
+        "network/module/test_dropout.py::test_a_share_is_dropped_and_the_rest_scaled_so_that_the_mean_stays",
+    ),
+    "norm": ("group", "network/value/test_variants.py::test_norms_by_name"),
+    "norm_place": ("after", "network/value/test_variants.py::test_a_norms_place"),
+    "activation": ("tanh", "network/value/test_variants.py::test_changes_by_name"),
+    "pool": ("average", "network/value/test_variants.py::test_pools_by_name"),
+    "groups": (2, "network/value/test_variants.py::test_groups_split_what_the_paper_splits"),
+    "epochs": (3, "training/test_plan.py::test_a_number_of_epochs_is_that_many_equal_parts"),
+    "image_size": (96, "training/test_plan.py::test_the_last_epoch_is_at_the_size_of_use"),
+    "in_channels": (1, "data/batches/test_batches.py::test_luminance_for_networks_of_one_channel"),
+    "resize": ("pad", "images/test_preprocessing.py::test_pad_keeps_everything_and_fills_with_the_mean"),
+    "max_pixels": (1000, "images/test_decoding.py::test_the_bound_on_pixels_can_be_moved"),
+    "batch_size": (8, "training/choices/test_recipe.py::test_a_batch_size_that_is_given_follows_nothing"),
+    "accumulate": (2, "training/learning/test_step.py::test_in_parts_a_step_learns_the_same"),
+    "lr": (
+        0.003,
+        "training/choices/test_settings.py::test_the_learning_rate_that_is_given_is_for_the_batch_that_is_used",
+    ),
+    "weight_decay": (
+        0.05,
+        "training/learning/test_freezing.py::test_weight_decay_is_the_same_wherever_weights_come_from",
+    ),
+    "label_smoothing": (0.3, "training/learning/test_step.py::test_label_smoothing_spreads_a_share_over_all_classes"),
+    "clip_norm": (0.01, "training/learning/test_step.py::test_a_gradient_that_is_too_long_is_shortened"),
+    "ema": (0.5, "training/learning/test_average.py::test_what_was_before_is_forgotten_by_the_share_of_training_done"),
+    "balance": ("sampler", "data/batches/test_batches.py::test_a_balanced_order_shows_classes_about_equally_often"),
+    "init": ("weights.safetensors", "training/test_session.py::test_weights_to_begin_with_are_asked_for_once"),
+    "flip": ("off", "data/batches/test_batches.py::test_half_of_the_images_are_mirrored"),
+    "crop": ("whole", "data/batches/test_batches.py::test_a_whole_crop_without_a_flip_is_the_image"),
+    "colour_shift": (0.1, "data/batches/test_augment.py::test_colours_shift_along_their_principal_components"),
+    "trivial_augment": ("on", "data/batches/test_augment.py::test_trivial_augment_treats_each_image_by_itself"),
+    "turn": ("on", "data/batches/test_augment.py::test_images_are_turned_by_quarters_each_way_as_often"),
+    "erasing": (1.0, "data/batches/test_augment.py::test_every_way_changes_images_and_follows_from_the_seed"),
+    "mixup": (0.5, "data/batches/test_augment.py::test_each_image_is_mixed_with_the_one_before_it"),
+    "cutmix": (1.0, "data/batches/test_augment.py::test_each_image_is_mixed_with_the_one_before_it"),
+    "seed": (1, "data/batches/test_batches.py::test_batches_follow_from_seed_epoch_and_step"),
+    "precision": ("bf16", "training/machine/test_runtime.py::test_what_is_asked_for_is_given"),
 }
-# What else they change is asserted by the tests named here.
+# What others do is asserted by these tests.
 DOES_SOMETHING_ELSE = {
-    "time_limit": "test_session.py: test_a_time_limit_chooses_a_size_and_ends_the_run",
-    "data_dir": "test_session.py: test_the_folder_of_named_sets_is_kept_whole",
-    "patience": "test_session.py: test_out_of_patience_it_ends_and_keeps_the_best_epoch",
-    "freeze": "test_initial.py: what is frozen stays as it was",
-    "init_key": "test_recorded.py: test_the_weights_it_began_with_are_written_down_with_their_key",
-    "init_take": "test_initial.py: test_of_what_does_not_fit_the_settings_say_what_is_taken",
-    "init_pixels": "the same",
-    "compile": "below",
-    "device": "test_runtime.py: what is not here is refused",
-    "checkpoint_minutes": "below",
-    "track": "test_trackers.py",
+    "time_limit": "training/test_session.py::test_a_time_limit_chooses_a_size_and_ends_the_run",
+    "data_dir": "training/test_session.py::test_the_folder_of_named_sets_is_kept_whole",
+    "patience": "training/test_session.py::test_out_of_patience_it_ends_and_keeps_the_best_epoch",
+    "freeze": "training/test_session.py::test_weights_to_begin_with_are_asked_for_once",
+    "init_key": "training/test_recorded.py::test_the_weights_it_began_with_are_written_down_with_their_key",
+    "init_take": "training/learning/test_freezing.py::test_of_what_does_not_fit_the_settings_say_what_is_taken",
+    "init_pixels": "training/learning/test_freezing.py::test_of_what_does_not_fit_the_settings_say_what_is_taken",
+    "compile": "training/test_options.py::test_compiling_is_asked_of_torch",
+    "device": "training/machine/test_runtime.py::test_devices_that_are_not_here_are_refused",
+    "checkpoint_minutes": "training/test_options.py::test_checkpoints_are_as_frequent_as_asked_for",
+    "track": "training/run/test_trackers.py::test_weights_and_biases_is_told_of_the_run_and_of_each_epoch",
 }
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +137,18 @@ def test_nothing_changed_changes_nothing(weights_after) -> None:
     assert not differ(weights_after(), weights_after.base)
 
 
+@pytest.mark.parametrize(
+    "test", sorted({*(test for _, test in LEARNS_OTHERWISE.values()), *DOES_SOMETHING_ELSE.values()})
+)
+def test_what_an_option_does_is_a_test_of_its_own(test) -> None:
+    file, name = test.split("::")
+    assert f"\ndef {name}(" in (TESTS / file).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", LEARNS_OTHERWISE)
 def test_every_option_changes_what_is_learned(name, weights_after) -> None:
-    assert differ(weights_after(**{name: LEARNS_OTHERWISE[name]}), weights_after.base)
+    value, _ = LEARNS_OTHERWISE[name]
+    assert differ(weights_after(**{name: value}), weights_after.base)
 
 
 @pytest.mark.parametrize("balance", ["loss", "sampler"])

@@ -27,6 +27,12 @@ from ..conftest import coloured_image, make_image_folder
 QUICK = Settings(epochs=2, image_size=67, batch_size=32)
 
 
+@pytest.fixture(scope="module")
+def whole(image_folder, tmp_path_factory) -> Run:
+    """A run without a stop."""
+    return train(image_folder, out=tmp_path_factory.mktemp("whole") / "run", settings=QUICK, verbose=False)
+
+
 def test_a_run_folder_holds_what_is_promised(trained_run) -> None:
     names = {path.name for path in trained_run.iterdir()}
     assert names == {"settings.json", "metrics.jsonl", "splits.csv", "checkpoint", "model"}
@@ -61,9 +67,7 @@ def test_only_the_newest_checkpoints_are_kept(image_folder, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("n_reports", [2, 4, 5, 7])
-def test_stopped_and_resumed_it_ends_the_same_to_the_bit(image_folder, tmp_path, n_reports) -> None:
-    whole = train(image_folder, out=tmp_path / "whole", settings=QUICK, verbose=False)
-
+def test_stopped_and_resumed_it_ends_the_same_to_the_bit(whole, image_folder, tmp_path, n_reports) -> None:
     session = Session.start(image_folder, tmp_path / "broken", QUICK)
     for number, _ in enumerate(session.reports(), start=1):
         if number == n_reports:
@@ -354,8 +358,7 @@ def test_what_a_run_had_settled_on_is_checked(begun, tmp_path, change, words) ->
         Session.resume(tmp_path / "run")
 
 
-def test_a_run_goes_on_where_its_images_are_now(image_folder, tmp_path) -> None:
-    whole = train(image_folder, out=tmp_path / "whole", settings=QUICK, verbose=False)
+def test_a_run_goes_on_where_its_images_are_now(whole, image_folder, tmp_path) -> None:
     shutil.copytree(image_folder, tmp_path / "photos")
     session = Session.start(tmp_path / "photos", tmp_path / "run", QUICK)
     next(iter(session.reports()))

@@ -156,7 +156,6 @@ def test_a_disk_without_locks_can_be_used(own_image_folder, no_locks) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["lock", "pixels", "records"]
 
 
-@pytest.mark.timeout(30)
 def test_without_locks_a_process_waits_for_another_but_not_forever(tmp_path, no_locks, monkeypatch) -> None:
     monkeypatch.setattr(cache, "MAX_LOCK_SECONDS", 0.2)
     refused = pytest.raises(DataError, match=r"another process .* delete .*turn")
@@ -166,7 +165,6 @@ def test_without_locks_a_process_waits_for_another_but_not_forever(tmp_path, no_
         pass
 
 
-@pytest.mark.timeout(60)
 def test_without_locks_a_killed_process_does_not_block_others(tmp_path, no_locks, monkeypatch) -> None:
     monkeypatch.setattr(cache, "MAX_LOCK_SECONDS", 20.0)
     script = f"""

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tarfile
 import time
@@ -33,6 +32,9 @@ from alexnet.images.preprocessing import Preprocessing, fit, resize
 
 from ...anything import ANYTHING, replace_at
 from ...conftest import coloured_image, make_image_folder
+from ...forked import start, wait_for
+
+ALEXNET = Path(__file__).parents[2] / "training" / "small.py"
 
 
 @pytest.fixture
@@ -320,13 +322,13 @@ def test_a_killed_preparation_continues(tmp_path, monkeypatch, decoded) -> None:
         for number in range(400):
             colour = (number % 256, number // 256, ord(label))
             Image.new("RGB", (300, 300), colour).save(tmp_path / "photos" / label / f"{number}.png", compress_level=0)
-    process = subprocess.Popen([sys.executable, "-m", "alexnet", "prepare", str(tmp_path / "photos")])
+    process = start(ALEXNET, "prepare", tmp_path / "photos", cwd=tmp_path)
     records = tmp_path / "cache" / "stores" / f"256-squash-{store.POOL_VERSION}" / "records"
     while not records.exists() or records.stat().st_size < 64 * RECORD.itemsize:
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     prepared = store.prepare(open_source(tmp_path / "photos"))
     assert len(decoded) <= 800 - 64
     for path in ("a/0.png", "a/399.png", "b/200.png"):
@@ -334,12 +336,12 @@ def test_a_killed_preparation_continues(tmp_path, monkeypatch, decoded) -> None:
     assert len(prepared.rows) == len(prepared.pixels) == 800
 
 
-def test_two_may_prepare_at_the_same_time(own_image_folder) -> None:
+def test_two_may_prepare_at_the_same_time(own_image_folder, tmp_path) -> None:
     for number in range(3, 100):
         coloured_image("red", number).save(own_image_folder / "red" / f"photo {number}.jpg")
-    command = [sys.executable, "-m", "alexnet", "prepare", str(own_image_folder)]
-    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
+    processes = [start(ALEXNET, "prepare", own_image_folder, cwd=tmp_path, name=name) for name in ("one", "two")]
+    wait_for(processes)
+    assert [process.returncode for process in processes] == [0, 0]
     prepared = store.prepare(open_source(own_image_folder), 60)
     for path, row in prepared.rows.items():
         assert np.array_equal(prepared.pixels[row], fit(decode(own_image_folder / path), 60, "squash"))
@@ -356,17 +358,19 @@ def test_a_full_disk_is_reported_before_anything_is_written(own_image_folder, mo
 def test_a_disk_that_fills_up_is_one_line_and_the_new_images_are_removed(own_image_folder, tmp_path) -> None:
     for number in range(3, 100):
         coloured_image("red", number).save(own_image_folder / "red" / f"photo {number}.jpg")
-    # More than one chunk of 64 images fits, but not all 106 images of 10,800 bytes.
-    script = f"""
-import resource, sys
+    # More than one chunk of 64 fits, and not all 106 images of 10,800 bytes.
+    script = tmp_path / "limited.py"
+    script.write_text(f"""
+import resource
 from alexnet import cli
 resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
 cli.main(["prepare", {str(own_image_folder)!r}])
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: the prepared images need")
-    assert "ALEXNET_CACHE" in done.stderr
+""")
+    process = start(script, cwd=tmp_path)
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith("error: the prepared images need")
+    assert "ALEXNET_CACHE" in err
     assert sum(path.stat().st_size for path in (tmp_path / "cache" / "stores").rglob("*") if path.is_file()) == 0
     assert len(store.prepare(open_source(own_image_folder)).rows) == 106
 

@@ -14,7 +14,7 @@ from alexnet.training.choices.recipes import MODERN
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.freezing import freeze
 from alexnet.training.learning.loop import fit
-from alexnet.training.learning.optimizer import LOADED_LR_SHARE, make_optimizer, set_lr
+from alexnet.training.learning.optimizer import make_optimizer, set_lr
 from alexnet.training.machine.runtime import detect
 from alexnet.training.session import Session
 
@@ -105,7 +105,6 @@ def test_what_was_loaded_learns_at_a_fifth_of_the_rate_of_what_is_new() -> None:
     moved = {name: before[name] - parameter.detach() for name, parameter in model.named_parameters()}
     new = moved["fc8.linear.weight"].mean().item()
     assert new == pytest.approx(0.1 * (1 + recipe.momentum), rel=1e-3)
-    assert LOADED_LR_SHARE == 0.2
     for name, change in moved.items():
         share = 1.0 if name.startswith("fc8") else 0.2
         assert torch.allclose(change, torch.tensor(share * new), rtol=1e-3), name
@@ -154,7 +153,7 @@ def test_a_run_begins_with_weights_of_more_colours_and_classes(image_folder, tmp
 
 def test_of_what_does_not_fit_the_settings_say_what_is_taken(image_folder, tmp_path) -> None:
     torch.manual_seed(0)
-    torch.save(AlexNet("paper", hidden=(16, 8), n_classes=3).state_dict(), tmp_path / "theirs.pth")
+    torch.save(AlexNet("paper", width=0.125, hidden=(16, 8), n_classes=3).state_dict(), tmp_path / "theirs.pth")
     settings = Settings(init=str(tmp_path / "theirs.pth"), hidden=(16, 8), image_size=67, epochs=1)
     with pytest.raises(ArtifactError, match=r"grouped layout.*--init-take fitting"):
         Session.open(image_folder, out=tmp_path / "run", settings=settings)
@@ -166,7 +165,7 @@ def test_of_what_does_not_fit_the_settings_say_what_is_taken(image_folder, tmp_p
 def test_a_layer_that_began_at_random_is_not_frozen() -> None:
     """Its weights do not fit, and only what fits was taken: it would stay random for good."""
     model = network()
-    theirs = AlexNet(replace(NET, layers=resolve("batchnorm", groups=2).layers))
+    theirs = AlexNet(replace(NET, layers=resolve(NET, groups=2).layers))
     loaded = load_tensors(model, theirs.state_dict(), where="theirs.pth", partial=True)
     with pytest.raises(SettingsError, match="cannot freeze conv2: no weights were loaded for it"):
         freeze(model, "conv3", loaded.taken)

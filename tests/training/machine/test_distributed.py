@@ -1,8 +1,9 @@
-"""Several processes, for real: started by torchrun, talking over gloo."""
+"""Several processes, for real: talking over gloo, started by torchrun or with the environment that it gives them."""
 
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,19 +17,24 @@ from alexnet.errors import SettingsError
 from alexnet.training.machine.distributed import Group, init_distributed
 
 from ...conftest import make_image_folder
+from ...forked import start, start_group, wait_for
 
 SMALL = str(Path(__file__).parents[1] / "small.py")
 QUICK = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 
 
-def launch(n: int, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    """Run ``alexnet`` with a small network in ``n`` processes."""
-    start = [] if n == 1 else ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *start, SMALL, *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done
+def launch(n: int, *arguments: object, cwd: Path) -> tuple[str, str]:
+    """Run ``alexnet`` with a small network in ``n`` processes; return all they say on stdout and on stderr."""
+    return run_script(n, SMALL, *arguments, cwd=cwd)
+
+
+def run_script(n: int, *arguments: object, cwd: Path) -> tuple[str, str]:
+    """Run a Python script in ``n`` processes that end well."""
+    processes = [start(*arguments, cwd=cwd)] if n == 1 else start_group(n, *arguments, cwd=cwd)
+    said = wait_for(processes)
+    assert [each.returncode for each in processes] == [0] * n, "".join(err for _, err in said)
+    return "".join(out for out, _ in said), "".join(err for _, err in said)
 
 
 def metrics(run: Path) -> list[dict]:
@@ -44,45 +50,62 @@ def odd_images(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("augment", [(), ("--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")])
-def test_two_processes_learn_what_one_learns(odd_images, tmp_path, augment) -> None:
+@pytest.fixture(scope="module")
+def one(odd_images, tmp_path_factory) -> Path:
+    """The run of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    launch(1, "train", odd_images, *QUICK, "--out", folder / "one", cwd=folder)
+    return folder / "one"
+
+
+def assert_same_learning(one: Path, two: Path) -> None:
     """pytorch/vision #4559: validation counts every image once, though 15 cannot be halved."""
-    options = (odd_images, *QUICK, *augment)
-    launch(1, "train", *options, "--out", tmp_path / "one")
-    done = launch(2, "train", *options, "--out", tmp_path / "two")
-    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
-    assert [line["epoch"] for line in two] == [1, 2, 3]
-    for ours, theirs in zip(one, two, strict=True):
+    assert [line["epoch"] for line in metrics(two)] == [1, 2, 3]
+    for ours, theirs in zip(metrics(one), metrics(two), strict=True):
         assert theirs["train_loss"] == pytest.approx(ours["train_loss"], rel=1e-4)
         assert theirs["val_loss"] == pytest.approx(ours["val_loss"], rel=1e-4)
         assert theirs["val_top1"] == ours["val_top1"], "the same images, each counted once"
+    weights, same = (load_file(run / "model" / "model.safetensors") for run in (one, two))
+    assert weights.keys() == same.keys()
+
+
+def test_two_processes_of_torchrun_learn_what_one_learns(odd_images, one, tmp_path) -> None:
+    command = [*TORCHRUN, "--standalone", "--nproc-per-node", "2", SMALL, "train", odd_images, *QUICK]
+    done = subprocess.run([*command, "--out", tmp_path / "two"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert_same_learning(one, tmp_path / "two")
     assert done.stdout.count("trained ") == 1, "one of them speaks"
     assert "2 processes" in done.stderr
     assert done.stderr.count("train, ") == 1
     assert "Warning" not in done.stderr
-    weights, same = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("one", "two"))
-    assert weights.keys() == same.keys()
+
+
+def test_two_processes_learn_what_one_learns_of_augmented_images(odd_images, tmp_path) -> None:
+    options = (odd_images, *QUICK, "--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")
+    launch(1, "train", *options, "--out", tmp_path / "one", cwd=tmp_path)
+    launch(2, "train", *options, "--out", tmp_path / "two", cwd=tmp_path)
+    assert_same_learning(tmp_path / "one", tmp_path / "two")
 
 
 def test_several_processes_resume_together_to_the_bit(odd_images, tmp_path) -> None:
-    launch(2, "train", odd_images, *QUICK, "--out", tmp_path / "whole")
-    stopping = f"""
-import sys; sys.argv = [{SMALL!r}]; exec(open({SMALL!r}).read().split("if __name__")[0])
+    launch(2, "train", odd_images, *QUICK, "--out", tmp_path / "whole", cwd=tmp_path)
+    script = tmp_path / "stop.py"
+    script.write_text(f"""
+import runpy
 from alexnet import Settings
+from alexnet.network.value.variants import VARIANTS
 from alexnet.training.session import Session
+VARIANTS["batchnorm"] = runpy.run_path({SMALL!r})["SMALL"]
 settings = Settings(image_size=67, batch_size=14, precision="fp32", epochs=3, device="cpu")
 session = Session.start({str(odd_images)!r}, {str(tmp_path / "cut")!r}, settings)
 for number, _ in enumerate(session.reports(), start=1):
     if number == 6 and session.training.group.rank == 1:
         session.training.stop.signal = 15  # one of them is asked; both stop, after the same step
 assert session.training.stop.agreed
-"""
-    script = tmp_path / "stop.py"
-    script.write_text(stopping)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+""")
+    run_script(2, script, cwd=tmp_path)
     assert not (tmp_path / "cut" / "model").exists()
-    launch(2, "train", "--resume", tmp_path / "cut")
+    launch(2, "train", "--resume", tmp_path / "cut", cwd=tmp_path)
     whole, cut = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
@@ -100,8 +123,7 @@ here, group = init_runtime(Settings(device="cpu"))
 assert here.precision == "fp32", here
 group.close()
 """)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    subprocess.run(command, check=True, capture_output=True)
+    run_script(2, script, cwd=tmp_path)
 
 
 # With time-outs short enough for a test.
@@ -115,11 +137,11 @@ distributed.RENDEZVOUS_TIMEOUT = timedelta(seconds=2)
 
 
 @pytest.mark.parametrize(
-    ("rank", "place", "reason"),
+    ("rank", "address", "reason"),
     [
-        ("0", ("127.0.0.1", "29531"), "1/2 clients joined"),
-        ("1", ("127.0.0.1", "29532"), "timed out"),
-        ("1", (), "environment variable MASTER_ADDR expected, but not set"),
+        ("0", "127.0.0.1", "1/2 clients joined"),
+        ("1", "127.0.0.1", "timed out"),
+        ("1", None, "environment variable MASTER_ADDR expected, but not set"),
     ],
 )
 def test_a_process_that_cannot_connect_ends_with_an_error(tmp_path, rank, place, reason) -> None:
@@ -131,15 +153,12 @@ try:
 except SettingsError as error:
     print(error)
 """)
-    environment = {
-        **os.environ,
-        "WORLD_SIZE": "2",
-        "RANK": rank,
-        **dict(zip(("MASTER_ADDR", "MASTER_PORT"), place, strict=False)),
-    }
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
-    (line,) = done.stdout.splitlines()
-    assert line.startswith(f"process {rank} of 2 cannot connect to the others at {':'.join(place or '??')}: ")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    place = {} if address is None else {"MASTER_ADDR": address, "MASTER_PORT": port}
+    out, _ = start(script, cwd=tmp_path, WORLD_SIZE="2", RANK=rank, **place).communicate()
+    (line,) = out.splitlines()
+    assert line.startswith(f"process {rank} of 2 cannot connect to the others at {':'.join(place.values()) or '?:?'}: ")
     assert reason in line
     assert "check that all were started" in line
     assert len(line) < 300
@@ -154,16 +173,14 @@ for wait in (group.all_gather, lambda _: group.close()):
         time.sleep(4)
     wait(0)
 """)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_script(2, script, cwd=tmp_path)
 
 
 def test_a_last_batch_with_fewer_images_than_processes(odd_images, tmp_path) -> None:
     """57 images in batches of 11 leave 2 for 3 processes: one of them has none."""
     options = (odd_images, "--image-size", "67", "--batch-size", "11", "--precision", "fp32", "--epochs", "1")
-    launch(1, "train", *options, "--device", "cpu", "--out", tmp_path / "one")
-    launch(3, "train", *options, "--device", "cpu", "--out", tmp_path / "three")
+    launch(1, "train", *options, "--device", "cpu", "--out", tmp_path / "one", cwd=tmp_path)
+    launch(3, "train", *options, "--device", "cpu", "--out", tmp_path / "three", cwd=tmp_path)
     (one,), (three,) = metrics(tmp_path / "one"), metrics(tmp_path / "three")
     assert three["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
     assert three["val_top1"] == one["val_top1"]
@@ -196,15 +213,14 @@ def two_machines():
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
-def test_two_machines_learn_what_one_learns(odd_images, tmp_path, two_machines) -> None:
-    options = ("train", odd_images, *QUICK)
-    launch(1, *options, "--out", tmp_path / "one")
+@pytest.mark.soak
+def test_two_machines_learn_what_one_learns(odd_images, one, tmp_path, two_machines) -> None:
     processes = []
     for rank, (host, _, interface) in enumerate(two_machines):
-        start = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(rank),
+        group = ["--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(rank),
                  "--master-addr", two_machines[0][1], "--master-port", "29517"]  # fmt: skip
-        command = ["ip", "netns", "exec", host, sys.executable, *start, SMALL, *map(str, options)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": interface,
+        command = ["ip", "netns", "exec", host, *TORCHRUN, *group, SMALL, "train", odd_images, *QUICK]
+        environment = {**os.environ, "GLOO_SOCKET_IFNAME": interface,
                        "ALEXNET_CACHE": str(tmp_path / f"cache of {host}")}  # fmt: skip
         # Each machine has a disk of its own: the run is written by the first, in its own working folder.
         (tmp_path / host).mkdir()
@@ -212,12 +228,9 @@ def test_two_machines_learn_what_one_learns(odd_images, tmp_path, two_machines) 
             subprocess.Popen([*command, "--out", "run"], cwd=tmp_path / host, env=environment, stderr=subprocess.PIPE)
         )
     for process in processes:
-        _, err = process.communicate(timeout=200)
+        _, err = process.communicate()
         assert process.returncode == 0, err.decode()
-    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "alexnet-a" / "run")
-    assert [line["val_top1"] for line in two] == [line["val_top1"] for line in one]
-    for ours, theirs in zip(one, two, strict=True):
-        assert theirs["train_loss"] == pytest.approx(ours["train_loss"], rel=1e-4)
+    assert_same_learning(one, tmp_path / "alexnet-a" / "run")
     assert not (tmp_path / "alexnet-b" / "run").exists(), "only the first one writes"
 
 
