@@ -144,7 +144,7 @@ distributed.RENDEZVOUS_TIMEOUT = timedelta(seconds=2)
         ("1", None, "environment variable MASTER_ADDR expected, but not set"),
     ],
 )
-def test_a_process_that_cannot_connect_ends_with_an_error(tmp_path, rank, place, reason) -> None:
+def test_a_process_that_cannot_connect_ends_with_an_error(tmp_path, rank, address, reason) -> None:
     """Its launcher may have died, which would have ended it: as an orphan it would wait for twelve hours."""
     script = tmp_path / "connect.py"
     script.write_text(f"""{SHORT_TIMEOUT}
