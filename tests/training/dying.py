@@ -39,7 +39,7 @@ def die() -> None:
 
 def happens(event: str) -> None:
     global holds_folder
-    holds_folder |= event == "tidy"
+    holds_folder |= event == "clean_up"
     if event != "take" and not holds_folder:
         return
     happened[event] += 1
@@ -67,7 +67,7 @@ def noted(event: str, function: Callable[..., Any], *, before: bool = True) -> C
 if __name__ == "__main__":
     Step.take = noted("take", Step.take)  # type: ignore[method-assign]
     Run.append = noted("append", Run.append, before=False)  # type: ignore[method-assign]
-    Run.tidy = noted("tidy", Run.tidy)  # type: ignore[method-assign]
+    Run.clean_up = noted("clean_up", Run.clean_up)  # type: ignore[method-assign]
     os.fsync = noted("fsync", os.fsync)
     os.rename = noted("rename", os.rename)
     VARIANTS["batchnorm"] = SMALL

@@ -24,7 +24,7 @@ BASE = {"epochs": 2, "image_size": 80, "batch_size": 16, "device": "cpu", "preci
 LEARNS_OTHERWISE = {
     "recipe": ("paper", "training/choices/test_recipe.py::test_the_papers_recipe_is_that_of_its_section_5"),
     "variant": ("small", "network/value/test_variants.py::test_small_takes_the_images_of_mnist_and_cifar"),
-    "architecture": ("mine.json", "network/value/test_variants.py::test_a_file_with_a_network_of_ones_own"),
+    "architecture": ("mine.json", "network/value/test_variants.py::test_a_file_with_a_custom_network"),
     "width": (0.5, "network/value/test_variants.py::test_width_scales_all_channels_to_steps"),
     "hidden": ((20, 10), "network/value/test_variants.py::test_changes_by_name"),
     "dropout": (
@@ -32,15 +32,15 @@ LEARNS_OTHERWISE = {
         "network/module/test_dropout.py::test_a_share_is_dropped_and_the_rest_scaled_so_that_the_mean_stays",
     ),
     "norm": ("group", "network/value/test_variants.py::test_norms_by_name"),
-    "norm_place": ("after", "network/value/test_variants.py::test_a_norms_place"),
+    "norm_place": ("after", "network/value/test_variants.py::test_the_place_of_norms"),
     "activation": ("tanh", "network/value/test_variants.py::test_changes_by_name"),
     "pool": ("average", "network/value/test_variants.py::test_pools_by_name"),
-    "groups": (2, "network/value/test_variants.py::test_groups_split_what_the_paper_splits"),
+    "groups": (2, "network/value/test_variants.py::test_groups_split_the_papers_layers"),
     "epochs": (3, "training/test_plan.py::test_a_number_of_epochs_is_that_many_equal_parts"),
     "image_size": (96, "training/test_plan.py::test_the_last_epoch_is_at_the_size_of_use"),
     "in_channels": (1, "data/batches/test_batches.py::test_luminance_for_networks_of_one_channel"),
     "resize": ("pad", "images/test_preprocessing.py::test_pad_keeps_everything_and_fills_with_the_mean"),
-    "max_pixels": (1000, "images/test_decoding.py::test_the_bound_on_pixels_can_be_moved"),
+    "max_pixels": (1000, "images/test_decoding.py::test_the_limit_on_pixels_can_be_changed"),
     "batch_size": (8, "training/choices/test_recipe.py::test_a_batch_size_that_is_given_follows_nothing"),
     "accumulate": (2, "training/learning/test_step.py::test_in_parts_a_step_learns_the_same"),
     "lr": (
@@ -59,12 +59,12 @@ LEARNS_OTHERWISE = {
     "flip": ("off", "data/batches/test_batches.py::test_half_of_the_images_are_mirrored"),
     "crop": ("whole", "data/batches/test_batches.py::test_a_whole_crop_without_a_flip_is_the_image"),
     "colour_shift": (0.1, "data/batches/test_augment.py::test_colours_shift_along_their_principal_components"),
-    "trivial_augment": ("on", "data/batches/test_augment.py::test_trivial_augment_treats_each_image_by_itself"),
-    "turn": ("on", "data/batches/test_augment.py::test_images_are_turned_by_quarters_each_way_as_often"),
-    "erasing": (1.0, "data/batches/test_augment.py::test_every_way_changes_images_and_follows_from_the_seed"),
+    "trivial_augment": ("on", "data/batches/test_augment.py::test_trivial_augment_transforms_each_image_by_itself"),
+    "turn": ("on", "data/batches/test_augment.py::test_images_are_rotated_by_each_multiple_of_90_degrees_equally_often"),
+    "erasing": (1.0, "data/batches/test_augment.py::test_every_augmentation_changes_images_and_depends_on_the_seed"),
     "mixup": (0.5, "data/batches/test_augment.py::test_each_image_is_mixed_with_the_one_before_it"),
     "cutmix": (1.0, "data/batches/test_augment.py::test_each_image_is_mixed_with_the_one_before_it"),
-    "seed": (1, "data/batches/test_batches.py::test_batches_follow_from_seed_epoch_and_step"),
+    "seed": (1, "data/batches/test_batches.py::test_batches_depend_on_seed_epoch_and_step"),
     "precision": ("bf16", "training/machine/test_runtime.py::test_what_is_asked_for_is_given"),
 }
 # What others do is asserted by these tests.
@@ -79,7 +79,7 @@ DOES_SOMETHING_ELSE = {
     "compile": "training/test_options.py::test_compiling_is_asked_of_torch",
     "device": "training/machine/test_runtime.py::test_devices_that_are_not_here_are_refused",
     "checkpoint_minutes": "training/test_options.py::test_checkpoints_are_as_frequent_as_asked_for",
-    "track": "training/run/test_trackers.py::test_weights_and_biases_is_told_of_the_run_and_of_each_epoch",
+    "track": "training/run/test_trackers.py::test_weights_and_biases_logs_the_run_and_each_epoch",
 }
 TESTS = Path(__file__).parents[1]
 

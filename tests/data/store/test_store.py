@@ -325,7 +325,7 @@ def test_a_killed_preparation_continues(tmp_path, monkeypatch, decoded) -> None:
     process = start(ALEXNET, "prepare", tmp_path / "photos", cwd=tmp_path)
     records = tmp_path / "cache" / "stores" / f"256-squash-{store.POOL_VERSION}" / "records"
     while not records.exists() or records.stat().st_size < 64 * RECORD.itemsize:
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.returncode is None, "it ended before it could be killed"
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.communicate()
