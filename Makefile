@@ -13,7 +13,7 @@ demo: .venv/installed
 	$(BIN)/alexnet predict runs/demo runs/demo-images --top 3
 
 test: .venv/installed
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not soak"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not soak"
 
 soak: .venv/installed
 	$(BIN)/pytest -n 2 -m soak

@@ -5,10 +5,11 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before torch is imported, here and in the processes that tests start: with small images, threads mostly wait for one
-# another (249 s of processor time became 37), and there is a worker for each core. What threads change is tested with
-# torch.set_num_threads.
+# Before torch is imported, here and in the processes that tests start. With images so small, threads mostly wait for
+# one another (249 s of processor time became 37), and each core has a worker. Tests of what threads change ask for
+# two, which sleep while they wait.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 import numpy as np
 import pytest

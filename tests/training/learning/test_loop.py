@@ -94,10 +94,8 @@ def weights_without_a_stop(how: Augmentation, n_threads: int) -> dict[str, torch
     return training.model.state_dict()
 
 
-@pytest.mark.parametrize(
-    ("n_steps", "how", "n_threads"),
-    [(1, MILD, 1), (3, MILD, 1), (4, MILD, 1), (5, MILD, 1), (2, EVERYTHING, 1), (3, MILD, 2), (2, EVERYTHING, 2)],
-)
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize(("n_steps", "how"), [(1, MILD), (3, MILD), (4, MILD), (5, MILD), (2, EVERYTHING)])
 def test_stopped_anywhere_and_resumed_it_ends_the_same_to_the_bit(n_steps, how, n_threads) -> None:
     with threads(n_threads):
         expected = weights_without_a_stop(how, n_threads)
