@@ -60,14 +60,14 @@ def test_train_and_evaluate_agree(awkward, tmp_path) -> None:
     assert sum(map(sum, evaluate(run, awkward).scores.confusion)) == 9
 
 
-def test_predict_answers_the_same_images(awkward, trained_run, capsys) -> None:
+def test_predict_reads_the_same_images(awkward, trained_run, capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["predict", str(trained_run), str(awkward), "--format", "json"])
     assert stop.value.code == 1
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    answered = {answer["path"] for answer in answers if "error" not in answer}
+    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    predicted = {result["path"] for result in results if "error" not in result}
     usable = {image.path for image in open_source(awkward).images} - set(REASONS)
     # Masks are images too, where nobody asks for classes.
-    assert answered == {f"{awkward}/{path}" for path in [*usable, "set/Training/red/masks/SYNOPHOTO_THUMB.jpg"]}
-    errors = {answer["path"]: answer["error"] for answer in answers if "error" in answer}
+    assert predicted == {f"{awkward}/{path}" for path in [*usable, "set/Training/red/masks/SYNOPHOTO_THUMB.jpg"]}
+    errors = {result["path"]: result["error"] for result in results if "error" in result}
     assert errors == {f"{awkward}/{path}": reason for path, reason in REASONS.items()}

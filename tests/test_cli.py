@@ -407,7 +407,7 @@ def test_training_says_what_is_there_twice(capsys, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zip", "csv", "grey", "pad"])
-def test_train_and_judge_from_other_data(capsys, image_folder, tmp_path, kind) -> None:
+def test_train_and_evaluate_from_other_data(capsys, image_folder, tmp_path, kind) -> None:
     data, more = image_folder, ()
     if kind == "zip":
         data = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", image_folder))
@@ -510,7 +510,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch, tmp_path, capsys) -
     assert not (tmp_path / "sets").exists()
 
 
-def test_a_network_of_nan_scores_and_answers_nothing(trained_run, image_folder, tmp_path, capsys) -> None:
+def test_a_network_of_nan_scores_and_predicts_nothing(trained_run, image_folder, tmp_path, capsys) -> None:
     model = shutil.copytree(trained_run / "model", tmp_path / "model")
     weights = load_file(model / "model.safetensors")
     spoilt = {name: each * float("nan") if each.is_floating_point() else each for name, each in weights.items()}

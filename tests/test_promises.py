@@ -46,8 +46,8 @@ def test_ten_minutes_are_enough_for_real_images(tmp_path) -> None:
     command = [sys.executable, "-m", "alexnet"]
     subprocess.run([*command, "train", data, "--out", run, "--time-limit", "10m"], check=True)
     assert time.monotonic() - began < 660
-    judged = [*command, "evaluate", run, data, "--split", "test", "--json"]
-    scores = json.loads(subprocess.run(judged, check=True, capture_output=True, text=True).stdout)
+    evaluated = [*command, "evaluate", run, data, "--split", "test", "--json"]
+    scores = json.loads(subprocess.run(evaluated, check=True, capture_output=True, text=True).stdout)
     assert scores["n_images"] == 401, "one of the 402 is in train as well, and is left out"
     assert scores["top1"] >= 0.78
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # Stems, and words as a whole, with what is said instead.
 STEMS = {
     "pictur": "image",
-    "photo(?!metric)": "image",
+    "photo(?!metric|shop)": "image",
     "remark": "warning, note",
     "judg(?:e|ing|ment)": "evaluate, score",
     "answer": "predict, prediction, respond",
@@ -33,6 +33,13 @@ OLD = re.compile(
 ALLOWED: tuple[tuple[str, str], ...] = (
     # Columns of tables that others have made.
     ("src/alexnet/data/sources/tables/columns.py", '"picture", "photo"'),
+    ("src/alexnet/data/sources/vocabulary.py", '"picture", "pictures", "photo", "photos"'),
+    # What a name was before.
+    ("CHANGELOG.md", "`PictureError` is"),
+    ("CHANGELOG.md", "`Picture` is"),
+    ("CHANGELOG.md", "`remarks` are"),
+    ("CHANGELOG.md", "`Classifier.answers` is"),
+    ("CHANGELOG.md", "`not_pictures` and `one_picture_class` are"),
 )
 TEXTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "pyproject.toml")),
@@ -69,7 +76,6 @@ def test_old_words_are_found(line, found) -> None:
     assert [each[0] for each in OLD.finditer(line)] == found
 
 
-@pytest.mark.xfail(strict=False, reason="the prose is being rewritten")
 def test_no_old_word_is_in_code_messages_or_documents() -> None:
     found = []
     for path in filter(is_text, TEXTS):
@@ -77,7 +83,6 @@ def test_no_old_word_is_in_code_messages_or_documents() -> None:
     assert found == []
 
 
-@pytest.mark.xfail(strict=False, reason="the names are being changed")
 def test_no_old_word_is_in_a_name_of_the_tests() -> None:
     found = []
     for path in TESTS:

@@ -101,8 +101,8 @@ class _Conversation(BaseHTTPRequestHandler):
         sha = self.server.commit(repo, files)
         return self._say({"commitUrl": f"{self.server.address}/{repo}/commit/{sha}", "commitOid": sha})
 
-    def _say(self, answer: object, status: int = 200) -> None:
-        self._send(json.dumps(answer).encode(), "", status)
+    def _say(self, response: object, status: int = 200) -> None:
+        self._send(json.dumps(response).encode(), "", status)
 
     def _send(self, content: bytes, sha: str, status: int = 200) -> None:
         self.send_response(status)

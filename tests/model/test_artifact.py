@@ -31,7 +31,7 @@ def test_a_run_and_its_model_folder_are_the_same_model(trained_run) -> None:
     assert load_artifact(trained_run) == load_artifact(trained_run / "model")
 
 
-def test_what_an_answer_depends_on_is_saved(trained_run, image_folder) -> None:
+def test_what_a_prediction_depends_on_is_saved(trained_run, image_folder) -> None:
     artifact = load_artifact(trained_run)
     assert artifact.classes == ("blue", "green", "red")
     assert artifact.architecture.image_size == 67
@@ -145,7 +145,7 @@ def test_weights_of_others_that_are_no_numbers_change_nothing(tmp_path) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
 
 
-def test_finite_weights_that_overflow_give_no_answer(model_folder, image_folder) -> None:
+def test_finite_weights_that_overflow_give_no_prediction(model_folder, image_folder) -> None:
     spoil(model_folder, "fc8.linear.weight", 3e38)
     classifier = load(model_folder)
     image = image_folder / "red" / "photo 1.jpg"
@@ -220,7 +220,7 @@ def test_a_value_of_the_wrong_kind_is_named(tiny_folder, where, value, message) 
     assert len(str(caught.value)) - len(str(file)) < 250
 
 
-def test_any_value_at_any_place_is_refused_by_name_or_answers(tiny_folder) -> None:
+def test_any_value_at_any_place_is_refused_by_name_or_predicts(tiny_folder) -> None:
     """Whatever a config.json holds, there is an answer or a line that says what is wrong."""
     file = tiny_folder / "config.json"
     whole = json.loads(file.read_text())

@@ -184,7 +184,7 @@ def test_cropping_the_whole_image_at_its_size_changes_nothing(how) -> None:
     assert torch.equal(crop_on_device(batch(), windows, 32), batch())
 
 
-def test_images_are_rotated_by_each_multiple_of_90_degrees_equally_often() -> None:
+def test_images_are_rotated_by_each_quarter_turn_equally_often() -> None:
     n = 200
     image = batch(1)
     whole = Batch(image.expand(n, 3, 32, 32), torch.zeros(n), np.arange(n), 0, n, None, 32)

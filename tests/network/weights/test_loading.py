@@ -462,8 +462,8 @@ def test_constant_maps_give_the_same_output_on_any_grid(before, after, n_channel
     if after == before:
         assert torch.equal(adapted, weight)
     level = torch.randn(n_channels, 1, dtype=torch.float64)
-    answers = [each @ level.expand(-1, side**2).flatten() for each, side in ((weight, before), (adapted, after))]
-    assert torch.allclose(*answers)
+    logits = [each @ level.expand(-1, side**2).flatten() for each, side in ((weight, before), (adapted, after))]
+    assert torch.allclose(*logits)
 
 
 @torch.inference_mode()

@@ -47,7 +47,7 @@ class Examples:
         labels: their class numbers, ``(N,)``.
         n_channels: 3 for colour, 1 for luminance.
         names: their paths, for messages, ``(N,)``.
-        forget: called after each batch, to release the memory of mapped images.
+        forget: a function to call after each batch, to release the memory of mapped images.
         resident: the images on the device, ``(N, C, S, S)`` uint8, where it has room for them; else None.
     """
 
