@@ -1,4 +1,4 @@
-"""Similar images in folders without splits: bursts and frames of films."""
+"""Similar images in folders without splits: bursts and frames of videos."""
 
 import hashlib
 import random
@@ -34,7 +34,7 @@ def make_singles(folder: Path, n: int, seed: int) -> None:
         scene(seed + number).save(folder / f"single {seed + number}.png")
 
 
-def make_film(folder: Path, n: int, seed: int, name: str = "film") -> None:
+def make_video(folder: Path, n: int, seed: int, name: str = "video") -> None:
     """Save a slow pan over one wide scene, a pixel a frame."""
     folder.mkdir(parents=True, exist_ok=True)
     wide = scene(seed, width=WIDTH + 16 * (1 + n // 16))
@@ -55,12 +55,12 @@ def make_burst(folder: Path, n: int, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def bursts(tmp_path_factory) -> Path:
-    """Two classes: one of 12 bursts of 4 and of single images, one of 12 films of 5 frames."""
+    """Two classes: one of 12 bursts of 4 and of single images, one of 12 videos of 5 frames."""
     root = tmp_path_factory.mktemp("data") / "bursts"
     make_singles(root / "cat", 20, seed=0)
     for number in range(12):
         make_burst(root / "cat", 4, seed=100 + number)
-        make_film(root / "dog", 5, seed=200 + number)
+        make_video(root / "dog", 5, seed=200 + number)
     return root
 
 
@@ -80,7 +80,7 @@ class ExactOnly:
 
 
 def splits_by_group(source: Source) -> dict[str, set[str]]:
-    """Return the splits of each burst and film, by the beginnings of their names."""
+    """Return the splits of each burst and video, by the beginnings of their names."""
     splits = defaultdict(set)
     for image in source.images:
         if "single" not in image.path:
@@ -92,7 +92,7 @@ def leaks(source: Source) -> list[str]:
     return [group for group, splits in splits_by_group(source).items() if len(splits) > 1]
 
 
-def test_bursts_and_films_stay_on_one_side(bursts) -> None:
+def test_bursts_and_videos_stay_on_one_side(bursts) -> None:
     source, store = opened(bursts)
     for seed in range(5):
         assert len(leaks(split(source, ExactOnly(store), seed))) > 5, "else there is nothing to keep together"
@@ -105,17 +105,17 @@ def test_bursts_and_films_stay_on_one_side(bursts) -> None:
             assert counts["dog", name] == pytest.approx(6, abs=1)
 
 
-def test_the_ends_of_a_film_stay_together_though_they_differ(tmp_path) -> None:
-    make_film(tmp_path / "cat", 24, seed=1)
+def test_the_ends_of_a_video_stay_together_though_they_differ(tmp_path) -> None:
+    make_video(tmp_path / "cat", 24, seed=1)
     make_singles(tmp_path / "cat", 40, seed=10)
     make_singles(tmp_path / "dog", 10, seed=100)
-    frames = [perceptual_hash(np.asarray(Image.open(path))) for path in sorted((tmp_path / "cat").glob("film*"))]
+    frames = [perceptual_hash(np.asarray(Image.open(path))) for path in sorted((tmp_path / "cat").glob("video*"))]
     assert (frames[0] ^ frames[-1]).bit_count() > NEAR
     assert all((one ^ other).bit_count() <= NEAR for one, other in pairwise(frames))
     source, store = opened(tmp_path)
     for seed in range(5):
         chosen = split(source, store, seed)
-        assert splits_by_group(chosen) == {"cat/film 1": {"train"}}, "the film is more than a tenth of its class"
+        assert splits_by_group(chosen) == {"cat/video 1": {"train"}}, "the video is more than a tenth of its class"
         assert Counter(each.split for each in chosen.images if each.label == "cat") == {
             "train": 52, "val": 6, "test": 6
         }  # fmt: skip
@@ -140,7 +140,7 @@ def test_neither_order_nor_names_decide(bursts, tmp_path) -> None:
     }
 
 
-def test_copies_of_a_frame_stay_with_its_film(bursts, tmp_path) -> None:
+def test_copies_of_a_frame_stay_with_its_video(bursts, tmp_path) -> None:
     shutil.copytree(bursts, tmp_path / "bursts")
     for path in sorted((tmp_path / "bursts" / "dog").glob("* 002.png")):
         Image.open(path).save(path.with_name(path.name.replace(" 002.png", " copy.bmp")))
@@ -151,30 +151,30 @@ def test_copies_of_a_frame_stay_with_its_film(bursts, tmp_path) -> None:
         assert chosen.warnings == ("kept 24 groups of images that look alike (120 images) in one split each",)
 
 
-def test_a_class_that_is_one_film_is_divided_with_a_warning(tmp_path) -> None:
-    make_film(tmp_path / "cat", 30, seed=1)
+def test_a_class_that_is_one_video_is_divided_with_a_warning(tmp_path) -> None:
+    make_video(tmp_path / "cat", 30, seed=1)
     make_singles(tmp_path / "cat", 6, seed=10)
     make_singles(tmp_path / "dog", 20, seed=100)
     source, store = opened(tmp_path)
     chosen = split(source, store, 0)
-    assert {each.split for each in chosen.images if "film" in each.path} == {"train", "val", "test"}
+    assert {each.split for each in chosen.images if "video" in each.path} == {"train", "val", "test"}
     assert chosen.warnings == (
-        "'cat': 30 of 36 images look alike; if they are frames of a film or the like, val and test have "
+        "'cat': 30 of 36 images look alike; if they are video frames or the like, val and test have "
         "images much like those of train, and scores will be too high: give your own splits",
     )
     assert chosen.images == split(source, ExactOnly(store), 0).images, "as if nothing looked alike"
 
 
-def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> None:
+def test_two_videos_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> None:
     for label, seed in (("cat", 1), ("dog", 20)):
-        for film in range(2):
-            make_film(tmp_path / "all" / label, 10, seed=seed + film)
+        for video in range(2):
+            make_video(tmp_path / "all" / label, 10, seed=seed + video)
     source, store = opened(tmp_path / "all")
     chosen = split(source, store, 0)
     assert Counter(each.split for each in chosen.images) == {"train": 32, "val": 4, "test": 4}
     (warning,) = chosen.warnings
     assert warning.startswith(
-        "'cat', 'dog': 40 of 40 images look alike; if they are frames of a film or the like, val and test have"
+        "'cat', 'dog': 40 of 40 images look alike; if they are video frames or the like, val and test have"
     )
 
     shutil.copytree(tmp_path / "all", tmp_path / "split" / "train")
@@ -189,23 +189,23 @@ def test_two_films_are_too_few_for_three_splits_but_enough_for_two(tmp_path) -> 
 
 def test_val_that_is_like_train_has_a_warning(tmp_path) -> None:
     for label, seed in (("cat", 1), ("dog", 20)):
-        make_film(tmp_path / "train" / label, 20, seed=seed)
+        make_video(tmp_path / "train" / label, 20, seed=seed)
         make_singles(tmp_path / "test" / label, 3, seed=50 + seed)
     (warning,) = split(*opened(tmp_path), 0).warnings
-    assert warning.startswith("'cat', 'dog': 40 of 40 images look alike; if they are frames of a film")
+    assert warning.startswith("'cat', 'dog': 40 of 40 images look alike; if they are video frames")
     assert "val has images much like those of train" in warning
 
 
-def test_many_films_are_one_line(tmp_path) -> None:
+def test_many_videos_are_one_line(tmp_path) -> None:
     for number in range(12):
-        make_film(tmp_path / f"a class of a long name, number {number}", 8, seed=10 * number)
+        make_video(tmp_path / f"a class of a long name, number {number}", 8, seed=10 * number)
     (warning,) = split(*opened(tmp_path), 0).warnings
     assert "96 of 96 images look alike" in warning
     assert len(warning) < 320
 
 
 def test_splits_of_the_data_stay_and_similar_pairs_are_counted(bursts, tmp_path) -> None:
-    """A film whose frames the user put into two splits: nothing moves, and one line says so."""
+    """A video whose frames the user put into two splits: nothing moves, and one line says so."""
     for path in bursts.rglob("*/*.*"):
         name = "test" if path.stem.endswith(("2", "3", "002", "003")) and "single" not in path.name else "train"
         (tmp_path / name / path.parent.name).mkdir(parents=True, exist_ok=True)

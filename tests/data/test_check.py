@@ -149,9 +149,9 @@ def test_files_that_are_not_images(clean) -> None:
 
 
 def test_files_that_people_take_for_images_are_named_by_kind(clean) -> None:
-    film = b"\0\0\0\x20ftypisom" + bytes(100)
+    video = b"\0\0\0\x20ftypisom" + bytes(100)
     for name, content in (
-        ("b.mp4", film), ("a.mp4", film), ("pointer", b"version https://git-lfs.github.com/spec/v1"),
+        ("b.mp4", video), ("a.mp4", video), ("pointer", b"version https://git-lfs.github.com/spec/v1"),
         ("page.html", b"<html>"), ("notes.txt", b"a walk in the park"), ("more.zip", b"PK\3\4"),
     ):  # fmt: skip
         (clean / "val" / "dog" / name).write_bytes(content)
@@ -160,7 +160,7 @@ def test_files_that_people_take_for_images_are_named_by_kind(clean) -> None:
         "not images": ("val/dog/notes.txt",),
         "Git LFS pointers, not images": ("val/dog/pointer",),
         "HTML pages, not images": ("val/dog/page.html",),
-        "films (MP4), not images": ("val/dog/a.mp4", "val/dog/b.mp4"),
+        "videos (MP4), not images": ("val/dog/a.mp4", "val/dog/b.mp4"),
         "zip archives, not images": ("val/dog/more.zip",),
     }
 

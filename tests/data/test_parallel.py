@@ -54,7 +54,7 @@ def test_a_file_above_the_limit_is_read_alone() -> None:
 
 
 def test_where_only_beginnings_are_read_only_those_count() -> None:
-    files = Files({f"film {number}": 5 * MAX_BYTES for number in range(8)})
+    files = Files({f"video {number}": 5 * MAX_BYTES for number in range(8)})
     taken = in_threads(files, files.sizes, lambda path, fetch: path, 1 << 16)
     assert [path for path, _ in taken] == list(files.sizes)
 

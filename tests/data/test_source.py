@@ -30,7 +30,7 @@ def test_different_names_have_no_warning() -> None:
 def test_of_many_groups_the_first_are_named() -> None:
     lines = similar_name_warnings([name for number in range(9) for name in (f"a{number}", f"A{number}")])
     assert len(lines) == 6
-    assert lines[-1] == "so do 4 more groups of classes"
+    assert lines[-1] == "4 more groups of classes differ only in case or blanks"
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,12 @@ FOREIGN = [
     (b"<!-- sorry --><html>", "HTML", False, "an HTML page"),
     (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code>", "XML", False, "XML, not an image; download it again"),
     (b'{"message": "rate limit exceeded"}', "JSON", False, "JSON, not an image; download it again"),
-    (brand(b"isom", b"iso2", b"avc1"), "MP4", False, "a film (MP4), not an image; extract frames from it"),
-    (brand(b"qt  "), "MOV", False, "a film (MOV)"),
-    (b"\0\0\0\x08wide\0\0\0\0mdat", "MOV", False, "a film (MOV)"),
-    (b"RIFF\0\0\0\0AVI LIST", "AVI", False, "a film (AVI)"),
-    (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", "WebM", False, "a film (WebM)"),
-    (b"\x1a\x45\xdf\xa3\xa3\x42\x82\x88matroska", "MKV", False, "a film (MKV)"),
+    (brand(b"isom", b"iso2", b"avc1"), "MP4", False, "a video (MP4), not an image; extract frames from it"),
+    (brand(b"qt  "), "MOV", False, "a video (MOV)"),
+    (b"\0\0\0\x08wide\0\0\0\0mdat", "MOV", False, "a video (MOV)"),
+    (b"RIFF\0\0\0\0AVI LIST", "AVI", False, "a video (AVI)"),
+    (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", "WebM", False, "a video (WebM)"),
+    (b"\x1a\x45\xdf\xa3\xa3\x42\x82\x88matroska", "MKV", False, "a video (MKV)"),
     (b"PK\3\4\x14\0", "zip", False, "a zip archive, not an image; unpack it"),
     (b"\x1f\x8b\x08\0", "gzip", False, "a gzip archive"),
     (bytes(257) + b"ustar", "tar", False, "a tar archive"),
@@ -122,12 +122,12 @@ def test_a_heic_is_not_recognised_by_its_ending(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("words", [b"the moov and the mdat", b"cat_wide of the mark", b"raw mdat"])
-def test_text_is_not_a_film(words) -> None:
+def test_text_is_not_a_video(words) -> None:
     assert kind_of("notes", words) is None
 
 
 def test_noise_with_a_known_signature_is_not_a_tga() -> None:
-    """A TGA has no signature, so a film may pass for one."""
+    """A TGA has no signature, so a video may pass for one."""
     header = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 8, 8, 24, 0)
     assert decode(header + bytes(8 * 8 * 3)).shape == (8, 8, 3)
     assert not is_image("noise", header)

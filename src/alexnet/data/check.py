@@ -73,7 +73,7 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untrac
     paths = [image.path for image in source.images]
     reading = in_threads(source.reader, paths, partial(_inspect, max_pixels))
     results = dict(track(reading, len(paths), "checking"))
-    # The beginning is enough to recognise films and the like.
+    # The beginning is enough to recognise videos and the like.
     kinds = dict(in_threads(source.reader, source.others, _kind, N_BEGINNING))
     images = {image.path: image for image in source.images}
     infos = {path: each for path in images if isinstance(each := results[path], _ImageInfo)}
@@ -93,7 +93,7 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS, track: Track = untrac
 def check_prepared(source: Source, index: ImageIndex) -> tuple[Finding, ...]:
     """Return what is known of prepared images without reading a file: duplicates, and imbalance of classes.
 
-    Near duplicates in two splits are counted and one pair is named, as a film in two splits has thousands. Classes
+    Near duplicates in two splits are counted and one pair is named, as a video in two splits has thousands. Classes
     that are empty, or missing from a split, are among the source's warnings.
     """
     usable = [image for image in source.images if image.path in index.rows]
@@ -117,7 +117,7 @@ def _decode(max_pixels: int, path: str, fetch: Callable[[], Content]) -> _ImageI
 
 
 def _kind(path: str, fetch: Callable[[], Content]) -> str:
-    """Return the kind of a file that is not an image, in the plural ("films (MP4)"); empty where there is no name."""
+    """Return the kind of a file that is not an image, in the plural ("videos (MP4)"); empty where there is no name."""
     content = or_reason(fetch)
     kind = kind_of(path, content[:N_BEGINNING]) if isinstance(content, bytes) else None
     return kind.plural if kind else ""

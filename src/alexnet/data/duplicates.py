@@ -88,7 +88,7 @@ def near_duplicates(
     """Yield pairs of similar images in two splits, with the number of differing bits, at most ``NEAR``.
 
     Images with an exact duplicate in the other split are left out. Each image is paired with the nearest one only:
-    frames of one film in two splits would make millions of pairs.
+    frames of one video in two splits would make millions of pairs.
     """
     by_split: dict[str | None, list[LabelledImage]] = defaultdict(list)
     for image in images:
@@ -102,7 +102,7 @@ def near_duplicates(
 
 
 def similar_groups(images: Iterable[LabelledImage], hash_of: Callable[[str], int | None]) -> list[list[LabelledImage]]:
-    """Return images in groups of similar ones, such as a burst of images or the frames of a film.
+    """Return images in groups of similar ones, such as a burst of images or the frames of a video.
 
     An image without a hash is a group of its own.
     """

@@ -30,7 +30,7 @@ ADVICE: Mapping[Kind, str] = {
     "duplicates_across_splits": "data leaks from one split into the other; keep it in one split",
     # Similar images in two splits.
     "near_duplicates_across_splits": "if they show the same thing, keep them in one split",
-    # Similar images in a folder without splits: a burst of images, or the frames of a film.
+    # Similar images in a folder without splits: a burst of images, or the frames of a video.
     "near_duplicates": "training keeps those of one class in one split where it can; splits of your own should too",
     # The same image more than once in one class and one split.
     "duplicates": "each copy counts in training; delete all but one",

@@ -12,7 +12,7 @@ N_BYTES = 6
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A set of images as shortened digests: it says whether an image is among them, and reveals nothing of the images.
+    """A set of images as shortened digests: it tells whether an image is among them, and nothing else about them.
 
     Attributes:
         prefixes: the first ``N_BYTES`` of each digest, in hexadecimal.

@@ -43,8 +43,8 @@ def nearest(hashes: Hashes, among: Hashes, most: int) -> Iterator[tuple[int, int
 def clusters(hashes: Hashes, most: int) -> list[list[int]]:
     """Return the indices of hashes by single-linkage cluster, in order.
 
-    Each hash is near another of its cluster, and near none of another cluster. So the frames of a film are one cluster,
-    although its first and last frames differ.
+    Each hash is near another hash of its cluster, and near no hash of any other cluster. So the frames of a video are
+    one cluster, although its first and last frames differ.
 
     Args:
         hashes: ``(N,)``.
@@ -53,7 +53,7 @@ def clusters(hashes: Hashes, most: int) -> list[list[int]]:
     cluster_of = np.arange(len(hashes))
     members = {row: [row] for row in range(len(hashes))}
     for rows, others in _blocks(hashes, hashes, most):
-        if (cluster_of[others] == cluster_of[rows[0]]).all():  # all joined before, as the frames of a long film
+        if (cluster_of[others] == cluster_of[rows[0]]).all():  # joined before, such as a long video
             continue
         near = (_distances(hashes[rows], hashes[others]) <= most) & (cluster_of[rows, None] != cluster_of[others])
         for at in np.flatnonzero(near.any(axis=1)):

@@ -117,9 +117,13 @@ def similar_name_warnings(classes: Collection[str]) -> list[str]:
     for label in sorted(classes, key=natural_key):
         groups[_normalised(label)].append(label)
     similar = [names for names in groups.values() if len(names) > 1]
-    more = [f"so do {len(similar) - _MOST_SIMILAR} more groups of classes"] if len(similar) > _MOST_SIMILAR else []
-    words = "differ only in case or blanks; if they are one, give them one name"
-    return [*(f"classes {listed(names)} {words}" for names in similar[:_MOST_SIMILAR]), *more, *_copies(classes)]
+    words = "differ only in case or blanks"
+    warnings = [
+        f"classes {listed(names)} {words}; if they are one, give them one name" for names in similar[:_MOST_SIMILAR]
+    ]
+    if len(similar) > _MOST_SIMILAR:
+        warnings.append(f"{len(similar) - _MOST_SIMILAR} more groups of classes {words}")
+    return [*warnings, *_copies(classes)]
 
 
 def _copies(classes: Collection[str]) -> list[str]:

@@ -182,9 +182,9 @@ def _divided_warning(divided: dict[str, tuple[int, int]], splits: Collection[str
         return []
     n_alike, n_images = map(sum, zip(*divided.values(), strict=True))
     names = [name for name in SPLITS if name in splits]
-    # Images of a fixed camera, or radiographs of one view, may look alike without being frames of a film.
+    # Images of a fixed camera, or radiographs of one view, may look alike without being frames of a video.
     return [
-        f"{listed(divided)}: {n_alike} of {n_images} images look alike; if they are frames of a film or the like, "
+        f"{listed(divided)}: {n_alike} of {n_images} images look alike; if they are video frames or the like, "
         f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} images much like those of train, and scores will "
         "be too high: give your own splits"
     ]

@@ -30,7 +30,7 @@ def download(url: str, file: Path, sha256: str) -> None:
         OSError: the server cannot be reached, sends nothing for ``SERVER_SECONDS``, or sends another file.
         HTTPException: the response is not valid HTTP.
     """
-    # Imported here: the command line, which wants only the seconds above, starts sooner.
+    # Imported here, so that the command line starts sooner: it needs only SERVER_SECONDS.
     from urllib.request import Request, urlopen  # torch.hub.download_url_to_file has no timeout
 
     from rich.console import Console

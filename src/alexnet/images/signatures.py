@@ -33,9 +33,9 @@ def _other_image(name: str, advice: str = "convert it to JPEG") -> Kind:
     return Kind(name, f"{name} inside; {advice}")
 
 
-def _film(name: str) -> Kind:
-    fault = f"a film ({name}), not an image; extract frames from it"
-    return Kind(name, fault, is_image=False, plural=f"films ({name})")
+def _video(name: str) -> Kind:
+    fault = f"a video ({name}), not an image; extract frames from it"
+    return Kind(name, fault, is_image=False, plural=f"videos ({name})")
 
 
 def _archive(name: str) -> Kind:
@@ -98,13 +98,13 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (_TEXT + rb"(?:<!--.{,400})?<(?:!doctype html|html|head|body|script)\b", _HTML),
     (_TEXT + rb"<(?:\?xml|error)\b", _page("XML", "XML")),
     (_TEXT + rb"\{\s*\"", _page("JSON", "JSON")),
-    (rb"RIFF.{4}AVI ", _film("AVI")),
-    (rb"\x1a\x45\xdf\xa3.{,48}webm", _film("WebM")),
-    (rb"\x1a\x45\xdf\xa3", _film("MKV")),
-    (rb"[\0-\x1f].{3}(?:moov|mdat|wide)", _film("MOV")),  # its size comes first, in bytes that no text has
-    (rb"\0\0\x01[\xb3\xba]", _film("MPEG")),
-    (rb"FLV\x01", _film("FLV")),
-    (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _film("WMV")),
+    (rb"RIFF.{4}AVI ", _video("AVI")),
+    (rb"\x1a\x45\xdf\xa3.{,48}webm", _video("WebM")),
+    (rb"\x1a\x45\xdf\xa3", _video("MKV")),
+    (rb"[\0-\x1f].{3}(?:moov|mdat|wide)", _video("MOV")),  # its size comes first, in bytes that no text has
+    (rb"\0\0\x01[\xb3\xba]", _video("MPEG")),
+    (rb"FLV\x01", _video("FLV")),
+    (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _video("WMV")),
     (rb"PK(?:\x03\x04|\x05\x06)", _archive("zip")),
     (rb"\x1f\x8b\x08", _archive("gzip")),
     (rb"BZh[1-9]1AY&SY", _archive("bzip2")),
@@ -116,12 +116,12 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
 )
 _KNOWN = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in _SIGNATURES)
 
-# The word after "ftyp", in HEIF and in the film formats that it comes from.
+# The word after "ftyp", in HEIF and in the video formats that it comes from.
 _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), Kind("AVIF")),
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC),
     b"crx ": _other_image("CR3"),
-    b"qt  ": _film("MOV"),
+    b"qt  ": _video("MOV"),
 }
 # These only say that the file holds images. The brands after them say how the images are compressed.
 _VAGUE_BRANDS = (b"mif1", b"msf1", b"mif2", b"miaf")
@@ -171,4 +171,4 @@ def _of_brands(beginning: bytes) -> Kind:
     brands = [beginning[8:12], *(beginning[at : at + 4] for at in range(16, end, 4))]
     if brands[0] in _VAGUE_BRANDS:
         return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), HEIC)
-    return _BRANDS.get(brands[0]) or _film("MP4")
+    return _BRANDS.get(brands[0]) or _video("MP4")

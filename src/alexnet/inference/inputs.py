@@ -121,7 +121,7 @@ def _without_array(given: Any) -> Any:
 
 def _is_one(given: object) -> bool:
     if isinstance(given, np.ndarray):
-        return given.dtype.kind not in "OU"  # an array of paths is several
+        return given.dtype.kind not in "OU"  # an array of paths is several images
     kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, torch.Tensor)
     return isinstance(given, kinds) or hasattr(given, "read")
 

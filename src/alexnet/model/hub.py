@@ -99,5 +99,5 @@ def _reason(error: Exception) -> str:
     if response is not None and response.status_code in (401, 403):
         return "access denied; log in with a token that has access: hf auth login"
     if isinstance(cause, errors.HfHubHTTPError):
-        return f"the hub does not respond ({one_line(cause)}); try again later"
+        return f"the hub reports an error ({one_line(cause)}); try again later"
     return f"no network ({one_line(cause)}); check the connection and try again"

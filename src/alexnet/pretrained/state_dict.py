@@ -12,7 +12,7 @@ from alexnet.errors import ArtifactError, listed, nearest, shown
 
 # The name of the outermost dictionary. Those inside are named by their keys, joined by dots.
 _TOP = "."
-# A dictionary with both keys is the state of a torch optimizer. Its tensors are as large as weights, but are not any.
+# A dictionary with both keys is the state of a torch optimizer. Its tensors are not weights, though as large.
 _OPTIMIZER_KEYS = {"state", "param_groups"}
 # A longer name is not repeated in the example of how to choose it.
 _LONG_NAME = 40

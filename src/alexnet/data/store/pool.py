@@ -29,7 +29,7 @@ from alexnet.files.atomic import lock, sync_file, sync_folder
 from alexnet.images.decoding import Pixels
 
 # CRC-32 finds the damage that disks do. It takes 0.08 ms for an image of 256 px on one core, SHA-256 0.14 ms.
-RECORD = np.dtype([("content", "V16"), ("look", "V16"), ("hash", "<u8"), ("checksum", "<u4")])
+RECORD = np.dtype([("content", "V16"), ("pixel_digest", "V16"), ("hash", "<u8"), ("checksum", "<u4")])
 # Increase it when records change.
 LAYOUT = 2
 # Stands for "no hash". A real hash has at most half of its bits set.
@@ -51,18 +51,18 @@ class Prepared:
     Attributes:
         pixels: ``(side, side, 3)`` uint8.
         content: digest of its file's content, in hexadecimal.
-        look: digest of its pixels, in hexadecimal.
+        pixel_digest: digest of its pixels, in hexadecimal.
         hash: its perceptual hash, 64 bits; None if it shows too little.
     """
 
     pixels: Pixels
     content: str
-    look: str
+    pixel_digest: str
     hash: int | None
 
     def record(self) -> bytes:
         """Return its record as bytes."""
-        digests = bytes.fromhex(self.content + self.look)
+        digests = bytes.fromhex(self.content + self.pixel_digest)
         known = digests + (_NO_HASH if self.hash is None else self.hash).to_bytes(8, "little")
         checksum = zlib.crc32(np.ascontiguousarray(self.pixels).data, zlib.crc32(known))
         return known + checksum.to_bytes(4, "little")
@@ -231,7 +231,7 @@ class Writer:
         self._waiting = []
 
 
-def hex_digests(records: npt.NDArray[np.void], what: Literal["content", "look"]) -> list[str]:
+def hex_digests(records: npt.NDArray[np.void], what: Literal["content", "pixel_digest"]) -> list[str]:
     """Return one digest of each record, in hexadecimal; ten times as fast as record by record."""
     digits = records[what].tobytes().hex()
     return [digits[at : at + 32] for at in range(0, len(digits), 32)]

@@ -92,7 +92,7 @@ class Store:
 
     @cached_property
     def _looks(self) -> list[str]:
-        return hex_digests(self._mapped.records, "look")
+        return hex_digests(self._mapped.records, "pixel_digest")
 
     @cached_property
     def _hashes(self) -> list[int | None]:

@@ -82,7 +82,7 @@ def test_folders_that_link_to_each_other_are_finite(tmp_path) -> None:
     assert Counter(image.label for image in source.images) == {"blue": 5, "green": 5, "red": 5, "white": 1}
     assert source.warnings[0].startswith("'blue', 'green/to blue', 'red/to blue' are the same folder, through links")
     assert source.warnings[1].startswith("left out broken links: ")
-    assert source.warnings[2].startswith("links to a folder around them were not followed: ")
+    assert source.warnings[2].startswith("links to a folder that contains them were not followed: ")
 
 
 def test_folders_may_lie_deep(tmp_path) -> None:

@@ -301,7 +301,7 @@ def test_without_a_network_the_cache_is_used(tmp_path: Path, cache: Path) -> Non
     [
         ("RepositoryNotFoundError", "the hub has no data set 'no/such', or it is private"),
         ("GatedRepoError", "is a gated data set: request access on its page"),
-        ("HfHubHTTPError", r"cannot download 'hf:no/such': the hub does not respond \(503"),
+        ("HfHubHTTPError", r"cannot download 'hf:no/such': the hub reports an error \(503"),
     ],
 )
 def test_what_the_hub_responds(kind: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def refuse_split_names(top: Tree, where: str) -> None:
             "of each class into folders train/CLASS and test/CLASS"
         )
     classes = [folder.name for folder in top.with_images if not split_of(folder.name)]
-    # "train" and "test" may be the names of classes, other words for splits hardly.
+    # "train" and "test" may be the names of classes. Other words for splits rarely are.
     splits = [each.name for each in top.with_images if split_of(each.name) not in (None, each.name.lower())]
     if len(classes) > 1 and splits:
         raise DataError(

@@ -96,8 +96,9 @@ class Folder:
 class _Links:
     """Links to folders: which of them are followed, and the warnings about the others.
 
-    A link is followed, also to a folder inside the root, unless it points to a folder around itself (an endless loop)
-    or is inside ``MAX_LINK_DEPTH`` other links. Without that limit a few folders that link to each other make millions.
+    A link is followed, also to a folder inside the root, unless it points to a folder that contains it (an endless
+    loop) or is inside ``MAX_LINK_DEPTH`` other links. Without that limit a few folders that link to each other make
+    millions.
     """
 
     def __init__(self, root: str) -> None:
@@ -144,7 +145,7 @@ class _Links:
         if self._broken:
             yield f"left out broken links: {_in_order(self._broken)}"
         if self._loops:
-            yield f"links to a folder around them were not followed: {_in_order(self._loops)}"
+            yield f"links to a folder that contains them were not followed: {_in_order(self._loops)}"
         if self._deep:
             yield f"links inside {MAX_LINK_DEPTH} other links were not followed: {_in_order(self._deep)}"
 

@@ -158,7 +158,7 @@ def _offline(text: str, repository: str) -> str:
             f"the hub has no data set {repository!r}, or it is private; correct the name, or log in with hf auth login"
         ) from error
     except HfHubHTTPError as error:
-        return f"the hub does not respond ({one_line(error)})"
+        return f"the hub reports an error ({one_line(error)})"
     except Exception as error:  # any error of the HTTP library means that the hub cannot be reached
         return f"no network ({one_line(error)})"
     return ""
