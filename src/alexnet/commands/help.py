@@ -71,7 +71,7 @@ def page(name: str, command: Callable[..., int], defaults: Mapping[str, Any]) ->
     Args:
         name: of the command.
         command: its function.
-        defaults: parameters whose default is another than the function's.
+        defaults: parameters with another default than the function's.
     """
     width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
     shown = options(command, defaults)

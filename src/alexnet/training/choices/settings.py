@@ -73,7 +73,7 @@ class Settings(NetworkOptions):
     init_pixels: Annotated[PixelKind, "learning"] = "rgb"
     """Pixels of --init: rgb, bgr or caffe."""
     init_key: Annotated[str | None, "learning", "KEY"] = None
-    """Weights in the --init file, as model_ema."""
+    """Key in the --init file, such as model_ema."""
     freeze: Annotated[str | None, "learning", "LAYER"] = None
     """Freeze --init up to this layer, or conv."""
 
