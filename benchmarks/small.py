@@ -32,7 +32,7 @@ class Score:
     """The result of one network with one seed."""
 
     seconds: float
-    images_a_second: float
+    images_per_second: float
     val_top1: float
     test_top1: float
 
@@ -59,7 +59,7 @@ def measure(data: Path, side: str, epochs: int, seed: int, out: Path) -> Score:
     lines = run.metrics()
     return Score(
         seconds=sum(line["seconds"] for line in lines),
-        images_a_second=statistics.median(line["images_per_second"] for line in lines),
+        images_per_second=statistics.median(line["images_per_second"] for line in lines),
         val_top1=lines[-1]["val_top1"],
         test_top1=evaluate(out, data, split="test").scores.top1,
     )
@@ -87,7 +87,7 @@ def main() -> None:
     for side, each in scores.items():
         tests = [score.test_top1 for score in each]
         print(
-            f"{side}: {statistics.mean(score.images_a_second for score in each):.0f} images/s, "
+            f"{side}: {statistics.mean(score.images_per_second for score in each):.0f} images/s, "
             f"{statistics.mean(score.seconds for score in each):.0f} s, test top-1 {statistics.mean(tests):.3f} "
             f"({min(tests):.3f} to {max(tests):.3f})"
         )

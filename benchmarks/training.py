@@ -253,18 +253,18 @@ def _range(values: list[float], form: str) -> str:
     return f"from {min(values):{form}} to {max(values):{form}}"
 
 
-def report(figures: dict[str, list[float]], flops_a_image: int, *, is_cuda: bool) -> None:
+def report(figures: dict[str, list[float]], flops_per_image: int, *, is_cuda: bool) -> None:
     """Print the medians and the ratios."""
     medians = {name: statistics.median(list_) for name, list_ in figures.items()}
     usual, ours, memory, product = (figures[name] for name in SIDES)
     ratios = [a / b for a, b in zip(ours, usual, strict=True)]
     data = [a / b for a, b in zip(ours, memory, strict=True)]
-    shares = [rate * flops_a_image / most for rate, most in zip(memory, product, strict=True)]
+    shares = [rate * flops_per_image / most for rate, most in zip(memory, product, strict=True)]
     print(f"median:  {_line(medians)}")
     print(f"ratio:   {statistics.median(ratios):.2f} ({_range(ratios, '.2f')})")
     print(f"data:    ours is {statistics.median(data):.1%} of the step in memory ({_range(data, '.1%')})")
     print(
-        f"step:    {medians['in memory'] * flops_a_image / 1e9:.0f} GFLOP/s, {statistics.median(shares):.1%} of the "
+        f"step:    {medians['in memory'] * flops_per_image / 1e9:.0f} GFLOP/s, {statistics.median(shares):.1%} of the "
         f"matrix product's {medians['matrix product'] / 1e9:.0f} GFLOP/s ({_range(shares, '.1%')})"
     )
     if is_cuda:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_
 
 from alexnet.commands import COMMANDS
 from alexnet.commands.help import overview, page
-from alexnet.commands.usage import UsageError, one_line
+from alexnet.commands.usage import UsageError, message_in, with_hint
 from alexnet.errors import AlexNetError, nearest
 
 # tyro takes a tenth of a second to import, and --help does not need it.
@@ -94,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"alexnet {version('alexnet')}")
         return 0
     if name not in COMMANDS:
-        raise UsageError(f"unknown command {name!r}{nearest(name, COMMANDS)}; see alexnet --help")
+        raise UsageError(with_hint(f"unknown command {name!r}{nearest(name, COMMANDS)}", "alexnet"))
     defaults, rest = _saved_defaults(rest) if name == "train" else ({}, rest)
     if HELP & set(rest):
         print(page(name, COMMANDS[name], defaults))
@@ -136,7 +136,7 @@ def _parse(name: str, arguments: list[str], defaults: dict[str, Any]) -> Callabl
         with registry, contextlib.redirect_stderr(said), _very_wide():
             return tyro.cli(command, prog=f"alexnet {name}", args=arguments, config=config, add_help=False)
     except SystemExit:
-        raise UsageError(f"{one_line(said.getvalue())}; see alexnet {name} --help") from None
+        raise UsageError(with_hint(message_in(said.getvalue()), f"alexnet {name}")) from None
 
 
 def _deferred(function: Callable[..., int], defaults: dict[str, Any]) -> Callable[..., Callable[[], int]]:
@@ -144,7 +144,7 @@ def _deferred(function: Callable[..., int], defaults: dict[str, Any]) -> Callabl
 
     Args:
         function: a command.
-        defaults: parameters whose default is another than the function's.
+        defaults: parameters with another default than the function's.
     """
     import tyro
 
@@ -164,7 +164,7 @@ def _deferred(function: Callable[..., int], defaults: dict[str, Any]) -> Callabl
 
 @contextlib.contextmanager
 def _very_wide() -> Iterator[None]:
-    """Keep tyro from wrapping its error messages, which ``one_line`` reads."""
+    """Keep tyro from wrapping its error messages, which ``message_in`` reads."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "2000"
     try:

@@ -228,7 +228,7 @@ def test_images_of_test_that_have_gone_or_changed_are_named(own) -> None:
     assert evaluate(run, split="val").scores.n_images == 12, "of other splits nothing is asked"
 
 
-def test_a_image_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
+def test_an_image_of_test_that_cannot_be_read_any_more_is_skipped(own) -> None:
     run, data = own
     splits = splits_of(run)
     broken = next(path for path in splits if splits[path] == "test")

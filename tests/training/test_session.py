@@ -173,7 +173,7 @@ def test_without_a_name_runs_are_numbered(image_folder, tmp_path, monkeypatch) -
 
 
 def test_a_run_that_has_ended_is_not_resumed(trained_run) -> None:
-    with pytest.raises(RunError, match="has ended"):
+    with pytest.raises(RunError, match="is finished"):
         Session.resume(trained_run)
 
 

@@ -117,7 +117,7 @@ def show(reports: Iterable[Report]) -> Iterator[Report]:
         yield from _plain_show(reports)
         return
     status = TextColumn("epoch {task.fields[epoch]}  {task.fields[status]}")
-    with Progress(status, BarColumn(), TextColumn("{task.fields[left]} left"), console=console) as progress:
+    with Progress(status, BarColumn(), TextColumn("{task.fields[left]}"), console=console) as progress:
         task = progress.add_task("training", total=1.0, epoch=1, status="", left="")
         for report in reports:
             if isinstance(report, EpochReport | TrainingWarning):
@@ -127,7 +127,7 @@ def show(reports: Iterable[Report]) -> Iterator[Report]:
                     f"step {report.step}/{report.n_steps}  loss {report.loss:.2f}  "
                     f"{report.images_per_second:.0f} images/s"
                 )
-                left = format_seconds(report.seconds_left)
+                left = f"{format_seconds(report.seconds_left)} left"
                 progress.update(task, completed=report.progress, epoch=report.epoch, status=status_now, left=left)
             yield report
 

@@ -71,7 +71,7 @@ def page(name: str, command: Callable[..., int], defaults: Mapping[str, Any]) ->
     Args:
         name: of the command.
         command: its function.
-        defaults: parameters whose default is another than the function's.
+        defaults: parameters with another default than the function's.
     """
     width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
     shown = options(command, defaults)
@@ -159,12 +159,12 @@ def _sections(command: Callable[..., int]) -> dict[str, str]:
 
 
 def _paragraphs(command: Callable[..., int]) -> list[str]:
-    return [_one_line(paragraph) for paragraph in _sections(command)[""].strip().split("\n\n")]
+    return [_unwrapped(paragraph) for paragraph in _sections(command)[""].strip().split("\n\n")]
 
 
 def _argument_texts(command: Callable[..., int]) -> dict[str, str]:
     found = re.findall(r"^ {4}(\w+): (.*(?:\n {8,}.*)*)", _sections(command).get("Args", ""), flags=re.MULTILINE)
-    return {name: _one_line(text).rstrip(".") for name, text in found}
+    return {name: _unwrapped(text).rstrip(".") for name, text in found}
 
 
 def _field_texts(cls: type) -> dict[str, str]:
@@ -176,9 +176,9 @@ def _field_texts(cls: type) -> dict[str, str]:
         for field, below in zip(tree.body, tree.body[1:], strict=False):
             match field, below:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    texts[name] = _one_line(text).rstrip(".")
+                    texts[name] = _unwrapped(text).rstrip(".")
     return texts
 
 
-def _one_line(text: str) -> str:
+def _unwrapped(text: str) -> str:
     return " ".join(text.split())

@@ -9,13 +9,18 @@ class UsageError(Exception):
     """A command line that cannot be understood. The exit status is 2."""
 
 
+def with_hint(message: str, command: str) -> str:
+    """Return the message with the command whose ``--help`` says more."""
+    return f"{message}{' See' if message.endswith('?') else '; see'} {command} --help"
+
+
 def at_least_1(name: str, value: int | None) -> None:
     """Refuse a number below 1. None is chosen later."""
     if value is not None and value < 1:
         raise SettingsError(f"{name} is {value}; it must be at least 1")
 
 
-def one_line(box: str) -> str:
+def message_in(box: str) -> str:
     """Return the message of a tyro error box, drawn with or without line characters, as one line.
 
     By regular expressions: the box is all that tyro gives in public. Its ``_errors.on_parse_error`` is private.
@@ -30,8 +35,13 @@ def one_line(box: str) -> str:
     if match := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", message):
         word, option, known = match[1], match[2], re.findall(r"'([^']*)'", match[3])
         return f"{option} cannot be {word!r}{nearest(word, known)}"
+    if match := re.match(r"Error parsing (--[\w-]+): (invalid literal|could not convert) .*: ('.*')", message):
+        kind = "a whole number" if match[2] == "invalid literal" else "a number"  # what Python's int and float say
+        return f"{match[1]} cannot be {match[3]}; give {kind}"
     if match := re.match(r"Error parsing (--[\w-]+): (.*)", message):
         return f"{match[1]}: {match[2]}"
+    if match := re.match(r"Missing value for argument '(--[\w-]+)'", message):
+        return f"{match[1]} needs a value"
     if match := re.match(r"Missing from alexnet (\w+): (\S+)", message):
         return f"{match[1]} needs {match[2]}"
     return message.rstrip(".")

@@ -144,12 +144,12 @@ class Session:
             track: shows the progress of preparing.
 
         Raises:
-            RunError: the folder is not a run, or is damaged; or the run has ended.
+            RunError: the folder is not a run, or is damaged; or the run is finished.
             DataError: images are missing, or have other labels.
         """
         run = Run(expanded(folder))
         if run.is_finished:
-            raise RunError(f"the run {str(folder)!r} has ended; its model is in {str(run.model_folder)!r}")
+            raise RunError(f"the run {str(folder)!r} is finished; its model is in {str(run.model_folder)!r}")
         run.check_model_folder()
         settings, resolved, recorded = run.parsed_settings()
         newest = run.newest_checkpoint

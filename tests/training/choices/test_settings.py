@@ -91,6 +91,12 @@ def test_the_learning_rate_that_is_given_is_for_the_batch_that_is_used() -> None
     assert Settings(batch_size=128, lr=0.03).resolved_recipe.lr == 0.03
 
 
+@pytest.mark.parametrize("name", ["colour_shift", "erasing", "mixup", "cutmix"])
+def test_only_switches_are_on_or_off(name) -> None:
+    with pytest.raises((SettingsError, TypeError)):
+        Settings(**{name: "off"})
+
+
 def test_published_recipes_can_be_changed_like_any_other() -> None:
     assert Settings(recipe="paper").resolved_recipe == PAPER
     changed = Settings(recipe="paper", batch_size=32, flip="off").resolved_recipe

@@ -132,9 +132,7 @@ def test_one_class_of_few_images_is_named() -> None:
 
 def test_of_several_the_smallest_is_named() -> None:
     text = few_images_warning([5, 100, 3, 19], ["ant", "bee", "cat", "dog"])
-    assert text.startswith("3 classes have fewer than 20")
-    assert "'cat'" in text
-    assert " 3 training images" in text
+    assert text.startswith("3 classes have fewer than 20 training images (class 'cat' has 3): too few")
     assert "'ant'" not in text
 
 

@@ -31,7 +31,7 @@ class NetworkOptions:
     norm: Annotated[NormName | None, "network"] = None
     """Norm: batch, group, local or none."""
     norm_place: Annotated[Place | None, "network"] = None
-    """Of the norm: before or after, or pooled."""
+    """Norm before or after activation, or pooled."""
     activation: Annotated[Activation | None, "network"] = None
     """relu, tanh, gelu or silu."""
     pool: Annotated[PoolName | None, "network"] = None

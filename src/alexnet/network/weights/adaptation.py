@@ -22,7 +22,7 @@ def adapted(
     That fully-connected layer is left out if it reads another number of maps than the network has.
 
     Raises:
-        ArtifactError: the pixels have three channels, but conv1 of the file has not. ``where`` names the file.
+        ArtifactError: the pixels have three channels, but conv1 in the file does not. ``where`` names the file.
     """
     results = {name: _completed(name, module) for name, module in modules.items()}
     conv1 = results.get("conv1.conv", SavedModule())

@@ -19,7 +19,7 @@ from alexnet.network.value.variants import VARIANTS
 from alexnet.training.choices.recipe import Recipe, RecipeName, change
 from alexnet.training.choices.recipes import RECIPES
 
-_BY_SWITCH: dict[Any, bool | None] = {"auto": None, "on": True, "off": False}
+_BY_SWITCH = {"auto": None, "on": True, "off": False}
 Precision = Literal["auto", "bf16", "fp32"]
 Switch = Literal["auto", "on", "off"]
 Balance = Literal["none", "loss", "sampler"]
@@ -73,7 +73,7 @@ class Settings(NetworkOptions):
     init_pixels: Annotated[PixelKind, "learning"] = "rgb"
     """Pixels of --init: rgb, bgr or caffe."""
     init_key: Annotated[str | None, "learning", "KEY"] = None
-    """Weights in the --init file, as model_ema."""
+    """Key in the --init file, such as model_ema."""
     freeze: Annotated[str | None, "learning", "LAYER"] = None
     """Freeze --init up to this layer, or conv."""
 
@@ -181,7 +181,8 @@ class Settings(NetworkOptions):
 
         ``--flip auto`` also depends on the data.
         """
-        augmentation = {name: _BY_SWITCH.get(value, value) for name, value in self._given_for(Augmentation).items()}
+        augmentation = self._given_for(Augmentation)
+        augmentation |= {name: _BY_SWITCH[augmentation[name]] for name in ("flip", "turn", "trivial_augment")}
         return change(RECIPES[self.recipe], augmentation=augmentation, **self._given_for(Recipe))
 
     def _given_for(self, value: type[Augmentation] | type[Recipe]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _train_steps(training: Training, planned: PlannedEpoch) -> Iterator[StepRepo
         )
         loss = loss_sum / batch.n_all
         if not math.isfinite(loss):
-            raise _loss_is_nan(training, loss)
+            raise _loss_not_finite(training, loss)
         now = time.perf_counter()
         position.step += 1
         position.progress = planned.progress(position.step)
@@ -153,7 +153,7 @@ def _update_average(training: Training) -> None:
         position.averaged = position.progress
 
 
-def _loss_is_nan(training: Training, loss: float) -> RunError:
+def _loss_not_finite(training: Training, loss: float) -> RunError:
     """Return the error for a loss that is not finite: it names the step and the images of the batch."""
     position, batch_size = training.position, training.plan.recipe.batch_size
     order = order_of(training.train, training.seed, position.epoch, balanced=training.balanced)

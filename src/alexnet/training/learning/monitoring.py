@@ -98,9 +98,8 @@ def few_images_warning(counts: Sequence[int], classes: Sequence[str]) -> str | N
         return None
     n, label = min(few)
     name = shown(label)
-    which = f"class {name} has" if len(few) == 1 else f"{len(few)} classes have fewer than {FEW_IMAGES}, {name}"
-    images = "image" if n == 1 else "images"
-    return (
-        f"{which} {n} training {images}: too few to train from scratch; add images, or start from pretrained weights "
-        "(--init)"
-    )
+    if len(few) == 1:
+        which = f"class {name} has {n} training image{'' if n == 1 else 's'}"
+    else:
+        which = f"{len(few)} classes have fewer than {FEW_IMAGES} training images (class {name} has {n})"
+    return f"{which}: too few to train from scratch; add images, or start from pretrained weights (--init)"

@@ -58,7 +58,7 @@ class Run:
         folder: Path,
         settings: dict[str, Any],
         source: Source,
-        identities: ImageIndex,
+        index: ImageIndex,
         inherited: SeenImages | None = None,
     ) -> "Run":
         """Create a new run folder.
@@ -67,7 +67,7 @@ class Run:
             folder: the folder to create.
             settings: the content of ``settings.json``.
             source: the images, split.
-            identities: identifies images by content.
+            index: identifies images by content.
             inherited: the images that the weights of ``--init`` had seen; None for random weights.
 
         Raises:
@@ -75,7 +75,7 @@ class Run:
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder) as unfinished:
-            write_splits(unfinished / SPLITS_FILE, source, identities)
+            write_splits(unfinished / SPLITS_FILE, source, index)
             (unfinished / "checkpoint").mkdir()
             if inherited is not None:
                 write_inherited(unfinished, inherited)
