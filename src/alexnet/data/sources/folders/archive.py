@@ -176,7 +176,9 @@ class Tar:
         if member.size > MAX_BYTES:
             return f"the file is larger than {MAX_BYTES >> 30} GB"
         try:
-            opened = file.extractfile(member)
+            # Early versions of Python 3.11 follow a link only from a member of the file that is open.
+            is_link = member.islnk() or member.issym()
+            opened = file.extractfile(file.getmember(member.name) if is_link else member)
         except (KeyError, RecursionError):
             opened = None
         return opened.read(n_bytes) if opened is not None else "it links to a file that is not in the archive"
