@@ -39,9 +39,9 @@ class NetworkOptions:
     groups: Annotated[int | None, "network"] = None
     """Groups in conv2, 4 and 5; 2 in the paper."""
 
-    @cached_property
+    @property
     def base(self) -> Architecture:
-        """The variant, or the network in the file, before any change. The file is read once.
+        """The variant, or the network in the file, before any change.
 
         Raises:
             SettingsError: both are given, or the file cannot be read.
@@ -54,6 +54,12 @@ class NetworkOptions:
                 f"variant is {self.variant!r} and architecture is {given}; give one of them, "
                 "or use --architecture none to clear it"
             )
+        return self._from_file
+
+    @cached_property
+    def _from_file(self) -> Architecture:
+        """The network in the file, which is read once."""
+        assert self.architecture is not None
         return load_architecture(self.architecture)
 
     def network(
