@@ -4,10 +4,10 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypedDict, Unpack, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from alexnet.errors import SettingsError, nearest
 from alexnet.files.paths import expanded
@@ -185,8 +185,8 @@ def resolve(architecture: Architecture | Variant = "batchnorm", **changes: Unpac
             raise SettingsError(f"pool is {pool!r}, but no layer has a pool to replace; leave it out")
         layers = tuple(replace(layer, pool=POOLS[pool]) if layer.pool else layer for layer in layers)
     layers = _normalised(layers, changes.get("norm"), changes.get("norm_place"))
-    fields = ("n_classes", "in_channels", "image_size", "hidden", "dropout", "activation")
-    given = {name: changes[name] for name in fields if changes.get(name) is not None}  # type: ignore[literal-required]
+    replaced = {each.name for each in fields(Architecture)}
+    given: dict[str, Any] = {name: value for name, value in changes.items() if name in replaced and value is not None}
     return replace(architecture, layers=layers, **given)
 
 
