@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from alexnet import VARIANTS, AlexNet, summary
-from alexnet.images.preprocessing import Preprocessing, centre_and_spread
+from alexnet.images.preprocessing import Preprocessing, mean_and_std
 from alexnet.model.artifact import Artifact, load_model, save_artifact
 from alexnet.model.opening import load_artifact
 from alexnet.network import diagram
@@ -80,7 +80,7 @@ def test_a_step_of_training_reaches_every_parameter(net, model) -> None:
 
 
 def test_saved_and_loaded_it_predicts_the_same(net, model, tmp_path) -> None:
-    mean, std = centre_and_spread(net.in_channels)
+    mean, std = mean_and_std(net.in_channels)
     how = Preprocessing(store_size=256, mean=mean, std=std, resize="squash", max_pixels=10**6)
     artifact = Artifact(
         folder=tmp_path / "model",

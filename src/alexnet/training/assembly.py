@@ -17,7 +17,7 @@ from alexnet.data.sources.open import open_source
 from alexnet.data.split import refuse_unlearnable, split
 from alexnet.data.store.store import Store, prepare, store_size
 from alexnet.errors import DataError, SettingsError
-from alexnet.images.preprocessing import centre_and_spread
+from alexnet.images.preprocessing import mean_and_std
 from alexnet.network.module.initialisation import initialise
 from alexnet.network.module.model import AlexNet
 from alexnet.network.weights.loading import Loaded
@@ -170,7 +170,7 @@ def assemble(
     runtime.place(model)
     network = distribute(model, group, runtime.device)
     average = Average(model, recipe.ema) if recipe.ema else None
-    mean, std = centre_and_spread(n_channels)
+    mean, std = mean_and_std(n_channels)
     return Training(
         model=model,
         step=_step(model, network, train, settings, recipe, runtime, group, loaded_names),

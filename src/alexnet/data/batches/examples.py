@@ -67,7 +67,7 @@ class Examples:
         sample = self.rows[:: -(-len(self.rows) // N_COLOUR_IMAGES)]
         return principal_colours(self.pixels[sample])
 
-    def part(self, shard: "Shard") -> "Examples":
+    def part(self, shard: Shard) -> "Examples":
         """Return the part of one process."""
         part = shard.part(len(self))
         some = slice(part.start, part.stop)
