@@ -35,10 +35,24 @@ class Layers(nn.Module):
     def _run_layers(self, names: Iterable[str], outputs: Tensor) -> Tensor:
         """Apply the layers to images or maps. Maps are flattened before the first fully-connected layer."""
         for name in names:
+            layer = self.get_submodule(name)
             if outputs.ndim == 4 and name.startswith("fc"):
+                if self._folds(layer, outputs):
+                    outputs = _folded(layer, outputs, self.architecture.grid)
+                    continue
                 outputs = self._flatten(outputs)
-            outputs = self.get_submodule(name)(outputs)
+            outputs = layer(outputs)
         return outputs
+
+    def _folds(self, layer: nn.Module, maps: Tensor) -> bool:
+        """Return whether pooling maps up to the grid and the layer's weights are applied as one matrix.
+
+        Only in training, where it is faster: elsewhere hooks must see the layer's input. Not with dropout, which acts
+        between the two.
+        """
+        grid, is_square = self.architecture.grid, maps.shape[-2] == maps.shape[-1]
+        dropout = getattr(layer, "dropout", None)
+        return self.training and is_square and maps.shape[-1] < grid and (dropout is None or not dropout.p)
 
     def _flatten(self, maps: Tensor) -> Tensor:
         """Flatten maps ``(N, C, h, w)`` to ``(N, n)``. Maps of another size than the grid are pooled to it first."""
@@ -246,6 +260,28 @@ def _hidden_layer(net: Architecture, n_inputs: int, n_outputs: int) -> nn.Sequen
             activation=ACTIVATIONS[net.activation](),
         )
     )
+
+
+def _folded(layer: nn.Module, maps: Tensor, grid: int) -> Tensor:
+    """Return the output of the first fully-connected layer for maps smaller than its grid.
+
+    Pooling is linear, so its matrix is multiplied with the weights first: the product is exact, and smaller. A step of
+    the default network on 64 images of 67 px takes a quarter less time.
+
+    Args:
+        layer: the layer.
+        maps: ``(N, C, n, n)``, with ``n`` below ``grid``.
+        grid: side of the maps that the layer reads.
+    """
+    linear: nn.Linear = layer.get_submodule("linear")  # type: ignore[assignment]
+    n_channels, n = maps.shape[1], maps.shape[-1]
+    # The pooling matrix, (n * n, grid * grid): what pooling makes of each pixel.
+    pixels = torch.eye(n * n, dtype=linear.weight.dtype, device=maps.device).view(n * n, 1, n, n)
+    pooling = F.adaptive_avg_pool2d(pixels, grid).flatten(1)
+    weight = linear.weight.view(-1, grid * grid) @ pooling.t()
+    outputs = F.linear(maps.flatten(1), weight.view(-1, n_channels * n * n), linear.bias)
+    activation = getattr(layer, "activation", None)
+    return outputs if activation is None else activation(outputs)  # type: ignore[no-any-return]
 
 
 def without_weights(architecture: Architecture) -> AlexNet:

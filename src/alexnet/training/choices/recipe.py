@@ -12,6 +12,7 @@ from alexnet.network.value.checks import check_choice
 
 RecipeName = Literal["modern", "paper", "article"]
 Schedule = Literal["linear", "steps", "constant"]
+OptimizerName = Literal["sgd", "muon"]
 # Small data gets smaller batches, so that an epoch has at least 16 steps. Below 16 images, batch norm is too noisy.
 SMALLEST_AUTO_BATCH, STEPS_PER_EPOCH = 16, 16
 
@@ -31,6 +32,8 @@ class Recipe:
     """Images per step."""
     batch_follows: bool = False
     """Whether batch size and learning rate are adapted to the number of images and the device."""
+    optimizer: OptimizerName = "sgd"
+    """``sgd`` for all weights, or ``muon`` for those of convolutions and SGD for the others."""
     lr: float
     """Peak learning rate, for ``batch_size`` images per step."""
     schedule: Schedule = "linear"
@@ -76,6 +79,7 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it is a share, from 0 to below 1")
         check_choice("schedule", self.schedule, get_args(Schedule))
+        check_choice("optimizer", self.optimizer, get_args(OptimizerName))
         if self.initialisation is not None:
             check_choice("initialisation", self.initialisation, get_args(Initialisation))
         for name, rising in (("milestones", self.milestones), ("sizes", tuple(until for until, _ in self.sizes))):
@@ -105,8 +109,13 @@ class Recipe:
         return self.lr * (1 - progress) / (1 - self.warm_up)
 
     def with_batch_size(self, n: int) -> "Recipe":
-        """Return the recipe for ``n`` images per step; the learning rate is scaled in proportion."""
-        return replace(self, batch_size=n, lr=self.lr * n / self.batch_size)
+        """Return the recipe for ``n`` images per step, and the learning rate for them.
+
+        SGD's is scaled in proportion. A step of Muon has the same length whatever the gradient, so its learning rate
+        is scaled with the square root.
+        """
+        times = n / self.batch_size
+        return replace(self, batch_size=n, lr=self.lr * (times if self.optimizer == "sgd" else times**0.5))
 
     def for_data(self, n_examples: int, largest: int) -> "Recipe":
         """Return the recipe with the batch size adapted to the data, if ``batch_follows``.

@@ -16,7 +16,7 @@ from alexnet.images.choices import MAX_PIXELS, Resize
 from alexnet.images.pixels import PixelKind
 from alexnet.network.value.options import NetworkOptions
 from alexnet.network.value.variants import VARIANTS
-from alexnet.training.choices.recipe import Recipe, RecipeName, change
+from alexnet.training.choices.recipe import OptimizerName, Recipe, RecipeName, change
 from alexnet.training.choices.recipes import RECIPES
 
 _BY_SWITCH = {"auto": None, "on": True, "off": False}
@@ -52,6 +52,8 @@ class Settings(NetworkOptions):
     init: Annotated[str | None, "common", "WEIGHTS"] = None
     """Weights to start from: run, model or file."""
 
+    optimizer: Annotated[Literal["auto", "sgd", "muon"], "learning"] = "auto"
+    """sgd, or muon for the convolutions."""
     batch_size: Annotated[int | None, "learning"] = None
     """Images per step, over all processes."""
     lr: Annotated[float | None, "learning"] = None
@@ -122,6 +124,7 @@ class Settings(NetworkOptions):
         choices: tuple[tuple[str, str | None, Iterable[str | None]], ...] = (
             ("recipe", self.recipe, RECIPES),
             ("variant", self.variant, VARIANTS),
+            ("optimizer", self.optimizer, ("auto", *get_args(OptimizerName))),
             ("flip", self.flip, get_args(Switch)),
             ("trivial_augment", self.trivial_augment, get_args(Switch)),
             ("turn", self.turn, get_args(Switch)),
@@ -183,7 +186,8 @@ class Settings(NetworkOptions):
         """
         augmentation = self._given_for(Augmentation)
         augmentation |= {name: _BY_SWITCH[augmentation[name]] for name in ("flip", "turn", "trivial_augment")}
-        return change(RECIPES[self.recipe], augmentation=augmentation, **self._given_for(Recipe))
+        given = self._given_for(Recipe) | {"optimizer": None if self.optimizer == "auto" else self.optimizer}
+        return change(RECIPES[self.recipe], augmentation=augmentation, **given)
 
     def _given_for(self, value: type[Augmentation] | type[Recipe]) -> dict[str, Any]:
         """Return the options that are fields of a class."""
