@@ -36,7 +36,8 @@ class Scale:
         product_sides: sides of the matrices that are multiplied.
         n_seeds: the most seeds of CIFAR-10, of the time to accuracy and of the sweep.
         epochs: of every training; None for the recipe's.
-        usual_epochs: epochs planned by torchvision's recipe.
+        ours_epochs: epochs planned by ``modern`` for the time to accuracy.
+        usual_epochs: epochs planned by torchvision's recipe for it.
         sweep_epochs: epochs of each training of the sweep.
         target: top-1 on ``test`` that the time to accuracy is measured to.
     """
@@ -46,11 +47,12 @@ class Scale:
     batch_sizes: tuple[int, ...] = (256, 128, 512, 1024)
     seconds: float = 3.0
     n_warm_up: int = 8
-    n_stored: int = 12_800
+    n_stored: int = 25_600
     product_sides: tuple[int, ...] = PRODUCT_SIDES
     n_seeds: tuple[int, int, int] = (3, 10, 2)
     epochs: int | None = None
-    usual_epochs: int = 40
+    ours_epochs: int = 16
+    usual_epochs: int = 20
     sweep_epochs: int = 16
     target: float = 0.75
 
@@ -70,6 +72,7 @@ SMOKE = Scale(
     product_sides=(256,),
     n_seeds=(1, 1, 1),
     epochs=1,
+    ours_epochs=1,
     usual_epochs=1,
     sweep_epochs=1,
     target=0.01,
