@@ -33,7 +33,7 @@ def noise() -> Examples:
 @pytest.fixture(scope="module")
 def gpu_run(image_folder, tmp_path_factory):
     return train(
-        image_folder, out=tmp_path_factory.mktemp("gpu") / "run", settings=Settings(epochs=6, **NARROW), verbose=False
+        image_folder, out=tmp_path_factory.mktemp("gpu") / "run", settings=Settings(epochs=20, **NARROW), verbose=False
     )
 
 
