@@ -85,9 +85,9 @@ class Bench:
 
     Attributes:
         scale: how large everything is.
-        data: the folder with the sets of images; None for images that are made up.
+        data: the folder with the sets of images; None if there is none.
         work: a temporary folder.
-        smoke: whether only the code is tried: then sets that are missing are made up too.
+        smoke: whether only the code is tried, with made-up images.
         deadline: when the current part must end, on the clock of ``time.monotonic``.
     """
 
@@ -108,7 +108,7 @@ class Bench:
         Raises:
             SkippedError: it is missing.
         """
-        folder = self.data / TRASHNET if self.data else None
+        folder = self.data / TRASHNET if self.data and not self.smoke else None
         if folder is not None and folder.is_dir():
             return folder
         if not (self.smoke or may_be_made):
@@ -121,12 +121,12 @@ class Bench:
         Raises:
             SkippedError: it is missing.
         """
+        if self.smoke:
+            return make_archive(self.work / "cifar10.zip")
         archives = sorted(self.data.glob(CIFAR)) if self.data else []
-        if archives and not self.smoke:
-            return archives[0]
-        if not self.smoke:
+        if not archives:
             raise SkippedError(f"there is no archive {CIFAR!r} in DATA")
-        return make_archive(self.work / "cifar10.zip")
+        return archives[0]
 
 
 def note(text: str) -> None:
