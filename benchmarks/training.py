@@ -20,7 +20,6 @@ everything else in a step (norms, pooling, the optimiser) counts, but not its op
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from torch import Tensor
 
 from alexnet.data.batches.augment import augment_batch
 from alexnet.data.batches.batches import training_batches
+from alexnet.data.parallel import n_cores
 from alexnet.data.source import Source
 from alexnet.data.sources.open import open_source
 from alexnet.data.split import split
@@ -53,7 +53,7 @@ from alexnet.training.learning.state import Training
 from alexnet.training.machine.runtime import Runtime, detect
 
 N_WARM_UP = 2
-N_WORKERS = max(2, os.cpu_count() or 2)
+N_WORKERS = max(2, n_cores())
 PRODUCT_SIDES, LONG_ENOUGH = (2048, 4096, 8192, 16384), 0.25
 PAPER_IMAGES = 90 * 1_280_000
 
@@ -240,7 +240,7 @@ def describe(runtime: Runtime) -> str:
     """Return versions and machine, for the head of a table of results."""
     device = torch.cuda.get_device_name(runtime.device) if runtime.device.type == "cuda" else str(runtime.device)
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"torch {torch.__version__}, {capability}, {os.cpu_count()} cores, {device}, {runtime.precision}"
+    return f"torch {torch.__version__}, {capability}, {n_cores()} cores, {device}, {runtime.precision}"
 
 
 def compare(rounds: int) -> dict[str, list[float]]:
