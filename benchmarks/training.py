@@ -20,7 +20,6 @@ everything else in a step (norms, pooling, the optimiser) counts, but not its op
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -36,13 +35,15 @@ from torch import Tensor
 
 from alexnet.data.batches.augment import augment_batch
 from alexnet.data.batches.batches import training_batches
+from alexnet.data.parallel import n_cores
 from alexnet.data.source import Source
 from alexnet.data.sources.open import open_source
 from alexnet.data.split import split
 from alexnet.data.store.store import Store, prepare, store_size
 from alexnet.images.preprocessing import MEAN, STD
 from alexnet.network.module.model import AlexNet
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.variants import Variant, resolve
 from alexnet.training.assembly import assemble
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.average import STEPS_BETWEEN
@@ -52,7 +53,7 @@ from alexnet.training.learning.state import Training
 from alexnet.training.machine.runtime import Runtime, detect
 
 N_WARM_UP = 2
-N_WORKERS = max(2, os.cpu_count() or 2)
+N_WORKERS = max(2, n_cores())
 PRODUCT_SIDES, LONG_ENOUGH = (2048, 4096, 8192, 16384), 0.25
 PAPER_IMAGES = 90 * 1_280_000
 
@@ -77,9 +78,11 @@ def usual_loader(data: Path, size: int, batch: int) -> Any:
     )
 
 
-def usual_network(n_classes: int, device: torch.device) -> tuple[AlexNet, torch.optim.SGD]:
-    """Return the default network as torch initialises it, and torchvision's reference optimiser for AlexNet."""
-    model = AlexNet(n_classes=n_classes).to(device)
+def usual_network(
+    n_classes: int, device: torch.device, variant: Variant = "batchnorm"
+) -> tuple[AlexNet, torch.optim.SGD]:
+    """Return a network with its own random weights, and torchvision's reference optimiser for AlexNet."""
+    model = AlexNet(variant, n_classes=n_classes).to(device)
     return model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
 
 
@@ -124,7 +127,7 @@ def in_memory(data: Path, size: int, batch: int, n_steps: int) -> float:
 
     def steps() -> Iterator[bool]:
         training = _training(data, size, batch, n_steps)
-        images, targets = _one_batch(training, size, batch)
+        images, targets = one_batch(training, size, batch)
         training.step.network.train()
         for number in range(1, N_WARM_UP + n_steps + 1):
             training.step.take(images, targets, seed=number).item()
@@ -136,11 +139,15 @@ def in_memory(data: Path, size: int, batch: int, n_steps: int) -> float:
 
 
 def matrix_product(data: Path, size: int, batch: int, n_steps: int) -> float:
+    """Return the operations per second of multiplying square matrices."""
+    return product_rate(detect())
+
+
+def product_rate(runtime: Runtime, sides: Iterable[int] = PRODUCT_SIDES) -> float:
     """Return the operations per second of multiplying square matrices, the best over several sizes."""
-    runtime = detect()
     dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
     rates = []
-    for side in PRODUCT_SIDES:
+    for side in sides:
         a, b = (torch.randn(side, side, device=runtime.device, dtype=dtype) for _ in range(2))
         seconds = []
         for _ in range(2 + 5):
@@ -167,7 +174,11 @@ SIDES: dict[str, Side] = {
 
 def flops(size: int, n_classes: int) -> int:
     """Return the multiplications and additions of a training step, per image."""
-    net = resolve(n_classes=n_classes, image_size=size)
+    return flops_of(resolve(n_classes=n_classes, image_size=size))
+
+
+def flops_of(net: Architecture) -> int:
+    """Return the same for any network."""
     return 2 * (3 * net.n_mult_adds - next(net.operations()).n_mult_adds)
 
 
@@ -191,7 +202,7 @@ def _training(data: Path, size: int, batch: int, n_steps: int) -> Training:
     return training
 
 
-def _one_batch(training: Training, size: int, batch: int) -> tuple[Tensor, Tensor]:
+def one_batch(training: Training, size: int, batch: int) -> tuple[Tensor, Tensor]:
     """Return a batch on the device, ready for the network."""
     how, runtime = training.plan.recipe.augmentation, training.runtime
     batches = training_batches(
@@ -229,7 +240,7 @@ def describe(runtime: Runtime) -> str:
     """Return versions and machine, for the head of a table of results."""
     device = torch.cuda.get_device_name(runtime.device) if runtime.device.type == "cuda" else str(runtime.device)
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"torch {torch.__version__}, {capability}, {os.cpu_count()} cores, {device}, {runtime.precision}"
+    return f"torch {torch.__version__}, {capability}, {n_cores()} cores, {device}, {runtime.precision}"
 
 
 def compare(rounds: int) -> dict[str, list[float]]:

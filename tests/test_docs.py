@@ -40,6 +40,9 @@ def run_shell(line: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(ROOT)
             patch.setattr(sys, "argv", [*words[2:], "--help"])
+            # As in a process of its own: one benchmark imports others, which runpy would warn of.
+            for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
+                patch.delitem(sys.modules, name)
             with pytest.raises(SystemExit, match="0"):
                 runpy.run_module(words[2], run_name="__main__")
     else:
