@@ -8,12 +8,14 @@ MODERN = Recipe(
     epochs=40,
     batch_size=64,
     batch_follows=True,
+    optimizer="muon",
     lr=0.02,
     warm_up=0.1,
+    weight_decay=5e-3,
     label_smoothing=0.1,
     ema=0.04,
     sizes=((0.6, 4 / 7), (0.8, 5 / 7)),
-    augmentation=Augmentation(crop="resized", area=(0.35, 1.0), aspect=4 / 3, flip=True),
+    augmentation=Augmentation(crop="resized", area=(0.5, 1.0), aspect=4 / 3, flip=True),
 )
 """The default, for small data sets and little time.
 
