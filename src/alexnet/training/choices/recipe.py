@@ -18,6 +18,21 @@ SMALLEST_AUTO_BATCH, STEPS_PER_EPOCH = 16, 16
 
 
 @dataclass(frozen=True, kw_only=True)
+class FewPasses:
+    """What a recipe uses where each image is seen only a few times: regularisation then costs more than it gains.
+
+    Attributes:
+        below: the number of passes over the training images below which it is used.
+        dropout: share of the inputs of hidden layers dropped.
+        area: share of an image that a random resized crop covers, from the smallest to the largest.
+    """
+
+    below: int
+    dropout: float
+    area: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a network is trained.
 
@@ -62,6 +77,10 @@ class Recipe:
     """Side of the images in pixels; None for the variant's."""
     sizes: tuple[tuple[float, float], ...] = ()
     """Progressive image sizes: (until this share of training, this share of the final size); then the final size."""
+    dropout: float | None = None
+    """Share of the inputs of hidden layers dropped; None for the network's."""
+    few_passes: FewPasses | None = None
+    """Other numbers for few passes; None for none."""
     augmentation: Augmentation
     """Augmentation of the training images."""
 
@@ -75,8 +94,8 @@ class Recipe:
         for name in ("weight_decay", "clip_norm"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        for name in ("momentum", "label_smoothing", "ema", "warm_up"):
-            if not 0 <= getattr(self, name) < 1:
+        for name in ("momentum", "label_smoothing", "ema", "warm_up", "dropout"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it is a share, from 0 to below 1")
         check_choice("schedule", self.schedule, get_args(Schedule))
         check_choice("optimizer", self.optimizer, get_args(OptimizerName))
@@ -117,6 +136,15 @@ class Recipe:
         times = n / self.batch_size
         return replace(self, batch_size=n, lr=self.lr * (times if self.optimizer == "sgd" else times**0.5))
 
+    def for_passes(self, n: float) -> "Recipe":
+        """Return the recipe for ``n`` passes over the training images."""
+        few = self.few_passes
+        if few is None or n >= few.below:
+            return replace(self, few_passes=None)
+        return replace(
+            self, few_passes=None, dropout=few.dropout, augmentation=replace(self.augmentation, area=few.area)
+        )
+
     def for_data(self, n_examples: int, largest: int) -> "Recipe":
         """Return the recipe with the batch size adapted to the data, if ``batch_follows``.
 
@@ -137,20 +165,24 @@ class Recipe:
 def change(
     recipe: Recipe,
     *,
+    optimizer: OptimizerName | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
     augmentation: Mapping[str, Any] | None = None,
-    **numbers: float | None,
+    **numbers: Any,
 ) -> Recipe:
     """Return a changed recipe. Without ``lr``, the learning rate is scaled with the batch size.
 
     Args:
         recipe: the recipe to change.
+        optimizer: the optimiser; it decides how the learning rate is scaled.
         batch_size: images per step; it is then no longer adapted to data and device.
         lr: peak learning rate for this batch size.
         augmentation: fields of ``Augmentation`` to change; None leaves a field unchanged.
         numbers: other fields of ``Recipe``; None leaves a field unchanged.
     """
+    if optimizer is not None:
+        recipe = replace(recipe, optimizer=optimizer)
     if batch_size is not None:
         if batch_size < 2:  # checked before the learning rate is multiplied by it
             raise SettingsError(f"batch_size is {batch_size}; batch norm needs at least 2 images a step")
@@ -161,4 +193,4 @@ def change(
     assert set(numbers) <= known, set(numbers) - known
     given = {name: value for name, value in numbers.items() if value is not None}
     changed = {name: value for name, value in (augmentation or {}).items() if value is not None}
-    return replace(recipe, augmentation=replace(recipe.augmentation, **changed), **given)  # type: ignore[arg-type]
+    return replace(recipe, augmentation=replace(recipe.augmentation, **changed), **given)

@@ -1,7 +1,7 @@
 """The recipes by name. Each states its command, its running time and the score to expect."""
 
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.training.choices.recipe import Recipe, RecipeName
+from alexnet.training.choices.recipe import FewPasses, Recipe, RecipeName
 
 MODERN = Recipe(
     name="modern",
@@ -15,14 +15,16 @@ MODERN = Recipe(
     label_smoothing=0.1,
     ema=0.04,
     sizes=((0.6, 4 / 7), (0.8, 5 / 7)),
-    augmentation=Augmentation(crop="resized", area=(0.5, 1.0), aspect=4 / 3, flip=True),
+    dropout=0.2,
+    few_passes=FewPasses(below=20, dropout=0.0, area=(0.6, 1.0)),
+    augmentation=Augmentation(crop="resized", area=(0.35, 1.0), aspect=4 / 3, flip=True),
 )
 """The default, for small data sets and little time.
 
     alexnet train trashnet5 --time-limit 10m
 
-On two cores with AVX512-bf16, before weights were averaged: test top-1 0.863 (two seeds, 402 images) in ten minutes;
-apple_leaf3 0.987 in five. Newer measurements are in docs/benchmarks.md, experiments in docs/experiments.md.
+Muon trains the convolutions, and SGD everything else, both at the same learning rate. docs/benchmarks.md has the scores
+to expect, and docs/experiments.md what each number is worth.
 """
 
 PAPER = Recipe(

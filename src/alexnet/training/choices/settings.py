@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
@@ -187,7 +187,12 @@ class Settings(NetworkOptions):
         augmentation = self._given_for(Augmentation)
         augmentation |= {name: _BY_SWITCH[augmentation[name]] for name in ("flip", "turn", "trivial_augment")}
         given = self._given_for(Recipe) | {"optimizer": None if self.optimizer == "auto" else self.optimizer}
-        return change(RECIPES[self.recipe], augmentation=augmentation, **given)
+        recipe = RECIPES[self.recipe]
+        # Own networks keep their dropout.
+        given["dropout"] = self.dropout if self.architecture is None else self.network().dropout
+        if recipe.few_passes is not None and given["dropout"] is not None:
+            given["few_passes"] = replace(recipe.few_passes, dropout=given["dropout"])
+        return change(recipe, augmentation=augmentation, **given)
 
     def _given_for(self, value: type[Augmentation] | type[Recipe]) -> dict[str, Any]:
         """Return the options that are fields of a class."""
