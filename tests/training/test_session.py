@@ -24,7 +24,7 @@ from alexnet.training.session import Session
 
 from ..conftest import coloured_image, make_image_folder
 
-QUICK = Settings(epochs=2, image_size=67, batch_size=32)
+QUICK = Settings(variant="batchnorm", epochs=2, image_size=67, batch_size=32)
 
 
 @pytest.fixture(scope="module")

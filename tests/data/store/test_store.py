@@ -394,7 +394,9 @@ def test_memory_is_freed(own_image_folder) -> None:
 def test_a_full_disk_removes_nothing_that_another_has_mapped(own_image_folder, monkeypatch) -> None:
     prepared = store.prepare(open_source(own_image_folder), 60)
     pool = Pool(prepared.folder, 60)
-    pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), f"{number:032x}", "0" * 32, None) for number in range(5)])
+    pool.append(
+        [Prepared(np.zeros((60, 60, 3), np.uint8), f"{number:032x}", "0" * 32, None, False) for number in range(5)]
+    )
     mapped = pool.open()
 
     def full(*_: object) -> None:
@@ -402,7 +404,7 @@ def test_a_full_disk_removes_nothing_that_another_has_mapped(own_image_folder, m
 
     monkeypatch.setattr("alexnet.data.store.pool._write_at", full)
     with pytest.raises(DataError, match="ALEXNET_CACHE"):
-        pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), "f" * 32, "0" * 32, None)])
+        pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), "f" * 32, "0" * 32, None, False)])
     assert mapped.pixels.sum() > 0, "not a bus error"
     assert len(pool.records()) == 14
 

@@ -20,7 +20,20 @@ from ...conftest import make_image_folder
 from ...forked import start, start_group, wait_for
 
 SMALL = str(Path(__file__).parents[1] / "small.py")
-QUICK = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
+QUICK = (
+    "--variant",
+    "batchnorm",
+    "--image-size",
+    "67",
+    "--batch-size",
+    "14",
+    "--precision",
+    "fp32",
+    "--epochs",
+    "3",
+    "--device",
+    "cpu",
+)
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 
 
@@ -96,7 +109,7 @@ from alexnet import Settings
 from alexnet.network.value.variants import VARIANTS
 from alexnet.training.session import Session
 VARIANTS["batchnorm"] = runpy.run_path({SMALL!r})["SMALL"]
-settings = Settings(image_size=67, batch_size=14, precision="fp32", epochs=3, device="cpu")
+settings = Settings(variant="batchnorm", image_size=67, batch_size=14, precision="fp32", epochs=3, device="cpu")
 session = Session.start({str(odd_images)!r}, {str(tmp_path / "cut")!r}, settings)
 for number, _ in enumerate(session.reports(), start=1):
     if number == 6 and session.training.group.rank == 1:
