@@ -227,7 +227,7 @@ def test_train_evaluate_predict(image_folder, tmp_path, capsys) -> None:
     ("arguments", "words"),
     [
         (["train", "nowhere"], ["no folder 'nowhere'", "class folders"]),
-        (["train", "digits", "--image-size", "50"], ["50", "67"]),
+        (["train", "digits", "--image-size", "50", "--variant", "batchnorm"], ["50", "67"]),
         (["summary", "--n-classes", "0"], ["n_classes is 0", "at least 1"]),
         (["summary", "--image-size", "50"], ["67"]),
         (["train", "--lr", "0"], ["lr is 0"]),

@@ -20,20 +20,8 @@ from ...conftest import make_image_folder
 from ...forked import start, start_group, wait_for
 
 SMALL = str(Path(__file__).parents[1] / "small.py")
-QUICK = (
-    "--variant",
-    "batchnorm",
-    "--image-size",
-    "67",
-    "--batch-size",
-    "14",
-    "--precision",
-    "fp32",
-    "--epochs",
-    "3",
-    "--device",
-    "cpu",
-)
+SAME = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
+QUICK = ("--variant", "batchnorm", *SAME)
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 
 
@@ -97,6 +85,14 @@ def test_two_processes_learn_what_one_learns_of_augmented_images(odd_images, tmp
     options = (odd_images, *QUICK, "--mixup", "0.2", "--cutmix", "1", "--erasing", "0.5", "--balance", "loss")
     launch(1, "train", *options, "--out", tmp_path / "one", cwd=tmp_path)
     launch(2, "train", *options, "--out", tmp_path / "two", cwd=tmp_path)
+    assert_same_learning(tmp_path / "one", tmp_path / "two")
+
+
+def test_two_processes_choose_the_same_network(odd_images, tmp_path) -> None:
+    options = (odd_images, "--image-size", "32", *SAME[2:])
+    launch(1, "train", *options, "--out", tmp_path / "one", cwd=tmp_path)
+    _, err = launch(2, "train", *options, "--out", tmp_path / "two", cwd=tmp_path)
+    assert err.count("variant small: ") == 1, "one of them speaks"
     assert_same_learning(tmp_path / "one", tmp_path / "two")
 
 
