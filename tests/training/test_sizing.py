@@ -101,11 +101,15 @@ def test_with_weights_of_a_run_the_network_is_that_of_the_run(grey_run, image_fo
     assert training.note == "variant small: as in --init; 1 channel: as in --init"
 
 
-def test_with_weights_of_batchnorm_small_images_do_not_choose_another(trained_run, grey_run, tmp_path) -> None:
+def test_with_weights_of_batchnorm_small_images_do_not_choose_another(grey_run, tmp_path) -> None:
     """Such a command worked before the images chose."""
     images = grey_run.settings()["data"]
-    settings = replace(QUICK, init=str(trained_run), init_take="fitting", image_size=67)
-    net = Session.start(images, tmp_path / "run", settings).training.plan.architecture
+    settings = replace(QUICK, image_size=67)
+    first = train(
+        images, out=tmp_path / "a", settings=replace(settings, variant="batchnorm", in_channels=3), verbose=False
+    )
+    again = replace(settings, init=str(first.folder))
+    net = Session.start(images, tmp_path / "b", again).training.plan.architecture
     assert (net.variant, net.in_channels) == ("batchnorm", 3)
 
 
