@@ -108,7 +108,7 @@ def memory(data: Path, times: int) -> float:
         pool = Pool(Path(folder), side)
         for turn in range(times):
             for row in few.rows:
-                pool.append([Prepared(few.pixels[row], f"{turn:016x}{row:016x}", "0" * 32, None)])
+                pool.append([Prepared(few.pixels[row], f"{turn:016x}{row:016x}", "0" * 32, None, False)])
         command = [sys.executable, "-m", "benchmarks.data", str(data), "--pool", folder]
         more = ["--side-px", str(side), "--epochs", str(4 // times)]
         done = subprocess.run([*command, *more], check=True, capture_output=True, text=True)

@@ -1,11 +1,11 @@
-"""Compare ``small`` on small images with the default network, for which they are upscaled.
+"""Compare ``small`` on small images with ``batchnorm``, for which they are upscaled.
 
     python -m benchmarks.small cifar10_jpeg.zip [--images 4000] [--test-images 2000] [--epochs 10] [--seeds 0]
 
 DATA is a zip archive of a folder with ``train`` and ``test``, each with class folders. ``--images`` and
 ``--test-images`` are taken from these, the same number from each class, the first by name. ``alexnet.train`` trains
-both networks on them for ``--epochs``, one seed after the other: ``small`` at 32 px, ``batchnorm`` at 128 px, the
-choice of ``alexnet train`` for such images. Images/s are the median over epochs of training, without validation.
+both networks on them for ``--epochs``, one seed after the other: ``small`` at 32 px, the choice of ``alexnet train``
+for such images, and ``batchnorm`` at 128 px. Images/s are the median over epochs of training, without validation.
 """
 
 import argparse

@@ -90,5 +90,5 @@ def trained_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from alexnet import Settings, train
 
     out = tmp_path_factory.mktemp("runs") / "photos"
-    settings = Settings(epochs=6, image_size=67, batch_size=16, width=0.125, hidden=(64, 64))
+    settings = Settings(variant="batchnorm", epochs=6, image_size=67, batch_size=16, width=0.125, hidden=(64, 64))
     return train(image_folder, out=out, settings=settings, verbose=False).folder

@@ -52,7 +52,7 @@ def test_check_and_prepare_agree(awkward, tmp_path) -> None:
 
 
 def test_train_and_evaluate_agree(awkward, tmp_path) -> None:
-    settings = Settings(epochs=1, image_size=67, batch_size=16, width=0.125)
+    settings = Settings(variant="batchnorm", epochs=1, image_size=67, batch_size=16, width=0.125)
     run = train(awkward, out=tmp_path / "run", settings=settings, verbose=False).folder
     with (run / "splits.csv").open(newline="", encoding="utf-8") as file:
         splits = [row["split"] for row in csv.DictReader(file)]

@@ -26,7 +26,20 @@ from .conftest import coloured_image, make_image_folder
 from .forked import Forked, start
 
 GOLDEN = Path(__file__).parent / "golden" / "alexnet_table.txt"
-QUICK = ("--width", "0.125", "--hidden", "64", "--epochs", "1", "--image-size", "67", "--batch-size", "16")
+QUICK = (
+    "--variant",
+    "batchnorm",
+    "--width",
+    "0.125",
+    "--hidden",
+    "64",
+    "--epochs",
+    "1",
+    "--image-size",
+    "67",
+    "--batch-size",
+    "16",
+)
 # The command line as a script, with a small network, and the same that kills itself.
 SMALL, DYING = (Path(__file__).parent / "training" / name for name in ("small.py", "dying.py"))
 
@@ -214,7 +227,7 @@ def test_train_evaluate_predict(image_folder, tmp_path, capsys) -> None:
     ("arguments", "words"),
     [
         (["train", "nowhere"], ["no folder 'nowhere'", "class folders"]),
-        (["train", "digits", "--image-size", "50"], ["50", "67"]),
+        (["train", "digits", "--image-size", "50", "--variant", "batchnorm"], ["50", "67"]),
         (["summary", "--n-classes", "0"], ["n_classes is 0", "at least 1"]),
         (["summary", "--image-size", "50"], ["67"]),
         (["train", "--lr", "0"], ["lr is 0"]),
@@ -490,7 +503,7 @@ def test_csv_and_words(capsys, trained_run, image_folder) -> None:
 
 
 # With a checkpoint after every step.
-OFTEN = ("--image-size", 67, "--batch-size", 8, "--checkpoint-minutes", 1e-9)
+OFTEN = ("--variant", "batchnorm", "--image-size", 67, "--batch-size", 8, "--checkpoint-minutes", 1e-9)
 
 
 def wait_for_an_epoch(run: Path, process: Forked) -> None:

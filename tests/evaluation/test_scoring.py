@@ -255,7 +255,7 @@ def test_the_same_image_in_train_and_test_is_left_out(tmp_path) -> None:
     run = train(
         tmp_path / "data",
         out=tmp_path / "run",
-        settings=Settings(epochs=1, image_size=67, width=0.25, hidden=(32,)),
+        settings=Settings(variant="batchnorm", epochs=1, image_size=67, width=0.25, hidden=(32,)),
         verbose=False,
     )
     result = evaluate(run.folder)
@@ -319,7 +319,7 @@ def test_a_run_is_found_from_inside(own, monkeypatch, place) -> None:
 def test_splits_that_a_run_lacks_are_named(tmp_path) -> None:
     for split, first in (("train", 0), ("val", 50)):
         make_image_folder(tmp_path / "data" / split, n_each=6, first=first)
-    settings = Settings(epochs=1, image_size=67, width=0.25, hidden=(32,))
+    settings = Settings(variant="batchnorm", epochs=1, image_size=67, width=0.25, hidden=(32,))
     run = train(tmp_path / "data", out=tmp_path / "run", settings=settings, verbose=False)
     with pytest.raises(DataError, match=r"the run .* has no test images, only train and val; choose with --split"):
         evaluate(run.folder)

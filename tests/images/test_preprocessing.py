@@ -6,7 +6,7 @@ from PIL import Image
 
 from alexnet.images import preprocessing
 from alexnet.images.decoding import decode
-from alexnet.images.preprocessing import GREY_MEAN, GREY_STD, PADDING, Preprocessing, fit, resize, to_channels
+from alexnet.images.preprocessing import GREY_MEAN, GREY_STD, PADDING, Preprocessing, fit, is_grey, resize, to_channels
 
 from ..conftest import coloured_image, shared_data
 
@@ -63,6 +63,33 @@ def test_torch_and_pillow_resize_real_images_alike() -> None:
     for path in sorted(folder.iterdir())[:20]:
         pixels = decode(path)
         assert (np.abs(preprocessing._by_pillow(pixels, 256, 256).astype(int) - resize(pixels, 256, 256)) <= 1).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "RGB", "CMYK"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_an_image_without_colours_is_grey_however_it_is_stored(mode, ending, tmp_path) -> None:
+    if (mode, ending) in {("LA", "jpg"), ("I;16", "jpg"), ("CMYK", "png")}:
+        pytest.skip("there is no such file")
+    image = coloured_image("green", 1).convert("L")
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    elif mode == "LA":
+        image.putalpha(image.rotate(180))
+    else:
+        image = image.convert(mode)
+    image.save(tmp_path / f"image.{ending}")
+    assert is_grey(decode(tmp_path / f"image.{ending}"))
+
+
+def test_one_pixel_of_one_level_is_a_colour() -> None:
+    pixels = np.full((40, 40, 3), 7, np.uint8)
+    for row in (0, 1, 39):
+        for channel in range(3):
+            coloured = pixels.copy()
+            coloured[row, 5, channel] += 1
+            assert not is_grey(coloured)
+    assert is_grey(pixels)
+    assert not is_grey(np.asarray(coloured_image("red", 1)))
 
 
 def test_luminance_is_pillows() -> None:

@@ -1,4 +1,4 @@
-"""A smaller network for tests that train: what they prove of it holds for the default one."""
+"""Smaller networks for tests that train: what they prove holds for the default ones."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,12 @@ import pytest
 
 from alexnet.network.value.variants import VARIANTS
 
-from .small import SMALL
+from .small import SMALL, SMALL_FOR_SMALL_IMAGES
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _smaller_network() -> Iterator[None]:
+def _smaller_networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(VARIANTS, "batchnorm", SMALL)
+        patch.setitem(VARIANTS, "small", SMALL_FOR_SMALL_IMAGES)
         yield

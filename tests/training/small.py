@@ -1,4 +1,4 @@
-"""The command line with a default network so small that processes can be started and killed by the dozen.
+"""The command line with default networks so small that processes can be started and killed by the dozen.
 
 python small.py train ... runs ``alexnet train ...``, the same but for the size of its layers.
 """
@@ -16,7 +16,8 @@ def narrow(net: Architecture) -> Architecture:
 
 
 SMALL = narrow(VARIANTS["batchnorm"])
+SMALL_FOR_SMALL_IMAGES = narrow(VARIANTS["small"])
 
 if __name__ == "__main__":
-    VARIANTS["batchnorm"] = SMALL
+    VARIANTS["batchnorm"], VARIANTS["small"] = SMALL, SMALL_FOR_SMALL_IMAGES
     cli.main(sys.argv[1:])

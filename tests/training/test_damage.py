@@ -12,7 +12,7 @@ from ..conftest import make_image_folder
 def test_a_run_that_met_damage_goes_on_after_mending(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
     image_folder = make_image_folder(tmp_path / "photos", n_each=4)
-    settings = Settings(epochs=2, image_size=67, batch_size=6, device="cpu")
+    settings = Settings(variant="batchnorm", epochs=2, image_size=67, batch_size=6, device="cpu")
     session = Session.start(image_folder, tmp_path / "run", settings)
     reports = session.reports()
     next(reports)

@@ -31,7 +31,7 @@ from alexnet.training.plan import Plan
 
 LAYERS = tuple(replace(layer, channels=layer.channels // 8) for layer in REFERENCE_LAYERS)
 NET = Architecture(layers=LAYERS, hidden=(64,), n_classes=2, image_size=67)
-QUICK = ("--image-size", "67", "--batch-size", "16", "--device", "cpu")
+QUICK = ("--variant", "batchnorm", "--image-size", "67", "--batch-size", "16", "--device", "cpu")
 
 
 def make_training(*, lr: float = 0.02, n_epochs: int = 1, contrast: int = 150) -> Training:

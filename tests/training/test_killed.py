@@ -18,8 +18,9 @@ DYING = Path(__file__).with_name("dying.py")
 NEVER = (0, "take", 0, 0.0)
 # 84 px for three fifths of the way, 104 px for another fifth and 144 px after that; averaged weights are on by default,
 # and there is a checkpoint after every step.
-OPTIONS = ("--image-size", "144", "--batch-size", "16", "--mixup", "0.2", "--trivial-augment", "on",
-           "--balance", "sampler", "--checkpoint-minutes", "1e-9", "--device", "cpu")  # fmt: skip
+OPTIONS = ("--variant", "batchnorm", "--image-size", "144", "--batch-size", "16", "--mixup", "0.2",
+           "--trivial-augment", "on", "--balance", "sampler", "--checkpoint-minutes", "1e-9",
+           "--device", "cpu")  # fmt: skip
 
 # The rank that is killed, and when: see dying.py.
 Kill = tuple[int, str, int, float]

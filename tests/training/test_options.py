@@ -17,7 +17,7 @@ from alexnet.network.value.variants import VARIANTS
 
 NET = VARIANTS["batchnorm"]
 TINY = replace(NET, layers=tuple(replace(layer, channels=16) for layer in NET.layers), hidden=(24,))
-BASE = {"epochs": 2, "image_size": 80, "batch_size": 16, "device": "cpu", "precision": "fp32"}
+BASE = {"variant": "batchnorm", "epochs": 2, "image_size": 80, "batch_size": 16, "device": "cpu", "precision": "fp32"}
 
 # What is learned differs: options whose every use must change the weights. That says only that they are not forgotten;
 # what they do is asserted by the tests named beside them.

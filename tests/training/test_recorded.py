@@ -15,7 +15,7 @@ from alexnet.training.session import Session
 
 from ..conftest import make_image_folder
 
-QUICK = Settings(epochs=1, image_size=67, batch_size=16, hidden=(8,))
+QUICK = Settings(variant="batchnorm", epochs=1, image_size=67, batch_size=16, hidden=(8,))
 
 
 @pytest.fixture

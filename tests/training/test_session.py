@@ -24,7 +24,7 @@ from alexnet.training.session import Session
 
 from ..conftest import coloured_image, make_image_folder
 
-QUICK = Settings(epochs=2, image_size=67, batch_size=32)
+QUICK = Settings(variant="batchnorm", epochs=2, image_size=67, batch_size=32)
 
 
 @pytest.fixture(scope="module")
@@ -224,14 +224,21 @@ def test_a_failed_start_leaves_nothing(tmp_path) -> None:
 
 
 def test_a_time_limit_chooses_a_size_and_ends_the_run(image_folder, tmp_path) -> None:
-    run = train(image_folder, out=tmp_path / "run", settings=Settings(time_limit="6s", batch_size=32), verbose=False)
+    run = train(
+        image_folder,
+        out=tmp_path / "run",
+        settings=Settings(variant="batchnorm", time_limit="6s", batch_size=32),
+        verbose=False,
+    )
     resolved = run.settings()["resolved"]
     assert resolved["image_size"] in (128, 96, 80), "60 px images are not blown up to 224 px"
     assert run.is_finished
 
 
 def test_a_time_limit_that_preparing_uses_up_is_said(image_folder, tmp_path) -> None:
-    settings = Settings(time_limit="1s", image_size=67, batch_size=16)  # less than is kept back for saving
+    settings = Settings(
+        variant="batchnorm", time_limit="1s", image_size=67, batch_size=16
+    )  # less than is kept back for saving
     session = Session.start(image_folder, tmp_path / "run", settings)
     begun = {name: tensor.clone() for name, tensor in session.training.model.state_dict().items()}
     reports = list(session.reports())
@@ -243,7 +250,7 @@ def test_a_time_limit_that_preparing_uses_up_is_said(image_folder, tmp_path) -> 
 
 
 def test_an_epoch_cut_short_is_logged_at_the_size_at_which_val_was_evaluated(image_folder, tmp_path) -> None:
-    settings = Settings(time_limit="1h", epochs=20, image_size=144, batch_size=16)
+    settings = Settings(variant="batchnorm", time_limit="1h", epochs=20, image_size=144, batch_size=16)
     session = Session.start(image_folder, tmp_path / "run", settings)
     reports = session.reports()
     assert next(reports).n_steps == 6, "a whole epoch"

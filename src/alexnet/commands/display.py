@@ -75,6 +75,8 @@ def introduce(session: Session) -> None:
         f"{len(training.train)} train, {len(training.val)} val and {n_test} test images of "
         f"{len(source.classes)} classes"
     )
+    if training.note:
+        say(training.note)
     epochs = f"{plan.n_epochs} {'epoch' if plan.n_epochs == 1 else 'epochs'}"
     if plan.deadline is not None:
         epochs = f"up to {epochs} within the time limit"

@@ -17,7 +17,7 @@ def summary(
 ) -> int:
     """Show a network layer by layer: shapes, parameters, multiply-adds.
 
-    auto keeps what the variant, or the file, has.
+    auto keeps what the variant, or the file, has. Without either, the variant is batchnorm.
 
     Args:
         as_: Print a table, a Mermaid drawing or JSON.

@@ -82,6 +82,8 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     source, store, training = prepare_training(data, settings, began=time.monotonic(), track=display.track)
     display.warn(source.warnings + store.warnings)
     display.warn_of_skipped(store.skipped)
+    if training.note:
+        display.say(training.note)
     batch_size, size = training.plan.recipe.batch_size, training.plan.size_at(0.0)
     display.say(f"up to {N_STEPS} steps with batches of {batch_size} at {size} px on {training.runtime.device}")
     trials = display.track(find_lr(training), N_STEPS, "learning rates tried")

@@ -4,6 +4,8 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -12,11 +14,13 @@ from alexnet.data.record import SPLITS_FILE, seen_by
 from alexnet.data.sources.vocabulary import nfc
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.files.paths import expanded
+from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.images.pixels import PixelKind
 from alexnet.model.artifact import CONFIG, WEIGHTS, Artifact, load_model
 from alexnet.model.hub import is_of_hub
 from alexnet.model.opening import load_artifact
 from alexnet.network.module.model import AlexNet
+from alexnet.network.value.architecture import Architecture
 from alexnet.network.weights.loading import Loaded, load_tensors
 from alexnet.pretrained import published
 from alexnet.pretrained.state_dict import find_tensors
@@ -82,15 +86,43 @@ def seen_before(weights: str | os.PathLike[str]) -> SeenImages:
     """
     if published.is_published(weights):
         return SeenImages()
+    artifact, run = _origin(weights)
+    if artifact is not None:
+        return artifact.seen or SeenImages(is_all=False)
+    return SeenImages(is_all=False) if run is None else seen_by(run)
+
+
+def saved_architecture(weights: str | os.PathLike[str]) -> Architecture | None:
+    """Return the architecture of a model or a run, or of a file in one; None where it is not recorded.
+
+    Raises:
+        ArtifactError: there is no such model, or it is damaged.
+    """
+    if published.is_published(weights):
+        return None
+    artifact, run = _origin(weights)
+    if artifact is not None:
+        return artifact.architecture
+    if run is None:
+        return None
+    try:
+        resolved = parse_object((run / "settings.json").read_text(encoding="utf-8")).get("resolved")
+        return Architecture.from_json(as_kind(dict[str, Any], resolved, "resolved")["architecture"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"cannot read the architecture in {str(run / 'settings.json')!r}: {error}") from error
+
+
+def _origin(weights: str | os.PathLike[str]) -> tuple[Artifact | None, Path | None]:
+    """Return the model that weights belong to, or else the run that they are a checkpoint of."""
     path = expanded(weights)
     if is_of_hub(weights) or path.is_dir():
-        return load_artifact(weights).seen or SeenImages(is_all=False)
+        return load_artifact(weights), None
     if path.name == WEIGHTS and (path.parent / CONFIG).is_file():
-        return load_artifact(path.parent).seen or SeenImages(is_all=False)
+        return load_artifact(path.parent), None
     # RUN/checkpoint/000003-00000000/model.safetensors
     checkpoints = path.absolute().parent.parent
     is_of_run = checkpoints.name == "checkpoint" and (checkpoints.parent / SPLITS_FILE).is_file()
-    return seen_by(checkpoints.parent) if is_of_run else SeenImages(is_all=False)
+    return None, checkpoints.parent if is_of_run else None
 
 
 def absolute(weights: str) -> str:

@@ -33,7 +33,7 @@ from alexnet.training.machine.distributed import Group, distribute, init_distrib
 from alexnet.training.machine.runtime import Runtime, detect, keep_memory, set_compiler_cache
 from alexnet.training.plan import Plan
 from alexnet.training.run.resolved_settings import ResolvedSettings
-from alexnet.training.sizing import choose_image_size
+from alexnet.training.sizing import choose_by_images, choose_by_init, choose_image_size
 
 # Part of the time limit reserved for validation, saving and a machine that slows down in the last epoch.
 RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
@@ -55,14 +55,18 @@ def prepare_training(
         SettingsError: the settings do not fit the data or the machine.
     """
     runtime, group = init_runtime(settings)
-    image_size = settings.resolved_recipe.image_size or settings.base.image_size
     with group.local_main_first():
         source = open_source(data, settings.data_dir)
         refuse_unlearnable(source)
+        settings, init_note = choose_by_init(settings)
+        # The images choose between batchnorm and small, which store them at the same size.
+        image_size = settings.resolved_recipe.image_size or settings.base.image_size
         store = prepare_images(source, settings, store_size(image_size), track=track)
     source = _split_source(source, store, settings.seed)
     _check_same_images(source, store, group)
+    settings, note = group.broadcast(choose_by_images(settings, store))
     training = assemble(source, store, settings, runtime, group=group, deadline=deadline_of(settings, began))
+    training.note = note or init_note
     return source, store, training
 
 
@@ -132,7 +136,7 @@ def assemble(
     Args:
         source: the images, split.
         store: the prepared images.
-        settings: the user's settings.
+        settings: the settings; a variant or channels that are still auto are ``batchnorm`` and 3.
         runtime: device and precision.
         group: the processes that train together.
         resumed: the resolved settings of a run to resume; its initial weights are in its checkpoint.
@@ -143,7 +147,7 @@ def assemble(
         DataError: too few of the images can be read.
         SettingsError: the settings do not fit the network.
     """
-    n_channels, classes = settings.n_channels, source.classes
+    n_channels, classes = resumed.architecture.in_channels if resumed else settings.n_channels, source.classes
     train, val = (examples(store, source, name, classes, n_channels) for name in ("train", "val"))
     if len(train) < 2 or not len(val):
         raise DataError(f"{source.name!r} has {len(train)} readable train and {len(val)} val images; add more")

@@ -286,6 +286,8 @@ def train(
     if verbose and session.training.group.is_main:
         for warning in (*session.source.warnings, *session.store.warnings):
             print(f"warning: {warning}")
+        if session.training.note:
+            print(session.training.note)
     for report in session.reports():
         if verbose and session.training.group.is_main and isinstance(report, EpochReport | TrainingWarning):
             print(report)

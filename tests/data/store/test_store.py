@@ -133,6 +133,24 @@ def test_a_touched_image_is_read_but_not_decoded_again(own_image_folder, decoded
     assert decoded == []
 
 
+def test_the_store_knows_the_longest_side_and_whether_all_images_are_grey(own_image_folder, tmp_path, decoded) -> None:
+    for path in own_image_folder.rglob("*.jpg"):
+        Image.open(path).convert("L").convert("RGB").save(path)
+    prepared = store.prepare(open_source(own_image_folder))
+    assert (prepared.longest_side, prepared.is_grey) == (60, True)
+    coloured_image("red", 99, size=(30, 61)).save(own_image_folder / "red" / "colour.png")
+    (own_image_folder / "red" / "larger.png").write_bytes(b"broken")
+    prepared = store.prepare(open_source(own_image_folder), resize="pad")
+    assert (prepared.longest_side, prepared.is_grey) == (61, False)
+    # What the pool has is not decoded again, whichever source had it first.
+    shutil.copytree(own_image_folder, tmp_path / "copy")
+    for name in ("colour.png", "larger.png"):
+        (tmp_path / "copy" / "red" / name).unlink()
+    decoded.clear()
+    prepared = store.prepare(open_source(tmp_path / "copy"))
+    assert (prepared.longest_side, prepared.is_grey, decoded) == (60, True, [])
+
+
 def test_copies_share_a_row(own_image_folder) -> None:
     shutil.copy(own_image_folder / "red" / "photo 0.jpg", own_image_folder / "blue" / "again.jpg")
     prepared = store.prepare(open_source(own_image_folder))
@@ -394,7 +412,9 @@ def test_memory_is_freed(own_image_folder) -> None:
 def test_a_full_disk_removes_nothing_that_another_has_mapped(own_image_folder, monkeypatch) -> None:
     prepared = store.prepare(open_source(own_image_folder), 60)
     pool = Pool(prepared.folder, 60)
-    pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), f"{number:032x}", "0" * 32, None) for number in range(5)])
+    pool.append(
+        [Prepared(np.zeros((60, 60, 3), np.uint8), f"{number:032x}", "0" * 32, None, False) for number in range(5)]
+    )
     mapped = pool.open()
 
     def full(*_: object) -> None:
@@ -402,7 +422,7 @@ def test_a_full_disk_removes_nothing_that_another_has_mapped(own_image_folder, m
 
     monkeypatch.setattr("alexnet.data.store.pool._write_at", full)
     with pytest.raises(DataError, match="ALEXNET_CACHE"):
-        pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), "f" * 32, "0" * 32, None)])
+        pool.append([Prepared(np.zeros((60, 60, 3), np.uint8), "f" * 32, "0" * 32, None, False)])
     assert mapped.pixels.sum() > 0, "not a bus error"
     assert len(pool.records()) == 14
 

@@ -35,7 +35,9 @@ def test_json_round_trip() -> None:
     [
         ({"recipe": "modren"}, "did you mean 'modern'"),
         ({"variant": "batchnrm"}, "did you mean 'batchnorm'"),
-        ({"image_size": 50}, "67"),
+        ({"image_size": 50, "variant": "batchnorm"}, "67"),
+        ({"image_size": 14}, "67"),
+        ({"hidden": (0,)}, "hidden"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 2**63}, "below 2"),
         ({"checkpoint_minutes": 0}, "checkpoint_minutes is 0"),
@@ -69,6 +71,16 @@ def test_json_round_trip() -> None:
 def test_what_cannot_work_is_refused_before_any_image_is_read(bad, message) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings(**bad)
+
+
+def test_a_size_that_only_small_images_can_have_waits_for_the_images() -> None:
+    assert Settings(image_size=32).variant is None
+    assert Settings(variant="small", image_size=32).base.variant == "small"
+
+
+def test_runs_of_earlier_versions_saved_batchnorm_beside_a_network_of_their_own() -> None:
+    saved = {**Settings(architecture='{"hidden": [8]}').to_json(), "variant": "batchnorm"}
+    assert Settings.from_json(saved).network().hidden == (8,)
 
 
 def test_what_is_chosen_goes_into_the_recipe_and_the_rest_stays() -> None:

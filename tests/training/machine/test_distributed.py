@@ -20,7 +20,8 @@ from ...conftest import make_image_folder
 from ...forked import start, start_group, wait_for
 
 SMALL = str(Path(__file__).parents[1] / "small.py")
-QUICK = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
+SAME = ("--image-size", "67", "--batch-size", "14", "--precision", "fp32", "--epochs", "3", "--device", "cpu")
+QUICK = ("--variant", "batchnorm", *SAME)
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 
 
@@ -87,6 +88,14 @@ def test_two_processes_learn_what_one_learns_of_augmented_images(odd_images, tmp
     assert_same_learning(tmp_path / "one", tmp_path / "two")
 
 
+def test_two_processes_choose_the_same_network(odd_images, tmp_path) -> None:
+    options = (odd_images, "--image-size", "32", *SAME[2:])
+    launch(1, "train", *options, "--out", tmp_path / "one", cwd=tmp_path)
+    _, err = launch(2, "train", *options, "--out", tmp_path / "two", cwd=tmp_path)
+    assert err.count("variant small: ") == 1, "one of them speaks"
+    assert_same_learning(tmp_path / "one", tmp_path / "two")
+
+
 def test_several_processes_resume_together_to_the_bit(odd_images, tmp_path) -> None:
     launch(2, "train", odd_images, *QUICK, "--out", tmp_path / "whole", cwd=tmp_path)
     script = tmp_path / "stop.py"
@@ -96,7 +105,7 @@ from alexnet import Settings
 from alexnet.network.value.variants import VARIANTS
 from alexnet.training.session import Session
 VARIANTS["batchnorm"] = runpy.run_path({SMALL!r})["SMALL"]
-settings = Settings(image_size=67, batch_size=14, precision="fp32", epochs=3, device="cpu")
+settings = Settings(variant="batchnorm", image_size=67, batch_size=14, precision="fp32", epochs=3, device="cpu")
 session = Session.start({str(odd_images)!r}, {str(tmp_path / "cut")!r}, settings)
 for number, _ in enumerate(session.reports(), start=1):
     if number == 6 and session.training.group.rank == 1:

@@ -85,7 +85,7 @@ def begun(image_folder, tmp_path_factory) -> Session:
         net = VARIANTS["batchnorm"]
         layers = tuple(replace(layer, channels=layer.channels // 8) for layer in net.layers)
         patch.setitem(VARIANTS, "batchnorm", replace(net, layers=layers, hidden=(32, 32)))
-        settings = Settings(epochs=2, image_size=67, batch_size=32)
+        settings = Settings(variant="batchnorm", epochs=2, image_size=67, batch_size=32)
         session = Session.start(image_folder, tmp_path_factory.mktemp("runs") / "begun", settings)
         reports = session.reports()
         next(reports), next(reports)

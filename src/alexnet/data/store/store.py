@@ -25,7 +25,7 @@ from alexnet.data.store.verified import Verified
 from alexnet.errors import DataError, ImageError
 from alexnet.images.choices import MAX_PIXELS, Resize
 from alexnet.images.decoding import measure, read
-from alexnet.images.preprocessing import fit
+from alexnet.images.preprocessing import fit, is_grey
 
 DEFAULT_SIZE = 256
 CHUNK = 64
@@ -43,6 +43,7 @@ class Store:
         rows: the row of each readable image in the pool, by path.
         skipped: why the other images could not be read, by path.
         resize: how images were made square.
+        longest_side: the longest side of any readable image before it was resized, in pixels.
         n_before: how many images the pool had before the call that opened it.
         argument: the source as an argument for a command line.
         warnings: what a user should know about the place of the cache, a line each.
@@ -52,6 +53,7 @@ class Store:
     rows: dict[str, int]
     skipped: dict[str, str]
     resize: Resize
+    longest_side: int
     n_before: int
     argument: str
     warnings: tuple[str, ...]
@@ -66,6 +68,11 @@ class Store:
     def size(self) -> int:
         """Side of a stored image in pixels."""
         return int(self.pixels.shape[1])
+
+    @cached_property
+    def is_grey(self) -> bool:
+        """Whether all images are grey: the three channels of each pixel are equal."""
+        return bool(self._mapped.records["is_grey"][list(self.rows.values())].all())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -171,6 +178,7 @@ def prepare(
     stored = rows_by_content(mapped.records)
     rows: dict[str, int] = {}
     skipped: dict[str, str] = {}
+    longest_side = 0
     for image in source.images:
         path = image.path
         entry = known.get(path) or catalogue.entries.get(path)
@@ -178,12 +186,14 @@ def prepare(
             skipped[path] = faults.get(path) or (entry and entry.reason) or "not read"
         elif entry.digest in stored:
             rows[path] = stored[entry.digest]
+            longest_side = max(longest_side, entry.longest_side)
         else:
             raise cache.deleted_error(pool.folder)
     if not rows:
         first, reason = next(iter(skipped.items()))
         raise DataError(f"none of the {len(skipped)} images can be read; the first, {first!r}: {reason}")
-    return Store(pool.folder, rows, skipped, resize, pool.n_before, as_argument(source), cache.warnings(), mapped)
+    argument, warnings = as_argument(source), cache.warnings()
+    return Store(pool.folder, rows, skipped, resize, longest_side, pool.n_before, argument, warnings, mapped)
 
 
 def rows_by_content(records: npt.NDArray[np.void]) -> dict[str, int]:
@@ -260,7 +270,8 @@ class Preparation:
         all_pixels = decoded.pixels if self.resize == "crop" else pixels
         # The hash of the decoded image hardly depends on size and resize, so the split does not either.
         seen = burst_hash(decoded.pixels, longest)
-        return Entry(stamp, name, longest), Prepared(pixels, name, pixel_digest(all_pixels).hex(), seen)
+        prepared = Prepared(pixels, name, pixel_digest(all_pixels).hex(), seen, is_grey(decoded.pixels))
+        return Entry(stamp, name, longest), prepared
 
 
 def _longest_side(source: Source, known: dict[str, Entry], enough: int, track: Track) -> int:

@@ -1,5 +1,6 @@
 """The network options, shared by every command that builds a network."""
 
+import contextlib
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Annotated, cast
@@ -17,7 +18,7 @@ class NetworkOptions:
     The words beside a type are for ``--help``, as ``commands.help`` says. docs/training.md explains each option.
     """
 
-    variant: Annotated[Variant, "common"] = "batchnorm"
+    variant: Annotated[Variant | None, "common"] = None
     """batchnorm, paper, caffenet, torchvision or small."""
 
     architecture: Annotated[str | None, "network", "FILE"] = None
@@ -41,14 +42,15 @@ class NetworkOptions:
 
     @property
     def base(self) -> Architecture:
-        """The variant, or the network in the file, before any change.
+        """The variant, or the network in the file, before any change; ``batchnorm`` if neither is given.
 
         Raises:
             SettingsError: both are given, or the file cannot be read.
         """
         if self.architecture is None:
-            return VARIANTS[self.variant]
-        if self.variant != "batchnorm":
+            return VARIANTS[self.variant or "batchnorm"]
+        # Earlier versions saved batchnorm, their default, beside an architecture.
+        if self.variant not in (None, "batchnorm"):
             given = "JSON" if self.architecture.startswith("{") else repr(self.architecture)
             raise SettingsError(
                 f"variant is {self.variant!r} and architecture is {given}; give one of them, "
@@ -61,6 +63,23 @@ class NetworkOptions:
         """The network in the file, which is read once."""
         assert self.architecture is not None
         return load_architecture(self.architecture)
+
+    def check(self, *, in_channels: int | None = None, image_size: int | None = None) -> None:
+        """Check that the network can be built. If training chooses the variant, one that it may choose is enough.
+
+        Raises:
+            SettingsError: it cannot.
+        """
+        try:
+            self.network(in_channels=in_channels, image_size=image_size)
+        except SettingsError:
+            if self.variant is None and self.architecture is None:
+                given = {each.name: getattr(self, each.name) for each in fields(NetworkOptions)}
+                with contextlib.suppress(SettingsError):
+                    small = NetworkOptions(**given | {"variant": "small"})
+                    small.network(in_channels=in_channels, image_size=image_size)
+                    return
+            raise
 
     def network(
         self, *, n_classes: int | None = None, in_channels: int | None = None, image_size: int | None = None

@@ -20,7 +20,7 @@ NormName = Literal["batch", "local", "group", "none"]
 PoolName = Literal["overlapping", "separate", "average"]
 
 BATCHNORM = Architecture()
-"""The reference network and the default: a modern AlexNet with batch norm.
+"""The reference network: a modern AlexNet with batch norm. The default, but for small images in training.
 
 Departure: one path instead of two GPUs (section 3.5); batch norm between convolution and ReLU instead of local response
 normalisation (section 3.3); no padding in conv1, so that fc6 reads 5x5 maps; and torch's own random weights.
@@ -100,7 +100,7 @@ SMALL = Architecture(
     hidden=(1024, 1024),
     image_size=32,
 )
-"""For images of 28 to 64 pixels, as in CIFAR-10 and MNIST.
+"""For images of 28 to 64 pixels, as in CIFAR-10 and MNIST. ``alexnet train`` chooses it for images of up to 64 pixels.
 
 Departure: conv1 has stride 1, since stride 4 would leave 6x6 maps for an image of 32 px; fewer channels and smaller
 hidden layers, for images with less detail; batch norm as in the reference network.

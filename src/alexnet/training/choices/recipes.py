@@ -80,8 +80,9 @@ ARTICLE = Recipe(
 
     alexnet train cifar10 --recipe article
 
-It splits off 10% for validation, as we do by default. 20 epochs of 45,000 images at 227 px need a GPU. The recipe has
-not been run to its end here yet, so there is no score to expect.
+It splits off 10% for validation, as we do by default. Its images are upscaled to the size of ``batchnorm``, so
+``--variant auto`` is ``batchnorm``. 20 epochs of 45,000 images at 227 px need a GPU. The recipe has not been run to its
+end here yet, so there is no score to expect.
 
 Departure: pixels are normalised by ImageNet's mean and standard deviation, not by CIFAR's. The 6x6 map of 227 px is
 pooled to the reference network's 5x5; the article's network reads 6x6.

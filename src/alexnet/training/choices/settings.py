@@ -123,7 +123,7 @@ class Settings(NetworkOptions):
     def __post_init__(self) -> None:
         choices: tuple[tuple[str, str | None, Iterable[str | None]], ...] = (
             ("recipe", self.recipe, RECIPES),
-            ("variant", self.variant, VARIANTS),
+            ("variant", self.variant, (None, *VARIANTS)),
             ("optimizer", self.optimizer, ("auto", *get_args(OptimizerName))),
             ("flip", self.flip, get_args(Switch)),
             ("trivial_augment", self.trivial_augment, get_args(Switch)),
@@ -164,14 +164,14 @@ class Settings(NetworkOptions):
             raise SettingsError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be a number above 0")
         self.time_limit_seconds()
         _ = self.resolved_recipe
-        # Raises if the network cannot be built or cannot take the image size, before any image is read.
-        self.network(image_size=self.image_size, in_channels=self.in_channels)
+        # Before any image is read.
+        self.check(image_size=self.image_size, in_channels=self.in_channels)
         if self.n_channels not in (1, 3):
             raise SettingsError(f"in_channels is {self.n_channels}; it must be 3, or 1 for luminance")
 
     @property
     def n_channels(self) -> int:
-        """Channels of the images."""
+        """Channels of the images; 3 where they are still to be chosen."""
         return self.in_channels or self.base.in_channels
 
     def time_limit_seconds(self) -> float | None:

@@ -79,6 +79,7 @@ class Training:
         loaded: the weights that were loaded with ``--init``.
         frozen: names of the frozen layers.
         patience: epochs without a lower loss on ``val`` after which training ends.
+        note: why the network has its variant and channels; empty if they were given.
         position: where training is.
         history: the reports of the epochs done.
         stop: a request to stop early.
@@ -101,6 +102,7 @@ class Training:
     loaded: Loaded | None = None
     frozen: tuple[str, ...] = ()
     patience: int | None = None
+    note: str = ""
     position: Position = field(default_factory=Position)
     history: list[EpochReport] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)
