@@ -85,6 +85,12 @@ class Plan:
         net = self.architecture
         return max(self.recipe.size_at(progress, net.image_size), net.smallest_image_size)
 
+    def for_passes(self, n: float) -> "Plan":
+        """Return the plan with the recipe for ``n`` passes over the training images, and its dropout in the network."""
+        recipe = self.recipe.for_passes(n)
+        dropout = self.architecture.dropout if recipe.dropout is None else recipe.dropout
+        return replace(self, recipe=recipe, architecture=replace(self.architecture, dropout=dropout))
+
     def next_epoch(self, progress: float, epoch: int) -> PlannedEpoch:
         """Plan the epoch that starts at ``progress``, after ``epoch`` epochs."""
         n_left = float(self.n_epochs - epoch)

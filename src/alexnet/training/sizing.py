@@ -8,6 +8,7 @@ import torch
 
 from alexnet.data.store.store import Store, with_room
 from alexnet.network.module.model import AlexNet
+from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.variants import VARIANTS, Variant
 from alexnet.pretrained.loading import saved_architecture
 from alexnet.training.choices.recipes import RECIPES
@@ -18,10 +19,12 @@ from alexnet.training.machine.distributed import Group
 from alexnet.training.machine.runtime import Runtime
 from alexnet.training.plan import Plan
 
-# With a time limit, the largest size at which ENOUGH_EPOCHS epochs fit is chosen: fewer epochs with larger images
-# learn less (measured in docs/experiments.md).
-SMALLER_SIZES = (192, 160, 128, 96, 80)
-ENOUGH_EPOCHS = 40
+# With a time limit, the largest size is chosen at which enough epochs fit; what is enough was measured in
+# docs/experiments.md. Fewer epochs with larger images learn less.
+ENOUGH_EPOCHS = {192: 60, 160: 60, 128: 30, 96: 4, 80: 0}
+ENOUGH_EPOCHS_NATIVE = 60
+# The same for networks for small images, which learn more from enlarged ones: by the factor of their own size.
+ENOUGH_EPOCHS_ENLARGED = {1.5: 30, 1.25: 12}
 # Upscaling small images beyond this size gains nothing.
 MAX_UPSCALED = 128
 # Images up to this size are small: CIFAR-10 has 32 px, Tiny ImageNet 64.
@@ -80,7 +83,7 @@ def _chosen(
 def choose_image_size(
     plan: Plan, image_size: int | None, store_size: int, runtime: Runtime, group: Group, n_parts: int
 ) -> Plan:
-    """Return the plan with the image size chosen; with a time limit, measure the machine's speed first.
+    """Return the plan with image size and recipe for its passes; with a time limit, measure the machine's speed first.
 
     Args:
         plan: the plan at the network's own image size.
@@ -91,18 +94,38 @@ def choose_image_size(
         n_parts: number of parts in which a step is computed.
     """
     native = plan.architecture
-    sizes = [native.image_size]
-    if image_size is None:
-        sizes += [size for size in SMALLER_SIZES if native.smallest_image_size <= size < native.image_size]
-    if image_size is None and store_size < with_room(MAX_UPSCALED):
-        sizes = [size for size in sizes if size <= MAX_UPSCALED] or sizes[-1:]
-    # All share one Timing: the middle size is measured, and the others are estimated from it.
-    plans = [replace(plan, architecture=replace(native, image_size=size)) for size in sizes]
+    enough = {native.image_size: 0} if image_size is not None else _enough_epochs(native, store_size)
     if plan.deadline is None:
-        return plans[0]
+        largest = next(size for size in enough if size <= native.image_size)
+        return _at_size(plan, largest).for_passes(plan.n_epochs)
+    # All share one Timing: the middle size is measured, and the others are estimated from it.
+    plans = [_at_size(plan, size) for size in enough]
     _time_steps(plans[len(plans) // 2], runtime, group, n_parts)
     seconds = plan.deadline - time.monotonic()
-    return next((each for each in plans if each.epochs_that_fit(seconds) >= ENOUGH_EPOCHS), plans[-1])
+    fitting = [min(each.epochs_that_fit(seconds), plan.n_epochs) for each in plans]
+    candidates = zip(plans, fitting, enough.values(), strict=True)
+    chosen, n_epochs = next(((each, n) for each, n, least in candidates if n >= least), (plans[-1], fitting[-1]))
+    return chosen.for_passes(n_epochs)
+
+
+def _enough_epochs(native: Architecture, store_size: int) -> dict[int, int]:
+    """Return the image sizes to choose from, the largest first, and how many epochs must fit at each."""
+    side = native.image_size
+    if side <= MAX_SMALL:
+        # Images that are smaller still are enlarged to the network's own size already.
+        factors = ENOUGH_EPOCHS_ENLARGED.items() if store_size >= with_room(side) else ()
+        return {round(factor * side): least for factor, least in factors} | {side: 0}
+    smallest = native.smallest_image_size
+    sizes = {side: ENOUGH_EPOCHS_NATIVE} | {
+        size: least for size, least in ENOUGH_EPOCHS.items() if smallest <= size < side
+    }
+    if store_size < with_room(MAX_UPSCALED):
+        sizes = {size: least for size, least in sizes.items() if size <= MAX_UPSCALED} or {min(sizes): 0}
+    return sizes
+
+
+def _at_size(plan: Plan, size: int) -> Plan:
+    return replace(plan, architecture=replace(plan.architecture, image_size=size))
 
 
 def _time_steps(plan: Plan, runtime: Runtime, group: Group, n_parts: int) -> None:

@@ -281,7 +281,7 @@ def _folded(layer: nn.Module, maps: Tensor, grid: int) -> Tensor:
     weight = linear.weight.view(-1, grid * grid) @ pooling.t()
     outputs = F.linear(maps.flatten(1), weight.view(-1, n_channels * n * n), linear.bias)
     activation = getattr(layer, "activation", None)
-    return outputs if activation is None else activation(outputs)  # type: ignore[no-any-return]
+    return outputs if activation is None else activation(outputs)
 
 
 def without_weights(architecture: Architecture) -> AlexNet:

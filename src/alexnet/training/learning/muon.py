@@ -39,7 +39,7 @@ def orthogonalise(matrices: Tensor, n_steps: int = N_STEPS) -> Tensor:
         product = factor @ product if step else factor
         if step < n_steps - 1:
             gram = factor @ gram @ factor
-    result = product @ wide
+    result: Tensor = product @ wide
     return result.mT if is_tall else result
 
 
@@ -62,18 +62,18 @@ class Muon(torch.optim.SGD):
             if group.get("n_matrices"):
                 for weight in group["params"]:
                     if weight.grad is not None:
-                        self._update(weight, group)
+                        self._update(weight, weight.grad, group)
                         weight.grad = None  # so that SGD leaves it as it is
-        return super().step(closure)
+        return super().step(closure)  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         momentum, lr = group["momentum"], group["lr"]
         state = self.state[weight]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(weight)
-        mean = state["momentum_buffer"].lerp_(weight.grad, 1 - momentum)
-        ahead = weight.grad.lerp(mean, momentum) if group["nesterov"] else mean
+        mean = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        ahead = gradient.lerp(mean, momentum) if group["nesterov"] else mean
         # Channels last: the order in memory, and the order of columns does not matter.
         last = ahead.permute(0, 2, 3, 1)
         matrices = last.reshape(group["n_matrices"], len(weight) // group["n_matrices"], -1)
