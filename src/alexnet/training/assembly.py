@@ -33,7 +33,7 @@ from alexnet.training.machine.distributed import Group, distribute, init_distrib
 from alexnet.training.machine.runtime import Runtime, detect, keep_memory, set_compiler_cache
 from alexnet.training.plan import Plan
 from alexnet.training.run.resolved_settings import ResolvedSettings
-from alexnet.training.sizing import choose_image_size
+from alexnet.training.sizing import choose_image_size, choose_threads
 
 # Part of the time limit reserved for validation, saving and a machine that slows down in the last epoch.
 RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
@@ -151,6 +151,7 @@ def assemble(
         keep_memory()
     plan = _resumed_plan(resumed, len(train)) if resumed else _new_plan(source, len(train), settings, runtime, group)
     _check_batch_size(plan.recipe, settings, group)
+    runtime = choose_threads(plan, runtime, settings.accumulate)
     plan.deadline = deadline
     size = plan.architecture.image_size if resumed else plan.recipe.image_size
     plan = group.broadcast(choose_image_size(plan, size, store.size, runtime, group, settings.accumulate))
