@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tyro.constructors import PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 HELP = {"-h", "--help"}
+# How OpenMP's threads wait: the standard's variable, GNU's and Intel's.
+WAIT_POLICIES = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -66,6 +68,10 @@ def _configure_process() -> None:
     """Set what holds for a whole process. The package leaves this alone where others import it."""
     from alexnet.files.download import SERVER_SECONDS
 
+    # OpenMP reads this when torch is imported. By default its threads spin while they wait for one another. If another
+    # process needs the core, training takes several times as long (docs/benchmarks.md, "A busy machine").
+    if not WAIT_POLICIES & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     # Pillow warns of odd metadata without naming the file. The image is fine, or it is refused by name.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())

@@ -80,10 +80,14 @@ def introduce(session: Session) -> None:
     epochs = f"{plan.n_epochs} {'epoch' if plan.n_epochs == 1 else 'epochs'}"
     if plan.deadline is not None:
         epochs = f"up to {epochs} within the time limit"
+    machine = f"{runtime.precision} on {runtime.device}"
+    if runtime.n_threads is not None:
+        machine += f", {runtime.n_threads} {'thread' if runtime.n_threads == 1 else 'threads'}"
+    if group.world_size > 1:
+        machine += f", {group.world_size} processes"
     say(
         f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
-        f"{runtime.precision} on {runtime.device}{f', {group.world_size} processes' if group.world_size > 1 else ''}; "
-        f"run folder {session.run.folder}"
+        f"{machine}; run folder {session.run.folder}"
     )
     if training.loaded:
         say(f"weights of {session.settings.init}: {training.loaded}")

@@ -22,6 +22,7 @@ from alexnet.network.module.initialisation import initialise
 from alexnet.network.module.model import AlexNet
 from alexnet.network.weights.loading import Loaded
 from alexnet.pretrained.loading import load_weights
+from alexnet.training.auto import choose_by_images, choose_by_init
 from alexnet.training.choices.recipe import Recipe
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.average import Average
@@ -33,7 +34,8 @@ from alexnet.training.machine.distributed import Group, distribute, init_distrib
 from alexnet.training.machine.runtime import Runtime, detect, keep_memory, set_compiler_cache
 from alexnet.training.plan import Plan
 from alexnet.training.run.resolved_settings import ResolvedSettings
-from alexnet.training.sizing import choose_by_images, choose_by_init, choose_image_size
+from alexnet.training.sizing import choose_image_size
+from alexnet.training.trials import choose_threads
 
 # Part of the time limit reserved for validation, saving and a machine that slows down in the last epoch.
 RESERVE_SHARE, RESERVE_SECONDS = 0.02, 3.0
@@ -155,6 +157,7 @@ def assemble(
         keep_memory()
     plan = _resumed_plan(resumed, len(train)) if resumed else _new_plan(source, len(train), settings, runtime, group)
     _check_batch_size(plan.recipe, settings, group)
+    runtime = choose_threads(plan, runtime, settings.accumulate)
     plan.deadline = deadline
     size = plan.architecture.image_size if resumed else plan.recipe.image_size
     plan = group.broadcast(choose_image_size(plan, size, store.size, runtime, group, settings.accumulate))

@@ -45,6 +45,11 @@ def find_lr(
     Batches and image size are those at the start of training, for as many epochs as needed. Ends early if the loss
     diverges. The same seed gives the same trials.
     """
+    with training.runtime.threads():
+        yield from _try_rates(training, n_steps, lowest, highest)
+
+
+def _try_rates(training: Training, n_steps: int, lowest: float, highest: float) -> Iterator[Trial]:
     plan = training.plan
     planned = PlannedEpoch(plan.size_at(0.0), plan.n_steps, 0.0, 1.0)
     mean, best = 0.0, math.inf

@@ -41,6 +41,11 @@ def fit_steps(training: Training) -> Iterator[Report]:
 
     At each report ``training`` is consistent and can be saved. Ends early if ``training.stop`` asks for it.
     """
+    with training.runtime.threads():
+        yield from _fit_epochs(training)
+
+
+def _fit_epochs(training: Training) -> Iterator[Report]:
     # A run that was stopped after its very last step has progress 1, but an epoch to finish.
     while (position := training.position).progress < 1 or position.leg is not None:
         if position.leg is None:

@@ -1,4 +1,4 @@
-"""Device, precision and memory."""
+"""Device, precision, threads and memory."""
 
 import ctypes
 import getpass
@@ -7,7 +7,8 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.data.batches.batches import Batch
+from alexnet.data.parallel import n_cores
 from alexnet.data.store.cache import cache_folder
 from alexnet.errors import SettingsError
 from alexnet.training.choices.settings import Precision
@@ -27,10 +29,32 @@ Arithmetic = Literal["bf16", "fp32"]
 
 @dataclass(frozen=True)
 class Runtime:
-    """The device and the precision in which a network runs."""
+    """The device and the precision in which a network runs.
+
+    Attributes:
+        device: the device.
+        precision: the precision of matrix products.
+        n_threads: threads of torch in training on a CPU; None for as many as torch has now.
+    """
 
     device: torch.device
     precision: Arithmetic
+    n_threads: int | None = None
+
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        """Run a block with ``n_threads`` threads of torch."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.n_threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    @property
+    def can_choose_threads(self) -> bool:
+        """Whether the number of threads is still to be measured: on a CPU, in one process, if nothing sets it."""
+        return self.device.type == "cpu" and self.n_threads is None and not is_launched()
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which to run the network."""
@@ -71,7 +95,7 @@ def detect(device: str = "auto", precision: Precision = "auto", *, resumed: Runt
         device: ``auto``, or a name of PyTorch.
         precision: ``auto`` for the faster one.
         resumed: the runtime with which a resumed run was started. On the same kind of device ``auto`` keeps its
-            precision if possible: a new measurement could choose the other one if both are about equally fast.
+            precision and its threads if possible: a new measurement could choose others that are about equally fast.
 
     Raises:
         SettingsError: the device is unknown or not available.
@@ -81,7 +105,7 @@ def detect(device: str = "auto", precision: Precision = "auto", *, resumed: Runt
         precision = _precision_of(resumed, found) or ("bf16" if _is_bf16_faster(found) else "fp32")
     if found.type == "cuda":
         torch.cuda.set_device(found)
-    return Runtime(found, precision)
+    return Runtime(found, precision, _n_threads(resumed, found))
 
 
 def _device(name: str) -> torch.device:
@@ -110,6 +134,19 @@ def _precision_of(resumed: Runtime | None, device: torch.device) -> Arithmetic |
     if resumed is None or resumed.device.type != device.type:
         return None
     return resumed.precision if resumed.precision == "fp32" or _has_bf16(device) else None
+
+
+def _n_threads(resumed: Runtime | None, device: torch.device) -> int | None:
+    """Return the user's number of threads, or that of the resumed run; None if it must be measured, or does not matter.
+
+    Results on a CPU depend on the number of threads in their last bits.
+    """
+    if device.type != "cpu" or is_launched():  # init_distributed divides the cores among processes
+        return None
+    if "OMP_NUM_THREADS" in os.environ:
+        return torch.get_num_threads()
+    recorded = None if resumed is None else resumed.n_threads
+    return recorded if recorded is not None and recorded <= n_cores() else None
 
 
 def _is_bf16_faster(device: torch.device) -> bool:

@@ -42,6 +42,7 @@ def provenance(
         "recipe": asdict(training.plan.recipe),
         "seed": settings.seed,
         "precision": training.runtime.precision,
+        "n_threads": training.runtime.n_threads,
         "init": settings.init,
         "epochs": epoch.epoch,
         "passes": round(passes(training.history[: epoch.epoch], len(training.train)), 2),

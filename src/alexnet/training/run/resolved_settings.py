@@ -24,7 +24,7 @@ class ResolvedSettings:
         architecture: the network.
         classes: class names, in the order of the logits.
         store_size: side of the stored images, in pixels.
-        runtime: device and precision.
+        runtime: device, precision and threads.
         n_train: number of training images.
         n_val: number of validation images.
         loaded: names of the tensors loaded with ``--init``; None if they must still be loaded.
@@ -59,6 +59,9 @@ class ResolvedSettings:
             raise ValueError(f"there are {len(classes)} classes, but the network has {architecture.n_classes}")
         for name in ("n_epochs", "store_size", "n_train", "n_val"):
             check_count(name, read(name, int), least=1)
+        n_threads = as_kind(int | None, saved.get("n_threads"), "n_threads")  # older runs did not record it
+        if n_threads is not None:
+            check_count("n_threads", n_threads, least=1)
         try:
             device = torch.device(read("device", str))
         except RuntimeError:
@@ -69,7 +72,7 @@ class ResolvedSettings:
             architecture=architecture,
             classes=classes,
             store_size=saved["store_size"],
-            runtime=Runtime(device, read("precision", Arithmetic)),
+            runtime=Runtime(device, read("precision", Arithmetic), n_threads),
             n_train=saved["n_train"],
             n_val=saved["n_val"],
             loaded=frozenset(read("loaded", tuple[str, ...])),
@@ -85,6 +88,7 @@ def resolved_json(training: Training, store_size: int) -> dict[str, Any]:
         "classes": list(training.classes),
         "device": str(training.runtime.device),
         "precision": training.runtime.precision,
+        "n_threads": training.runtime.n_threads,
         "n_epochs": plan.n_epochs,
         "recipe": asdict(plan.recipe),
         "architecture": plan.architecture.to_json(),

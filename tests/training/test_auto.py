@@ -12,7 +12,7 @@ from alexnet import AlexNet, Settings, cli, train
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.pretrained.loading import saved_architecture
 from alexnet.training.session import Session
-from alexnet.training.sizing import choose_by_images, choose_by_init
+from alexnet.training.auto import choose_by_images, choose_by_init
 
 from ..conftest import CLASSES, coloured_image
 
