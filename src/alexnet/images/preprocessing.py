@@ -77,10 +77,10 @@ def fit(pixels: Pixels, side: int, how: Resize = "squash") -> Pixels:
 def is_grey(pixels: Pixels) -> bool:
     """Return whether the three channels of each pixel in ``(H, W, 3)`` are equal; then luminance loses nothing.
 
-    Measured on one core: 0.06 ms for a colour image of 1000x1000 pixels, 2.2 ms for a grey one.
+    Measured on one core: 0.05 ms for a colour image of 1000x1000 pixels, 3 ms for a grey one.
     """
-    # Most colour images are recognised by one row in sixteen.
-    return all((rows[..., :1] == rows[..., 1:]).all() for rows in (pixels[::16], pixels))
+    # One row in sixteen is enough for most colour images. Both channels in one comparison take 7 times as long.
+    return all((rows[..., 0] == rows[..., other]).all() for rows in (pixels[::16], pixels) for other in (1, 2))
 
 
 def to_channels(pixels: Pixels, n: int) -> Pixels:
