@@ -7,10 +7,9 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	rm -rf runs/demo runs/demo-images
-	$(BIN)/alexnet train digits --out runs/demo --time-limit 2m
+	$(BIN)/alexnet train digits --out runs/demo --epochs 8
 	$(BIN)/alexnet evaluate runs/demo
-	$(BIN)/python examples/digit_images.py runs/demo runs/demo-images
-	$(BIN)/alexnet predict runs/demo runs/demo-images --top 3
+	$(BIN)/python examples/ten_digits.py runs/demo runs/demo-images
 
 test: .venv/installed
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not soak"

@@ -15,7 +15,7 @@ from alexnet.training.trials import time_steps
 # docs/experiments.md. Fewer epochs with larger images learn less.
 ENOUGH_EPOCHS = {192: 60, 160: 60, 128: 30, 96: 4, 80: 0}
 ENOUGH_EPOCHS_NATIVE = 60
-# The same for networks for small images, which learn more from enlarged ones: by the factor of their own size.
+# The same for networks for small images, which learn more from enlarged ones: by the factor.
 ENOUGH_EPOCHS_ENLARGED = {1.5: 30, 1.25: 12}
 # Upscaling small images beyond this size gains nothing.
 MAX_UPSCALED = 128
@@ -37,8 +37,9 @@ def choose_image_size(
     native = plan.architecture
     enough = {native.image_size: 0} if image_size is not None else _enough_epochs(native, store_size)
     if plan.deadline is None:
-        largest = next(size for size in enough if size <= native.image_size)
-        return _at_size(plan, largest).for_passes(plan.n_epochs)
+        # Without enlarging small images beyond their own size.
+        size = min(enough) if native.image_size <= MAX_SMALL else max(enough)
+        return _at_size(plan, size).for_passes(plan.n_epochs)
     # All share one Timing: the middle size is measured, and the others are estimated from it.
     plans = [_at_size(plan, size) for size in enough]
     time_steps(plans[len(plans) // 2], runtime, group, n_parts)
@@ -53,9 +54,10 @@ def _enough_epochs(native: Architecture, store_size: int) -> dict[int, int]:
     """Return the image sizes to choose from, the largest first, and how many epochs must fit at each."""
     side = native.image_size
     if side <= MAX_SMALL:
-        # Images that are smaller still are enlarged to the network's own size already.
-        factors = ENOUGH_EPOCHS_ENLARGED.items() if store_size >= with_room(side) else ()
-        return {round(factor * side): least for factor, least in factors} | {side: 0}
+        if store_size < with_room(side):  # enlarged to the network's own size already
+            return {side: 0}
+        side = min(MAX_SMALL, store_size * 7 // 8)  # the images' own size, without the room for crops
+        return {round(factor * side): least for factor, least in ENOUGH_EPOCHS_ENLARGED.items()} | {side: 0}
     smallest = native.smallest_image_size
     sizes = {side: ENOUGH_EPOCHS_NATIVE} | {
         size: least for size, least in ENOUGH_EPOCHS.items() if smallest <= size < side
