@@ -1,15 +1,16 @@
 """Seconds until a network reaches a test accuracy: ``alexnet train`` against the usual way.
 
-    python -m benchmarks.time_to_accuracy DATA [--target 0.75] [--seeds 0 1 2] [--epochs 40] [--limit-minutes 120]
+    python -m benchmarks.time_to_accuracy DATA [--target 0.75] [--seeds 0 1 2] [--limit-minutes 120]
 
 DATA is a folder with ``train``, ``val`` and ``test``. Both sides train the default network from random weights on the
-same machine, each in its own process, in turns, one seed after the other:
+same machine, each in its own process, in turns, one seed after the other, for the number of epochs and at the image
+size that suit each best:
 
-- ours: the recipe ``modern`` of ``alexnet train``, for ``--epochs``, in a new folder and with an empty cache. The time
-  includes preparing all images, validation, averaging and saving. The averaged network is evaluated.
+- ours: the recipe ``modern`` of ``alexnet train``, in a new folder and with an empty cache. The time includes preparing
+  all images, validation, averaging and saving. The averaged network is evaluated.
 - usual: torchvision's reference recipe for AlexNet: SGD with lr 0.01, momentum 0.9 and weight decay 1e-4, batches of
   128, fp32, ``RandomResizedCrop``, flip, normalisation, a ``DataLoader`` with one worker per core, at least two. The
-  learning rate follows a cosine over as many epochs. It neither validates nor saves.
+  learning rate follows a cosine. It neither validates nor saves.
 
 After every epoch the network is evaluated on ``test`` in float32, by the same function for both; this time does not
 count. Images are resized to a square. Usual is also evaluated in torchvision's way, on the centre crop of images
@@ -166,12 +167,13 @@ class Test:
 
 def measure(name: str, chosen: argparse.Namespace) -> Run:
     """Train one side with one seed until it reaches the target or the limit."""
-    data, size, seed = chosen.data, chosen.size, chosen.seeds[0]
+    data, seed = chosen.data, chosen.seeds[0]
+    size, n_epochs = (getattr(chosen, f"{name}_{what}") for what in ("size", "epochs"))
     test = Test.of(data, size, name)
     curve: list[tuple[float, float]] = []
     clock = Clock()
     train = {"usual": usual, "ours": ours}[name]
-    with closing(train(data, size, seed, chosen.epochs)) as snapshots:
+    with closing(train(data, size, seed, n_epochs)) as snapshots:
         for snapshot in snapshots:
             is_late = clock.seconds > 60 * chosen.limit_minutes
             if not snapshot.is_epoch and not is_late:
@@ -191,7 +193,7 @@ def measure(name: str, chosen: argparse.Namespace) -> Run:
 def measure_in_process(name: str, seed: int, chosen: argparse.Namespace) -> Run:
     """Do the same in another process."""
     command = [sys.executable, "-m", "benchmarks.time_to_accuracy", str(chosen.data), "--side", name]
-    for option in ("target", "limit_minutes", "epochs", "size"):
+    for option in ("target", "limit_minutes", *(f"{side}_{what}" for side in SIDES for what in ("epochs", "size"))):
         command += [f"--{option.replace('_', '-')}", str(getattr(chosen, option))]
     done = subprocess.run([*command, "--seeds", str(seed)], check=True, stdout=subprocess.PIPE, text=True)
     return Run(**json.loads(done.stdout.splitlines()[-1]))
@@ -219,8 +221,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--target", type=float, default=0.75, help="top-1 on test to reach, in [0, 1]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--limit-minutes", type=float, default=120, help="of training, for each side and seed")
-    parser.add_argument("--epochs", type=int, default=40, help="planned by either side")
-    parser.add_argument("--size", type=int, default=224, help="side of the images in pixels, at the end of training")
+    for side, n_epochs, size in (("usual", 16, 224), ("ours", 8, 96)):
+        parser.add_argument(f"--{side}-epochs", type=int, default=n_epochs, help="planned by this side")
+        parser.add_argument(f"--{side}-size", type=int, default=size, help="side of its images, at the end of training")
     parser.add_argument("--curve", type=Path, help="append a line of JSON for each side and seed to this file")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     return parser
@@ -239,7 +242,10 @@ def main() -> None:
             parser.error(f"{chosen.data} has no folder {name!r}; all of train, val and test are needed")
 
     print(describe(detect()))
-    print(f"seconds until top-1 on test is {chosen.target:g}; {chosen.size} px", flush=True)
+    plans = (
+        f"{name} {getattr(chosen, f'{name}_epochs')} epochs at {getattr(chosen, f'{name}_size')} px" for name in SIDES
+    )
+    print(f"seconds until top-1 on test is {chosen.target:g}; {', '.join(plans)}", flush=True)
     _read_once(chosen.data)
     runs: dict[str, list[Run]] = {name: [] for name in SIDES}
     for seed in chosen.seeds:

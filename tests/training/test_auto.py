@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from alexnet import AlexNet, Settings, cli, train
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.pretrained.loading import saved_architecture
-from alexnet.training.session import Session
 from alexnet.training.auto import choose_by_images, choose_by_init
+from alexnet.training.session import Session
 
 from ..conftest import CLASSES, coloured_image
 
