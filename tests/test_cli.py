@@ -152,7 +152,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         "--crop", "--colour-shift", "--trivial-augment", "--turn", "--erasing", "--mixup", "--cutmix",
         "--settings", "--find-lr", "--accumulate", "--weight-decay", "--label-smoothing", "--clip-norm", "--ema",
         "--balance", "--patience", "--init", "--init-take", "--init-pixels", "--init-key", "--freeze", "--compile",
-        "--track",
+        "--track", "--optimizer",
             "--architecture", "--width", "--hidden", "--dropout", "--norm", "--norm-place", "--activation", "--pool",
             "--groups",
     }  # fmt: skip

@@ -41,6 +41,7 @@ LEARNS_OTHERWISE = {
     "in_channels": (1, "data/batches/test_batches.py::test_luminance_for_networks_of_one_channel"),
     "resize": ("pad", "images/test_preprocessing.py::test_pad_keeps_everything_and_fills_with_the_mean"),
     "max_pixels": (1000, "images/test_decoding.py::test_the_limit_on_pixels_can_be_changed"),
+    "optimizer": ("sgd", "training/learning/test_muon.py::test_the_optimizer_sgd_is_torchs_to_the_bit"),
     "batch_size": (8, "training/choices/test_recipe.py::test_a_batch_size_that_is_given_follows_nothing"),
     "accumulate": (2, "training/learning/test_step.py::test_in_parts_a_step_learns_the_same"),
     "lr": (

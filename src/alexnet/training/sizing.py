@@ -44,6 +44,8 @@ def choose_image_size(
     plans = [_at_size(plan, size) for size in enough]
     time_steps(plans[len(plans) // 2], runtime, group, n_parts)
     seconds = plan.deadline - time.monotonic()
+    # If all epochs fit that are asked for, the limit changes nothing.
+    enough |= {size: min(least, plan.n_epochs) for size, least in enough.items() if size <= native.image_size}
     fitting = [min(each.epochs_that_fit(seconds), plan.n_epochs) for each in plans]
     candidates = zip(plans, fitting, enough.values(), strict=True)
     chosen, n_epochs = next(((each, n) for each, n, least in candidates if n >= least), (plans[-1], fitting[-1]))

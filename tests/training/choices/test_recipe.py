@@ -24,8 +24,17 @@ def test_sizes_grow_to_the_final_one_and_never_beyond() -> None:
 
 
 def test_learning_rate_follows_the_batch_size_unless_given() -> None:
-    assert change(MODERN, batch_size=128).lr == pytest.approx(2 * MODERN.lr)
-    assert change(MODERN, batch_size=128, lr=0.5).lr == 0.5
+    assert change(PAPER, batch_size=256).lr == pytest.approx(2 * PAPER.lr)
+    assert change(MODERN, batch_size=256).lr == pytest.approx(2 * MODERN.lr), "Muon's, with the square root"
+    for recipe in (PAPER, MODERN):
+        assert change(recipe, batch_size=128, lr=0.5).lr == 0.5
+
+
+def test_the_optimizer_that_is_given_decides_how_the_learning_rate_follows_the_batch_size() -> None:
+    assert MODERN.optimizer == "muon"
+    assert change(MODERN, optimizer="sgd", batch_size=256).lr == pytest.approx(4 * MODERN.lr)
+    assert change(PAPER, optimizer="muon", batch_size=512).lr == pytest.approx(2 * PAPER.lr)
+    assert change(MODERN, optimizer="sgd") == replace(MODERN, optimizer="sgd")
 
 
 def test_a_schedule_of_steps_divides_by_ten_at_each_milestone() -> None:
@@ -53,19 +62,36 @@ def test_no_learning_rate_is_above_the_peak_or_below_zero(recipe, progress) -> N
     assert 0 <= recipe.lr_at(progress) <= recipe.lr * (1 + 1e-9)
 
 
+def test_few_passes_have_less_dropout_and_larger_crops() -> None:
+    few, many = MODERN.for_passes(19.9), MODERN.for_passes(20)
+    assert (few.dropout, few.augmentation.area) == (0.0, (0.6, 1.0))
+    assert (many.dropout, many.augmentation.area) == (0.2, (0.35, 1.0))
+    assert replace(few, dropout=0.2, augmentation=many.augmentation) == many, "nothing else differs"
+    assert few.for_passes(100) == few, "chosen once: a resumed run keeps it"
+    assert many.for_passes(1) == many
+
+
+@pytest.mark.parametrize("recipe", [PAPER, ARTICLE], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("n", [0.1, 1000])
+def test_published_recipes_are_the_same_for_any_number_of_passes(recipe, n) -> None:
+    assert recipe.for_passes(n) == recipe
+
+
 @pytest.mark.parametrize(
     ("n_examples", "batch_size"), [(2, 16), (100, 16), (300, 16), (512, 32), (1023, 32), (1024, 64), (10**6, 64)]
 )
 def test_the_batch_follows_the_data_so_that_an_epoch_has_steps_enough(n_examples, batch_size) -> None:
     found = MODERN.for_data(n_examples, largest=64)
     assert found.batch_size == batch_size
-    assert found.lr == pytest.approx(MODERN.lr * batch_size / 64)
+    assert found.lr == pytest.approx(MODERN.lr * (batch_size / 64) ** 0.5)
+    sgd = change(MODERN, optimizer="sgd").for_data(n_examples, largest=64)
+    assert (sgd.batch_size, sgd.lr) == (batch_size, pytest.approx(MODERN.lr * batch_size / 64))
     assert found.lr_at(0.55) == pytest.approx(found.lr / 2), "the schedule goes with it"
 
 
 def test_the_batch_follows_the_device_too() -> None:
     assert MODERN.for_data(10**6, largest=256).batch_size == 256
-    assert MODERN.for_data(10**6, largest=256).lr == pytest.approx(4 * MODERN.lr)
+    assert MODERN.for_data(10**6, largest=256).lr == pytest.approx(2 * MODERN.lr)
 
 
 @settings(max_examples=100, deadline=None)
@@ -80,7 +106,7 @@ def test_no_batch_is_smaller_than_batch_norm_can_use_or_larger_than_the_devices(
 def test_a_batch_size_that_is_given_follows_nothing() -> None:
     chosen = change(MODERN, batch_size=48)
     assert chosen.for_data(50, largest=256) == chosen
-    assert (chosen.batch_size, chosen.lr) == (48, pytest.approx(0.015))
+    assert (chosen.batch_size, chosen.lr) == (48, pytest.approx(0.02 * 0.75**0.5))
 
 
 @pytest.mark.parametrize("recipe", [PAPER, ARTICLE], ids=lambda recipe: recipe.name)
@@ -132,6 +158,7 @@ def test_numbers_out_of_range_are_refused(bad) -> None:
     [
         ({"schedule": "step"}, "unknown schedule 'step'; did you mean 'steps'"),
         ({"schedule": "cosine"}, "unknown schedule 'cosine'"),
+        ({"optimizer": "adam"}, "unknown optimizer 'adam'"),
         ({"initialisation": "papre"}, "unknown initialisation 'papre'; did you mean 'paper'"),
     ],
 )
@@ -155,6 +182,7 @@ def test_the_papers_recipe_is_that_of_its_section_5() -> None:
         0.01,
         90,
     )
+    assert (PAPER.optimizer, PAPER.few_passes) == ("sgd", None)
     assert PAPER.lr_at(0) / PAPER.lr_at(1) == pytest.approx(1000), "divided by ten, three times"
     assert not PAPER.nesterov
     assert PAPER.decay_all
@@ -172,6 +200,7 @@ def test_the_articles_recipe_is_the_articles() -> None:
     assert (ARTICLE.batch_size, ARTICLE.lr, ARTICLE.momentum) == (64, 0.005, 0.9)
     assert (ARTICLE.weight_decay, ARTICLE.epochs, ARTICLE.schedule) == (0.005, 20, "constant")
     assert ARTICLE.decay_all, "torch's own optimiser, as the article uses it, spares nothing"
+    assert (ARTICLE.optimizer, ARTICLE.few_passes) == ("sgd", None)
     assert not ARTICLE.nesterov
     assert ARTICLE.initialisation == "torch"
     assert (ARTICLE.label_smoothing, ARTICLE.ema, ARTICLE.clip_norm, ARTICLE.sizes) == (0, 0, 0, ())

@@ -57,6 +57,7 @@ def test_json_round_trip() -> None:
         ({"patience": 0}, "patience is 0; it must be at least 1"),
         ({"freeze": "conv"}, "freeze is 'conv', but random layers cannot be frozen; give --init too"),
         ({"balance": "los"}, "unknown balance 'los'; did you mean 'loss'"),
+        ({"optimizer": "moun"}, "unknown optimizer 'moun'; did you mean 'muon'"),
         ({"compile": "maybe"}, "unknown compile 'maybe'"),
         ({"track": ("tensorbord",)}, "unknown tracker 'tensorbord'; did you mean 'tensorboard'"),
         ({"ema": 1.0}, "ema is 1.0"),
@@ -99,8 +100,31 @@ def test_what_is_chosen_goes_into_the_recipe_and_the_rest_stays() -> None:
 
 
 def test_the_learning_rate_that_is_given_is_for_the_batch_that_is_used() -> None:
-    assert Settings(batch_size=128).resolved_recipe.lr == pytest.approx(2 * MODERN.lr)
+    assert Settings(batch_size=256).resolved_recipe.lr == pytest.approx(2 * MODERN.lr)
+    assert Settings(batch_size=256, optimizer="sgd").resolved_recipe.lr == pytest.approx(4 * MODERN.lr)
     assert Settings(batch_size=128, lr=0.03).resolved_recipe.lr == 0.03
+
+
+def test_auto_is_the_optimizer_of_the_recipe() -> None:
+    assert Settings().resolved_recipe.optimizer == "muon"
+    assert Settings(recipe="paper").resolved_recipe.optimizer == "sgd"
+    assert Settings(optimizer="sgd").resolved_recipe == replace(MODERN, optimizer="sgd")
+    assert Settings(recipe="paper", optimizer="muon").resolved_recipe == replace(PAPER, optimizer="muon")
+
+
+OWN = json.dumps({"hidden": [8], "dropout": 0.4})
+
+
+@pytest.mark.parametrize(
+    ("given", "dropout"),
+    [({"dropout": 0.3}, 0.3), ({"dropout": 0.0}, 0.0), ({"architecture": OWN}, 0.4),
+     ({"architecture": OWN, "dropout": 0.1}, 0.1)],
+)  # fmt: skip
+@pytest.mark.parametrize("n_passes", [1, 1000])
+def test_dropout_that_is_given_stays_for_any_number_of_passes(given, dropout, n_passes) -> None:
+    recipe = Settings(**given).resolved_recipe.for_passes(n_passes)
+    assert recipe.dropout == dropout
+    assert recipe.augmentation.area == ((0.6, 1.0) if n_passes == 1 else (0.35, 1.0)), "crops still follow them"
 
 
 @pytest.mark.parametrize("name", ["colour_shift", "erasing", "mixup", "cutmix"])

@@ -14,6 +14,7 @@ from alexnet.training.choices.recipes import MODERN
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.freezing import freeze
 from alexnet.training.learning.loop import fit
+from alexnet.training.learning.muon import orthogonalise
 from alexnet.training.learning.optimizer import make_optimizer, set_lr
 from alexnet.training.machine.runtime import detect
 from alexnet.training.session import Session
@@ -91,11 +92,12 @@ def test_frozen_weights_take_no_memory_for_momentum() -> None:
     assert all(parameter.grad is None for parameter in training.model.conv1.parameters())
 
 
-def test_what_was_loaded_learns_at_a_fifth_of_the_rate_of_what_is_new() -> None:
+@pytest.mark.parametrize("name", ["sgd", "muon"])
+def test_what_was_loaded_learns_at_a_fifth_of_the_rate_of_what_is_new(name) -> None:
     model = network(2, n_classes=7, in_channels=1)
     loaded = load_tensors(model, network(1).state_dict(), where="theirs.pth")
     assert [name for name, _ in loaded.adapted] == ["conv1.conv.weight"]
-    recipe = replace(MODERN, weight_decay=0.0)
+    recipe = replace(MODERN, weight_decay=0.0, optimizer=name)
     optimizer = make_optimizer(model, recipe, detect("cpu", "fp32"), frozenset(loaded.taken))
     set_lr(optimizer, 0.1)
     before = copy.deepcopy(model.state_dict())
@@ -107,7 +109,10 @@ def test_what_was_loaded_learns_at_a_fifth_of_the_rate_of_what_is_new() -> None:
     assert new == pytest.approx(0.1 * (1 + recipe.momentum), rel=1e-3)
     for name, change in moved.items():
         share = 1.0 if name.startswith("fc8") else 0.2
-        assert torch.allclose(change, torch.tensor(share * new), rtol=1e-3), name
+        expected = torch.tensor(share * new)
+        if recipe.optimizer == "muon" and change.ndim == 4:
+            expected = 0.1 * share * orthogonalise(torch.ones_like(change).flatten(1)).view_as(change)
+        assert torch.allclose(change, expected, rtol=1e-3, atol=1e-7), name
 
 
 def test_weight_decay_is_the_same_wherever_weights_come_from() -> None:
@@ -126,7 +131,7 @@ def test_weight_decay_is_the_same_wherever_weights_come_from() -> None:
     assert kinds["fc8.linear.weight"] == (MODERN.weight_decay, 1.0)
     assert kinds["fc8.linear.bias"] == (0.0, 1.0)
     everything = make_optimizer(model, replace(MODERN, decay_all=True), detect("cpu", "fp32"))
-    assert [group["weight_decay"] for group in everything.param_groups] == [MODERN.weight_decay]
+    assert {group["weight_decay"] for group in everything.param_groups} == {MODERN.weight_decay}
 
 
 def test_a_run_begins_with_weights_of_more_colours_and_classes(image_folder, tmp_path, monkeypatch) -> None:

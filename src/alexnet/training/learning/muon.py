@@ -57,14 +57,19 @@ class Muon(torch.optim.SGD):
     """
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update all weights that have gradients."""
+        """Update all weights that have gradients; a closure computes these first, and its loss is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             if group.get("n_matrices"):
                 for weight in group["params"]:
                     if weight.grad is not None:
                         self._update(weight, weight.grad, group)
                         weight.grad = None  # so that SGD leaves it as it is
-        return super().step(closure)  # type: ignore[no-any-return]
+        super().step()
+        return loss
 
     @torch.no_grad()
     def _update(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
