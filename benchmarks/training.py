@@ -2,7 +2,7 @@
 
     python -m benchmarks.training DATA [--size 224] [--batch 128] [--steps 8] [--rounds 3]
 
-DATA is a folder of class folders, or of ``train``, ``val`` and ``test`` with class folders. There are four sides. Each
+DATA is a folder of class folders, or of ``train``, ``val`` and ``test`` with class folders. There are five sides. Each
 runs in its own process, as for a user. They take turns, and each warms up first:
 
 - usual: the default network in fp32, contiguous; torchvision's ``ImageFolder``, ``RandomResizedCrop``, flip and
@@ -10,10 +10,11 @@ runs in its own process, as for a user. They take turns, and each warms up first
 - ours: the loop of ``alexnet train`` with the recipe ``modern``, every step at the full size, from a prepared store.
   Validation between epochs does not count.
 - in memory: the same steps, with averaging, on one normalised batch on the device.
+- SGD: the same in memory, with SGD for all weights instead of Muon for the convolutions.
 - matrix product: ``torch.matmul`` of large square matrices in the precision of ours.
 
 Printed are medians over the rounds, and medians, minima and maxima of the ratios in each round: ours to usual, ours to
-in memory, and the step in memory to the matrix product. For the last, a step counts three products for each product in
+in memory, what a step with Muon costs of one with SGD, and the step in memory to the matrix product. For the last, a step counts three products for each product in
 the forward pass (forward, and backward to weights and inputs), but two for conv1, whose inputs are images. The time of
 everything else in a step (norms, pooling, the optimiser) counts, but not its operations.
 """
@@ -45,6 +46,7 @@ from alexnet.network.module.model import AlexNet
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.variants import Variant, resolve
 from alexnet.training.assembly import assemble
+from alexnet.training.choices.recipe import OptimizerName
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.average import STEPS_BETWEEN
 from alexnet.training.learning.loop import fit_steps
@@ -122,11 +124,11 @@ def ours(data: Path, size: int, batch: int, n_steps: int) -> float:
     return _rate((isinstance(report, StepReport) for report in reports), batch, n_steps)
 
 
-def in_memory(data: Path, size: int, batch: int, n_steps: int) -> float:
+def in_memory(data: Path, size: int, batch: int, n_steps: int, optimizer: OptimizerName = "muon") -> float:
     """Return images/s of the same steps, always on the same batch."""
 
     def steps() -> Iterator[bool]:
-        training = _training(data, size, batch, n_steps)
+        training = _training(data, size, batch, n_steps, optimizer)
         images, targets = one_batch(training, size, batch)
         training.step.network.train()
         for number in range(1, N_WARM_UP + n_steps + 1):
@@ -141,6 +143,11 @@ def in_memory(data: Path, size: int, batch: int, n_steps: int) -> float:
 def matrix_product(data: Path, size: int, batch: int, n_steps: int) -> float:
     """Return the operations per second of multiplying square matrices."""
     return product_rate(detect())
+
+
+def in_memory_sgd(data: Path, size: int, batch: int, n_steps: int) -> float:
+    """Return images/s of ``in_memory`` with SGD for all weights."""
+    return in_memory(data, size, batch, n_steps, "sgd")
 
 
 def product_rate(runtime: Runtime, sides: Iterable[int] = PRODUCT_SIDES) -> float:
@@ -168,6 +175,7 @@ SIDES: dict[str, Side] = {
     "usual": usual,
     "ours": ours,
     "in memory": in_memory,
+    "SGD": in_memory_sgd,
     "matrix product": matrix_product,
 }
 
@@ -188,10 +196,10 @@ def _images(data: Path, size: int) -> tuple[Source, Store]:
     return split(source, store, seed=0), store
 
 
-def _training(data: Path, size: int, batch: int, n_steps: int) -> Training:
+def _training(data: Path, size: int, batch: int, n_steps: int, optimizer: OptimizerName = "muon") -> Training:
     """Return the training of ``alexnet train``, planned for equal steps: one image size and full batches."""
     source, store = _images(data, size)
-    training = assemble(source, store, Settings(image_size=size, batch_size=batch), detect())
+    training = assemble(source, store, Settings(image_size=size, batch_size=batch, optimizer=optimizer), detect())
     n_full = len(training.train) // batch
     training.plan = replace(
         training.plan,
@@ -267,13 +275,15 @@ def _range(values: list[float], form: str) -> str:
 def report(figures: dict[str, list[float]], flops_per_image: int, *, is_cuda: bool) -> None:
     """Print the medians and the ratios."""
     medians = {name: statistics.median(list_) for name, list_ in figures.items()}
-    usual, ours, memory, product = (figures[name] for name in SIDES)
+    usual, ours, memory, sgd, product = (figures[name] for name in SIDES)
     ratios = [a / b for a, b in zip(ours, usual, strict=True)]
     data = [a / b for a, b in zip(ours, memory, strict=True)]
+    costs = [b / a for a, b in zip(memory, sgd, strict=True)]
     shares = [rate * flops_per_image / most for rate, most in zip(memory, product, strict=True)]
     print(f"median:  {_line(medians)}")
     print(f"ratio:   {statistics.median(ratios):.2f} ({_range(ratios, '.2f')})")
     print(f"data:    ours is {statistics.median(data):.1%} of the step in memory ({_range(data, '.1%')})")
+    print(f"muon:    a step costs {statistics.median(costs):.2f} of one with SGD ({_range(costs, '.2f')})")
     print(
         f"step:    {medians['in memory'] * flops_per_image / 1e9:.0f} GFLOP/s, {statistics.median(shares):.1%} of the "
         f"matrix product's {medians['matrix product'] / 1e9:.0f} GFLOP/s ({_range(shares, '.1%')})"
