@@ -13,10 +13,11 @@ runs in its own process, as for a user. They take turns, and each warms up first
 - SGD: the same in memory, with SGD for all weights instead of Muon for the convolutions.
 - matrix product: ``torch.matmul`` of large square matrices in the precision of ours.
 
-Printed are medians over the rounds, and medians, minima and maxima of the ratios in each round: ours to usual, ours to
-in memory, what a step with Muon costs of one with SGD, and the step in memory to the matrix product. For the last, a step counts three products for each product in
-the forward pass (forward, and backward to weights and inputs), but two for conv1, whose inputs are images. The time of
-everything else in a step (norms, pooling, the optimiser) counts, but not its operations.
+Printed are medians over the rounds, and medians, minima and maxima of the ratios in each round: ours to usual, ours
+to in memory, what a step with Muon costs of one with SGD, and the step in memory to the matrix product. For the last,
+a step counts three products for each product in the forward pass (forward, and backward to weights and inputs), but
+two for conv1, whose inputs are images. The time of everything else in a step (norms, pooling, the optimiser) counts,
+but not its operations.
 """
 
 import argparse
