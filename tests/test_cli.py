@@ -11,16 +11,21 @@ import time
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from alexnet import cli
+from alexnet import Settings, cli
+from alexnet.commands.display import describe_recipe, expected_epochs
 from alexnet.commands.tables import prediction_lines
 from alexnet.inference.classifier import ImagePredictions, Prediction
 from alexnet.network.diagram import mermaid
 from alexnet.network.value.variants import resolve
+from alexnet.training.choices.recipes import PAPER
+from alexnet.training.learning.state import Position
+from alexnet.training.plan import Plan, Timing
 
 from .conftest import coloured_image, make_image_folder
 from .forked import Forked, start
@@ -202,6 +207,48 @@ def test_how_wide_the_terminal_is_changes_no_line(capsys, monkeypatch, columns) 
 
 
 # train, and what is wrong with data and settings
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "seconds_left", "done", "words"),
+    [
+        (1, None, 0, "1 epoch"),
+        (40, None, 3, "40 epochs"),
+        (200, 121.0, 0, "about 12 epochs within the time limit"),
+        (200, 121.0, 3, "about 15 epochs within the time limit"),
+        (10, 1e6, 0, "about 10 epochs within the time limit"),
+        (200, 10.0, 0, "about 1 epoch within the time limit"),
+        (200, 9.0, 0, "less than one epoch within the time limit"),
+        (200, -1.0, 0, "less than one epoch within the time limit"),
+    ],
+)
+def test_as_many_epochs_are_announced_as_fit(n_epochs, seconds_left, done, words, monkeypatch) -> None:
+    """100 images of a constant size take 10 s an epoch."""
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    net = resolve(n_classes=3)
+    plan = Plan(recipe=PAPER, architecture=net, n_examples=100, n_epochs=n_epochs, timing=Timing({224: 0.1}))
+    plan.deadline = None if seconds_left is None else 1000 + seconds_left
+    assert expected_epochs(SimpleNamespace(plan=plan, position=Position(epoch=done, progress=done / 20))) == words
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({}, "recipe modern: muon, learning rate 0.02, dropout 0.2, crops of 35% to 100% of an image"),
+        ({"epochs": 5}, "recipe modern: muon, learning rate 0.02, no dropout, crops of 60% to 100% of an image"),
+        ({"recipe": "paper"}, "recipe paper: sgd, learning rate 0.01, dropout 0.5, crops of 7/8 of the side"),
+        ({"recipe": "article", "hidden": ()}, "recipe article: sgd, learning rate 0.005, no dropout, no crops"),
+        ({"batch_size": 50, "optimizer": "sgd", "dropout": 0.35},
+         "recipe modern: sgd, learning rate 0.016, dropout 0.35, crops of 35% to 100% of an image"),
+    ],
+)  # fmt: skip
+def test_the_recipe_is_one_short_line(options, line) -> None:
+    settings = Settings(**options)
+    net = settings.network(n_classes=3)
+    plan = Plan(recipe=settings.resolved_recipe, architecture=net, n_examples=9, n_epochs=settings.n_epochs())
+    plan = plan.for_passes(plan.n_epochs)
+    assert describe_recipe(plan.recipe, plan.architecture) == line
+    assert len(line) < 100
 
 
 def test_train_evaluate_predict(image_folder, tmp_path, capsys) -> None:

@@ -1,5 +1,6 @@
 """Runs that are killed without warning, again and again, end as if nothing had happened."""
 
+import json
 import random
 import re
 import signal
@@ -38,6 +39,7 @@ def run(n: int, kill: Kill, *arguments: object, cwd: Path) -> dict[str, int]:
 
 
 def assert_same_run(whole: Path, killed: Path, n_epochs: int) -> None:
+    assert json.loads((killed / "settings.json").read_text())["resolved"]["recipe"]["optimizer"] == "muon"
     assert [line["epoch"] for line in metrics(killed)] == list(range(1, n_epochs + 1))
     weights, same = (load_file(run / "model" / "model.safetensors") for run in (whole, killed))
     assert all(torch.equal(weights[name], same[name]) for name in weights)

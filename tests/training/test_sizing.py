@@ -107,7 +107,7 @@ def test_networks_for_small_images_enlarge_them_where_there_is_time(size, least,
     more, less = (seconds_for(times * least, size, "small") for times in (1.01, 0.99))
     assert chosen(plan_of("small", more), store_size=with_room(32)).architecture.image_size == size
     assert chosen(plan_of("small", less), store_size=with_room(32)).architecture.image_size == smaller
-    # Digits have 8 px, and are enlarged to 32 px already.
+    # Smaller images are enlarged to 32 px already.
     assert chosen(plan_of("small", 1e5), store_size=with_room(32) - 1).architecture.image_size == 32
 
 

@@ -17,9 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from alexnet.data.check import check_prepared
 from alexnet.data.sources.open import as_argument
+from alexnet.network.value.architecture import Architecture
+from alexnet.training.choices.recipe import Recipe
 from alexnet.training.learning.monitoring import few_images_warning
 from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
-from alexnet.training.learning.state import Stop
+from alexnet.training.learning.state import Stop, Training
 from alexnet.training.session import Session
 
 T = TypeVar("T")
@@ -77,18 +79,16 @@ def introduce(session: Session) -> None:
     )
     if training.note:
         say(training.note)
-    epochs = f"{plan.n_epochs} {'epoch' if plan.n_epochs == 1 else 'epochs'}"
-    if plan.deadline is not None:
-        epochs = f"up to {epochs} within the time limit"
     machine = f"{runtime.precision} on {runtime.device}"
     if runtime.n_threads is not None:
         machine += f", {runtime.n_threads} {'thread' if runtime.n_threads == 1 else 'threads'}"
     if group.world_size > 1:
         machine += f", {group.world_size} processes"
     say(
-        f"{plan.architecture.variant} at {plan.architecture.image_size} px, {epochs}, batch {plan.recipe.batch_size}, "
-        f"{machine}; run folder {session.run.folder}"
+        f"{plan.architecture.variant} at {plan.architecture.image_size} px, {expected_epochs(training)}, "
+        f"batch {plan.recipe.batch_size}, {machine}; run folder {session.run.folder}"
     )
+    say(describe_recipe(plan.recipe, plan.architecture))
     if training.loaded:
         say(f"weights of {session.settings.init}: {training.loaded}")
     if training.frozen:
@@ -96,6 +96,37 @@ def introduce(session: Session) -> None:
     position = training.position
     if position.epoch or position.step:
         say(f"resumed in epoch {position.epoch + 1}, after {position.step} of its steps")
+
+
+def expected_epochs(training: Training) -> str:
+    """Return the number of epochs in words; with a time limit, the number that fits at the speed measured so far."""
+    plan, position = training.plan, training.position
+    n = plan.n_epochs
+    if plan.deadline is not None:
+        fitting = position.epoch + plan.epochs_that_fit(plan.deadline - time.monotonic(), position.progress)
+        if fitting < 1:
+            return "less than one epoch within the time limit"
+        n = min(n, round(fitting))
+    epochs = f"{n} {'epoch' if n == 1 else 'epochs'}"
+    return epochs if plan.deadline is None else f"about {epochs} within the time limit"
+
+
+def describe_recipe(recipe: Recipe, net: Architecture) -> str:
+    """Return how a network is trained, in one short line."""
+    dropout = net.dropout if net.hidden else 0.0
+    smallest, largest = (f"{share:.0%}" for share in recipe.augmentation.area)
+    crops = {
+        "resized": f"crops of {smallest} to {largest} of an image",
+        "paper": "crops of 7/8 of the side",
+        "whole": "no crops",
+    }
+    parts = (
+        f"recipe {recipe.name}: {recipe.optimizer}",
+        f"learning rate {recipe.lr:.2g}",
+        f"dropout {dropout:g}" if dropout else "no dropout",
+        crops[recipe.augmentation.crop],
+    )
+    return ", ".join(parts)
 
 
 def track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:

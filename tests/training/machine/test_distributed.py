@@ -42,6 +42,10 @@ def metrics(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+def recipe_of(run: Path) -> dict:
+    return json.loads((run / "settings.json").read_text())["resolved"]["recipe"]
+
+
 @pytest.fixture(scope="module")
 def odd_images(tmp_path_factory) -> Path:
     """57 training and 15 val images, so that neither batches nor val can be halved."""
@@ -61,6 +65,9 @@ def one(odd_images, tmp_path_factory) -> Path:
 
 def assert_same_learning(one: Path, two: Path) -> None:
     """pytorch/vision #4559: validation counts every image once, though 15 cannot be halved."""
+    assert recipe_of(one) == recipe_of(two)
+    # With Muon, and without dropout: then small maps are pooled and fed to fc6 as one matrix.
+    assert (recipe_of(two)["optimizer"], recipe_of(two)["dropout"]) == ("muon", 0.0)
     assert [line["epoch"] for line in metrics(two)] == [1, 2, 3]
     for ours, theirs in zip(metrics(one), metrics(two), strict=True):
         assert theirs["train_loss"] == pytest.approx(ours["train_loss"], rel=1e-4)
@@ -96,8 +103,10 @@ def test_two_processes_choose_the_same_network(odd_images, tmp_path) -> None:
     assert_same_learning(tmp_path / "one", tmp_path / "two")
 
 
-def test_several_processes_resume_together_to_the_bit(odd_images, tmp_path) -> None:
-    launch(2, "train", odd_images, *QUICK, "--out", tmp_path / "whole", cwd=tmp_path)
+@pytest.mark.parametrize(("precision", "n_parts"), [("fp32", 1), ("bf16", 2)])
+def test_several_processes_resume_together_to_the_bit(odd_images, tmp_path, precision, n_parts) -> None:
+    options = (*QUICK, "--precision", precision, "--accumulate", str(n_parts))
+    launch(2, "train", odd_images, *options, "--out", tmp_path / "whole", cwd=tmp_path)
     script = tmp_path / "stop.py"
     script.write_text(f"""
 import runpy
@@ -105,7 +114,8 @@ from alexnet import Settings
 from alexnet.network.value.variants import VARIANTS
 from alexnet.training.session import Session
 VARIANTS["batchnorm"] = runpy.run_path({SMALL!r})["SMALL"]
-settings = Settings(variant="batchnorm", image_size=67, batch_size=14, precision="fp32", epochs=3, device="cpu")
+settings = Settings(variant="batchnorm", image_size=67, batch_size=14, precision={precision!r}, epochs=3, device="cpu",
+                    accumulate={n_parts})
 session = Session.start({str(odd_images)!r}, {str(tmp_path / "cut")!r}, settings)
 for number, _ in enumerate(session.reports(), start=1):
     if number == 6 and session.training.group.rank == 1:
@@ -115,6 +125,7 @@ assert session.training.stop.agreed
     run_script(2, script, cwd=tmp_path)
     assert not (tmp_path / "cut" / "model").exists()
     launch(2, "train", "--resume", tmp_path / "cut", cwd=tmp_path)
+    assert recipe_of(tmp_path / "cut")["optimizer"] == "muon"
     whole, cut = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
