@@ -59,7 +59,7 @@ class ResolvedSettings:
             raise ValueError(f"there are {len(classes)} classes, but the network has {architecture.n_classes}")
         for name in ("n_epochs", "store_size", "n_train", "n_val"):
             check_count(name, read(name, int), least=1)
-        n_threads = read("n_threads", int | None)
+        n_threads = read("n_threads", int | None) if "n_threads" in saved else None  # earlier runs lack it
         if n_threads is not None:
             check_count("n_threads", n_threads, least=1)
         try:
