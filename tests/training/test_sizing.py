@@ -149,11 +149,12 @@ def test_a_run_from_before_threads_were_recorded_can_be_resumed(image_folder, tm
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_busy_machine_trains_nearly_as_fast_as_with_one_thread() -> None:
-    command = [sys.executable, "-m", "benchmarks.busy", "--rounds", "1", "--seconds", "4"]
+def test_waiting_passively_several_threads_are_not_much_slower_than_one_on_a_busy_machine() -> None:
+    command = [sys.executable, "-m", "benchmarks.busy", "--turns", "3"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    busy = [line for line in done.stdout.splitlines() if line.startswith(("1 busy, small", "1 busy, batchnorm"))]
-    assert len(busy) == 2
-    for line in busy:
-        assert float(line.split("chosen ")[1].split("(")[1].split(")")[0]) >= 0.6, line
+    lines = [line.rsplit(" ", 1) for line in done.stdout.splitlines() if line.startswith("1 busy")]
+    ratios = {name.partition(":")[0]: float(ratio) for name, ratio in lines}
+    assert len(ratios) == 6
+    for work in ("small", "batchnorm", "predict"):
+        assert ratios[f"1 busy, {work}, passive"] > max(0.6, ratios[f"1 busy, {work}, active"])

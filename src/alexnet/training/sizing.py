@@ -19,11 +19,12 @@ from alexnet.training.plan import Plan
 # learn less (measured in docs/experiments.md).
 SMALLER_SIZES = (192, 160, 128, 96, 80)
 ENOUGH_EPOCHS = 40
-# More threads win a tie: the other processes of a busy machine may end soon.
-TIE = 1.25
-# To choose the number of threads, steps are timed for this long, each with about as many multiply-adds forward.
+# More threads are chosen unless they take this much longer: the other processes of a busy machine may end soon.
+TIE = 1.2
+# Steps with one number of threads and another are timed for this long. Each has as many images as make up TRIAL_WORK
+# multiply-adds (forward).
 TRIAL_SECONDS = 0.6
-TRIAL_WORK, LEAST_IMAGES = 1 * 10**9, 8
+TRIAL_WORK, LEAST_IMAGES = 10**9, 8
 # Upscaling small images beyond this size gains nothing.
 MAX_UPSCALED = 128
 
