@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
@@ -84,6 +85,30 @@ print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"),
+    [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"), ({"GOMP_SPINCOUNT": "1000"}, None)],
+)
+def test_the_command_line_waits_passively_unless_the_user_chooses(given, policy) -> None:
+    """OpenMP reads the variable when torch is imported, so it must be set before that."""
+    script = """
+import os, sys
+import alexnet
+before = os.environ.get("OMP_WAIT_POLICY")
+def audit(event, arguments):
+    if event == "import" and arguments[0] == "torch":
+        print(before, os.environ.get("OMP_WAIT_POLICY"))
+        os._exit(0)
+sys.addaudithook(audit)
+from alexnet.cli import main
+main(["train", "nowhere"])
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    command = [sys.executable, "-u", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**environment, **given})
+    assert done.stdout.split() == [str(given.get("OMP_WAIT_POLICY")), str(policy)], "importing alexnet changes nothing"
 
 
 def test_public_names_are_there() -> None:

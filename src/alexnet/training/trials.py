@@ -14,11 +14,12 @@ from alexnet.training.machine.distributed import Group
 from alexnet.training.machine.runtime import Runtime
 from alexnet.training.plan import Plan
 
-# More threads win a tie: the other processes of a busy machine may end soon.
-TIE = 1.25
-# To choose the number of threads, steps are timed for this long, each with about as many multiply-adds forward.
+# More threads are chosen unless they take this much longer: the other processes of a busy machine may end soon.
+TIE = 1.2
+# Steps with one number of threads and another are timed for this long. Each has as many images as make up TRIAL_WORK
+# multiply-adds (forward).
 TRIAL_SECONDS = 0.6
-TRIAL_WORK, LEAST_IMAGES = 1 * 10**9, 8
+TRIAL_WORK, LEAST_IMAGES = 10**9, 8
 
 
 def choose_threads(plan: Plan, runtime: Runtime, n_parts: int) -> Runtime:

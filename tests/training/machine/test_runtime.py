@@ -60,6 +60,41 @@ def test_a_run_goes_on_in_the_precision_it_began_in(monkeypatch, began_in, began
     assert detect("cpu", "bf16", resumed=resumed).precision == "bf16", "what the user says counts"
 
 
+@pytest.mark.parametrize(
+    ("began_on", "recorded", "n_cores", "kept"),
+    [
+        ("cpu", 2, 2, 2),
+        ("cpu", 1, 64, 1),
+        ("cpu", 4, 2, None),  # another machine, with fewer cores
+        ("cuda:0", None, 2, None),
+    ],
+)
+def test_a_resumed_run_keeps_its_threads(monkeypatch, began_on, recorded, n_cores, kept) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(runtime, "n_cores", lambda: n_cores)
+    resumed = Runtime(torch.device(began_on), "fp32", recorded)
+    assert detect("cpu", resumed=resumed).n_threads == kept
+    assert detect("cpu").n_threads is None
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert detect("cpu", resumed=resumed).n_threads == torch.get_num_threads(), "what the user says counts"
+    assert detect("cpu").n_threads == torch.get_num_threads()
+
+
+def test_threads_are_restored_after_an_error() -> None:
+    before = torch.get_num_threads()
+
+    def fail() -> None:
+        with Runtime(torch.device("cpu"), "fp32", before + 1).threads():
+            assert torch.get_num_threads() == before + 1
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert torch.get_num_threads() == before
+    with Runtime(torch.device("cpu"), "fp32").threads():
+        assert torch.get_num_threads() == before
+
+
 @pytest.mark.parametrize("device", ["gpu", "cdua", ""])
 def test_unknown_devices_are_refused(device) -> None:
     with pytest.raises(SettingsError, match="unknown device"):
