@@ -133,7 +133,8 @@ def in_memory(data: Path, size: int, batch: int, n_steps: int, optimizer: Optimi
         images, targets = one_batch(training, size, batch)
         training.step.network.train()
         for number in range(1, N_WARM_UP + n_steps + 1):
-            training.step.take(images, targets, seed=number).item()
+            with training.runtime.threads():
+                training.step.take(images, targets, seed=number).item()
             if training.average is not None and number % STEPS_BETWEEN == 0:
                 training.average.update(training.model, number - STEPS_BETWEEN, number)
             yield True

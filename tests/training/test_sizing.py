@@ -86,6 +86,8 @@ def test_more_time_never_means_smaller_images() -> None:
 def test_without_a_time_limit_nothing_is_timed_and_the_size_is_the_networks(timed) -> None:
     assert chosen(plan_of()).architecture.image_size == 224
     assert chosen(plan_of("small")).architecture.image_size == 32
+    assert chosen(plan_of("small"), store_size=with_room(64)).architecture.image_size == 64
+    assert chosen(plan_of("small"), store_size=with_room(40)).architecture.image_size == 40
     assert chosen(plan_of(recipe="article")).architecture.image_size == 227
     assert not timed
 

@@ -58,7 +58,8 @@ def _enough_epochs(native: Architecture, store_size: int) -> dict[int, int]:
     if side <= MAX_SMALL:
         if store_size < with_room(side):  # enlarged to the network's own size already
             return {side: 0}
-        side = min(MAX_SMALL, store_size * 7 // 8)  # the images' own size, without the room for crops
+        if store_size <= with_room(MAX_SMALL):
+            side = store_size * 7 // 8  # the images' own size, without the room for crops
         return {round(factor * side): least for factor, least in ENOUGH_EPOCHS_ENLARGED.items()} | {side: 0}
     smallest = native.smallest_image_size
     sizes = {side: ENOUGH_EPOCHS_NATIVE} | {

@@ -8,7 +8,7 @@ from torch import Tensor
 
 # The quintic of Jordan's Muon: it raises small singular values fast, and ends between 0.7 and 1.2, not at 1.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-# Two steps learn less and five no more, at equal arithmetic: see docs/experiments.md.
+# Two learn less and five no more, in as many steps of training: see docs/experiments.md.
 N_STEPS = 3
 
 
