@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from alexnet.network.value.variants import resolve
 from alexnet.training.choices.recipes import MODERN
-from alexnet.training.plan import Plan, Timing
+from alexnet.training.plan import Plan, Timing, fitting_sizes
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_number_of_epochs_is_that_many_equal_parts() -> None:
     assert all(planned.n_steps == 10 for planned in epochs)
     assert epochs[-1].stop == 1
     assert [planned.stop - planned.start for planned in epochs] == pytest.approx([0.1] * 10)
-    assert [planned.size for planned in epochs] == [128] * 6 + [160] * 2 + [224] * 2
+    assert [planned.size for planned in epochs] == [131] * 6 + [163] * 2 + [224] * 2
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 3])
@@ -91,3 +91,14 @@ def test_time_of_other_sizes_follows_from_the_multiply_adds() -> None:
     plan = plan_of()
     assert plan.seconds_per_image(128) == 0.005
     assert 2.5 < plan.seconds_per_image(224) / 0.005 < 4.5
+
+
+def test_sizes_below_the_final_one_are_those_at_which_every_window_fits() -> None:
+    assert fitting_sizes(resolve("batchnorm")) == [67, 99, 131, 163, 195]
+    assert fitting_sizes(resolve("small")) == [15, 23, 31]
+    assert fitting_sizes(resolve("batchnorm", image_size=67)) == []
+    # In between, the last map stays as large.
+    for variant, sizes in (("batchnorm", range(67, 99)), ("small", range(23, 31))):
+        networks = [resolve(variant, image_size=size) for size in sizes]
+        last_maps = {[op.shape for op in net.operations() if op.kind == "MaxPool"][-1] for net in networks}
+        assert len(last_maps) == 1

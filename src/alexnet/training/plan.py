@@ -10,6 +10,7 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import count, takewhile
 
 from alexnet.data.batches.batches import count_steps
 from alexnet.network.value.architecture import Architecture
@@ -35,6 +36,12 @@ class PlannedEpoch:
     def progress(self, step: float) -> float:
         """Return the progress after ``step`` steps."""
         return self.start + (self.stop - self.start) * step / self.n_steps
+
+
+def fitting_sizes(net: Architecture) -> list[int]:
+    """Return the image sizes below the network's own at which every window fits, smallest first."""
+    sizes = takewhile(lambda size: size < net.image_size, map(net.image_size_for, count(1)))
+    return sorted(set(sizes))
 
 
 @dataclass
@@ -81,9 +88,12 @@ class Plan:
         return count_steps(self.n_examples, self.recipe.batch_size)
 
     def size_at(self, progress: float) -> int:
-        """Return the image size at a progress; at least the smallest size that the network takes."""
+        """Return the image size at a progress: the final size, or of the smaller ones that fit the nearest."""
         net = self.architecture
-        return max(self.recipe.size_at(progress, net.image_size), net.smallest_image_size)
+        wanted = self.recipe.size_at(progress, net.image_size)
+        if wanted >= net.image_size:
+            return wanted
+        return min(fitting_sizes(net), key=lambda size: abs(size - wanted), default=net.image_size)
 
     def for_passes(self, n: float) -> "Plan":
         """Return the plan with the recipe for ``n`` passes over the training images, and its dropout in the network."""

@@ -8,17 +8,16 @@ from alexnet.network.value.architecture import Architecture
 from alexnet.training.auto import MAX_SMALL
 from alexnet.training.machine.distributed import Group
 from alexnet.training.machine.runtime import Runtime
-from alexnet.training.plan import Plan
+from alexnet.training.plan import Plan, fitting_sizes
 from alexnet.training.trials import time_steps
 
-# With a time limit, the largest size is chosen at which enough epochs fit; what is enough was measured in
-# docs/experiments.md. Fewer epochs with larger images learn less.
-ENOUGH_EPOCHS = {192: 60, 160: 60, 128: 30, 96: 4, 80: 0}
-ENOUGH_EPOCHS_NATIVE = 60
+# With a time limit, the largest size is chosen at which enough epochs fit, by the smallest size that needs as many;
+# what is enough was measured in docs/experiments.md. Fewer epochs with larger images learn less.
+ENOUGH_EPOCHS = {120: 20, 90: 4, 0: 0}
 # The same for networks for small images, which learn more from enlarged ones: by the factor.
 ENOUGH_EPOCHS_ENLARGED = {1.5: 30, 1.25: 12}
 # Upscaling small images beyond this size gains nothing.
-MAX_UPSCALED = 128
+MAX_UPSCALED = 131
 
 
 def choose_image_size(
@@ -60,14 +59,20 @@ def _enough_epochs(native: Architecture, store_size: int) -> dict[int, int]:
             return {side: 0}
         if store_size <= with_room(MAX_SMALL):
             side = store_size * 7 // 8  # the images' own size, without the room for crops
-        return {round(factor * side): least for factor, least in ENOUGH_EPOCHS_ENLARGED.items()} | {side: 0}
-    smallest = native.smallest_image_size
-    sizes = {side: ENOUGH_EPOCHS_NATIVE} | {
-        size: least for size, least in ENOUGH_EPOCHS.items() if smallest <= size < side
+        enlarged = {_enlarged(native, factor * side): least for factor, least in ENOUGH_EPOCHS_ENLARGED.items()}
+        return enlarged | {side: 0}
+    sizes = {
+        size: next(least for smallest, least in ENOUGH_EPOCHS.items() if size >= smallest)
+        for size in (side, *reversed(fitting_sizes(native)))
     }
     if store_size < with_room(MAX_UPSCALED):
         sizes = {size: least for size, least in sizes.items() if size <= MAX_UPSCALED} or {min(sizes): 0}
     return sizes
+
+
+def _enlarged(native: Architecture, most: float) -> int:
+    """Return the largest image size up to ``most`` at which every window fits."""
+    return fitting_sizes(replace(native, image_size=int(most) + 1))[-1]
 
 
 def _at_size(plan: Plan, size: int) -> Plan:
