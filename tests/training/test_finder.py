@@ -114,7 +114,7 @@ def test_images_are_as_large_as_training_begins() -> None:
     seen = set()
     training.model.register_forward_pre_hook(lambda _, inputs: seen.add(inputs[0].shape[-1]))
     assert len(list(find_lr(training, n_steps=2))) == 2
-    assert seen == {80}
+    assert seen == {67}
 
 
 def test_it_ends_where_the_loss_runs_away() -> None:
