@@ -29,7 +29,7 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     """Resize ``(H, W, 3)`` to ``(height, width, 3)``, bilinear and antialiased.
 
     Torch is used where it is installed: it is three times faster than Pillow. Single pixels of the two differ, by one
-    level of 255: on noise, none to 0.6% of the numbers.
+    level of 255: on noise, none to 0.6% of the numbers, and by two levels a single number in one of 1,500 images.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
