@@ -221,7 +221,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--target", type=float, default=0.75, help="top-1 on test to reach, in [0, 1]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--limit-minutes", type=float, default=120, help="of training, for each side and seed")
-    for side, n_epochs, size in (("usual", 16, 224), ("ours", 8, 96)):
+    for side, n_epochs, size in (("usual", 16, 224), ("ours", 8, 99)):
         parser.add_argument(f"--{side}-epochs", type=int, default=n_epochs, help="planned by this side")
         parser.add_argument(f"--{side}-size", type=int, default=size, help="side of its images, at the end of training")
     parser.add_argument("--curve", type=Path, help="append a line of JSON for each side and seed to this file")

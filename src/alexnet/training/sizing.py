@@ -12,7 +12,7 @@ from alexnet.training.plan import Plan, fitting_sizes
 from alexnet.training.trials import time_steps
 
 # With a time limit, the largest size is chosen at which enough epochs fit, by the smallest size that needs as many;
-# what is enough was measured in docs/experiments.md. Fewer epochs with larger images learn less.
+# what is enough was measured in docs/experiments.md.
 ENOUGH_EPOCHS = {120: 20, 90: 4, 0: 0}
 # The same for networks for small images, which learn more from enlarged ones: by the factor.
 ENOUGH_EPOCHS_ENLARGED = {1.5: 30, 1.25: 12}

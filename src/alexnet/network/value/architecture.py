@@ -151,8 +151,8 @@ class Architecture:
     def image_size_for(self, map_size: int) -> int:
         """Return the side in pixels of the smallest square image for which the last map has ``map_size`` pixels a side.
 
-        At the sizes between, windows do not fit, and the last rows and columns of maps are left out: the default
-        network sees at 96 px no more than at 67 px, and at 99 px the whole image.
+        At the sizes between, windows do not fit, and the last rows and columns of maps are left out: at 96 px the last
+        pool of the default network uses 3x3 of 4x4 pixels, and at 99 px 5x5 of 5x5.
         """
         size = map_size
         for layer in reversed(self.layers):
