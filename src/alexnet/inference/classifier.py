@@ -200,7 +200,7 @@ class Classifier:
     def _predict(self, batch: list[tuple[str, Pixels | str]], top: int) -> Iterator[ImagePredictions]:
         readable = [pixels for _, pixels in batch if not isinstance(pixels, str)]
         logits = self.engine.logits(np.stack(readable)) if readable else np.empty((0, len(self.classes)))
-        rows = iter(np.exp(log_softmax(logits)))
+        rows = iter(np.exp(log_softmax(logits / self.artifact.calibration.temperature)))
         for where, pixels in batch:
             if isinstance(pixels, str):
                 yield ImagePredictions(where, error=pixels)

@@ -11,7 +11,7 @@ from torch import Tensor
 from alexnet.data.batches.augment import augment_batch
 from alexnet.data.batches.batches import Batch, evaluation_batches, order_of, training_batches
 from alexnet.errors import RunError, listed
-from alexnet.evaluation.metrics import Scores, score
+from alexnet.evaluation.scores.metrics import Scores, score
 from alexnet.images.tensors import normalise, to_tensor
 from alexnet.training.learning.average import STEPS_BETWEEN
 from alexnet.training.learning.monitoring import epoch_warnings, should_stop_early, time_limit_warning

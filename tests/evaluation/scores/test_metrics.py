@@ -12,7 +12,8 @@ from sklearn.metrics import (
 )
 
 from alexnet.errors import ArtifactError
-from alexnet.evaluation.metrics import calibration_error, score
+from alexnet.evaluation.scores.calibration import calibration_error
+from alexnet.evaluation.scores.metrics import score
 from alexnet.inference.probability import log_softmax
 
 
