@@ -1,14 +1,15 @@
 """The commands: one function each. Its signature gives the options, its docstring the help.
 
-``looking`` at networks and images, ``training``, and ``using`` what was trained. Nothing heavy is imported before a
+``looking`` at networks and images, ``training``, ``evaluating`` and ``using`` what was trained. Nothing heavy is imported before a
 command needs it, so ``alexnet --help`` is quick.
 """
 
 from collections.abc import Callable
 
+from alexnet.commands.evaluating import evaluate
 from alexnet.commands.looking import check, prepare, summary
 from alexnet.commands.training import train
-from alexnet.commands.using import evaluate, predict, push
+from alexnet.commands.using import predict, push
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "summary": summary,

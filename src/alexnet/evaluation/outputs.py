@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet.evaluation.scores.metrics import Integers
-from alexnet.inference.probability import Floats, log_softmax
+from alexnet.inference.probability import Floats, log_softmax, mean_log_probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,5 +64,5 @@ def mean_of(members: Sequence[Outputs]) -> Outputs:
     if not others:
         return first
     assert all(each.names == first.names and each.classes == first.classes for each in others)
-    total = np.logaddexp.reduce([each.log_probabilities for each in members])
-    return replace(first, log_probabilities=np.asarray(total - np.log(len(members))), temperature=None)
+    mean = mean_log_probabilities([each.log_probabilities for each in members])
+    return replace(first, log_probabilities=mean, temperature=None)

@@ -12,13 +12,14 @@ from alexnet.data.parallel import Track
 from alexnet.data.source import Source
 from alexnet.data.sources.open import open_source, set_name
 from alexnet.data.store.store import Store, prepare
-from alexnet.errors import ArtifactError, DataError, SettingsError, listed
+from alexnet.errors import ArtifactError, DataError, SettingsError
 from alexnet.evaluation.outputs import Outputs
 from alexnet.evaluation.selection.choice import Selection, candidates, leave_out_seen, select
 from alexnet.evaluation.selection.labels import labelled_as
 from alexnet.evaluation.selection.run_images import ModelRun
 from alexnet.evaluation.views import N_VIEWS, average_of_views
 from alexnet.inference.engine import TorchEngine
+from alexnet.inference.member import columns as columns_of
 from alexnet.inference.probability import Floats, log_softmax
 from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
@@ -72,8 +73,8 @@ def predict_labelled(
         raise SettingsError(f"views is {views}; it must be 1 or {N_VIEWS}")
     artifacts = [load_artifact(each) for each in models]
     first, *others = artifacts
-    for model, artifact in zip(models[1:], others, strict=True):
-        _refuse_other_classes(model, artifact, first)
+    # Before anything is prepared: a model of other classes is refused.
+    columns = [columns_of(each, first.classes) for each in artifacts]
     run = ModelRun.of(first)
     source, is_run_data = _open(models[0], run, data, data_dir)
     source = candidates(source, split, is_run_data=is_run_data)
@@ -85,11 +86,22 @@ def predict_labelled(
     stores = [store, *(_prepare(chosen.source, each, max_pixels, track) for each in others)]
     readable, skipped = _readable(chosen, stores)
     outputs = [
-        _outputs(artifact, each, readable, first.classes, views, track)
-        for artifact, each in zip(artifacts, stores, strict=True)
+        _outputs(artifact, some, each, readable, first.classes, views, track)
+        for artifact, some, each in zip(artifacts, columns, stores, strict=True)
     ]
     warnings = (*chosen.source.warnings, *store.warnings, *chosen.warnings)
     return Predicted(tuple(outputs), chosen.source, store, chosen.split, skipped, warnings)
+
+
+def open_data(model: PathLike, data: PathLike | None, data_dir: PathLike | None) -> Source:
+    """Open the data that a model is evaluated on: the given, or that of its run.
+
+    Raises:
+        ArtifactError: there is no such model, or no data is given for a model without its run.
+        DataError: there is no such data.
+    """
+    source, _ = _open(model, ModelRun.of(load_artifact(model)), data, data_dir)
+    return source
 
 
 def _open(
@@ -110,17 +122,6 @@ def _open(
     return source, source.name == recorded
 
 
-def _refuse_other_classes(model: PathLike, artifact: Artifact, first: Artifact) -> None:
-    """Refuse a model that does not have the classes of the first; their order may differ."""
-    unknown = [label for label in artifact.classes if label not in first.classes]
-    missing = [label for label in first.classes if label not in artifact.classes]
-    if unknown or missing:
-        what = f"knows {listed(unknown)}" if unknown else f"does not know {listed(missing)}"
-        raise SettingsError(
-            f"the model {str(model)!r} {what}, unlike the first model; models of the same classes can be compared"
-        )
-
-
 def _prepare(source: Source, artifact: Artifact, max_pixels: int | None, track: Track) -> Store:
     how = artifact.preprocessing
     max_pixels = how.max_pixels if max_pixels is None else max_pixels
@@ -138,13 +139,18 @@ def _readable(chosen: Selection, stores: Sequence[Store]) -> tuple[Source, dict[
 
 
 def _outputs(
-    artifact: Artifact, store: Store, source: Source, classes: tuple[str, ...], views: int, track: Track
+    artifact: Artifact,
+    columns: list[int],
+    store: Store,
+    source: Source,
+    classes: tuple[str, ...],
+    views: int,
+    track: Track,
 ) -> Outputs:
-    """Return the outputs of one model, with the classes in a given order."""
+    """Return the outputs of one model, with its columns in the order of some classes."""
     data = examples(store, source, None, classes, artifact.architecture.in_channels)
     temperature = artifact.calibration.temperature if views == 1 else artifact.calibration.ten_views
     logits = _logits(TorchEngine(artifact), data, artifact.architecture.image_size, views, track)
-    columns = [artifact.classes.index(label) for label in classes]
     return Outputs(classes, data.names, data.labels, log_softmax(logits[:, columns] / temperature), temperature)
 
 

@@ -1,7 +1,7 @@
-"""Evaluate saved models on labelled images, and compare two on the same images."""
+"""Evaluate a saved model, or the mean of several, on labelled images; compare it with another on the same images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ class EvaluationResult:
         outputs: what the model predicts for each image.
         source: the images, also those that cannot be read.
         store: the same, prepared.
+        other: the result of the model that it was compared with, on the same images; else None.
+        comparison: how the two differ; None without ``other``.
     """
 
     scores: Scores
@@ -50,36 +52,21 @@ class EvaluationResult:
     outputs: Outputs = field(compare=False, repr=False)
     source: Source = field(compare=False, repr=False)
     store: Store = field(compare=False, repr=False)
+    other: "EvaluationResult | None" = None
+    comparison: Comparison | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``alexnet evaluate --json`` prints."""
         intervals = {name: [each.low, each.high] for name, each in self.intervals.items()}
-        return {
+        whole = {
             **self.scores.to_json(),
             "intervals": intervals,
             "uncalibrated_ece": self.uncalibrated_ece,
             "ece_if_calibrated": [self.ece_if_calibrated.low, self.ece_if_calibrated.high],
         }
-
-
-@dataclass(frozen=True)
-class ComparisonResult:
-    """Two models on the same images.
-
-    Attributes:
-        first: the first model, or the mean of several.
-        second: the second.
-        comparison: how they differ.
-    """
-
-    first: EvaluationResult
-    second: EvaluationResult
-    comparison: Comparison
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that ``alexnet evaluate --compare --json`` prints: the first, and ``compare``."""
-        compared = {"second": self.second.to_json(), **self.comparison.to_json()}
-        return {**self.first.to_json(), "compare": compared}
+        if self.other is not None and self.comparison is not None:
+            whole["compare"] = {"other": self.other.to_json(), **self.comparison.to_json()}
+        return whole
 
 
 def evaluate(
@@ -89,6 +76,7 @@ def evaluate(
     split: str | None = None,
     views: int = 1,
     ensemble: Sequence[PathLike] = (),
+    compare: PathLike | None = None,
     data_dir: PathLike | None = None,
     max_pixels: int | None = None,
     track: Track = untracked,
@@ -104,6 +92,7 @@ def evaluate(
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
         views: 1 for the whole image; 10 for the mean over five windows and their mirror images (section 4.1).
         ensemble: more models of the same classes; the mean of all probabilities is evaluated (section 6).
+        compare: another model, to compare with on the same images: ``comparison`` in the result.
         data_dir: where named sets are; as in training where not given.
         max_pixels: larger images are refused; as in training where not given.
         track: how progress is shown.
@@ -115,49 +104,20 @@ def evaluate(
     """
     models = (model, *ensemble)
     predicted = predict_labelled(
-        models, data, split=split, views=views, data_dir=data_dir, max_pixels=max_pixels, track=track
+        models if compare is None else (*models, compare),
+        data,
+        split=split,
+        views=views,
+        data_dir=data_dir,
+        max_pixels=max_pixels,
+        track=track,
     )
-    return _result(predicted, mean_of(predicted.outputs), views, len(models))
-
-
-def compare(
-    model: PathLike,
-    other: PathLike,
-    data: PathLike | None = None,
-    *,
-    split: str | None = None,
-    views: int = 1,
-    ensemble: Sequence[PathLike] = (),
-    data_dir: PathLike | None = None,
-    max_pixels: int | None = None,
-    track: Track = untracked,
-) -> ComparisonResult:
-    """Compare a model, or the mean of several, with another one on the same images, which none of them learned from.
-
-    Args:
-        model: the first model.
-        other: the second.
-        data: as for ``evaluate``, and so are the others; the data of the first model's run where not given.
-        split: the split.
-        views: the views of each image, for all models.
-        ensemble: models that are averaged with the first.
-        data_dir: where named sets are.
-        max_pixels: larger images are refused.
-        track: how progress is shown.
-
-    Raises:
-        AlexNetError: see ``evaluate``.
-    """
-    models = (model, *ensemble, other)
-    predicted = predict_labelled(
-        models, data, split=split, views=views, data_dir=data_dir, max_pixels=max_pixels, track=track
-    )
-    first, second = mean_of(predicted.outputs[:-1]), predicted.outputs[-1]
-    return ComparisonResult(
-        _result(predicted, first, views, len(models) - 1),
-        _result(predicted, second, views, 1),
-        compare_outputs(first, second),
-    )
+    outputs = mean_of(predicted.outputs[: len(models)])
+    result = _result(predicted, outputs, views, len(models))
+    if compare is None:
+        return result
+    other = predicted.outputs[-1]
+    return replace(result, other=_result(predicted, other, views, 1), comparison=compare_outputs(outputs, other))
 
 
 def _result(predicted: Predicted, outputs: Outputs, views: int, n_models: int) -> EvaluationResult:

@@ -23,6 +23,7 @@ from alexnet.model.card import model_card
 from alexnet.network.module.model import AlexNet
 from alexnet.pretrained.loading import absolute, seen_before
 from alexnet.training.assembly import assemble, deadline_of, init_runtime, prepare_images, prepare_training
+from alexnet.training.calibration import calibrate
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit_steps
 from alexnet.training.learning.monitoring import best_epoch
@@ -257,6 +258,7 @@ class Session:
                 max_pixels=self.settings.max_pixels,
             ),
             provenance=provenance(self.source, self.settings, self.training, epoch, n_val_seen_before=n_before),
+            calibration=calibrate(self.training, model.architecture, weights),
             seen=seen_after_training(self.source, self.store, self.inherited),
         )
         save_artifact(artifact, weights, model_card(artifact))
