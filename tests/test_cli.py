@@ -177,7 +177,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
     options = set(re.findall(r"^  (?:-h, )?(--[a-z][\w-]+)", out, flags=re.MULTILINE))
     assert options == {
         "--help", "--out", "--resume", "--recipe", "--variant", "--epochs", "--time-limit", "--image-size",
-        "--batch-size", "--lr", "--flip", "--seed", "--device", "--precision", "--checkpoint-minutes",
+        "--batch-size", "--lr", "--flip", "--seed", "--split-seed", "--device", "--precision", "--checkpoint-minutes",
         "--in-channels", "--resize", "--max-pixels", "--data-dir",
         "--crop", "--colour-shift", "--trivial-augment", "--turn", "--erasing", "--mixup", "--cutmix",
         "--settings", "--find-lr", "--accumulate", "--weight-decay", "--label-smoothing", "--clip-norm", "--ema",

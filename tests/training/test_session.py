@@ -580,3 +580,13 @@ def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(image_folde
     recipe = after.training.plan.recipe
     assert (recipe.batch_size, recipe.lr) == (before.batch_size, before.lr)
     assert after.settings == settings
+
+
+def test_networks_of_other_seeds_can_share_a_split(image_folder, tmp_path) -> None:
+    def splits(name: str, **changes) -> list:
+        session = Session.start(image_folder, tmp_path / name, replace(QUICK, **changes))
+        return [(row.path, row.split) for row in read_splits(session.run.folder / "splits.csv")]
+
+    first = splits("first")
+    assert splits("other", seed=1) != first
+    assert splits("shared", seed=1, split_seed=0) == first

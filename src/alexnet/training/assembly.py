@@ -64,7 +64,8 @@ def prepare_training(
         # The images choose between batchnorm and small, which store them at the same size.
         image_size = settings.resolved_recipe.image_size or settings.base.image_size
         store = prepare_images(source, settings, store_size(image_size), track=track)
-    source = _split_source(source, store, settings.seed)
+    split_seed = settings.seed if settings.split_seed is None else settings.split_seed
+    source = _split_source(source, store, split_seed)
     _check_same_images(source, store, group)
     settings, note = group.broadcast(choose_by_images(settings, store))
     training = assemble(source, store, settings, runtime, group=group, deadline=deadline_of(settings, began))
