@@ -150,11 +150,11 @@ def _outputs(
     """Return the outputs of one model, with its columns in the order of some classes."""
     data = examples(store, source, None, classes, artifact.architecture.in_channels)
     temperature = artifact.calibration.temperature if views == 1 else artifact.calibration.ten_views
-    logits = _logits(TorchEngine(artifact), data, artifact.architecture.image_size, views, track)
+    logits = logits_of(TorchEngine(artifact), data, artifact.architecture.image_size, views, track)
     return Outputs(classes, data.names, data.labels, log_softmax(logits[:, columns] / temperature), temperature)
 
 
-def _logits(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:
+def logits_of(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:
     """Return logits, or the logarithm of mean probabilities over views, ``(N, n_classes)``."""
     several = views > 1
     batches = evaluation_batches(data, batch_size=BATCH_SIZE, size=data.pixels.shape[1] if several else size)
