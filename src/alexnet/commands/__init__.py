@@ -1,11 +1,12 @@
 """The commands: one function each. Its signature gives the options, its docstring the help.
 
-``looking`` at networks and images, ``training``, and ``using`` what was trained. Nothing heavy is imported before a
-command needs it, so ``alexnet --help`` is quick.
+``looking`` at networks and images, ``training``, ``using`` what was trained, and ``explaining`` it. Nothing heavy is
+imported before a command needs it, so ``alexnet --help`` is quick.
 """
 
 from collections.abc import Callable
 
+from alexnet.commands.explaining import explain
 from alexnet.commands.looking import check, prepare, summary
 from alexnet.commands.training import train
 from alexnet.commands.using import evaluate, predict, push
@@ -17,5 +18,6 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "explain": explain,
     "push": push,
 }
