@@ -10,7 +10,7 @@ from PIL import Image
 import alexnet
 from alexnet import load
 from alexnet.errors import ArtifactError, SettingsError
-from alexnet.explanation.explain import Explainer, load_explainer
+from alexnet.explanation.explain import Explainer
 from alexnet.explanation.panel import WIDTH
 from alexnet.model.artifact import save_artifact
 from alexnet.network.module.model import AlexNet
@@ -21,7 +21,7 @@ from .drawn import CLASSES, SIDE, SQUARE, drawn
 
 @pytest.fixture(scope="module")
 def explainer(run) -> Explainer:
-    return load_explainer(run)
+    return Explainer.of(load(run))
 
 
 def test_an_image_is_explained(run, image_folder, tmp_path) -> None:

@@ -16,7 +16,7 @@ def test_untrained_kernels_have_no_structure(variant) -> None:
     torch.manual_seed(0)
     # The fully-connected layers take most of the time and none of the kernels.
     model = AlexNet(resolve(variant, hidden=(8,), n_classes=2))
-    assert abs(kernels_of(model).structure) < 0.02
+    assert abs(kernels_of(model).structure) < 0.05
 
 
 def test_trained_kernels_have_structure(drawn_classifier) -> None:

@@ -40,14 +40,15 @@ def explain(
     """
     from alexnet.commands import display
     from alexnet.errors import listed
-    from alexnet.explanation.explain import load_explainer
+    from alexnet.explanation.explain import Explainer
     from alexnet.explanation.result import Explanations
+    from alexnet.inference.classifier import load
     from alexnet.inference.inputs import expand
 
     if not image:
         raise UsageError("explain needs at least one image or folder")
     at_least_1("max_pixels", max_pixels)
-    explainer = load_explainer(model, data=data, max_pixels=max_pixels, track=display.track)
+    explainer = Explainer.of(load(model, max_pixels=max_pixels), data=data, track=display.track)
     display.warn(explainer.notes)
     left_out: list[str] = []
     images = [each for given in image for each in expand(given, left_out)]

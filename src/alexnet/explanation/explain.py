@@ -44,7 +44,7 @@ class Explainer:
 
     Attributes:
         kernels: the kernels of conv1.
-        notes: those given and, where there are no maps, why.
+        notes: why there are no maps, if there are none; then those given.
     """
 
     def __init__(self, classifier: Classifier, gallery: Gallery | None = None, notes: Iterable[str] = ()) -> None:
@@ -57,7 +57,27 @@ class Explainer:
         self._fields = fields(net)
         reason = covers(net)
         self._head = Head.of(net, tensors) if reason is None else None
-        self.notes = (*notes, *filter(None, [reason]))
+        self.notes = (*filter(None, [reason]), *notes)
+
+    @classmethod
+    def of(
+        cls, classifier: Classifier, *, data: str | os.PathLike[str] | None = None, track: Track = untracked
+    ) -> "Explainer":
+        """Return an explainer with the training images of the run that trained the network, if they are there.
+
+        Args:
+            classifier: the network.
+            data: where the images of its run are now; by default where they were.
+            track: how progress is shown.
+        """
+        artifact, missing = classifier.artifact, "neither training images nor channels are shown"
+        run = ModelRun.of(artifact)
+        if run is None:
+            return cls(classifier, notes=[f"{missing}: {str(artifact.folder)!r} is a model without its run"])
+        try:
+            return cls(classifier, Gallery.of(run.folder, artifact, classifier.engine, data=data, track=track))
+        except (AlexNetError, OSError) as error:
+            return cls(classifier, notes=[f"{missing}: {error}"])
 
     def explain_each(
         self, images: ImageLike | Iterable[ImageLike | ImageError], out: str | os.PathLike[str] | None = None
@@ -119,29 +139,6 @@ class Explainer:
         return tuple(ClassMap(label, each, field) for label, each in zip(close, values, strict=True))
 
 
-def load_explainer(
-    model: str | os.PathLike[str],
-    *,
-    data: str | os.PathLike[str] | None = None,
-    max_pixels: int | None = None,
-    track: Track = untracked,
-) -> Explainer:
-    """Load a saved model, and look at its training images if they are there. The arguments are those of ``explain``.
-
-    Raises:
-        ArtifactError: there is no such model, or it is damaged.
-    """
-    classifier = load(model, max_pixels=max_pixels)
-    artifact, missing = classifier.artifact, "neither training images nor channels are shown"
-    run = ModelRun.of(artifact)
-    if run is None:
-        return Explainer(classifier, notes=[f"{missing}: {str(artifact.folder)!r} is a model without its run"])
-    try:
-        return Explainer(classifier, Gallery.of(run.folder, artifact, classifier.engine, data=data, track=track))
-    except (AlexNetError, OSError) as error:
-        return Explainer(classifier, notes=[f"{missing}: {error}"])
-
-
 def explain(
     model: str | os.PathLike[str],
     images: ImageLike | Iterable[ImageLike | ImageError],
@@ -170,7 +167,7 @@ def explain(
         SettingsError: ``out`` is a file.
         TypeError: something is not an image.
     """
-    explainer = load_explainer(model, data=data, max_pixels=max_pixels, track=track)
+    explainer = Explainer.of(load(model, max_pixels=max_pixels), data=data, track=track)
     explained = tuple(explainer.explain_each(images, out))
     return Explanations(explained, explainer.kernels.structure, explainer.notes)
 

@@ -203,7 +203,7 @@ def _compute(engine: TorchEngine, images: Examples, image_size: int, track: Trac
             places.setdefault(name, []).append(peaks.places)
     tensors: dict[str, npt.NDArray[Any]] = {"embeddings": np.concatenate(embeddings)}
     for name in values:
-        largest, where = np.concatenate(values[name]).T, np.concatenate(places[name]).T
+        largest, where = (np.ascontiguousarray(np.concatenate(each[name]).T) for each in (values, places))
         first = np.argsort(-largest, axis=1, kind="stable")[:, :N_PATCHES]
         tensors[f"{name}.images"] = first
         tensors[f"{name}.places"] = np.take_along_axis(where, first, axis=1)

@@ -1,6 +1,7 @@
 """One image that shows all that is found out about an image: predictions, maps, neighbours, kernels, channels."""
 
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -54,7 +55,7 @@ def draw(explanation: Explanation, image: Pixels, kernels: Kernels, gallery: Gal
     """
     # Higher than any panel; what is not used is cut off.
     page = _Page(Image.new("RGB", (WIDTH, 4000), "white"))
-    top = page.text((MARGIN, 20), explanation.path.replace("\\", "/").rpartition("/")[2], WIDTH - 2 * MARGIN, TITLE)
+    top = page.text((MARGIN, 20), Path(explanation.path).name, WIDTH - 2 * MARGIN, TITLE)
     top = _predictions(page, top + 12, explanation, image)
     below = _kernels(page, top, kernels, aside=gallery is not None)
     if gallery is not None:
