@@ -1,6 +1,7 @@
 """The command that explains predictions."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from alexnet.commands.usage import UsageError, at_least_1
@@ -52,17 +53,19 @@ def explain(
     display.warn(explainer.notes)
     left_out: list[str] = []
     images = [each for given in image for each in expand(given, left_out)]
-    explained = []
-    for each in display.track(explainer.explain_each(images, out), len(images), "explaining"):
-        explained.append(each)
+    results: Iterable[Explanation] = explainer.explain_each(images, out)
+    if json_:
+        results = tuple(display.track(results, len(images), "explaining"))
+        explanations = Explanations(results, explainer.kernels.structure, explainer.notes)
+        print(json.dumps(explanations.to_json(), allow_nan=False))
+    n_failed = 0
+    for each in results:
+        n_failed += each.error is not None
         if not json_:
             print(_line(each), flush=True)
-    if json_:
-        explanations = Explanations(tuple(explained), explainer.kernels.structure, explainer.notes)
-        print(json.dumps(explanations.to_json(), allow_nan=False))
     if left_out:
         display.warn([f"left out, not an image: {listed(left_out)}"])
-    return 1 if any(each.error is not None for each in explained) else 0
+    return 1 if n_failed else 0
 
 
 def _line(explanation: "Explanation") -> str:

@@ -24,7 +24,7 @@ from alexnet.explanation.windows import fields
 from alexnet.files.atomic import atomic_file
 from alexnet.files.paths import expanded
 from alexnet.images.decoding import Pixels, decode
-from alexnet.images.preprocessing import fit
+from alexnet.images.preprocessing import fit, to_channels
 from alexnet.inference.classifier import Classifier, Prediction, load
 from alexnet.inference.inputs import ImageLike, as_iterable, expand, name_of, read_content
 
@@ -109,7 +109,9 @@ class Explainer:
         explanation = replace(self._explain(pixels), path=where)
         if folder is None:
             return explanation
-        panel = draw(explanation, fit(pixels, how.store_size, how.resize), self.kernels, self.gallery)
+        n = self.classifier.artifact.architecture.in_channels
+        square = np.repeat(to_channels(fit(pixels, how.store_size, how.resize), n), 3 // n, axis=2)
+        panel = draw(explanation, square, self.kernels, self.gallery)
         return replace(explanation, panel=str(_save(panel, folder, where)))
 
     def _explain(self, pixels: Pixels) -> Explanation:

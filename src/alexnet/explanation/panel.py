@@ -1,5 +1,6 @@
 """One image that shows all that is found out about an image: predictions, maps, neighbours, kernels, channels."""
 
+import functools
 from itertools import groupby
 from pathlib import Path
 
@@ -24,6 +25,9 @@ TITLE, NORMAL, FINE = 22, 15, 13
 BLACK, GREY, PALE, BLUE, ORANGE = (24, 24, 24), (100, 100, 100), (228, 228, 228), (43, 108, 176), (214, 106, 20)
 # From nothing to most: the image stays visible below. Readable without colour too, as the most is the darkest.
 HEAT = np.array([(255, 245, 190), (254, 190, 80), (236, 92, 32), (165, 15, 21)], dtype=np.float64)
+
+
+_font = functools.cache(ImageFont.load_default)
 
 
 def overlay(image: Pixels, found: ClassMap) -> Pixels:
@@ -75,7 +79,7 @@ class _Page:
         self, at: Point, text: str, width: int, size: int = NORMAL, colour: Colour = BLACK, *, end: bool = False
     ) -> int:
         """Write one line, cut off where it is wider than ``width``; with ``end`` it ends there."""
-        font = ImageFont.load_default(size)
+        font = _font(size)
         text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
         shown, n = text, len(text)
         while n and font.getlength(shown) > width:
