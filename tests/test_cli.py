@@ -116,7 +116,7 @@ def test_public_names_are_there() -> None:
 
     assert package.__all__ == [
         "AlexNet", "AlexNetError", "Architecture", "Classifier", "RECIPES", "Recipe", "Settings", "VARIANTS",
-        "evaluate", "load", "load_weights", "push", "summary", "train",
+        "evaluate", "explain", "load", "load_weights", "push", "summary", "train",
     ]  # fmt: skip
     assert all(getattr(package, name) is not None for name in package.__all__)
     assert not hasattr(package, "nonsense")
@@ -202,6 +202,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["summary", "--as", "tabel"], "--as cannot be 'tabel'; did you mean 'table'?"),
         (["evaluate", "x", "--split", "tset"], "--split cannot be 'tset'; did you mean 'test'?"),
         (["predict", "x"], "predict needs at least one image"),
+        (["explain", "x"], "explain needs at least one image"),
         (["evaluate", "x", "--views", "5"], "--views cannot be '5'"),
         (["evaluate"], "evaluate needs MODEL"),
         (["push", "x"], "push needs REPO"),
@@ -212,7 +213,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["train", "--resize", "strech"], "--resize cannot be 'strech'"),
         (["train", "--crop", "papre"], "--crop cannot be 'papre'; did you mean 'paper'?"),
         (["train", "--in-channels", "2"], "--in-channels cannot be '2'"),
-        ([], "give a command: summary, check, prepare, train, evaluate, predict, push"),
+        ([], "give a command: summary, check, prepare, train, evaluate, predict, explain, push"),
     ],
 )
 def test_wrong_usage_is_one_line_with_the_nearest_word(capsys, monkeypatch, arguments, message) -> None:
@@ -315,6 +316,7 @@ def test_train_evaluate_predict(image_folder, tmp_path, capsys) -> None:
         (["predict", "nowhere", "x.jpg"], ["no model at 'nowhere'"]),
         (["predict", "nobody/nothing", "x.jpg"], ["no model at 'nobody/nothing'", "write hf:nobody/nothing"]),
         (["predict", "hf:nobody/nothing", "x.jpg"], ["cannot load 'hf:nobody/nothing'", "the hub: no network"]),
+        (["explain", "nowhere", "x.jpg"], ["no model at 'nowhere'"]),
         (["evaluate", "~nobody-of-this-name/run"], ["no model at '~nobody-of-this-name/run'"]),
         (["check", "~nobody-of-this-name/photos"], ["no folder '~nobody-of-this-name/photos'"]),
         (["push", "nowhere", "anna/birds"], ["no model at 'nowhere'"]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alexnet.errors import AlexNetError as AlexNetError
     from alexnet.evaluation.scoring import evaluate as evaluate
+    from alexnet.explanation.explain import explain as explain
     from alexnet.inference.classifier import Classifier as Classifier
     from alexnet.inference.classifier import load as load
     from alexnet.model.push import push as push
@@ -32,6 +33,7 @@ _HOMES = {
     "Settings": "training.choices.settings",
     "VARIANTS": "network.value.variants",
     "evaluate": "evaluation.scoring",
+    "explain": "explanation.explain",
     "load": "inference.classifier",
     "load_weights": "pretrained.loading",
     "push": "model.push",
