@@ -1,7 +1,9 @@
 """Evaluate a saved model on labelled images."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +14,13 @@ from alexnet.data.source import Source
 from alexnet.data.sources.open import open_source, set_name
 from alexnet.data.store.store import prepare
 from alexnet.errors import ArtifactError, DataError, SettingsError
+from alexnet.evaluation.card import evaluation_card
 from alexnet.evaluation.labels import labelled_as
 from alexnet.evaluation.metrics import Scores, score
 from alexnet.evaluation.run_images import ModelRun
 from alexnet.evaluation.selection import candidates, select
 from alexnet.evaluation.views import N_VIEWS, average_of_views
+from alexnet.html.elements import Html
 from alexnet.inference.engine import TorchEngine
 from alexnet.inference.probability import Floats
 from alexnet.model.opening import load_artifact
@@ -43,6 +47,14 @@ class EvaluationResult:
     skipped: dict[str, str]
     warnings: tuple[str, ...] = ()
     views: int = 1
+    intervals: Mapping[str, Any] = field(default_factory=dict)
+
+    def _repr_html_(self) -> Html:
+        """Return what a notebook shows: the headline numbers and the confusion matrix."""
+        which = f"{self.split} images" if self.split else "images"
+        views = f", {self.views} views of each" if self.views > 1 else ""
+        title = f"{self.scores.n_images} {which} of {self.data}{views}"
+        return evaluation_card(title, self.scores, self.intervals, self.warnings)
 
 
 def evaluate(

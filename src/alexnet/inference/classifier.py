@@ -2,69 +2,34 @@
 
 import operator
 import os
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from alexnet.data.parallel import n_cores
 from alexnet.data.source import MAX_BYTES
-from alexnet.errors import ImageError, SettingsError, shown
+from alexnet.errors import ImageError, SettingsError, shown, words
+from alexnet.html.blocks import card, note, table
+from alexnet.html.elements import Html
 from alexnet.images.decoding import Pixels, decode
 from alexnet.inference.engine import Numbers, TorchEngine
-from alexnet.inference.inputs import ImageLike, as_iterable, expand, name_of, read_content
+from alexnet.inference.inputs import ImageLike, as_iterable, expand, is_nameless, name_of, read_content
+from alexnet.inference.predictions import ImagePredictions as ImagePredictions
+from alexnet.inference.predictions import Prediction as Prediction
+from alexnet.inference.predictions import PredictionList
 from alexnet.inference.probability import log_softmax
 from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
 
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One class and its probability, in [0, 1]."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class ImagePredictions:
-    """The predictions for one image.
-
-    Attributes:
-        path: the image's path, or a name for an image without a path.
-        predictions: the most probable classes, most probable first; empty if the image cannot be read.
-        error: why it cannot be read; None if it can.
-    """
-
-    path: str
-    predictions: tuple[Prediction, ...] = ()
-    error: str | None = None
-
-    @property
-    def label(self) -> str:
-        """The most probable class.
-
-        Raises:
-            ImageError: the image could not be read.
-        """
-        if self.error is not None:
-            raise ImageError(self.path, self.error)
-        return self.predictions[0].label
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that ``alexnet predict --format json`` prints."""
-        if self.error is not None:
-            return {"path": self.path, "error": self.error}
-        ranked = [{"label": each.label, "probability": each.probability} for each in self.predictions]
-        return {"path": self.path, "predictions": ranked}
+# Images without a file that a classifier keeps for notebooks, as the network saw them: 10 MB, however many it predicts.
+N_KEPT = 64
 
 
 class Classifier:
@@ -79,13 +44,22 @@ class Classifier:
         self.artifact = artifact
         self.max_pixels = artifact.preprocessing.max_pixels if max_pixels is None else max_pixels
         self.engine = TorchEngine(artifact)
+        self._kept: deque[Pixels] = deque(maxlen=N_KEPT)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in the order of the logits."""
         return self.artifact.classes
 
-    def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> list[ImagePredictions]:
+    def _repr_html_(self) -> Html:
+        """Return what a notebook shows: the network, its classes, and how it was trained."""
+        net, made = self.artifact.architecture, self.artifact.provenance
+        size = f"{net.variant} at {net.image_size} px, {net.n_parameters:,} parameters"
+        classes = f"{len(self.classes)} classes: {words(self.classes)}"
+        facts = [(name, str(value)) for name, value in made.items() if isinstance(value, str | int | float)]
+        return card(str(self.artifact.folder), note(size), note(classes), table((), facts, n_left=2))
+
+    def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> PredictionList:
         """Return the predictions for each image.
 
         Args:
@@ -96,7 +70,7 @@ class Classifier:
             ImageError: an image cannot be read; ``predict_each`` continues instead.
             TypeError: something is not an image.
         """
-        results = list(self.predict_each(images, top))
+        results = PredictionList(self.predict_each(images, top))
         for result in results:
             if result.error is not None:
                 raise ImageError(result.path, result.error)
@@ -207,7 +181,12 @@ class Classifier:
                 continue
             probabilities = next(rows)
             best = np.argsort(-probabilities, kind="stable")[:top]
-            yield ImagePredictions(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
+            ranked = tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best)
+            yield ImagePredictions(where, ranked, seen=self._keep(pixels) if is_nameless(where) else None)
+
+    def _keep(self, pixels: Pixels) -> "weakref.ref[Pixels]":
+        self._kept.append(pixels)
+        return weakref.ref(pixels)
 
 
 def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
