@@ -2,7 +2,6 @@
 
 import weakref
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from alexnet.errors import ImageError
@@ -10,6 +9,7 @@ from alexnet.html.blocks import bars, beside, card, image, note
 from alexnet.html.elements import Html, joined
 from alexnet.html.thumbnails import SIDE, thumbnail
 from alexnet.images.decoding import Pixels, decode
+from alexnet.inference.inputs import read_content
 
 # Predictions of a list that a notebook shows.
 MOST_SHOWN = 20
@@ -81,7 +81,7 @@ class ImagePredictions:
             ImageError: its file cannot be read, or it had none and is not kept any more.
         """
         if self.seen is None:
-            return thumbnail(decode(Path(self.path), min_side=SIDE))
+            return thumbnail(decode(read_content(self.path), min_side=SIDE, where=self.path))
         pixels = self.seen()
         if pixels is None:
             raise ImageError(self.path, "it has no path, and more images were predicted since")
