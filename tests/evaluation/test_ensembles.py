@@ -114,5 +114,5 @@ def test_models_of_other_classes_are_refused_by_name(trained_run, other, mine) -
 
 
 def test_an_ensemble_has_no_embedding(trained_run, other, mine) -> None:
-    with pytest.raises(SettingsError, match="an ensemble has no embeddings"):
+    with pytest.raises(SettingsError, match="an ensemble has several networks"):
         load(trained_run, ensemble=[other]).embed(sorted(mine.rglob("*.jpg"))[:1])

@@ -15,7 +15,7 @@ MOST_CONFUSION_COLUMNS = 12
 def evaluation(result: EvaluationResult) -> str:
     """Return the scores with their intervals, the table by class and, for few classes, the confusion matrix."""
     scores = result.scores
-    parts = [_what(result), "", _headline(result), ""]
+    parts = [result.title, "", _headline(result), ""]
     classes = table("class", "images", "recall", "precision", "F1")
     for each in scores.per_class:
         # Without images of a class, its recall is undefined.
@@ -55,7 +55,7 @@ def comparison(result: EvaluationResult, first: str, second: str) -> str:
     scores.add_row("difference", *difference)
     either = found.n_only_first + found.n_only_second
     parts = [
-        _what(result),
+        result.title,
         "",
         text(scores),
         "",
@@ -75,13 +75,6 @@ def comparison(result: EvaluationResult, first: str, second: str) -> str:
 def as_json(result: EvaluationResult) -> str:
     """Return the scores as one JSON object."""
     return json.dumps(result.to_json(), allow_nan=False)
-
-
-def _what(result: EvaluationResult) -> str:
-    images = f"{result.split} images" if result.split else "images"
-    views = f", {result.views} views of each" if result.views > 1 else ""
-    models = f", mean of {result.n_models} networks" if result.n_models > 1 else ""
-    return f"{result.scores.n_images} {images} of {result.data}{views}{models}"
 
 
 def _headline(result: EvaluationResult) -> str:

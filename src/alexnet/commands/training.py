@@ -39,7 +39,7 @@ def train(
         alexnet train --resume runs/images
     """
     assert settings is None, "cli has read the file, and its values are the defaults here"
-    from alexnet.commands import display
+    from alexnet.commands import display, live
     from alexnet.training.session import Session
 
     if find_lr:
@@ -49,8 +49,8 @@ def train(
     session = Session.open(data, out=out, settings=choices, resume=resume, track=display.track)
     training, folder = session.training, session.run.folder
     display.introduce(session)
-    with display.stop_on_signal(training.stop, alone=training.group.world_size == 1):
-        for _ in display.show(session.reports()):
+    with live.stop_on_signal(training):
+        for _ in live.show(session.reports(), training):
             pass
     if training.stop.agreed:
         display.say(f"saved; continue with: alexnet train --resume {shlex.quote(str(folder))}")

@@ -9,12 +9,14 @@ import numpy as np
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.source import Source
 from alexnet.data.store.store import Store
+from alexnet.evaluation.card import evaluation_card
 from alexnet.evaluation.comparison import Comparison, compare_outputs
 from alexnet.evaluation.outputs import Outputs, mean_of
 from alexnet.evaluation.predicting import PathLike, Predicted, predict_labelled
 from alexnet.evaluation.scores.calibration import calibration_error
 from alexnet.evaluation.scores.intervals import Interval, error_of_calibrated, intervals
 from alexnet.evaluation.scores.metrics import Scores, score
+from alexnet.html.elements import Html
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,18 @@ class EvaluationResult:
         if self.other is not None and self.comparison is not None:
             whole["compare"] = {"other": self.other.to_json(), **self.comparison.to_json()}
         return whole
+
+    def _repr_html_(self) -> Html:
+        """Return what a notebook shows: the headline numbers and the confusion matrix."""
+        return evaluation_card(self.title, self.scores, self.intervals, self.warnings)
+
+    @property
+    def title(self) -> str:
+        """What was evaluated, in words."""
+        images = f"{self.split} images" if self.split else "images"
+        views = f", {self.views} views of each" if self.views > 1 else ""
+        models = f", mean of {self.n_models} networks" if self.n_models > 1 else ""
+        return f"{self.scores.n_images} {images} of {self.data}{views}{models}"
 
 
 def evaluate(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from alexnet.data.parallel import Track, untracked
 from alexnet.errors import AlexNetError, ImageError, SettingsError
-from alexnet.evaluation.run_images import ModelRun
+from alexnet.evaluation.selection.run_images import ModelRun
 from alexnet.explanation.activations import Activations, activations
 from alexnet.explanation.channels import strongest
 from alexnet.explanation.gallery import Gallery

@@ -26,7 +26,7 @@ from alexnet.data.source import LabelledImage, Source
 from alexnet.data.sources.open import open_source
 from alexnet.data.store.store import Store, prepare
 from alexnet.errors import DataError
-from alexnet.evaluation.run_images import ModelRun
+from alexnet.evaluation.selection.run_images import ModelRun
 from alexnet.explanation.activations import Integers, Numbers, activations
 from alexnet.files.atomic import atomic_file
 from alexnet.images.decoding import Pixels

@@ -2,24 +2,28 @@
 
 import operator
 import os
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from alexnet.data.parallel import n_cores
 from alexnet.data.source import MAX_BYTES
-from alexnet.errors import ImageError, SettingsError, shown
+from alexnet.errors import ImageError, SettingsError, shown, words
+from alexnet.html.blocks import card, note, table
+from alexnet.html.elements import Html
 from alexnet.images.decoding import Pixels
-from alexnet.inference.engine import Numbers
-from alexnet.inference.inputs import ImageLike, as_iterable, expand, name_of, read_content
+from alexnet.inference.engine import Numbers, TorchEngine
+from alexnet.inference.inputs import ImageLike, as_iterable, expand, is_nameless, name_of, read_content
 from alexnet.inference.member import Member
+from alexnet.inference.predictions import ImagePredictions as ImagePredictions
+from alexnet.inference.predictions import Prediction as Prediction
+from alexnet.inference.predictions import PredictionList
 from alexnet.inference.probability import mean_log_probabilities
 from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
@@ -27,47 +31,8 @@ from alexnet.model.opening import load_artifact
 BATCH = 32
 # The name of an image, and its pixels as each member takes them; in place of them, why it cannot be read.
 Decoded = tuple[str, tuple[Pixels, ...] | str]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One class and its probability, in [0, 1]."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class ImagePredictions:
-    """The predictions for one image.
-
-    Attributes:
-        path: the image's path, or a name for an image without a path.
-        predictions: the most probable classes, most probable first; empty if the image cannot be read.
-        error: why it cannot be read; None if it can.
-    """
-
-    path: str
-    predictions: tuple[Prediction, ...] = ()
-    error: str | None = None
-
-    @property
-    def label(self) -> str:
-        """The most probable class.
-
-        Raises:
-            ImageError: the image could not be read.
-        """
-        if self.error is not None:
-            raise ImageError(self.path, self.error)
-        return self.predictions[0].label
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that ``alexnet predict --format json`` prints."""
-        if self.error is not None:
-            return {"path": self.path, "error": self.error}
-        ranked = [{"label": each.label, "probability": each.probability} for each in self.predictions]
-        return {"path": self.path, "predictions": ranked}
+# Images without a file that a classifier keeps for notebooks, as the network saw them: 10 MB, however many it predicts.
+N_KEPT = 64
 
 
 class Classifier:
@@ -89,13 +54,33 @@ class Classifier:
         self.artifact = artifact
         self.max_pixels = artifact.preprocessing.max_pixels if max_pixels is None else max_pixels
         self.members = [Member(each, artifact.classes) for each in (artifact, *ensemble)]
+        self._kept: deque[Pixels] = deque(maxlen=N_KEPT)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in the order of the logits."""
         return self.artifact.classes
 
-    def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> list[ImagePredictions]:
+    @property
+    def engine(self) -> TorchEngine:
+        """The engine of its only network.
+
+        Raises:
+            SettingsError: this is an ensemble. Each of its networks has layers of its own.
+        """
+        if len(self.members) > 1:
+            raise SettingsError("an ensemble has several networks, each with layers of its own; load one of them alone")
+        return self.members[0].engine
+
+    def _repr_html_(self) -> Html:
+        """Return what a notebook shows: the network, its classes, and how it was trained."""
+        net, made = self.artifact.architecture, self.artifact.provenance
+        size = f"{net.variant} at {net.image_size} px, {net.n_parameters:,} parameters"
+        classes = f"{len(self.classes)} classes: {words(self.classes)}"
+        facts = [(name, str(value)) for name, value in made.items() if isinstance(value, str | int | float)]
+        return card(str(self.artifact.folder), note(size), note(classes), table((), facts, n_left=2))
+
+    def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> PredictionList:
         """Return the predictions for each image.
 
         Args:
@@ -106,7 +91,7 @@ class Classifier:
             ImageError: an image cannot be read; ``predict_each`` continues instead.
             TypeError: something is not an image.
         """
-        results = list(self.predict_each(images, top))
+        results = PredictionList(self.predict_each(images, top))
         for result in results:
             if result.error is not None:
                 raise ImageError(result.path, result.error)
@@ -147,20 +132,18 @@ class Classifier:
 
         Raises:
             ImageError: an image cannot be read.
-            SettingsError: this is an ensemble; each of its networks has embeddings of its own.
+            SettingsError: this is an ensemble.
             TypeError: something is not an image.
 
         Source: the paper, section 6.1.
         """
-        if len(self.members) > 1:
-            raise SettingsError("an ensemble has no embeddings; load a single model")
-        (member,) = self.members
+        engine = self.engine
         rows = [np.empty((0, self.artifact.architecture.n_features), np.float32)]
         for batch in self._batches(images):
             for where, pixels in batch:
                 if isinstance(pixels, str):
                     raise ImageError(where, pixels)
-            rows.append(member.engine.embeddings(np.stack([pixels[0] for _, pixels in batch])))
+            rows.append(engine.embeddings(np.stack([pixels[0] for _, pixels in batch])))
         return np.concatenate(rows)
 
     def _batches(self, images: ImageLike | Iterable[ImageLike | ImageError]) -> Iterator[list[Decoded]]:
@@ -217,7 +200,12 @@ class Classifier:
                 continue
             probabilities = next(rows)
             best = np.argsort(-probabilities, kind="stable")[:top]
-            yield ImagePredictions(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
+            ranked = tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best)
+            yield ImagePredictions(where, ranked, seen=self._keep(pixels[0]) if is_nameless(where) else None)
+
+    def _keep(self, pixels: Pixels) -> "weakref.ref[Pixels]":
+        self._kept.append(pixels)
+        return weakref.ref(pixels)
 
 
 def _n_bytes(held: Path | bytes | Image.Image | str) -> int:

@@ -206,11 +206,11 @@ class Session:
         if not self.training.group.is_main:
             yield Trackers({})
             return
-        run, n_epochs = self.run, self.training.position.epoch
+        run, history = self.run, self.training.history
         with run.locked(self._newest):
-            run.clean_up(n_epochs)
+            run.clean_up(self.training.position.epoch)
             run.update_data(self.source.name)
-            with open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:
+            with open_trackers(self.settings.track, run.folder, run.settings(), history) as trackers:
                 yield trackers
 
     def _record(self, report: Report) -> None:
