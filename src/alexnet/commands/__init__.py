@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from alexnet.commands.looking import check, prepare, summary
 from alexnet.commands.training import train
-from alexnet.commands.using import evaluate, predict, push
+from alexnet.commands.using import evaluate, predict, push, report
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "summary": summary,
@@ -17,5 +17,6 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "report": report,
     "push": push,
 }
