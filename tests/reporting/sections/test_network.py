@@ -24,11 +24,8 @@ def test_the_drawing_has_every_layer_and_stays_inside(variant) -> None:
     net = resolve(VARIANTS[variant], n_classes=7)
     svg = drawing(net)
     names = re.findall(r'class="name">(.*?)</text>', svg)
-    assert names == [
-        "image",
-        *(name for name, _, _ in net.conv_layers()),
-        *(name for name, _, _ in net.linear_layers()),
-    ]
+    layers = [name for name, *_ in (*net.conv_layers(), *net.linear_layers())]
+    assert names == ["image", *layers]
     (width, height) = map(float, re.search(r'viewBox="0 0 (\d+) (\d+)"', svg).groups())
     boxes = re.findall(r'<rect x="([\d.-]+)" y="([\d.-]+)" width="([\d.]+)" height="([\d.]+)"', svg)
     assert len(boxes) == len(names)
