@@ -1,7 +1,7 @@
 """The command line with default networks so small that processes can be started and killed by the dozen.
 
-python small.py train ... runs ``alexnet train ...``, the same but for the size of its layers. It writes no report, which
-takes longer than such a training.
+python small.py train ... runs ``alexnet train ...``, the same but for the size of its layers, and without a report,
+which takes longer than such a training.
 """
 
 import sys
