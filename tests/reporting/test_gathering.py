@@ -32,7 +32,8 @@ def test_of_a_finished_run_everything_is_known(run, image_folder) -> None:
     images = known(facts.images)
     name = facts.outputs.names[0]
     assert images.file(name) == image_folder / name
-    assert images.pixels(name).shape == (256, 256, 3) or images.pixels(name).shape[2] == 3
+    side = facts.artifact.preprocessing.store_size
+    assert images.pixels(name).shape == (side, side, 3)
     assert len(known(facts.heat_maps)) == N_HEAT_MAPS
     for each in known(facts.neighbours):
         assert each.name in facts.outputs.names
@@ -56,7 +57,7 @@ def test_where_the_data_is_gone_the_rest_is_still_known(run, tmp_path) -> None:
     assert "moved away" in str(data.missing)
 
 
-def test_without_test_images_it_is_evaluated_on_val(tmp_path, monkeypatch) -> None:
+def test_without_test_images_it_is_evaluated_on_val(tmp_path) -> None:
     for split, first in (("train", 0), ("val", 100)):
         make_image_folder(tmp_path / "images" / split, n_each=4, first=first)
     settings = Settings(variant="batchnorm", epochs=1, image_size=67, batch_size=12, width=0.125, hidden=(8,))

@@ -48,6 +48,7 @@ def reliability_chart(bins: Sequence[Bin], title: str) -> Markup:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.tick_params(colors=GREY, labelsize=LETTERS, length=0)
+    axes.patch.set_visible(False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(GREY)
     axes.legend(frameon=False, fontsize=LETTERS, labelcolor=GREY, loc="upper left")

@@ -92,16 +92,19 @@ def inline(pixels: Pixels, alt: str, side: int = THUMBNAIL) -> Markup:
 
 
 def exact(pixels: Pixels, alt: str, scale: int = 1) -> Markup:
-    """Return an image ``(H, W, 3)`` uint8 as a PNG inside the page, whose pixels stay sharp squares.
+    """Return an image ``(H, W, 3)`` uint8 as a PNG inside the page, on a white card.
 
     Args:
         pixels: the image.
         alt: what it shows.
-        scale: how many pixels of the screen each of its pixels is wide, at most.
+        scale: the side of the sharp square that each of its pixels becomes, in pixels of the screen. With 1, the image
+            may be smoothed: sharply shrunk, it would lose whole rows.
     """
     image = Image.fromarray(pixels)
     size = (image.width * scale, image.height * scale)
-    return Markup('<span class="exact">{}</span>').format(_img(_data_uri(image, "PNG", optimize=True), alt, size))
+    kind = "sharp" if scale > 1 else ""
+    img = _img(_data_uri(image, "PNG", optimize=True), alt, size)
+    return Markup('<span class="exact {}">{}</span>').format(kind, img)
 
 
 def _img(uri: str, alt: str, size: tuple[int, int]) -> Markup:
