@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from alexnet.network.value.architecture import Architecture as Architecture
     from alexnet.network.value.variants import VARIANTS as VARIANTS
     from alexnet.pretrained.loading import load_weights as load_weights
+    from alexnet.reporting.report import report as report
     from alexnet.training.choices.recipe import Recipe as Recipe
     from alexnet.training.choices.recipes import RECIPES as RECIPES
     from alexnet.training.choices.settings import Settings as Settings
@@ -37,6 +38,7 @@ _HOMES = {
     "load": "inference.classifier",
     "load_weights": "pretrained.loading",
     "push": "model.push",
+    "report": "reporting.report",
     "summary": "network.diagram",
     "train": "training.session",
 }

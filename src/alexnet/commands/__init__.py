@@ -10,7 +10,7 @@ from alexnet.commands.evaluating import evaluate
 from alexnet.commands.explaining import explain
 from alexnet.commands.looking import check, prepare, summary
 from alexnet.commands.training import train
-from alexnet.commands.using import predict, push
+from alexnet.commands.using import predict, push, report
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "summary": summary,
@@ -20,5 +20,6 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "predict": predict,
     "explain": explain,
+    "report": report,
     "push": push,
 }

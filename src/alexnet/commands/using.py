@@ -1,4 +1,4 @@
-"""Commands that use a trained network: predict, push."""
+"""Commands that use a trained network: predict, report, push."""
 
 from typing import Annotated, Literal
 
@@ -55,6 +55,31 @@ def predict(
     if left_out:
         display.warn([f"left out, not an image: {listed(left_out)}"])
     return 1 if n_failed else 0
+
+
+def report(
+    run: str,
+    /,
+    *,
+    out: Annotated[str | None, "options", "FILE", "RUN/report.html"] = None,
+) -> int:
+    """Write a report on a finished run: one HTML file to look at.
+
+    It holds scores, mistakes, what the network looks at, its curves, and the command that repeats the run. It needs no
+    network; its links lead to your images. alexnet train writes one at its end.
+
+    Args:
+        run: A run folder.
+        out: The file to write. An older report there is replaced.
+
+    Examples:
+        alexnet report runs/images
+    """
+    from alexnet.commands import display
+    from alexnet.reporting.report import report as write_report
+
+    print(write_report(run, out, track=display.track))
+    return 0
 
 
 def push(

@@ -1,0 +1,117 @@
+"""Images inside the page: small copies as data URIs, each with a link to its file."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+from PIL import Image
+
+from alexnet.data.source import Source
+from alexnet.data.sources.folders.folder import Folder
+from alexnet.data.store.store import Store
+from alexnet.errors import AlexNetError, DataError
+from alexnet.images.decoding import Pixels
+from alexnet.reporting.facts import Facts, known
+
+# Side of a small copy, in pixels. Pages show it at 112 px and less, so it is sharp on paper too.
+THUMBNAIL = 144
+JPEG_QUALITY = 80
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """The images of a run, read from its prepared images.
+
+    Args:
+        source: the data.
+        store: the same, prepared.
+    """
+
+    source: Source
+    store: Store
+
+    def pixels(self, name: str) -> Pixels:
+        """Return an image, ``(S, S, 3)`` uint8.
+
+        Raises:
+            DataError: it cannot be read any more, or is damaged on the disk.
+        """
+        if name not in self.store.rows:
+            raise DataError(f"{name!r} is not there any more")
+        return self.store.pixels[self.store.rows[name]]
+
+    def file(self, name: str) -> Path | None:
+        """Return its file; None where it is in an archive or a data set."""
+        reader = self.source.reader
+        return reader.root / name if isinstance(reader, Folder) else None
+
+
+def thumbnail(facts: Facts, name: str, overlay: Pixels | None = None) -> Markup:
+    """Return a small copy of an image, with a link to its file if it has one.
+
+    Args:
+        facts: what is known of the run.
+        name: the image.
+        overlay: what to show instead of its pixels.
+
+    Raises:
+        Missing: the images are not there any more.
+    """
+    images = known(facts.images)
+    try:
+        shown = inline(images.pixels(name) if overlay is None else overlay, name)
+    except AlexNetError as error:
+        shown = Markup('<span class="gone" title="{}">not readable</span>').format(error)
+    file = images.file(name)
+    return shown if file is None else Markup('<a href="{}">{}</a>').format(file.absolute().as_uri(), shown)
+
+
+def card(facts: Facts, name: str, *lines: str, kind: str = "", overlay: Pixels | None = None) -> Markup:
+    """Return an image with lines below it, and its path.
+
+    Args:
+        facts: what is known of the run.
+        name: the image.
+        lines: what to say of it.
+        kind: ``right`` or ``wrong``, which colours its edge.
+        overlay: what to show instead of its pixels.
+    """
+    said = Markup().join(Markup("<span>{}</span>").format(line) for line in lines if line)
+    return Markup('<figure class="card {}">{}<figcaption>{}<small>{}</small></figcaption></figure>').format(
+        kind, thumbnail(facts, name, overlay), said, name
+    )
+
+
+def inline(pixels: Pixels, alt: str, side: int = THUMBNAIL) -> Markup:
+    """Return an image ``(H, W, 3)`` uint8 as a JPEG inside the page, its longer side at most ``side`` pixels."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _img(_data_uri(image, "JPEG", quality=JPEG_QUALITY), alt, image.size)
+
+
+def exact(pixels: Pixels, alt: str, scale: int = 1) -> Markup:
+    """Return an image ``(H, W, 3)`` uint8 as a PNG inside the page, on a white card.
+
+    Args:
+        pixels: the image.
+        alt: what it shows.
+        scale: the side of the sharp square that each of its pixels becomes, in pixels of the screen. With 1, the image
+            may be smoothed: sharply shrunk, it would lose whole rows.
+    """
+    image = Image.fromarray(pixels)
+    size = (image.width * scale, image.height * scale)
+    kind = "sharp" if scale > 1 else ""
+    img = _img(_data_uri(image, "PNG", optimize=True), alt, size)
+    return Markup('<span class="exact {}">{}</span>').format(kind, img)
+
+
+def _img(uri: str, alt: str, size: tuple[int, int]) -> Markup:
+    return Markup('<img src="{}" alt="{}" width="{}" height="{}">').format(uri, alt, *size)
+
+
+def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

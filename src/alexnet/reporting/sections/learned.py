@@ -1,0 +1,83 @@
+"""What the network has learned: the paper's figures 3 and 4, and what it looks at."""
+
+import numpy as np
+from markupsafe import Markup
+
+from alexnet.reporting.facts import Facts, HeatMap, Neighbours, known, sample
+from alexnet.reporting.html import bars, grid, joined, paragraph
+from alexnet.reporting.images import card, exact, thumbnail
+
+N_GUESSED = 8
+N_GUESSES = 5
+
+
+def guesses(facts: Facts) -> Markup:
+    """Return a few evaluated images with their most probable classes, as in figure 4, left."""
+    outputs = facts.outputs
+    numbers = {name: number for number, name in enumerate(outputs.names)}
+    panels = []
+    for name in sample(outputs, N_GUESSED):
+        row, label = outputs.probabilities[numbers[name]], int(outputs.labels[numbers[name]])
+        best = np.argsort(-row, kind="stable")[:N_GUESSES]
+        kinds = ["right" if place == label else "" for place in best]
+        shares = [(outputs.classes[place], float(row[place]), kind) for place, kind in zip(best, kinds, strict=True)]
+        kind = "right" if int(best[0]) == label else "wrong"
+        panel = Markup('<figure class="panel {}">{}<figcaption><b>{}</b>{}<small>{}</small></figcaption></figure>')
+        panels.append(panel.format(kind, thumbnail(facts, name), outputs.classes[label], bars(shares), name))
+    few = len(outputs.classes) <= N_GUESSES
+    said = paragraph(
+        "Images spread evenly over the evaluated ones, not chosen by hand, each with its label and",
+        "the probability of each class." if few else f"the {N_GUESSES} most probable classes.",
+        "The bar of the label is green. As in figure 4 of the paper.",
+    )
+    return joined((said, grid(panels, "panels")))
+
+
+def attention(facts: Facts) -> Markup:
+    """Return what speaks for the predicted class in a few images."""
+    maps = known(facts.heat_maps)
+    said = paragraph(
+        "Red and yellow parts of an image speak for the predicted class (Grad-CAM at the last convolution). The first",
+        "images are the worst mistakes. Colour on the background says that the network has learned the background.",
+    )
+    return joined((said, grid((_map(facts, each) for each in maps), "pairs")))
+
+
+def nearest(facts: Facts) -> Markup:
+    """Return the training images nearest to a few evaluated images, as in figure 4, right."""
+    rows = [_row(facts, each) for each in known(facts.neighbours)]
+    said = paragraph(
+        "First an evaluated image, then the training images whose last hidden layer is most like its own, as in",
+        "figure 4 of the paper. Those of another class have a red edge.",
+    )
+    return joined((said, *rows))
+
+
+def first_kernels(facts: Facts) -> Markup:
+    """Return the kernels of the first layer, as in figure 3."""
+    kernels = known(facts.kernels)
+    said = paragraph(
+        "What the first layer looks for: edges of one direction and blobs of colour, as in figure 3 of the paper.",
+        "Each kernel is scaled to its own range. Neighbouring weights of a kernel correlate by",
+        f"{kernels.structure:.2f} on average; before training, by about 0.",
+    )
+    return joined((said, exact(kernels.image, "The kernels of the first layer")))
+
+
+def _map(facts: Facts, each: HeatMap) -> Markup:
+    outputs = facts.outputs
+    label = outputs.classes[int(outputs.labels[outputs.names.index(each.name)])]
+    kind = "right" if label == each.label else "wrong"
+    said = Markup("labelled <b>{}</b>").format(label)
+    return Markup('<div class="twice">{}{}</div>').format(
+        card(facts, each.name, said, kind=kind),
+        card(facts, each.name, f"for {each.label}", kind=kind, overlay=each.overlay),
+    )
+
+
+def _row(facts: Facts, each: Neighbours) -> Markup:
+    outputs = facts.outputs
+    label = outputs.classes[int(outputs.labels[outputs.names.index(each.name)])]
+    cards = [card(facts, each.name, Markup("<b>{}</b>").format(label))]
+    cards += [card(facts, name, own, kind="" if own == label else "wrong") for name, own in each.nearest]
+    return grid(cards, "images row")
