@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from alexnet import Settings, cli
-from alexnet.commands.display import describe_recipe, expected_epochs
-from alexnet.commands.tables import prediction_lines
+from alexnet.commands.terminal.display import describe_recipe, expected_epochs
+from alexnet.commands.terminal.tables import prediction_lines
 from alexnet.inference.classifier import ImagePredictions, Prediction
 from alexnet.network.diagram import mermaid
 from alexnet.network.value.variants import resolve

@@ -42,7 +42,7 @@ def evaluate(
         alexnet evaluate runs/images --compare runs/other
         alexnet evaluate runs/images --errors errors.csv --out-of-fold 5
     """
-    from alexnet.commands import display, scores
+    from alexnet.commands.terminal import display, scores
     from alexnet.evaluation import scoring
     from alexnet.evaluation.mistakes import check_new, write_errors
 
@@ -81,7 +81,7 @@ def evaluate(
 
 def _out_of_fold(model: str, data: str | None, n_folds: int, errors: str, data_dir: str | None) -> int:
     """Predict the images of the model's data, or other data, by networks that did not learn from them."""
-    from alexnet.commands import display
+    from alexnet.commands.terminal import display
     from alexnet.evaluation.mistakes import write_errors
     from alexnet.evaluation.predicting import open_data
     from alexnet.reporting.out_of_fold import out_of_fold

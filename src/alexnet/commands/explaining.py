@@ -39,7 +39,7 @@ def explain(
         alexnet explain runs/images new.jpg
         alexnet explain runs/images folder --out panels --json > panels.json
     """
-    from alexnet.commands import display
+    from alexnet.commands.terminal import display
     from alexnet.errors import listed
     from alexnet.explanation.explain import Explainer
     from alexnet.explanation.result import Explanations

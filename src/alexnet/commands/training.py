@@ -42,7 +42,7 @@ def train(
         alexnet train --resume runs/images
     """
     assert settings is None, "cli has read the file, and its values are the defaults here"
-    from alexnet.commands import display, live
+    from alexnet.commands.terminal import display, live
     from alexnet.training.session import Session
 
     if find_lr:
@@ -67,7 +67,7 @@ def train(
 
 def _write_report(folder: Path) -> None:
     """Write the report on a trained network. If that fails, the network is trained all the same."""
-    from alexnet.commands import display
+    from alexnet.commands.terminal import display
     from alexnet.reporting.report import report
 
     began = time.monotonic()
@@ -86,7 +86,7 @@ UNUSED_BY_FIND_LR = ("lr", "epochs", "ema", "patience", "track", "checkpoint_min
 
 def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     """Measure a learning rate, print it, and write the measurements into a folder of their own."""
-    from alexnet.commands import display
+    from alexnet.commands.terminal import display
     from alexnet.training.assembly import prepare_training
     from alexnet.training.finder import N_STEPS, LRCurve, find_lr, save_plot
     from alexnet.training.machine.distributed import is_launched

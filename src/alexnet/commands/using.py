@@ -32,7 +32,7 @@ def predict(
         alexnet predict runs/images new.jpg
         alexnet predict runs/images folder --top 1 --format csv
     """
-    from alexnet.commands import display, tables
+    from alexnet.commands.terminal import display, tables
     from alexnet.errors import listed
     from alexnet.inference.classifier import load
     from alexnet.inference.inputs import expand
@@ -75,7 +75,7 @@ def report(
     Examples:
         alexnet report runs/images
     """
-    from alexnet.commands import display
+    from alexnet.commands.terminal import display
     from alexnet.reporting.report import report as write_report
 
     print(write_report(run, out, track=display.track))

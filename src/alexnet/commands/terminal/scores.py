@@ -4,7 +4,7 @@ import json
 
 from rich.text import Text
 
-from alexnet.commands.tables import MOST_SHOWN, table, text
+from alexnet.commands.terminal.tables import MOST_SHOWN, table, text
 from alexnet.evaluation.scores.intervals import Interval
 from alexnet.evaluation.scoring import EvaluationResult
 

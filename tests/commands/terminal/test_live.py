@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from alexnet.commands import display, live
-from alexnet.commands.live import BLOCKS, curve_lines, show, stop_on_signal
+from alexnet.commands.terminal import display, live
+from alexnet.commands.terminal.live import BLOCKS, curve_lines, show, stop_on_signal
 from alexnet.errors import RunError
 from alexnet.training.learning.reports import EpochReport, Report, StepReport, TrainingWarning
 from alexnet.training.learning.state import Stop

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.commands import display
+from alexnet.commands.terminal import display
 from alexnet.training.learning.reports import EpochReport, Report, StepReport, TrainingWarning
 from alexnet.training.learning.state import Training
 
