@@ -51,7 +51,7 @@ def test_an_image_is_part_of_the_page() -> None:
 
 
 @pytest.mark.parametrize("name", ["a b.html", "#1?.csv", "<b>.json", os.fsdecode(b"caf\xe9.csv")])
-def test_a_link_leads_to_the_file_from_where_the_notebook_is(name, tmp_path, monkeypatch) -> None:
+def test_a_link_opens_the_file_from_where_the_notebook_is(name, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (target,) = Page(link(tmp_path / "run" / name, "file")).all("a")
     assert unquote_to_bytes(str(target["href"])) == os.fsencode(f"run/{name}")

@@ -11,7 +11,7 @@ SIDE = 192
 
 
 def thumbnail(pixels: Pixels) -> bytes:
-    """Return an image as a small JPEG, at most ``SIDE`` pixels a side; about 6 kB.
+    """Return an image as a small JPEG, at most ``SIDE`` pixels a side; about 5 kB.
 
     Args:
         pixels: ``(H, W, 3)`` or, for grey, ``(H, W, 1)`` uint8.

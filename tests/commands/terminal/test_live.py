@@ -89,6 +89,7 @@ def test_it_fits_the_terminal(monkeypatch, width, height) -> None:
         assert "val top-1  images/s" in screen.shown
         assert "left" in screen.shown
     assert screen.text[-3].startswith("0.995")
+    assert not [line for line in screen.text if "val top-1  images/s" in line], "of the table, nothing is left"
 
 
 def test_afterwards_each_epoch_is_a_line_and_the_curve_stays(monkeypatch) -> None:

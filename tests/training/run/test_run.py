@@ -164,7 +164,7 @@ def test_any_value_in_what_followed_is_refused_by_name_or_understood(begun, tmp_
     assert max(map(len, refused)) < 300 + len(str(file))
 
 
-def test_a_notebook_shows_the_curves_and_leads_to_the_files(run, monkeypatch) -> None:
+def test_a_notebook_shows_the_curves_and_links_to_the_files(run, monkeypatch) -> None:
     monkeypatch.chdir(run.folder.parent)
     (run.folder / "report.html").touch()
     page = Page(run._repr_html_())

@@ -20,8 +20,9 @@ from alexnet.training.learning.state import Training
 
 # Drawing takes 3 ms.
 SECONDS_BETWEEN_DRAWINGS = 0.25
-# Rows of the table, and lines below and above them: header, epoch in progress, curve, bar, message, two gaps.
-N_ROWS, N_OTHER_LINES = 8, 9
+# Rows of the table, and the other lines: header, epoch in progress, three of the curve, bar, message, two gaps, and the
+# line to which rich moves the cursor at the end.
+N_ROWS, N_OTHER_LINES = 8, 10
 WIDTH, CURVE_HEIGHT = 72, 3
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
