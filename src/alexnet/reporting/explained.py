@@ -12,7 +12,7 @@ from alexnet.reporting.facts import HeatMap, Images, Kernels, Missing, Neighbour
 
 def explainer(classifier: Classifier, track: Track) -> Explainer:
     """Return what explains the predictions of a classifier. The first time, it looks at the training images."""
-    return Explainer(classifier, track=track)
+    return Explainer.of(classifier, track=track)
 
 
 def kernels(explainer: Explainer) -> Kernels:
