@@ -4,9 +4,9 @@
 
 DATA is anything that ``alexnet evaluate`` reads; its images are repeated until there are ``--images`` of them. Both
 sides run in this process, in turns, with an untrained network: what it predicts does not matter here. The first side
-computes the logits of one batch in memory again and again. The second does what ``evaluate`` does: images are read from
-the prepared store, resized to the network's size, and predicted. Printed are the median rates, the median, least and
-largest ratio of the rounds, and by how much the process grew between the first round and the last.
+computes the logits of one batch in memory again and again. The second computes all logits as ``evaluate`` does before
+it scores them: images are read from the prepared store, resized to the network's size, and predicted. Printed are the
+median rates, the median, least and largest ratio of the rounds, and by how much the process grew between the first round and the last.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measure(data: str, variant: str, size: int, n_images: int, n_rounds: int) -> dict[str, Any]:
     """Measure both sides in turns."""
-    found, network = stored(data, size, n_images // n_rounds), engine(variant, size, 3)
+    found, network = stored(data, size, n_images), engine(variant, size, 3)
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, size, size, 3), dtype=np.uint8)
     n_batches = len(found) // BATCH_SIZE
 

@@ -291,7 +291,10 @@ def test_train_evaluate_predict(image_folder, tmp_path, capsys) -> None:
 
     assert alexnet("evaluate", run, image_folder, "--split", "test", "--json") == 0
     scores = json.loads(capsys.readouterr().out)
-    assert list(scores) == ["n_images", "top1", "top5", "loss", "ece", "per_class", "confusion"]
+    assert list(scores) == [
+        "n_images", "top1", "top5", "loss", "ece", "macro_recall", "balanced_accuracy", "per_class", "confusion",
+        "intervals", "uncalibrated_ece", "ece_if_calibrated",
+    ]  # fmt: skip
     assert scores["n_images"] == 12
 
     assert alexnet("predict", run, image_folder / "red" / "photo 0.jpg", "--format", "json") == 0

@@ -18,7 +18,7 @@ ARGUMENTS = {
     "check": ["x"], "evaluate": ["x"], "report": ["x"],
     "predict": ["x", "y"], "explain": ["x", "y"], "push": ["x", "y"],
 }  # fmt: skip
-NOT_TYPED = {"DATA", "--out", "--track"}
+NOT_TYPED = {"DATA", "--out", "--track", "--ensemble", "--split-seed"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -22,6 +22,7 @@ from ..conftest import make_image_folder
 @pytest.fixture
 def other(trained_run, tmp_path) -> Path:
     """The same network with worse weights, its classes in another order, another size, store and temperature."""
+    (tmp_path / "other").mkdir()
     artifact = read_artifact(trained_run / "model")
     weights = load_file(trained_run / "model" / "model.safetensors")
     order = [2, 0, 1]

@@ -31,7 +31,7 @@ def evaluate(
         compare: Compare with another model on the same images.
         errors: Write a CSV of all images, those first whose label has the lowest probability.
         out_of_fold: With --errors: predict all images of the data, each by one of K small networks that are trained
-            now and do not learn from it. Finds wrong labels among training images.
+            now and do not learn from it. Finds wrong labels among training images. auto: no.
         max_pixels: Images that claim more are skipped; auto: as in training.
         data_dir: Where named sets are downloaded to; none: as in training.
         json_: Print one JSON object instead of tables.
@@ -84,11 +84,14 @@ def _out_of_fold(model: str, data: str | None, n_folds: int, errors: str, data_d
     from alexnet.commands.terminal import display
     from alexnet.evaluation.mistakes import write_errors
     from alexnet.evaluation.predicting import open_data
+    from alexnet.model.opening import load_artifact
     from alexnet.reporting.out_of_fold import out_of_fold
 
-    source = open_data(model, data, data_dir)
-    display.warn(source.warnings)
-    outputs = out_of_fold(source, n_folds, track=display.track)
+    source, how = open_data(model, data, data_dir), load_artifact(model).preprocessing
+    result = out_of_fold(source, how, n_folds, track=display.track)
+    display.warn(result.warnings)
+    display.warn_of_skipped(result.skipped)
+    outputs = result.outputs
     write_errors(outputs, errors)
     display.say(f"written to {errors}: {len(outputs.names)} images")
     share = outputs.is_right.mean()

@@ -11,7 +11,7 @@ from alexnet.html.matrix import confusion_matrix
 # The numbers that are shown, in this order, and their names.
 HEADLINE = {
     "top1": "top-1",
-    "top5": "top-5",
+    "top5": "top-{k}",
     "loss": "loss",
     "ece": "calibration error",
     "macro_recall": "macro recall",
@@ -32,7 +32,7 @@ def evaluation_card(
     """
     numbers = scores.to_json()
     rows = [
-        (words, f"{numbers[name]:.3f}", str(intervals.get(name, "")))
+        (words.format(k=min(5, len(scores.per_class))), f"{numbers[name]:.3f}", str(intervals.get(name, "")))
         for name, words in HEADLINE.items()
         if name != "balanced_accuracy" or not scores.is_complete
     ]

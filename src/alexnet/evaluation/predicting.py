@@ -1,4 +1,4 @@
-"""Predict labelled images with one or several saved models: the same images for all, that none of them learned from."""
+"""Predict labelled images with one or several saved models: the same images for all."""
 
 import os
 from collections.abc import Sequence
@@ -151,7 +151,7 @@ def _outputs(
     data = examples(store, source, None, classes, artifact.architecture.in_channels)
     temperature = artifact.calibration.temperature if views == 1 else artifact.calibration.ten_views
     logits = logits_of(TorchEngine(artifact), data, artifact.architecture.image_size, views, track)
-    return Outputs(classes, data.names, data.labels, log_softmax(logits[:, columns] / temperature), temperature)
+    return Outputs(classes, data.names, data.labels, log_softmax(logits[:, columns], temperature), temperature)
 
 
 def logits_of(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:

@@ -76,6 +76,8 @@ class Classifier:
         """Return what a notebook shows: the network, its classes, and how it was trained."""
         net, made = self.artifact.architecture, self.artifact.provenance
         size = f"{net.variant} at {net.image_size} px, {net.n_parameters:,} parameters"
+        if len(self.members) > 1:
+            size = f"mean of {len(self.members)} networks, the first: {size}"
         classes = f"{len(self.classes)} classes: {words(self.classes)}"
         facts = [(name, str(value)) for name, value in made.items() if isinstance(value, str | int | float)]
         return card(str(self.artifact.folder), note(size), note(classes), table((), facts, n_left=2))

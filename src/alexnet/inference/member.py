@@ -41,7 +41,7 @@ class Member:
     def log_probabilities(self, pixels: Pixels) -> Floats:
         """Return log-probabilities ``(N, n_classes)`` of images ``(N, image_size, image_size, C)`` uint8."""
         logits = self.engine.logits(pixels)[:, self.columns]
-        return log_softmax(logits / self.artifact.calibration.temperature)
+        return log_softmax(logits, self.artifact.calibration.temperature)
 
 
 def columns(artifact: Artifact, classes: tuple[str, ...]) -> list[int]:

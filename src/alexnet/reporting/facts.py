@@ -1,4 +1,4 @@
-"""What is known of a run: gathered once, and then only read. Every section of the report is made from it."""
+"""What is known of a run: collected once, and then only read. Every section of the report is made from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

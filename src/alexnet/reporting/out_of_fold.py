@@ -13,20 +13,36 @@ import numpy as np
 
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.source import LabelledImage, Source
+from alexnet.data.split import ImageIndex, kept_together
 from alexnet.data.store.store import Store, store_size
 from alexnet.errors import DataError, SettingsError
 from alexnet.evaluation.outputs import Outputs
 from alexnet.evaluation.scores.calibration import fit_temperature
 from alexnet.evaluation.scores.metrics import Integers
+from alexnet.images.preprocessing import Preprocessing
 from alexnet.inference.probability import Floats, log_softmax
 from alexnet.training.assembly import assemble, init_runtime, prepare_images
 from alexnet.training.auto import MAX_SMALL, choose_by_images
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit, val_logits
 
-# Half the channels at 67 px, or at the size of small images. On two slow cores, a fold of 2,000 photographs takes about
-# a minute.
+# Half the channels at 67 px, or at the size of small images.
 WIDTH, IMAGE_SIZE, EPOCHS = 0.5, 67, 15
+
+
+@dataclass(frozen=True)
+class Result:
+    """What small networks predict for images that they were not trained on.
+
+    Attributes:
+        outputs: for all readable images, in the order of their data.
+        skipped: why the others cannot be read, by path.
+        warnings: what a user should know about the data, a line each.
+    """
+
+    outputs: Outputs
+    skipped: dict[str, str]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -38,13 +54,14 @@ class _Fold:
     logits: Floats
 
 
-def out_of_fold(source: Source, n_folds: int, *, seed: int = 0, track: Track = untracked) -> Outputs:
+def out_of_fold(source: Source, how: Preprocessing, n_folds: int, *, seed: int = 0, track: Track = untracked) -> Result:
     """Return what small networks predict for images that they were not trained on: for all readable images.
 
-    Copies of an image are in the same fold. Splits of the data do not matter.
+    Copies of an image are in the same fold, and so are similar images of a class. Splits of the data do not matter.
 
     Args:
         source: the images.
+        how: how images become square, and how large they may be.
         n_folds: the number of folds, and of networks; each is trained on the images of all folds but one.
         seed: of the folds and the networks.
         track: shows the progress of preparing and training.
@@ -55,41 +72,48 @@ def out_of_fold(source: Source, n_folds: int, *, seed: int = 0, track: Track = u
     """
     if n_folds < 2:
         raise SettingsError(f"out_of_fold is {n_folds}; it must be at least 2: networks are trained on the other folds")
-    settings = Settings(width=WIDTH, epochs=EPOCHS, seed=seed)
+    settings = Settings(width=WIDTH, epochs=EPOCHS, seed=seed, resize=how.resize, max_pixels=how.max_pixels)
     store = prepare_images(source, settings, store_size(None), track=track)
     settings, _ = choose_by_images(settings, store)
     if settings.base.image_size > MAX_SMALL:
         settings = replace(settings, image_size=IMAGE_SIZE)
     fold_of = divide(source, store, n_folds, seed)
     epochs = track(_train_folds(source, store, settings, fold_of, n_folds), n_folds * EPOCHS, "epochs of all folds")
-    return _joined([fold for fold in epochs if fold is not None], source)
+    outputs = _joined([fold for fold in epochs if fold is not None], source)
+    return Result(outputs, store.skipped, (*source.warnings, *store.warnings))
 
 
-def divide(source: Source, store: Store, n_folds: int, seed: int) -> dict[str, int]:
-    """Return the fold of each readable image by path: every class and its copies divided as evenly as possible.
+def divide(source: Source, index: ImageIndex, n_folds: int, seed: int) -> dict[str, int]:
+    """Return the fold of each readable image by path: every class divided as evenly as its copies allow.
 
     Raises:
-        DataError: a class has fewer different images than there are folds.
+        DataError: a class has fewer groups of different images than there are folds.
     """
-    groups: dict[str, list[LabelledImage]] = defaultdict(list)
-    for image in source.images:
-        if image.path in store.rows:
-            groups[store.pixel_digest(image.path)].append(image)
-    by_label: dict[str, list[str]] = defaultdict(list)
-    for digest, group in groups.items():
-        by_label[group[0].label].append(digest)
+    readable = [image for image in source.images if image.path in index.rows]
     fold_of: dict[str, int] = {}
     first = 0
-    for label, digests in sorted(by_label.items()):
-        if len(digests) < n_folds:
+
+    def spread(groups: list[list[LabelledImage]]) -> None:
+        nonlocal first
+        contents = {min(index.content(image.path) for image in group): group for group in groups}
+        order = sorted(contents, key=lambda content: hashlib.sha256(f"{seed}:{content}".encode()).digest())
+        for place, content in enumerate(order, start=first):
+            fold_of.update((image.path, place % n_folds) for image in contents[content])
+        first += len(order)
+
+    for label, groups in sorted(kept_together(readable, index, n_folds).items()):
+        if len(groups) < n_folds:
+            advice = "add images of it, or leave it out" if len(groups) < 2 else f"give --out-of-fold {len(groups)}"
             raise DataError(
-                f"{source.name!r} has {len(digests)} different images of {label!r}, fewer than {n_folds} folds; "
-                "give a smaller --out-of-fold"
+                f"{source.name!r} has {len(groups)} different images of {label!r}, fewer than {n_folds} folds; {advice}"
             )
-        order = sorted(digests, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode()).digest())
-        for place, digest in enumerate(order, start=first):
-            fold_of.update((image.path, place % n_folds) for image in groups[digest])
-        first += len(digests)
+        spread(groups)
+    # Copies under two labels, of which at least one is wrong.
+    twice: dict[str, list[LabelledImage]] = defaultdict(list)
+    for image in readable:
+        if image.path not in fold_of:
+            twice[index.pixel_digest(image.path)].append(image)
+    spread(list(twice.values()))
     return fold_of
 
 
@@ -120,6 +144,6 @@ def _joined(folds: list[_Fold], source: Source) -> Outputs:
         classes=source.classes,
         names=tuple(names[i] for i in order),
         labels=labels[order],
-        log_probabilities=log_softmax(logits[order] / temperature),
+        log_probabilities=log_softmax(logits[order], temperature),
         temperature=temperature,
     )

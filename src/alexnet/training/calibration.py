@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,21 +18,38 @@ from alexnet.model.artifact import Calibration
 from alexnet.network.module.model import without_weights
 from alexnet.network.value.architecture import Architecture
 from alexnet.training.learning.state import Training
+from alexnet.training.plan import Plan
 
-# One number needs few images. Both take about as long as the validation of one epoch.
-MOST_IMAGES = 2000
-MOST_IMAGES_IN_TEN_VIEWS = MOST_IMAGES // N_VIEWS
+# One number needs few images.
+MOST_IMAGES, MOST_IMAGES_IN_TEN_VIEWS = 2000, 128
 BATCH_SIZE = 64
+# What predicting an image takes of training with it: a third, as there is no way back, and some more.
+SHARE_OF_TRAINING = 0.4
 
 
-def calibrate(training: Training, net: Architecture, weights: dict[str, Tensor]) -> Calibration:
+def seconds_needed(plan: Plan, n_val: int) -> float:
+    """Return how long ``calibrate`` is going to take, by the speed of training; 0 if it has not been measured."""
+    if not plan.timing.seconds:
+        return 0.0
+    n = min(n_val, MOST_IMAGES) + N_VIEWS * min(n_val, MOST_IMAGES_IN_TEN_VIEWS)
+    return n * SHARE_OF_TRAINING * plan.seconds_per_image(plan.architecture.image_size)
+
+
+def calibrate(
+    training: Training, net: Architecture, weights: dict[str, Tensor], unseen: npt.NDArray[np.bool_]
+) -> Calibration:
     """Return the temperatures with which a trained network has the lowest loss on ``val``.
 
     Args:
         training: the finished training.
         net: the network.
         weights: its weights, as they are saved.
+        unseen: whether each image of ``val`` is one that its initial weights were not trained on, ``(N,)``: of others
+            it is too sure.
     """
+    val = training.val.take(np.flatnonzero(unseen))
+    if not len(val):
+        return Calibration()
     model = without_weights(net)
     model.load_state_dict(weights, assign=True)
     model.to(training.runtime.device).eval()
@@ -43,8 +61,8 @@ def calibrate(training: Training, net: Architecture, weights: dict[str, Tensor])
     def averaged(pixels: Pixels) -> Floats:
         return average_of_views(logits, pixels, net.image_size)
 
-    one, ten = training.val.sample(MOST_IMAGES), training.val.sample(MOST_IMAGES_IN_TEN_VIEWS)
-    with torch.inference_mode(), training.runtime.threads():
+    one, ten = val.sample(MOST_IMAGES), val.sample(MOST_IMAGES_IN_TEN_VIEWS)
+    with torch.inference_mode(), training.runtime.threads(), training.runtime.autocast():
         return Calibration(
             _fit(logits, one, net.image_size),
             _fit(averaged, ten, int(ten.pixels.shape[1])),

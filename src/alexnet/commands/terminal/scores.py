@@ -83,12 +83,13 @@ def _headline(result: EvaluationResult) -> str:
     rows.add_row("top-1", f"{scores.top1:.4f}", str(intervals["top1"]))
     rows.add_row(f"top-{min(5, len(scores.per_class))}", f"{scores.top5:.4f}", str(intervals["top5"]))
     rows.add_row("loss", f"{scores.loss:.4f}", str(intervals["loss"]))
-    what = "mean recall" if scores.is_complete else "mean recall, without images 0"
+    what = "macro recall" if scores.is_complete else "macro recall (0 for classes without images)"
     rows.add_row(what, f"{scores.macro_recall:.4f}", str(intervals["macro_recall"]))
     if not scores.is_complete:
         balanced = intervals["balanced_accuracy"]
-        rows.add_row("mean recall of classes with images", f"{scores.balanced_accuracy:.4f}", str(balanced))
-    before = "" if result.uncalibrated_ece is None else f"; without the temperature {result.uncalibrated_ece:.4f}"
+        rows.add_row("balanced accuracy (classes with images)", f"{scores.balanced_accuracy:.4f}", str(balanced))
+    has_temperature = result.outputs.temperature not in (None, 1.0)
+    before = f"; without the temperature {result.uncalibrated_ece:.4f}" if has_temperature else ""
     chance = f"a perfectly calibrated network: {result.ece_if_calibrated} on as many images"
     return f"{text(rows)}\n\ncalibration error {scores.ece:.4f} ({chance}){before}"
 

@@ -95,7 +95,7 @@ def fit_temperature(logits: Floats, labels: npt.NDArray[np.int64]) -> float:
 
     def slope(temperature: float) -> float:
         """Return the derivative of the loss by 1 / T. It falls while T rises, as the loss is convex in 1 / T."""
-        expected = (np.exp(log_softmax(logits / temperature)) * logits).sum(axis=1)
+        expected = (np.exp(log_softmax(logits, temperature)) * logits).sum(axis=1)
         return float((expected - target).sum())
 
     low, high = np.log(COLDEST), np.log(HOTTEST)

@@ -116,7 +116,7 @@ def paired_difference(right: Booleans, other: Booleans) -> Interval:
     only, only_other = ((right & ~other).sum() + 0.5) / n, ((other & ~right).sum() + 0.5) / n
     difference = only - only_other
     half = Z * math.sqrt((only + only_other - difference**2) / n)
-    return Interval(float(difference - half), float(difference + half))
+    return Interval(float(max(-1.0, difference - half)), float(min(1.0, difference + half)))
 
 
 def mcnemar(n_only: int, n_only_other: int) -> float:

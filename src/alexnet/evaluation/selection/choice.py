@@ -82,7 +82,7 @@ def select(
         return chosen.with_warning(f"this model {_UNKNOWN}")
     if not seen.is_all:
         chosen = chosen.with_warning(f"what this network began with (--init) {_UNKNOWN}")
-    return _leave_out_seen(chosen, store, seen)
+    return _leave_out_own(chosen, store, seen)
 
 
 def leave_out_seen(chosen: Selection, store: Store, artifact: Artifact, run: ModelRun | None, name: str) -> Selection:
@@ -106,17 +106,23 @@ def leave_out_seen(chosen: Selection, store: Store, artifact: Artifact, run: Mod
     if seen is None:
         return chosen
     contents = {each.path: store.content(each.path) for each in chosen.source.images if each.path in store.rows}
-    n_learned = sum(content in seen.train for content in contents.values())
+    learned = {path for path, content in contents.items() if content in seen.train}
     if chosen.split == "train":
-        warning = f"{name} learned from {n_learned} of {len(contents)} images"
-        return chosen.with_warning(warning) if n_learned else chosen
-    wrong = seen.train if chosen.split == "val" else seen.train | seen.val
-    left_out = {path for path, content in contents.items() if content in wrong}
+        warning = f"{name} learned from {len(learned)} of {len(contents)} images"
+        return chosen.with_warning(warning) if learned else chosen
+    validated = {path for path, content in contents.items() if content in seen.val} - learned
+    left_out = learned if chosen.split == "val" else learned | validated
+    if len(left_out) == len(contents) and len(learned) < len(contents):
+        left_out = learned
+        chosen = chosen.with_warning(
+            f"{name} was not trained on these images, but validated on {len(validated)} of them"
+        )
     if not left_out:
         return chosen
     if len(left_out) == len(contents):
         raise DataError(f"{name} learned from all {len(contents)} images on which the first model can be evaluated")
-    warning = f"left out {len(left_out)} of {len(contents)} images that {name} learned from or was validated on"
+    what = "learned from" if left_out == learned else "learned from or was validated on"
+    warning = f"left out {len(left_out)} of {len(contents)} images that {name} {what}"
     return chosen.without(left_out).with_warning(warning)
 
 
@@ -139,7 +145,7 @@ def _run_split(source: Source, store: Store, run: ModelRun, wanted: str, *, is_r
     return None
 
 
-def _leave_out_seen(chosen: Selection, store: Store, seen: SeenImages) -> Selection:
+def _leave_out_own(chosen: Selection, store: Store, seen: SeenImages) -> Selection:
     """Leave out the images that the network was trained on and, unless ``val`` is wanted, validated on."""
     contents = {each.path: store.content(each.path) for each in chosen.source.images if each.path in store.rows}
     learned = {path for path, content in contents.items() if content in seen.train}
