@@ -6,8 +6,7 @@ DATA is anything that ``alexnet evaluate`` reads; its images are repeated until 
 sides run in this process, in turns, with an untrained network: what it predicts does not matter here. The first side
 computes the logits of one batch in memory again and again. The second computes all logits as ``evaluate`` does before
 it scores them: images are read from the prepared store, resized to the network's size, and predicted. Printed are the
-median rates, the median, least and largest ratio of the rounds, and by how much the process grew between the first round
-and the last.
+median rates, the median, least and largest ratio of the rounds, and by how much the process grew after the first round.
 """
 
 import argparse

@@ -39,10 +39,8 @@ def main() -> None:
     chosen = parser.parse_args()
     outputs = evaluate(chosen.run, chosen.data).outputs
     shares = [found(outputs, chosen.share, seed) for seed in range(chosen.seeds)]
-    n = len(outputs.names)
-    print(
-        f"{n} images, top-1 {outputs.is_right.mean():.3f}, {round(chosen.share * n)} labels flipped, {chosen.seeds} seeds"
-    )
+    n, top1 = len(outputs.names), outputs.is_right.mean()
+    print(f"{n} images, top-1 {top1:.3f}, {round(chosen.share * n)} labels flipped, {chosen.seeds} seeds")
     print(f"in the first tenth: {statistics.mean(shares):.3f} of them ({min(shares):.3f} to {max(shares):.3f})")
 
 
