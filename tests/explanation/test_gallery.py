@@ -76,7 +76,9 @@ def test_it_is_computed_once(own, classifier, monkeypatch) -> None:
         again = of(folder, classifier)
     assert again.names == first.names
     assert np.array_equal(again.embeddings, first.embeddings)
-    assert np.array_equal(again.patches["conv3"].places, first.patches["conv3"].places)
+    for name, patches in first.patches.items():
+        for kind in ("images", "places", "mean", "std"):
+            assert np.array_equal(getattr(again.patches[name], kind), getattr(patches, kind)), (name, kind)
 
 
 @pytest.mark.parametrize("change", ["other weights", "damaged", "an image less"])

@@ -35,7 +35,7 @@ class MadeUpImages:
         if "damaged" in name:
             raise DataError(f"{name!r} is damaged on the disk")
         rng = np.random.default_rng(zlib.crc32(name.encode()))
-        small = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        small = Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8))
         return np.asarray(small.resize((256, 256), Image.Resampling.BICUBIC))
 
     def file(self, name: str) -> Path | None:

@@ -50,7 +50,7 @@ def test_where_the_data_is_gone_it_says_so_in_place(run, tmp_path) -> None:
     text = alexnet.report(run).read_text()
     assert text.count("Not here: ") >= 8
     assert "moved away" in text
-    assert '<section id="kernels"><h2>First kernels</h2><p' in text
+    assert '<section id="kernels"><h2>First kernels</h2><p class="">' in text
 
 
 def test_only_a_report_is_replaced(run, tmp_path) -> None:

@@ -68,12 +68,13 @@ def train(
 def _write_report(folder: Path) -> None:
     """Write the report on a trained network. If that fails, the network is trained all the same."""
     from alexnet.commands.terminal import display
-    from alexnet.reporting.report import report
 
     began = time.monotonic()
     try:
+        from alexnet.reporting.report import report
+
         file = report(folder, track=display.track)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         again = f"try again with: alexnet report {shlex.quote(str(folder))}"
         display.warn([f"no report was written ({type(error).__name__}: {one_line(error)}); {again}"])
         return

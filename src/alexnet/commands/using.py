@@ -61,6 +61,7 @@ def report(
     run: str,
     /,
     *,
+    data: Annotated[str | None, "options", "DATA"] = None,
     out: Annotated[str | None, "options", "FILE", "RUN/report.html"] = None,
 ) -> int:
     """Write a report on a finished run: one HTML file to look at.
@@ -70,6 +71,7 @@ def report(
 
     Args:
         run: A run folder.
+        data: Where the images of the run are now, if they have moved.
         out: The file to write. An older report there is replaced.
 
     Examples:
@@ -78,7 +80,7 @@ def report(
     from alexnet.commands.terminal import display
     from alexnet.reporting.report import report as write_report
 
-    print(write_report(run, out, track=display.track))
+    print(write_report(run, out, data=data, track=display.track))
     return 0
 
 

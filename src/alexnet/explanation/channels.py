@@ -27,7 +27,7 @@ class Patch:
     row: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON object; the window's edges are shares of the image's sides."""
+        """Return it as a JSON object; edges of windows are shares of the sides of the square image."""
         return {"path": self.path, "label": self.label, "window": asdict(self.window)}
 
 
@@ -50,7 +50,7 @@ class Channel:
     patches: tuple[Patch, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON object; the window's edges are shares of the image's sides."""
+        """Return it as a JSON object; edges of windows are shares of the sides of the square image."""
         return {
             "layer": self.layer,
             "channel": self.number,

@@ -204,7 +204,8 @@ def _compute(engine: TorchEngine, images: Examples, image_size: int, track: Trac
     tensors: dict[str, npt.NDArray[Any]] = {"embeddings": np.concatenate(embeddings)}
     for name in values:
         largest, where = (np.ascontiguousarray(np.concatenate(each[name]).T) for each in (values, places))
-        first = np.argsort(-largest, axis=1, kind="stable")[:, :N_PATCHES]
+        # A copy: safetensors writes the memory of a view as it lies.
+        first = np.ascontiguousarray(np.argsort(-largest, axis=1, kind="stable")[:, :N_PATCHES])
         tensors[f"{name}.images"] = first
         tensors[f"{name}.places"] = np.take_along_axis(where, first, axis=1)
         tensors[f"{name}.mean"], tensors[f"{name}.std"] = largest.mean(axis=1), largest.std(axis=1)

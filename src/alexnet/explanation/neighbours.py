@@ -16,7 +16,7 @@ class Neighbour:
     Attributes:
         path: its path in the data.
         label: its class.
-        distance: the Euclidean distance between the two embeddings; 0 for the same image.
+        distance: the Euclidean distance between the two embeddings; about 0 for the same image.
         row: its row in the gallery.
     """
 

@@ -1,5 +1,6 @@
 """What the room ``explanation`` finds out about the evaluated images, as facts for the report."""
 
+import os
 from collections.abc import Iterator, Sequence
 
 from alexnet.data.parallel import Track
@@ -10,9 +11,9 @@ from alexnet.inference.classifier import Classifier
 from alexnet.reporting.facts import HeatMap, Images, Kernels, Missing, Neighbours
 
 
-def explainer(classifier: Classifier, track: Track) -> Explainer:
+def explainer(classifier: Classifier, data: str | os.PathLike[str] | None, track: Track) -> Explainer:
     """Return what explains the predictions of a classifier. The first time, it looks at the training images."""
-    return Explainer.of(classifier, track=track)
+    return Explainer.of(classifier, data=data, track=track)
 
 
 def kernels(explainer: Explainer) -> Kernels:

@@ -1,8 +1,8 @@
 """Gather what is known of a run. What cannot be obtained is ``Missing``, and never stops the rest."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,12 +12,14 @@ from alexnet.data.check import check_prepared
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.record import SPLITS_FILE, Row, find, read_splits
 from alexnet.data.source import SPLITS, LabelledImage, Source
-from alexnet.data.store.store import Store
+from alexnet.data.sources.open import open_source
+from alexnet.data.store.store import Store, prepare
 from alexnet.errors import AlexNetError, one_line
 from alexnet.evaluation.outputs import Outputs
-from alexnet.evaluation.scoring import EvaluationResult, evaluate
+from alexnet.evaluation.scoring import evaluate
 from alexnet.evaluation.selection.run_images import ModelRun
 from alexnet.inference.classifier import load
+from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
 from alexnet.reporting import explained
 from alexnet.reporting.facts import Data, Facts, Missing, known, sample
@@ -31,11 +33,12 @@ N_HEAT_MAPS = 8
 N_NEIGHBOURS = 6
 
 
-def gather(folder: Path, track: Track = untracked) -> Facts:
+def gather(folder: Path, data: str | os.PathLike[str] | None = None, track: Track = untracked) -> Facts:
     """Gather what is known of a finished run: evaluate it, and look at what it learned.
 
     Args:
         folder: the run folder.
+        data: where its images are now; by default where they were.
         track: how progress is shown.
 
     Raises:
@@ -45,11 +48,13 @@ def gather(folder: Path, track: Track = untracked) -> Facts:
     run = Run(folder)
     artifact = load_artifact(folder)
     rows = attempt(lambda: read_splits(folder / SPLITS_FILE))
-    evaluation = attempt(lambda: evaluate(folder, split=evaluated_split(known(rows)), track=track))
-    source = attempt(lambda: _source(folder, known(rows), known(evaluation).store))
-    images = attempt(lambda: StoredImages(known(source), known(evaluation).store))
+    evaluation = attempt(lambda: evaluate(folder, data, split=evaluated_split(known(rows)), track=track))
+    opened = attempt(lambda: ModelRun(folder).open() if data is None else open_source(data))
+    store = attempt(lambda: _prepare(known(opened), artifact, track))
+    source = attempt(lambda: _with_splits(known(opened), known(rows), known(store)))
+    images = attempt(lambda: StoredImages(known(source), known(store)))
     classifier = attempt(lambda: load(folder))
-    explainer = attempt(lambda: explained.explainer(known(classifier), track))
+    explainer = attempt(lambda: explained.explainer(known(classifier), data, track))
     looked_at = attempt(lambda: heat_map_choice(known(evaluation).outputs))
     compared = attempt(lambda: sample(known(evaluation).outputs, N_NEIGHBOURS))
     return Facts(
@@ -57,7 +62,7 @@ def gather(folder: Path, track: Track = untracked) -> Facts:
         artifact=artifact,
         settings=attempt(run.settings),
         history=attempt(lambda: tuple(EpochReport(**line) for line in run.metrics())),
-        data=attempt(lambda: _data(known(rows), source, evaluation)),
+        data=attempt(lambda: _data(known(rows), source, store)),
         evaluation=evaluation,
         images=images,
         kernels=attempt(lambda: explained.kernels(known(explainer))),
@@ -96,22 +101,26 @@ def heat_map_choice(outputs: Outputs) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*chosen, *sample(outputs, N_HEAT_MAPS - len(chosen))]))
 
 
-def _source(folder: Path, rows: tuple[Row, ...], store: Store) -> Source:
-    """Return the data of a run as it is now, with the run's splits."""
-    source = ModelRun(folder).open()
+def _prepare(source: Source, artifact: Artifact, track: Track) -> Store:
+    how = artifact.preprocessing
+    return prepare(source, how.store_size, resize=how.resize, exact=True, max_pixels=how.max_pixels, track=track)
+
+
+def _with_splits(source: Source, rows: tuple[Row, ...], store: Store) -> Source:
+    """Return those images of a source that are the run's, with the run's splits."""
     found = find(rows, source, store)
     images = (LabelledImage(image.path, image.label, row.split) for row, image in found.pairs if image is not None)
-    return replace(source, images=tuple(images))
+    return source.with_images(tuple(images))
 
 
-def _data(rows: tuple[Row, ...], source: Source | Missing, evaluation: EvaluationResult | Missing) -> Data:
+def _data(rows: tuple[Row, ...], source: Source | Missing, store: Store | Missing) -> Data:
     """Return what is known of the data: the counts always, the rest where it can still be opened."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         counts[row.label][row.split] += 1
     by_class = {label: {split: counts[label][split] for split in SPLITS} for label in counts}
     try:
-        now, store = known(source), known(evaluation).store
+        now, prepared = known(source), known(store)
     except Missing as missing:
         return Data(by_class, {}, missing=missing)
-    return Data(by_class, store.skipped, check_prepared(now, store), (*now.warnings, *store.warnings))
+    return Data(by_class, prepared.skipped, check_prepared(now, prepared), (*now.warnings, *prepared.warnings))

@@ -15,7 +15,11 @@ REPORT_FILE = "report.html"
 
 
 def report(
-    run: str | os.PathLike[str] | Run, out: str | os.PathLike[str] | None = None, *, track: Track = untracked
+    run: str | os.PathLike[str] | Run,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    track: Track = untracked,
 ) -> Path:
     """Write what is known of a finished run as one HTML file, and return its path.
 
@@ -26,6 +30,7 @@ def report(
     Args:
         run: the run folder, or what ``train`` returned.
         out: the file to write; by default ``report.html`` in the run folder. An older report is replaced.
+        data: where the images of the run are now; by default where they were.
         track: how progress is shown.
 
     Raises:
@@ -36,7 +41,7 @@ def report(
     folder = run.folder if isinstance(run, Run) else expanded(run)
     file = folder / REPORT_FILE if out is None else expanded(out)
     _refuse_others(file)
-    text = page(gather(folder, track))
+    text = page(gather(folder, data, track))
     # Names of files may hold bytes that are not text.
     content = text.encode("utf-8", errors="backslashreplace")
     file.parent.mkdir(parents=True, exist_ok=True)

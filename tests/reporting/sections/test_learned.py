@@ -59,4 +59,3 @@ def test_what_is_missing_is_said_by_the_page(field, make, tmp_path) -> None:
     assert isinstance(getattr(facts, field), Missing)
     with pytest.raises(Missing, match="no such layer"):
         make(facts)
-    assert known(facts_of(tmp_path).kernels).structure == 0.71

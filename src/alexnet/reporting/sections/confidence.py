@@ -31,13 +31,16 @@ def confidence(facts: Facts) -> Markup:
 
 def _sureness(outputs: Outputs) -> str:
     sure, right = float(outputs.probabilities.max(axis=1).mean()), float(outputs.is_right.mean())
-    how = "too sure" if sure > right else "less sure than it could be"
+    if abs(sure - right) < 0.01:
+        how = "about as sure as it should be"
+    else:
+        how = "too sure" if sure > right else "less sure than it could be"
     return f"The mean probability of its predictions is {sure:.1%}, and {right:.1%} are right: on average it is {how}."
 
 
 def _errors(result: EvaluationResult) -> str:
-    chance, before = result.ece_if_calibrated, result.uncalibrated_ece
-    without = "" if before is None else f", and {before:.3f} without calibration"
+    chance, has_temperature = result.ece_if_calibrated, result.outputs.temperature not in (None, 1.0)
+    without = f", and {result.uncalibrated_ece:.3f} without calibration" if has_temperature else ""
     return (
         f"The calibration error is {result.scores.ece:.3f}{without}. On as many images, that of a perfectly calibrated "
         f"network would lie between {chance.low:.3f} and {chance.high:.3f}."

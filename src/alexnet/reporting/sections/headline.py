@@ -63,9 +63,11 @@ def _most_confused(result: EvaluationResult) -> str:
 def _no_test(result: EvaluationResult) -> str:
     if result.split == "test":
         return ""
+    is_fitted = result.outputs.temperature not in (None, 1.0)
+    also = " The temperature was fitted on them, so the calibration error on new images is larger." if is_fitted else ""
     return (
         f"The run has no test images, so these are its {result.split} images. The network did not learn from them, but "
-        "whoever chose settings by them has seen their score: on new images it may be lower."
+        f"whoever chose settings by them has seen their score: on new images it may be lower.{also}"
     )
 
 
@@ -84,8 +86,9 @@ def _cards(result: EvaluationResult) -> list[Markup]:
     cards.append(_card("Loss", f"{loss:.3f}", f"{interval.low:.3f} to {interval.high:.3f}", guessing))
     chance = result.ece_if_calibrated
     by_chance = f"{chance.low:.3f} to {chance.high:.3f}"
-    what = f"How far probabilities are from the share that is right. A perfect network would show {by_chance} here."
-    before = "" if result.uncalibrated_ece is None else f"{result.uncalibrated_ece:.3f} before calibration"
+    what = f"How far probabilities are from the share that is right. That of a perfectly calibrated network would be {by_chance} here."
+    has_temperature = result.outputs.temperature not in (None, 1.0)
+    before = "" if not has_temperature else f"{result.uncalibrated_ece:.3f} before calibration"
     cards.append(_card("Calibration error", f"{scores.ece:.3f}", before, what))
     return cards
 

@@ -37,8 +37,8 @@ def attention(facts: Facts) -> Markup:
     """Return what speaks for the predicted class in a few images."""
     maps = known(facts.heat_maps)
     said = paragraph(
-        "Red and yellow parts of an image speak for the predicted class (Grad-CAM at the last convolution). The first",
-        "images are the worst mistakes. Colour on the background says that the network has learned the background.",
+        "Red and yellow parts of an image speak for the predicted class (Grad-CAM at the last convolution). Mistakes",
+        "come first, if there are any. Colour on the background says that the network has learned the background.",
     )
     return joined((said, grid((_map(facts, each) for each in maps), "pairs")))
 

@@ -1,7 +1,6 @@
 """The settings, the versions and the machine, and the command that repeats the run."""
 
 import json
-import os
 import platform
 import shlex
 from collections.abc import Mapping
@@ -46,7 +45,7 @@ def repeat(facts: Facts) -> Markup:
     threads = resolved.get("n_threads")
     rows = [
         ("device", f"{resolved.get('device', 'unknown')}, {resolved.get('precision', 'unknown')}"),
-        ("threads", "as many as the device has" if threads is None else str(threads)),
+        ("threads", "not recorded" if threads is None else str(threads)),
         ("processes", str(resolved.get("n_processes", 1))),
         ("finished", str(made.get("finished", "unknown"))),
         ("trained with", f"alexnet {made.get('alexnet', 'unknown')}, torch {made.get('torch', 'unknown')}"),
@@ -66,10 +65,13 @@ def repeating_command(saved: Mapping[str, Any]) -> str:
     Raises:
         SettingsError: the settings are of another version.
     """
-    words = ["alexnet", "train", as_recorded(str(saved["data"]))]
+    n = saved.get("resolved", {}).get("n_processes", 1)
+    # Of several machines, each starts its part; see docs/training.md.
+    start = ["alexnet"] if n == 1 else ["torchrun", "--standalone", "--nproc-per-node", str(n), "-m", "alexnet"]
+    words = [*start, "train", as_recorded(str(saved["data"]))]
     for name, value in _given(saved).items():
         words.append(f"--{name.replace('_', '-')}")
-        words += map(str, value) if isinstance(value, tuple) else [os.fspath(value) if name == "init" else str(value)]
+        words += map(str, value) if isinstance(value, tuple) else [str(value)]
     return shlex.join(words)
 
 
@@ -83,8 +85,10 @@ def _given(saved: Mapping[str, Any]) -> dict[str, Any]:
 def _exactness(saved: Mapping[str, Any], threads: int | None) -> str:
     if saved.get("time_limit") is not None:
         return "With a time limit the number of epochs depends on the speed of the machine, so the weights will differ."
-    if threads is None:
+    if not str(saved.get("resolved", {}).get("device", "cpu")).startswith("cpu"):
         return "On a GPU the last bits of the weights may differ."
+    if threads is None:
+        return "With as many threads as then, on the same kind of processor, the weights are the same to the bit."
     return f"With OMP_NUM_THREADS={threads}, on the same kind of processor, the weights are the same to the bit."
 
 

@@ -7,6 +7,8 @@ RUN/settings.json     the settings, and the values derived from them
     progress.svg      the curves of the epochs so far
     checkpoint/       the newest checkpoints and the best epoch, as tensors and JSON
     model/            the trained network, after training has ended
+    report.html       what alexnet report says of it
+    gallery.*         what alexnet explain knows of its training images
 """
 
 import json
