@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from alexnet.data.record import read_splits
 from alexnet.explanation.gallery import Gallery
 from alexnet.explanation.neighbours import nearest
 from alexnet.inference.classifier import load

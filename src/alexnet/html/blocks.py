@@ -63,16 +63,16 @@ def bars(shares: Iterable[tuple[str, float]]) -> Html:
     return table((), rows, n_left=2)
 
 
-def image(content: bytes, kind: str, alt: str, style: str = "max-width:100%") -> Html:
+def image(content: bytes, kind: str, alt: str, **attributes: str) -> Html:
     """Return an image that is part of the page.
 
     Args:
         content: the image file.
         kind: ``jpeg``, ``png`` or ``svg+xml``. Scripts in an SVG do not run.
         alt: what is shown in place of the image where images are not shown.
-        style: its style.
+        attributes: its other attributes, such as ``style``.
     """
-    return element("img", src=f"data:image/{kind};base64,{b64encode(content).decode()}", alt=alt, style=style)
+    return element("img", src=f"data:image/{kind};base64,{b64encode(content).decode()}", alt=alt, **attributes)
 
 
 def link(path: Path, text: str) -> Html:

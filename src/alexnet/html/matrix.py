@@ -70,4 +70,4 @@ def _as_image(strengths: npt.NDArray[np.float64]) -> Html:
     Image.fromarray(pixels).save(file, "PNG")
     style = f"width:{max(n, _SIDE)}px;max-width:100%;image-rendering:pixelated;border:1px solid rgba(128,128,128,.35)"
     words = f"confusion matrix of {n} classes: a row for each true class, a column for each predicted class"
-    return joined(image(file.getvalue(), "png", words, style), note(words))
+    return joined(image(file.getvalue(), "png", words, style=style), note(words))

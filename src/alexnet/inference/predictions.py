@@ -69,7 +69,7 @@ class ImagePredictions:
             return card(self.path, note(f"cannot be read: {self.error}"))
         shares = bars((each.label, each.probability) for each in self.predictions)
         try:
-            shown = image(self._thumbnail(), "jpeg", self.path, "width:128px;height:128px;object-fit:contain")
+            shown = image(self._thumbnail(), "jpeg", self.path, style="width:128px;height:128px;object-fit:contain")
         except ImageError as error:
             shown = note(f"the image cannot be shown: {error.reason}")
         return card(self.path, beside(shown, shares))

@@ -1,4 +1,4 @@
-"""The few blocks that the report is made of.
+"""The few blocks that the report is made of: they use the classes of ``style.css``, those of ``alexnet.html`` none.
 
 Text that is put into ``Markup`` is escaped: names of classes and paths may hold anything.
 """
@@ -18,8 +18,8 @@ class Share(float):
         return f"{float(self):.1%}"
 
 
-def joined(parts: Iterable[str]) -> Markup:
-    """Return the parts one after the other; text is escaped."""
+def lines(parts: Iterable[str]) -> Markup:
+    """Return the parts one below the other in the file; text is escaped."""
     return Markup("\n").join(parts)
 
 
@@ -30,7 +30,7 @@ def paragraph(*sentences: str, kind: str = "") -> Markup:
 
 def items(entries: Iterable[str]) -> Markup:
     """Return a bulleted list."""
-    return Markup("<ul>{}</ul>").format(joined(Markup("<li>{}</li>").format(entry) for entry in entries))
+    return Markup("<ul>{}</ul>").format(lines(Markup("<li>{}</li>").format(entry) for entry in entries))
 
 
 def details(summary: str, body: str, *, is_open: bool = False) -> Markup:
@@ -41,7 +41,7 @@ def details(summary: str, body: str, *, is_open: bool = False) -> Markup:
 
 def grid(cells: Iterable[str], kind: str = "") -> Markup:
     """Return cells side by side, as many as fit into a row."""
-    return Markup('<div class="grid {}">{}</div>').format(kind, joined(cells))
+    return Markup('<div class="grid {}">{}</div>').format(kind, lines(cells))
 
 
 def wide(body: str, name: str) -> Markup:
@@ -60,11 +60,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, name: str
     """
     rows = list(rows)
     are_numbers = [any(_is_number(row[i]) for row in rows) for i in range(len(columns))]
-    head = joined(
+    head = lines(
         _title(title, is_number, sortable=sortable, is_sorted=i == 0)
         for i, (title, is_number) in enumerate(zip(columns, are_numbers, strict=True))
     )
-    body = joined(Markup("<tr>{}</tr>").format(Markup().join(map(_cell, row, are_numbers))) for row in rows)
+    body = lines(Markup("<tr>{}</tr>").format(Markup().join(map(_cell, row, are_numbers))) for row in rows)
     kind = "sortable" if sortable else ""
     return wide(
         Markup('<table class="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>').format(kind, head, body), name
@@ -74,7 +74,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, name: str
 def bars(shares: Iterable[tuple[str, float, str]]) -> Markup:
     """Return a bar for each label and share in [0, 1]; the third is its kind: ``right``, ``wrong`` or empty."""
     return Markup('<ol class="bars">{}</ol>').format(
-        joined(
+        lines(
             Markup('<li class="{}" style="--share:{:.4f}"><span>{}</span><b>{}</b></li>').format(
                 kind, share, label, Share(share)
             )

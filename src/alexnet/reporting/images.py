@@ -1,6 +1,5 @@
 """Images inside the page: small copies as data URIs, each with a link to its file."""
 
-import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ from alexnet.data.source import Source
 from alexnet.data.sources.folders.folder import Folder
 from alexnet.data.store.store import Store
 from alexnet.errors import AlexNetError, DataError
+from alexnet.html.blocks import image
+from alexnet.html.thumbnails import thumbnail as thumbnail_of
 from alexnet.images.decoding import Pixels
 from alexnet.reporting.facts import Facts, known
 
 # Side of a small copy, in pixels. Pages show it at 112 px and less, so it is sharp on paper too.
 THUMBNAIL = 144
-JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True)
@@ -86,32 +86,20 @@ def card(facts: Facts, name: str, *lines: str, kind: str = "", overlay: Pixels |
 
 def inline(pixels: Pixels, alt: str, side: int = THUMBNAIL) -> Markup:
     """Return an image ``(H, W, 3)`` uint8 as a JPEG inside the page, its longer side at most ``side`` pixels."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _img(_data_uri(image, "JPEG", quality=JPEG_QUALITY), alt, image.size)
+    return image(thumbnail_of(pixels, side), "jpeg", alt)
 
 
 def exact(pixels: Pixels, alt: str, scale: int = 1) -> Markup:
-    """Return an image ``(H, W, 3)`` uint8 as a PNG inside the page, on a white card.
+    """Return an image ``(H, W, 3)`` uint8 as a PNG inside the page, whose pixels stay sharp squares.
 
     Args:
         pixels: the image.
         alt: what it shows.
-        scale: the side of the sharp square that each of its pixels becomes, in pixels of the screen. With 1, the image
-            may be smoothed: sharply shrunk, it would lose whole rows.
+        scale: how many pixels of the screen each of its pixels is wide, at most.
     """
-    image = Image.fromarray(pixels)
-    size = (image.width * scale, image.height * scale)
-    kind = "sharp" if scale > 1 else ""
-    img = _img(_data_uri(image, "PNG", optimize=True), alt, size)
-    return Markup('<span class="exact {}">{}</span>').format(kind, img)
-
-
-def _img(uri: str, alt: str, size: tuple[int, int]) -> Markup:
-    return Markup('<img src="{}" alt="{}" width="{}" height="{}">').format(uri, alt, *size)
-
-
-def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    height, width = (str(scale * side) for side in pixels.shape[:2])
+    return Markup('<span class="exact">{}</span>').format(
+        image(file.getvalue(), "png", alt, width=width, height=height)
+    )

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from alexnet.reporting.facts import Facts, Missing
 from alexnet.reporting.gathering import attempt
-from alexnet.reporting.html import counted, joined
+from alexnet.reporting.html import counted, lines
 from alexnet.reporting.sections import PARTS, Section
 
 # By this a report is known to be one.
@@ -52,7 +52,7 @@ def page(facts: Facts) -> str:
         name=name,
         about=_about(facts),
         contents=_contents(),
-        parts=joined(_part(title, sections, facts) for title, sections in PARTS.items()),
+        parts=lines(_part(title, sections, facts) for title, sections in PARTS.items()),
     )
 
 
@@ -68,14 +68,14 @@ def _about(facts: Facts) -> Markup:
 def _contents() -> Markup:
     def part(title: str, sections: tuple[Section, ...]) -> Markup:
         link = Markup('<li><a href="#{}">{}</a></li>')
-        links = joined(link.format(section.id, section.title) for section in sections)
+        links = lines(link.format(section.id, section.title) for section in sections)
         return Markup("<div><h2>{}</h2><ul>{}</ul></div>").format(title, links)
 
-    return joined(part(title, sections) for title, sections in PARTS.items())
+    return lines(part(title, sections) for title, sections in PARTS.items())
 
 
 def _part(title: str, sections: tuple[Section, ...], facts: Facts) -> Markup:
-    made = joined(_section(section, facts) for section in sections)
+    made = lines(_section(section, facts) for section in sections)
     return Markup('<div class="part"><p class="part-title">{}</p>{}</div>').format(title, made)
 
 

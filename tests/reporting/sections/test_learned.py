@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from alexnet.reporting.facts import HeatMap, Missing, Neighbours, known
+from alexnet.reporting.facts import HeatMap, Missing, Neighbours
 from alexnet.reporting.sections.learned import attention, first_kernels, guesses, nearest
 
 from ..made_up import MadeUpImages, facts_of

@@ -10,7 +10,7 @@ from alexnet.evaluation.scores.metrics import ClassScore
 from alexnet.evaluation.scoring import EvaluationResult
 from alexnet.images.decoding import Pixels
 from alexnet.reporting.facts import Data, Facts, Missing, known
-from alexnet.reporting.html import Share, counted, joined, paragraph, table, wide
+from alexnet.reporting.html import Share, counted, lines, paragraph, table, wide
 from alexnet.reporting.images import exact
 
 # The matrix of more classes is an image without numbers.
@@ -37,7 +37,7 @@ def confusion(facts: Facts) -> Markup:
         scale = max(1, _SHOWN // len(classes))
         matrix = exact(matrix_image(counts), f"Confusion matrix of {len(classes)} classes", scale)
         how = "Blue on the diagonal is right, red is wrong. The stronger a pixel, the larger its share of the row."
-    return joined((paragraph(what, how), matrix, _pairs(counts, classes)))
+    return lines((paragraph(what, how), matrix, _pairs(counts, classes)))
 
 
 def class_table(facts: Facts) -> Markup:
@@ -51,7 +51,7 @@ def class_table(facts: Facts) -> Markup:
         "Recall: of the images of a class, the share that is predicted right. Precision: of the predictions of a",
         "class, the share that is right. F1: their harmonic mean. A click on a title sorts.",
     )
-    return joined((said, table(columns, rows, name="Scores by class", sortable=True)))
+    return lines((said, table(columns, rows, name="Scores by class", sortable=True)))
 
 
 def matrix_image(counts: Counts) -> Pixels:
@@ -78,7 +78,7 @@ def _shrunk(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _matrix(counts: Counts, classes: tuple[str, ...]) -> Markup:
     head = Markup().join(Markup('<th scope="col"><span>{}</span></th>').format(label) for label in classes)
-    rows = joined(
+    rows = lines(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(label, _cells(row, number))
         for number, (label, row) in enumerate(zip(classes, counts, strict=True))
     )
@@ -108,7 +108,7 @@ def _pairs(counts: Counts, classes: tuple[str, ...]) -> Markup:
     n_wrong = counted(int(errors.sum()), "mistake")
     n_all = int((errors > 0).sum())
     more = f" The {len(pairs)} most frequent of {n_all:,} pairs:" if n_all > len(pairs) else " By pair:"
-    return joined((paragraph(f"{n_wrong} in all.{more}"), table(columns, rows, name="Most confused pairs of classes")))
+    return lines((paragraph(f"{n_wrong} in all.{more}"), table(columns, rows, name="Most confused pairs of classes")))
 
 
 def _row(

@@ -8,7 +8,7 @@ from alexnet.evaluation.scores.calibration import reliability
 from alexnet.evaluation.scoring import EvaluationResult
 from alexnet.reporting.charts import reliability_chart
 from alexnet.reporting.facts import Facts, known
-from alexnet.reporting.html import grid, joined, paragraph
+from alexnet.reporting.html import grid, lines, paragraph
 
 
 def confidence(facts: Facts) -> Markup:
@@ -19,7 +19,7 @@ def confidence(facts: Facts) -> Markup:
     if outputs.uncalibrated is not None and outputs.temperature != 1:
         before = reliability(np.exp(outputs.uncalibrated), outputs.labels)
         charts.insert(0, reliability_chart(before, "without calibration"))
-    return joined((
+    return lines((
         paragraph(
             "Of the predictions with a probability of 80%, are 80% right? A bar that ends at the dashed line says so.",
             "The number above a bar counts its images: a bar with few says little.",

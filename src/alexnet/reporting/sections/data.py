@@ -7,7 +7,7 @@ from markupsafe import Markup
 from alexnet.data.findings import ADVICE, Finding
 from alexnet.data.source import SPLITS
 from alexnet.reporting.facts import Data, Facts, known
-from alexnet.reporting.html import counted, details, items, joined, paragraph, table
+from alexnet.reporting.html import counted, details, items, lines, paragraph, table
 
 # Rows of one kind; alexnet check lists all.
 MOST_LISTED = 20
@@ -21,7 +21,7 @@ def data(facts: Facts) -> Markup:
     where = facts.artifact.provenance.get("data", "")
     how = facts.artifact.preprocessing
     n, n_classes = sum(sum(each.values()) for each in known_data.counts.values()), len(facts.artifact.classes)
-    return joined((
+    return lines((
         paragraph(
             Markup("{} of {} in <code>{}</code>.").format(
                 counted(n, "image"), counted(n_classes, "class", "classes"), where
@@ -81,7 +81,7 @@ def _findings(findings: tuple[Finding, ...]) -> Markup:
         lines = [_finding(each) for each in found[:MOST_LISTED]]
         summary = Markup("{}: {} <small>{}</small>").format(kind.replace("_", " "), len(found), ADVICE[kind])
         parts.append(details(summary, _some(lines, len(found))))
-    return joined(parts)
+    return lines(parts)
 
 
 def _finding(finding: Finding) -> Markup:

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from alexnet.reporting.facts import Facts, Foreign, known
-from alexnet.reporting.html import Share, bars, grid, joined, paragraph
+from alexnet.reporting.html import Share, bars, grid, lines, paragraph
 from alexnet.reporting.images import inline
 
 
@@ -12,7 +12,7 @@ def foreign(facts: Facts) -> Markup:
     images = known(facts.foreign)
     surest = max(images, key=lambda each: each.predictions[0].probability)
     first = surest.predictions[0]
-    return joined((
+    return lines((
         paragraph(
             "The network knows no class but its own, and its probabilities always add up to 1.",
             Markup("<strong>A high probability does not mean that an image shows one of the classes.</strong>"),

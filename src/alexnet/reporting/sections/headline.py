@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from alexnet.evaluation.scoring import EvaluationResult
 from alexnet.reporting.facts import Facts, known
-from alexnet.reporting.html import Share, counted, details, grid, items, joined, paragraph
+from alexnet.reporting.html import Share, counted, details, grid, items, lines, paragraph
 
 
 def headline(facts: Facts) -> Markup:
@@ -23,7 +23,7 @@ def headline(facts: Facts) -> Markup:
     if warnings:
         title = f"{counted(len(warnings), 'note')} on these images"
         parts.append(details(title, items(warnings[:50]), is_open=len(warnings) < 4))
-    return joined(parts)
+    return lines(parts)
 
 
 def _sentence(result: EvaluationResult) -> Markup:
@@ -86,7 +86,10 @@ def _cards(result: EvaluationResult) -> list[Markup]:
     cards.append(_card("Loss", f"{loss:.3f}", f"{interval.low:.3f} to {interval.high:.3f}", guessing))
     chance = result.ece_if_calibrated
     by_chance = f"{chance.low:.3f} to {chance.high:.3f}"
-    what = f"How far probabilities are from the share that is right. That of a perfectly calibrated network would be {by_chance} here."
+    what = (
+        "How far probabilities are from the share that is right. That of a perfectly calibrated network would be "
+        f"{by_chance} here."
+    )
     has_temperature = result.outputs.temperature not in (None, 1.0)
     before = "" if not has_temperature else f"{result.uncalibrated_ece:.3f} before calibration"
     cards.append(_card("Calibration error", f"{scores.ece:.3f}", before, what))

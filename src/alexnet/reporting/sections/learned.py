@@ -4,7 +4,7 @@ import numpy as np
 from markupsafe import Markup
 
 from alexnet.reporting.facts import Facts, HeatMap, Neighbours, known, sample
-from alexnet.reporting.html import bars, grid, joined, paragraph
+from alexnet.reporting.html import bars, grid, lines, paragraph
 from alexnet.reporting.images import card, exact, thumbnail
 
 N_GUESSED = 8
@@ -30,7 +30,7 @@ def guesses(facts: Facts) -> Markup:
         "the probability of each class." if few else f"the {N_GUESSES} most probable classes.",
         "The bar of the label is green. As in figure 4 of the paper.",
     )
-    return joined((said, grid(panels, "panels")))
+    return lines((said, grid(panels, "panels")))
 
 
 def attention(facts: Facts) -> Markup:
@@ -40,7 +40,7 @@ def attention(facts: Facts) -> Markup:
         "Red and yellow parts of an image speak for the predicted class (Grad-CAM at the last convolution). Mistakes",
         "come first, if there are any. Colour on the background says that the network has learned the background.",
     )
-    return joined((said, grid((_map(facts, each) for each in maps), "pairs")))
+    return lines((said, grid((_map(facts, each) for each in maps), "pairs")))
 
 
 def nearest(facts: Facts) -> Markup:
@@ -50,7 +50,7 @@ def nearest(facts: Facts) -> Markup:
         "First an evaluated image, then the training images whose last hidden layer is most like its own, as in",
         "figure 4 of the paper. Those of another class have a red edge.",
     )
-    return joined((said, *rows))
+    return lines((said, *rows))
 
 
 def first_kernels(facts: Facts) -> Markup:
@@ -61,7 +61,7 @@ def first_kernels(facts: Facts) -> Markup:
         "Each kernel is scaled to its own range. Neighbouring weights of a kernel correlate by",
         f"{kernels.structure:.2f} on average; before training, by about 0.",
     )
-    return joined((said, exact(kernels.image, "The kernels of the first layer")))
+    return lines((said, exact(kernels.image, "The kernels of the first layer")))
 
 
 def _map(facts: Facts, each: HeatMap) -> Markup:

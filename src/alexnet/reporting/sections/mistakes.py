@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from alexnet.evaluation.outputs import Outputs
 from alexnet.reporting.facts import Facts
-from alexnet.reporting.html import Share, counted, grid, joined, paragraph
+from alexnet.reporting.html import Share, counted, grid, lines, paragraph
 from alexnet.reporting.images import card
 
 N_WORST = 24
@@ -27,7 +27,7 @@ def worst_mistakes(facts: Facts) -> Markup:
         f"{len(wrong):,} of {counted(len(outputs.names), 'image')} predicted wrong, those first whose label has the",
         "lowest probability: look here for wrong labels. Each image links to its file, where it has one.",
     )
-    return joined((said, _cards(facts, worst)))
+    return lines((said, _cards(facts, worst)))
 
 
 def least_sure(facts: Facts) -> Markup:
@@ -38,7 +38,7 @@ def least_sure(facts: Facts) -> Markup:
         return paragraph("No image is predicted right.")
     unsure = right[np.argsort(outputs.own[right], kind="stable")][:N_UNSURE]
     said = paragraph("Predicted right, but with the lowest probabilities: more training images like these would help.")
-    return joined((said, _cards(facts, unsure)))
+    return lines((said, _cards(facts, unsure)))
 
 
 def confused_pairs(facts: Facts) -> Markup:
@@ -52,7 +52,7 @@ def confused_pairs(facts: Facts) -> Markup:
         names = outputs.classes[one], outputs.classes[other]
         title = Markup("<h3>{} and {} <small>{}</small></h3>").format(*names, counted(n, "image"))
         parts.append(Markup('<section class="pair">{}{}</section>').format(title, _sides(facts, one, other)))
-    return joined(parts)
+    return lines(parts)
 
 
 def _sides(facts: Facts, one: int, other: int) -> Markup:

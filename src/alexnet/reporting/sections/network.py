@@ -8,7 +8,7 @@ from markupsafe import Markup
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.operations import Op, Shape
 from alexnet.reporting.facts import Facts
-from alexnet.reporting.html import details, joined, paragraph, table, wide
+from alexnet.reporting.html import details, lines, paragraph, table, wide
 
 # In pixels of the drawing: the distance of two layers, the height of the largest map, and room below it for names.
 STEP, HEIGHT, BELOW = 92, 130, 40
@@ -17,7 +17,7 @@ STEP, HEIGHT, BELOW = 92, 130, 40
 def network(facts: Facts) -> Markup:
     """Return the drawing and the table of operations."""
     net = facts.artifact.architecture
-    return joined((
+    return lines((
         paragraph(
             f"Variant {net.variant}: {len(net.layers)} convolutional and {len(net.hidden) + 1} fully-connected layers, "
             f"{net.n_parameters:,} parameters, {net.n_mult_adds / 1e6:,.0f} million multiply-adds for an image of "
@@ -33,7 +33,7 @@ def drawing(net: Architecture) -> Markup:
     stages: list[tuple[str, Shape]] = [("image", (net.in_channels, net.image_size, net.image_size))]
     stages += [(name, list(ops)[-1].shape) for name, ops in groupby(net.operations(), key=lambda op: op.layer)]
     stages = [stage for stage in stages if stage[0] != "flatten"]
-    boxes = joined(_box(number, name, shape, net.image_size) for number, (name, shape) in enumerate(stages))
+    boxes = lines(_box(number, name, shape, net.image_size) for number, (name, shape) in enumerate(stages))
     words = f"The network layer by layer: {', '.join(name for name, _ in stages)}"
     svg = '<svg class="drawing" role="img" aria-label="{}" viewBox="0 0 {} {}" width="{}">{}</svg>'
     width = STEP * len(stages)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from alexnet.data.sources.open import as_recorded
 from alexnet.reporting.facts import Facts, known
-from alexnet.reporting.html import details, joined, paragraph, table
+from alexnet.reporting.html import details, lines, paragraph, table
 from alexnet.training.choices.settings import Settings
 
 # Of what is derived from settings, images and machine: what people ask for first.
@@ -30,7 +30,7 @@ def settings(facts: Facts) -> Markup:
     rows += [(f"recipe: {name}", _written(recipe.get(name))) for name in OF_RECIPE]
     options = table(("option", "value"), given, name="Options given")
     text = json.dumps(saved, indent=2)
-    return joined((
+    return lines((
         options if given else paragraph("Every option had its default."),
         paragraph("From these, the images and the machine followed:"),
         table(("setting", "value"), rows, name="Resolved settings"),
@@ -52,7 +52,7 @@ def repeat(facts: Facts) -> Markup:
         ("report made with", f"alexnet {version('alexnet')}, torch {version('torch')}, {_python()}"),
     ]
     command = repeating_command(saved)
-    return joined((
+    return lines((
         Markup("<pre><code>{}</code></pre>").format(command),
         paragraph(_exactness(saved, threads)),
         table(("", ""), rows, name="Machine and versions"),

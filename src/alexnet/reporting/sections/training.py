@@ -7,7 +7,7 @@ from markupsafe import Markup
 from alexnet.errors import DataError
 from alexnet.reporting.charts import curves_chart
 from alexnet.reporting.facts import Facts, known
-from alexnet.reporting.html import Share, counted, details, joined, paragraph, table
+from alexnet.reporting.html import Share, counted, details, lines, paragraph, table
 from alexnet.training.learning.monitoring import best_epoch
 from alexnet.training.learning.reports import EpochReport
 
@@ -17,7 +17,7 @@ def training(facts: Facts) -> Markup:
     history = known(facts.history)
     if not history:
         raise DataError("metrics.jsonl has no epoch")
-    return joined((
+    return lines((
         paragraph(_length(history), _best(history), _steps(history)),
         curves_chart(history),
         paragraph(

@@ -277,7 +277,9 @@ class Run:
 
 
 def _drawn(history: list[EpochReport]) -> Html:
-    return image(as_svg(curves(history)).encode(), "svg+xml", "curves of the losses and of top-1")
+    return image(
+        as_svg(curves(history)).encode(), "svg+xml", "curves of the losses and of top-1", style="max-width:100%"
+    )
 
 
 def _report(line: bytes, *, is_last: bool) -> EpochReport | None:
