@@ -37,7 +37,7 @@ def test_intervals_of_top1_cover_the_truth(share) -> None:
     assert 0.93 <= coverage(share, lambda: wilson(int(rng.binomial(402, share)), 402), 4000) <= 0.97
 
 
-@pytest.mark.parametrize("recalls", [(0.9, 0.8, 0.7), (0.95,) * 5, (0.5, 0.99, 0.9, 0.6)])
+@pytest.mark.parametrize("recalls", [(0.9, 0.8, 0.7), (0.95,) * 5, (0.5, 0.99, 0.9, 0.6), (0.99,) * 3])
 def test_intervals_of_mean_recall_cover_the_truth(recalls) -> None:
     rng = np.random.default_rng(2)
     n = np.array([80, 40, 120, 60, 90][: len(recalls)])
