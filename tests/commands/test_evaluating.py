@@ -24,7 +24,7 @@ def said(capsys, *arguments) -> str:
 
 
 def test_scores_stand_with_their_intervals(capsys, trained_run) -> None:
-    lines = said(capsys, trained_run).splitlines()
+    lines = [line.strip() for line in said(capsys, trained_run).splitlines()]
     assert lines[0].startswith("12 test images of ")
     top1 = next(line for line in lines if line.startswith("top-1"))
     assert " to " in top1

@@ -5,6 +5,7 @@ import json
 from rich.text import Text
 
 from alexnet.commands.terminal.tables import MOST_SHOWN, table, text
+from alexnet.evaluation.comparison import Comparison
 from alexnet.evaluation.scores.intervals import Interval
 from alexnet.evaluation.scoring import EvaluationResult
 
@@ -53,14 +54,13 @@ def comparison(result: EvaluationResult, first: str, second: str) -> str:
         _signed(found.loss_interval),
     )
     scores.add_row("difference", *difference)
-    either = found.n_only_first + found.n_only_second
     parts = [
         result.title,
         "",
         text(scores),
         "",
         f"{found.n_only_first} images only the first network predicts right, {found.n_only_second} only the second",
-        f"McNemar's exact test: p = {found.p_value:.2g}; {_meaning(found.p_value, either)}",
+        f"McNemar's exact test: p = {found.p_value:.2g}; {_meaning(found)}",
     ]
     if found.differences:
         images = table("image", "label", "first", "second")
@@ -98,9 +98,9 @@ def _signed(interval: Interval) -> str:
     return f"{interval.low:+.3f} to {interval.high:+.3f}"
 
 
-def _meaning(p_value: float, n_different: int) -> str:
-    if n_different == 0:
+def _meaning(found: Comparison) -> str:
+    if found.n_only_first + found.n_only_second == 0:
         return "both networks get the same images right"
-    if p_value < 0.05:
-        return "one network is better on such images"
+    if found.p_value < 0.05:
+        return f"the {'first' if found.top1 > 0 else 'second'} network is better on such images"
     return "the difference may be chance"
