@@ -29,8 +29,8 @@ def mislabelled(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(module, "EPOCHS", 8)
-    monkeypatch.setattr(module, "WIDTH", 0.125)
+    monkeypatch.setattr(module, "EPOCHS", 12)
+    monkeypatch.setattr(module, "WIDTH", 1.0)
     monkeypatch.setitem(VARIANTS, "batchnorm", narrow(VARIANTS["batchnorm"]))
     monkeypatch.setitem(VARIANTS, "small", narrow(VARIANTS["small"]))
 
