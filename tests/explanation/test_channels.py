@@ -9,7 +9,7 @@ from alexnet.explanation.channels import strongest
 from alexnet.explanation.gallery import Gallery, Patches
 from alexnet.explanation.windows import Field
 
-FIELD = Field(size=10, stride=10, start=0, n=4, image_size=40)
+FIELD = Field(size=10, stride=10, start=0, n=4, image_size=40, end=40)
 NO_IMAGES = Examples(np.empty((0, 4, 4, 3), np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 

@@ -69,8 +69,8 @@ def test_a_map_moves_with_its_object(drawn_classifier) -> None:
             squares.append((left + SQUARE / 2, top + SQUARE / 2))
     for axis in (0, 1):
         there, found_there = np.array(squares)[:, axis], np.array(middles)[:, axis]
-        assert np.corrcoef(there, found_there)[0, 1] > 0.9
-        assert found_there[there == 52].mean() - found_there[there == 12].mean() > 20, "of 40 px"
+        assert np.corrcoef(there, found_there)[0, 1] > 0.85
+        assert found_there[there == 52].mean() - found_there[there == 12].mean() > 12, "of 40 px"
 
 
 def test_the_second_class_has_a_map_if_it_is_close(explainer, image_folder) -> None:

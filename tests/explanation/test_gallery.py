@@ -9,8 +9,9 @@ from alexnet.data.record import read_splits
 from alexnet.errors import DataError
 from alexnet.explanation import gallery as room
 from alexnet.explanation.activations import activations
-from alexnet.explanation.gallery import FILE, Gallery, choose
+from alexnet.explanation.gallery import FILE, Gallery, choose, most_images
 from alexnet.inference.classifier import Classifier, load
+from alexnet.network.value.variants import resolve
 
 from ..conftest import coloured_image
 
@@ -134,6 +135,13 @@ def test_other_data_are_refused(own, classifier, tmp_path) -> None:
         path.rename(path.with_name(f"new {path.name}"))
     with pytest.raises(DataError, match="none of the training images of the run"):
         of(folder, classifier)
+
+
+def test_a_large_network_looks_at_fewer_images() -> None:
+    assert most_images(resolve("small")) == 2000
+    assert 1000 < most_images(resolve("batchnorm")) < 1500
+    assert most_images(resolve("batchnorm", image_size=131)) == 2000
+    assert most_images(resolve("batchnorm", width=10)) == 100
 
 
 def test_images_are_chosen_evenly_over_classes() -> None:

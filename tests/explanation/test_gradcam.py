@@ -57,8 +57,7 @@ def test_maps_equal_captums(name) -> None:
     theirs = captum.attribute(images, torch.from_numpy(classes), relu_attributions=True)[:, 0].detach().numpy()
     assert mine.shape == theirs.shape
     assert theirs.max() > 0
-    assert np.abs(mine - theirs).max() < 1e-5 * max(1.0, theirs.max())
-    assert np.abs(mine - theirs).max() < 1e-3 * theirs.max(), "also where all of it is small"
+    assert np.abs(mine - theirs).max() < 1e-5 * theirs.max(), "of its largest value, which may be small"
 
 
 def made(net) -> AlexNet:

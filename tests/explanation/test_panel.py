@@ -11,7 +11,7 @@ from alexnet.explanation.result import ClassMap, Explanation
 from alexnet.explanation.windows import Field, Window
 from alexnet.inference.classifier import Prediction
 
-FIELD = Field(size=16, stride=16, start=0, n=4, image_size=64)
+FIELD = Field(size=16, stride=16, start=0, n=4, image_size=64, end=64)
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 KERNELS = Kernels(np.random.default_rng(0).normal(size=(12, 3, 5, 5)).astype(np.float32))
 STORED = np.stack([np.full((64, 64, 3), level, np.uint8) for level in (10, 20, 30)])

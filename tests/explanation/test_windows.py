@@ -50,7 +50,7 @@ def test_a_window_is_cut_out_at_any_size() -> None:
 
 
 def test_an_enlarged_map_is_largest_where_its_position_looks() -> None:
-    field = Field(size=20, stride=20, start=-10, n=5, image_size=80)
+    field = Field(size=20, stride=20, start=-10, n=5, image_size=80, end=80)
     values = np.zeros((5, 5))
     values[1, 3] = 2.0
     large = field.enlarged(values, 160)
@@ -63,4 +63,4 @@ def test_an_enlarged_map_is_largest_where_its_position_looks() -> None:
 
 
 def test_a_map_of_one_position_covers_the_image() -> None:
-    assert (Field(size=50, stride=16, start=0, n=1, image_size=50).enlarged(np.array([[3.0]]), 7) == 3).all()
+    assert (Field(size=50, stride=16, start=0, n=1, image_size=50, end=50).enlarged(np.array([[3.0]]), 7) == 3).all()

@@ -32,12 +32,15 @@ from alexnet.files.atomic import atomic_file
 from alexnet.images.decoding import Pixels
 from alexnet.inference.engine import TorchEngine
 from alexnet.model.artifact import WEIGHTS, Artifact
+from alexnet.network.value.architecture import Architecture
 
 FILE = "gallery.safetensors"
 # Increase it when what is saved changes.
 FORMAT = 1
-# Enough for neighbours of every class, and seconds of work: 9 s on two cores for 1,677 images of 131 px.
-MOST_IMAGES = 2000
+# Enough for neighbours of every class. A large network looks at fewer, so that the pass takes about 20 s on two cores:
+# 1,236 for the default one at 224 px, where an image takes 15 to 18 ms.
+MOST_IMAGES, FEWEST_IMAGES = 2000, 100
+MOST_MULT_ADDS = 1_250_000_000_000
 N_PATCHES = 4
 BATCH_SIZE = 64
 _LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -118,6 +121,11 @@ class Gallery:
         return cls(images.names, labels, tensors["embeddings"], patches, images)
 
 
+def most_images(net: Architecture) -> int:
+    """Return how many images a network looks at, at most."""
+    return max(FEWEST_IMAGES, min(MOST_IMAGES, MOST_MULT_ADDS // net.n_mult_adds))
+
+
 def choose(labels: Sequence[str], most: int, seed: int = 0) -> list[int]:
     """Return the positions of at most ``most`` images, in order, as evenly spread over the classes as there are images.
 
@@ -141,7 +149,8 @@ def _training_images(
 ) -> tuple[Examples, list[str]]:
     """Return images of the run's training split, prepared, and the digests of their contents."""
     rows = [row for row in run.rows if row.split == "train" and row.label in artifact.classes]
-    chosen = {rows[position].path: rows[position] for position in choose([row.label for row in rows], MOST_IMAGES)}
+    positions = choose([row.label for row in rows], most_images(artifact.architecture))
+    chosen = {rows[position].path: rows[position] for position in positions}
     source = _open(run, data)
     here = [LabelledImage(each.path, chosen[each.path].label) for each in source.images if each.path in chosen]
     if not here:

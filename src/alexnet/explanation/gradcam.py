@@ -104,4 +104,4 @@ def class_maps(head: Head, maps: Floats, flat: Floats, classes: Integers) -> Flo
     n, n_channels, height, width = maps.shape
     slopes = head.slopes(flat, classes).reshape(n, n_channels, -1)
     alphas = slopes.sum(axis=2) * head.scale / (height * width)
-    return np.maximum(np.einsum("nc,nchw->nhw", alphas, maps), 0)
+    return np.asarray(np.maximum(np.einsum("nc,nchw->nhw", alphas, maps), 0))

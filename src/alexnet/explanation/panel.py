@@ -40,7 +40,7 @@ def overlay(image: Pixels, found: ClassMap) -> Pixels:
     grey = image.mean(axis=2, keepdims=True).repeat(3, axis=2) * 0.8 + 51
     most = found.values.max()
     if most <= 0:
-        return grey.astype(np.uint8)
+        return np.asarray(grey.astype(np.uint8))
     share = found.field.enlarged(found.values / most, image.shape[0])
     stops = np.linspace(0, 1, len(HEAT))
     colour = np.stack([np.interp(share, stops, HEAT[:, channel]) for channel in range(3)], axis=2)

@@ -37,6 +37,8 @@ class Field:
         start: where the first window begins, in pixels; negative with padding.
         n: number of positions a side.
         image_size: side of the image in pixels.
+        end: where the part of the image ends that any position can see. A layer leaves out the last pixels if they do
+            not fill its window.
     """
 
     size: int
@@ -44,12 +46,13 @@ class Field:
     start: int
     n: int
     image_size: int
+    end: int
 
     def window(self, place: int) -> Window:
         """Return what a position sees, without the padding; positions are counted row by row."""
         row, column = divmod(place, self.n)
         top, left = (self.start + position * self.stride for position in (row, column))
-        edges = np.clip(np.array((left, top, left + self.size, top + self.size)), 0, self.image_size) / self.image_size
+        edges = np.clip((left, top, left + self.size, top + self.size), 0, self.end) / self.image_size
         return Window(*edges.tolist())
 
     def enlarged(self, values: Floats, side: int) -> Floats:
@@ -69,15 +72,17 @@ def fields(net: Architecture) -> dict[str, Field]:
     Group norms, whose means are over the whole map, are left out of account.
     """
     found = {}
-    size, stride, start, side = 1, 1, 0, net.image_size
+    size, stride, start, side, end = 1, 1, 0, net.image_size, net.image_size
     for name, layer, _ in net.conv_layers():
         size += (layer.kernel - 1) * stride
         start -= layer.padding * stride
         stride *= layer.stride
         side = layer.conv_side(side)
-        found[name] = Field(size, stride, start, side, net.image_size)
+        found[name] = Field(size, stride, start, side, net.image_size, end)
+        end = min(end, start + (side - 1) * stride + size)
         if layer.pool:
             size += (layer.pool.kernel - 1) * stride
             stride *= layer.pool.stride
             side = layer.pooled_side(side)
+            end = min(end, start + (side - 1) * stride + size)
     return found
