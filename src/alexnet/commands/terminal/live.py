@@ -106,7 +106,7 @@ class _View:
         if self._step is not None:
             yield _bar(self._step, min(WIDTH, options.max_width))
         # Mostly empty: the terminal prints ^C into the last line, and the signal handler its message.
-        yield Text(_stopping(self._training) if self._training.stop.signal is not None else "")
+        yield Text(_stopping(self._training, options.max_width) if self._training.stop.signal is not None else "")
 
     def _table(self, n_rows: int) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
@@ -157,10 +157,10 @@ def _bar(step: StepReport, width: int) -> Table:
     return line
 
 
-def _stopping(training: Training) -> str:
-    """Return the message after a first Ctrl-C or SIGTERM."""
+def _stopping(training: Training, width: int) -> str:
+    """Return the message after a first Ctrl-C or SIGTERM. A ^C behind it still fits into its line."""
     again = "; press Ctrl-C again to stop at once" if _is_alone(training) else ""
-    return f"stopping after this step, then saving{again}"
+    return f"stopping after this step, then saving{again}"[: width - 4]
 
 
 def _is_alone(training: Training) -> bool:
@@ -182,7 +182,7 @@ def stop_on_signal(training: Training) -> Iterator[None]:
         stop.signal = number
         if _is_alone(training):
             # Not print: the signal may come in the middle of a print.
-            os.write(2, _as_written(_stopping(training)).encode())
+            os.write(2, _message(training).encode())
 
     before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -192,7 +192,8 @@ def stop_on_signal(training: Training) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _as_written(message: str) -> str:
-    """Return a message with what puts it on a line of its own: on a terminal the last line of what is drawn."""
-    console = display.console
-    return f"\r{message[: console.width - 1]}" if console.is_interactive else f"\n{message}\n"
+def _message(training: Training) -> str:
+    """Return the message with what puts it on a line of its own: on a terminal the last line of what is drawn."""
+    if display.console.is_interactive:
+        return f"\r{_stopping(training, display.console.width)}"
+    return f"\n{_stopping(training, width=80)}\n"
