@@ -65,7 +65,7 @@ def test_the_table_shows_the_last_epochs_and_the_one_in_progress(monkeypatch) ->
     for _ in range(len(epochs(11)) + 1):
         next(shown)
     lines = screen.text
-    start = lines.index("epoch  size   loss  val loss  val top-1  images/s")
+    start = lines.index("epoch  size    loss  val loss  val top-1  images/s")
     assert lines[:start] == [str(epoch(number)) for number in (1, 2, 3)], "those that have left the table"
     rows = [line.split() for line in lines[start + 1 : start + 10]]
     assert [row[0] for row in rows] == [str(number) for number in range(4, 13)]
