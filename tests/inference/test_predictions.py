@@ -108,7 +108,7 @@ def test_a_classifier_shows_its_classes_and_how_it_was_trained(trained_run) -> N
     page = Page(classifier._repr_html_())
     assert "3 classes: blue, green, red" in page.text
     assert f"{classifier.artifact.architecture.n_parameters:,} parameters" in page.text
-    assert f"val_top1{classifier.artifact.provenance['val_top1']}" in page.text
+    assert f"val_top1{classifier.artifact.provenance['val_top1']:.4g}" in page.text
     classifier.artifact.provenance["data"] = HOSTILE
     classifier.artifact.provenance["recipe"] = {"name": [HOSTILE]}
     page = Page(classifier._repr_html_())

@@ -49,7 +49,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, n_left: int =
 
 def _row(kind: str, cells: Sequence[str], n_left: int, border: str) -> Html:
     style = f"{border}padding:.1em .8em .1em 0;text-align:"
-    sides = ["left" if place < n_left else "right" for place in range(len(cells))]
+    sides = ["left" if place < n_left else "right;white-space:nowrap" for place in range(len(cells))]
     return element("tr", *(element(kind, cell, style=style + side) for cell, side in zip(cells, sides, strict=True)))
 
 
@@ -84,7 +84,7 @@ def link(path: Path, text: str) -> Html:
     path, here = path.absolute(), Path.cwd()
     inside = path.is_relative_to(here)
     target = quote(os.fsencode(path.relative_to(here).as_posix())) if inside else path.as_uri()
-    return element("a", text, href=target)
+    return element("a", text, href=target, style="color:inherit")
 
 
 def rgba(colour: tuple[int, int, int], opacity: float = 1.0) -> str:

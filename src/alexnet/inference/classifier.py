@@ -79,7 +79,11 @@ class Classifier:
         if len(self.members) > 1:
             size = f"mean of {len(self.members)} networks, the first: {size}"
         classes = f"{len(self.classes)} classes: {words(self.classes)}"
-        facts = [(name, str(value)) for name, value in made.items() if isinstance(value, str | int | float)]
+        facts = [
+            (name, f"{value:.4g}" if isinstance(value, float) else str(value))
+            for name, value in made.items()
+            if isinstance(value, str | int | float)
+        ]
         return card(str(self.artifact.folder), note(size), note(classes), table((), facts, n_left=2))
 
     def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> PredictionList:

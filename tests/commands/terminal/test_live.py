@@ -65,7 +65,7 @@ def test_the_table_shows_the_last_epochs_and_the_one_in_progress(monkeypatch) ->
     for _ in range(len(epochs(11)) + 1):
         next(shown)
     lines = screen.text
-    start = lines.index("epoch  size   loss  val loss  val top-1  images/s")
+    start = lines.index("epoch  size    loss  val loss  val top-1  images/s")
     assert lines[:start] == [str(epoch(number)) for number in (1, 2, 3)], "those that have left the table"
     rows = [line.split() for line in lines[start + 1 : start + 10]]
     assert [row[0] for row in rows] == [str(number) for number in range(4, 13)]
@@ -168,20 +168,25 @@ def test_ctrl_c_leaves_the_terminal_in_order(monkeypatch, number, width) -> None
     assert screen.has_cursor
 
 
-def test_a_second_ctrl_c_stops_at_once_and_all_is_printed(monkeypatch) -> None:
-    screen, session, before = Screen(80, 40), training(), signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_second_ctrl_c_stops_at_once_and_all_is_printed(monkeypatch, width) -> None:
+    screen, session, before = Screen(width, 40), training(), signal.getsignal(signal.SIGINT)
     use(monkeypatch, screen)
     monkeypatch.setattr(os, "write", lambda _, text: screen.write(text.decode()))
 
     def reports() -> Iterable[Report]:
         yield from epochs(2)
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(2):
+            screen.write("^C")
+            os.kill(os.getpid(), signal.SIGINT)
         yield step(3)
 
     with pytest.raises(KeyboardInterrupt), stop_on_signal(session):
         run(reports(), session)
-    assert screen.text[:2] == [str(epoch(1)), str(epoch(2))]
+    whole = Screen(width, 40)
+    use(monkeypatch, whole)
+    run(epochs(2))
+    assert screen.text == whole.text
     assert screen.has_cursor
     assert signal.getsignal(signal.SIGINT) is before
 

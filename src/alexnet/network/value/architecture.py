@@ -185,14 +185,14 @@ class Architecture:
 
     def _repr_html_(self) -> Html:
         """Return what a notebook shows: every operation with its shape and its counts."""
-        rows = [
-            (op.layer, op.kind, " x ".join(map(str, op.shape)), f"{op.n_parameters:,}", f"{op.n_mult_adds:,}")
-            for op in self.operations()
-        ]
+        rows = []
+        for op in self.operations():
+            counts = (f"{n:,}" if n else "" for n in (op.n_parameters, op.n_mult_adds))
+            rows.append((op.layer, op.kind, " x ".join(map(str, op.shape)), *counts))
         image = f"{self.in_channels} x {self.image_size} x {self.image_size}"
-        counts = f"{self.n_parameters:,} parameters, {self.n_mult_adds:,} multiply-adds for an image of {image}"
+        sums = f"{self.n_parameters:,} parameters, {self.n_mult_adds:,} multiply-adds for an image of {image}"
         header = ("layer", "operation", "output", "parameters", "multiply-adds")
-        return card(f"AlexNet, {self.variant}", note(counts), table(header, rows, n_left=2))
+        return card(f"AlexNet, {self.variant}", note(sums), table(header, rows, n_left=2))
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""

@@ -9,9 +9,8 @@ from alexnet.training.learning.reports import EpochReport, Report
 from alexnet.training.run.curves import as_svg, curves
 
 PROGRESS = "progress.svg"
-# Drawing takes 0.2 s, and the first time another second to import matplotlib. With epochs of a second, drawing after
-# each would slow down training by a fifth.
-SECONDS_BETWEEN = 5.0
+# Drawing takes 0.2 s, 2% of this, and the first time another second to import matplotlib.
+SECONDS_BETWEEN = 10.0
 
 
 class ProgressFile:
