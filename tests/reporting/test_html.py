@@ -15,7 +15,7 @@ class Tags(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.text = ""
-        self.feed(html)
+        self.feed(str(html))  # a Markup would escape what is added to it
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self.tags.append(tag)
