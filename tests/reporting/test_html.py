@@ -60,6 +60,11 @@ def test_a_sortable_table_says_how_it_is_sorted() -> None:
     assert [html.count(f'aria-sort="{order}"') for order in ("ascending", "none")] == [1, 1]
 
 
+def test_a_long_table_scrolls_in_a_box_of_its_own() -> None:
+    tables = [table(("n",), [(number,) for number in range(n)], name="numbers") for n in (40, 41)]
+    assert ["tall" in html for html in tables] == [False, True]
+
+
 def test_a_part_may_be_open() -> None:
     assert details("a", "b").startswith("<details><summary>")
     assert details("a", "b", is_open=True).startswith("<details open><summary>")
