@@ -15,7 +15,7 @@ class Tags(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.text = ""
-        self.feed(html)
+        self.feed(str(html))  # a Markup would escape what is added to it
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self.tags.append(tag)
@@ -58,6 +58,11 @@ def test_a_sortable_table_says_how_it_is_sorted() -> None:
     html = table(("class", "images"), [("a", 2), ("b", 1)], name="scores", sortable=True)
     assert html.count("<button") == 2
     assert [html.count(f'aria-sort="{order}"') for order in ("ascending", "none")] == [1, 1]
+
+
+def test_a_long_table_scrolls_in_a_box_of_its_own() -> None:
+    tables = [table(("n",), [(number,) for number in range(n)], name="numbers") for n in (40, 41)]
+    assert ["tall" in html for html in tables] == [False, True]
 
 
 def test_a_part_may_be_open() -> None:

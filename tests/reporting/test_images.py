@@ -28,11 +28,11 @@ def test_a_thumbnail_is_small_and_links_to_its_file(tmp_path) -> None:
     html = thumbnail(facts_of(tmp_path), "0/image <3>.jpg")
     assert 'href="file:///data/made%20up/0/image%20%3C3%3E.jpg"' in html
     assert max(image_in(html).size) == THUMBNAIL
-    assert len(html) < 12_000
+    assert len(html) < 20_000, "of noise, which no JPEG makes small"
 
 
 def test_an_image_without_a_file_has_no_link_and_shows_its_path(tmp_path) -> None:
-    html = card(facts_of(tmp_path), "4/in an <archive>.jpg", "a line & more", kind="wrong")
+    html = card(facts_of(tmp_path), "4/in an <archive>.jpg", "a line & more", "wrong")
     assert "href" not in html
     assert "4/in an &lt;archive&gt;.jpg" in html
     assert "a line &amp; more" in html

@@ -35,9 +35,10 @@ def reliability_chart(bins: Sequence[Bin], title: str) -> Markup:
     filled = [each for each in bins if each.n_images]
     middles, width = [(each.low + each.high) / 2 for each in filled], 0.9 / len(bins)
     accuracies, confidences = ([getattr(each, name) for each in filled] for name in ("accuracy", "confidence"))
-    gaps = [accuracy - confidence for accuracy, confidence in zip(accuracies, confidences, strict=True)]
+    gaps = [confidence - accuracy for accuracy, confidence in zip(accuracies, confidences, strict=True)]
     axes.bar(middles, accuracies, width, color=BLUE, label="right")
-    axes.bar(middles, gaps, width, confidences, color=VERMILION, alpha=0.5, label="gap to the probability")
+    axes.bar(middles, [max(gap, 0) for gap in gaps], width, accuracies, color=VERMILION, alpha=0.6, label="too sure")
+    axes.bar(middles, [min(gap, 0) for gap in gaps], width, accuracies, color=GREEN, label="not sure enough")
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
     for middle, each in zip(middles, filled, strict=True):
         # Above the axes, where no bar is.
@@ -51,7 +52,10 @@ def reliability_chart(bins: Sequence[Bin], title: str) -> Markup:
     axes.patch.set_visible(False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(GREY)
-    axes.legend(frameon=False, fontsize=LETTERS, labelcolor=GREY, loc="upper left")
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 1.05), ncols=3, handlelength=1, columnspacing=1, borderpad=0,
+        frameon=False, fontsize=LETTERS - 1, labelcolor=GREY,
+    )  # fmt: skip
     n = sum(each.n_images for each in bins)
     return _inline(as_svg(figure), f"{title}: the share that is right against the probability, for {n} images")
 

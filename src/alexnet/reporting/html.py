@@ -10,6 +10,9 @@ from markupsafe import Markup, escape
 # What stands for a number that does not exist, such as the recall of a class without images.
 NOTHING = Markup('<span class="muted">&ndash;</span>')
 
+# Longer tables scroll in a box of their own.
+MANY_ROWS = 40
+
 
 class Share(float):
     """A share in [0, 1], shown in percent."""
@@ -44,9 +47,16 @@ def grid(cells: Iterable[str], kind: str = "") -> Markup:
     return Markup('<div class="grid {}">{}</div>').format(kind, lines(cells))
 
 
-def wide(body: str, name: str) -> Markup:
-    """Return a box that scrolls sideways where its content is wider than the page; the arrow keys scroll it too."""
-    return Markup('<div class="wide" role="region" aria-label="{}" tabindex="0">{}</div>').format(name, body)
+def wide(body: str, name: str, kind: str = "") -> Markup:
+    """Return a box that scrolls where its content is wider than the page; the arrow keys scroll it too.
+
+    Args:
+        body: its content.
+        name: what it holds, for screen readers.
+        kind: ``tall`` for a box of limited height, which scrolls down as well.
+    """
+    box = Markup('<div class="wide {}" role="region" aria-label="{}" tabindex="0">{}</div>')
+    return box.format(kind, name, body)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, name: str, sortable: bool = False) -> Markup:
@@ -65,18 +75,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, name: str
         for i, (title, is_number) in enumerate(zip(columns, are_numbers, strict=True))
     )
     body = lines(Markup("<tr>{}</tr>").format(Markup().join(map(_cell, row, are_numbers))) for row in rows)
-    kind = "sortable" if sortable else ""
-    return wide(
-        Markup('<table class="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>').format(kind, head, body), name
-    )
+    whole = Markup('<table class="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>')
+    whole = whole.format("sortable" if sortable else "", head, body)
+    return wide(whole, name, "tall" if len(rows) > MANY_ROWS else "")
 
 
 def bars(shares: Iterable[tuple[str, float, str]]) -> Markup:
     """Return a bar for each label and share in [0, 1]; the third is its kind: ``right``, ``wrong`` or empty."""
     return Markup('<ol class="bars">{}</ol>').format(
         lines(
-            Markup('<li class="{}" style="--share:{:.4f}"><span>{}</span><b>{}</b></li>').format(
-                kind, share, label, Share(share)
+            Markup('<li class="{}" style="--share:{:.4f}" title="{}"><span>{}</span><b>{}</b></li>').format(
+                kind, share, label, label, Share(share)
             )
             for label, share, kind in shares
         )

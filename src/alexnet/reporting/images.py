@@ -68,38 +68,43 @@ def thumbnail(facts: Facts, name: str, overlay: Pixels | None = None) -> Markup:
     return shown if file is None else Markup('<a href="{}">{}</a>').format(file.absolute().as_uri(), shown)
 
 
-def card(facts: Facts, name: str, *lines: str, kind: str = "", overlay: Pixels | None = None) -> Markup:
-    """Return an image with lines below it, and its path.
+def card(facts: Facts, name: str, said: str, kind: str = "") -> Markup:
+    """Return an image with its place, and what is said of it.
 
     Args:
         facts: what is known of the run.
         name: the image.
-        lines: what to say of it.
+        said: what stands below it.
         kind: ``right`` or ``wrong``, which colours its edge.
-        overlay: what to show instead of its pixels.
     """
-    said = Markup().join(Markup("<span>{}</span>").format(line) for line in lines if line)
-    return Markup('<figure class="card {}">{}<figcaption>{}<small>{}</small></figcaption></figure>').format(
-        kind, thumbnail(facts, name, overlay), said, name
+    return Markup('<figure class="card {}">{}<figcaption>{}{}</figcaption></figure>').format(
+        kind, thumbnail(facts, name), said, place(facts, name)
     )
 
 
-def inline(pixels: Pixels, alt: str, side: int = THUMBNAIL) -> Markup:
-    """Return an image ``(H, W, 3)`` uint8 as a JPEG inside the page, its longer side at most ``side`` pixels."""
-    return image(thumbnail_of(pixels, side), "jpeg", alt)
+def place(facts: Facts, name: str) -> Markup:
+    """Return where an image is: the name of its file, which the image links to, or else its whole path."""
+    has_file = known(facts.images).file(name) is not None
+    return Markup('<small title="{}">{}</small>').format(name, name.rpartition("/")[2] if has_file else name)
+
+
+def inline(pixels: Pixels, alt: str) -> Markup:
+    """Return an image ``(H, W, 3)`` uint8 as a JPEG inside the page, its longer side at most ``THUMBNAIL`` pixels."""
+    return image(thumbnail_of(pixels, THUMBNAIL), "jpeg", alt)
 
 
 def exact(pixels: Pixels, alt: str, scale: int = 1) -> Markup:
-    """Return an image ``(H, W, 3)`` uint8 as a PNG inside the page, whose pixels stay sharp squares.
+    """Return an image ``(H, W, 3)`` uint8 as a PNG inside the page, on a white card.
 
     Args:
         pixels: the image.
         alt: what it shows.
-        scale: how many pixels of the screen each of its pixels is wide, at most.
+        scale: the side of the sharp square that each of its pixels becomes, in pixels of the screen. With 1, the image
+            is smoothed where there is less room: a sharp one would lose whole rows.
     """
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)
     height, width = (str(scale * side) for side in pixels.shape[:2])
-    return Markup('<span class="exact">{}</span>').format(
-        image(file.getvalue(), "png", alt, width=width, height=height)
+    return Markup('<span class="exact {}">{}</span>').format(
+        "sharp" if scale > 1 else "", image(file.getvalue(), "png", alt, width=width, height=height)
     )

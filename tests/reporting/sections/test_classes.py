@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from alexnet.reporting.facts import Missing, known
-from alexnet.reporting.sections.classes import class_table, confusion, matrix_image
+from alexnet.reporting.sections.classes import MOST_PIXELS, class_table, confusion, matrix_image
 
 from ..made_up import AWKWARD, facts_of, outputs_of
 
@@ -48,7 +48,7 @@ def test_the_image_of_very_many_classes_keeps_each_mistake() -> None:
     counts = np.eye(2500, dtype=np.int64)
     counts[2499, 0] = 1
     image = matrix_image(counts)
-    assert max(image.shape) <= 1000
+    assert max(image.shape) <= MOST_PIXELS
     assert image[-1, 0].argmax() == 0
     assert image[-1, 0].min() < 150
 

@@ -10,7 +10,7 @@ from ..made_up import facts_of, outputs_of
 
 def names_in(html: str) -> list[str]:
     """Return the paths of the images, in order."""
-    return [entities.unescape(name) for name in re.findall(r"<small>(.*?)</small></figcaption>", html)]
+    return [entities.unescape(name) for name in re.findall(r'<small title="([^"]*)">', html)]
 
 
 def test_the_least_probable_labels_come_first(tmp_path) -> None:

@@ -15,10 +15,10 @@ from alexnet.reporting.images import exact
 
 # The matrix of more classes is an image without numbers.
 MOST_NUMBERS = 30
-MOST_PAIRS = 20
-# Of a matrix of more classes, each pixel of the image shows several.
-MOST_PIXELS = 1000
-# The colours of right and wrong predictions in it, and the width at which it is shown, in pixels.
+MOST_PAIRS = 10
+# Of a matrix of more classes, each pixel of the image shows several: as many pixels fit even on a phone.
+MOST_PIXELS = 320
+# The colours of right and wrong predictions in it, and about the width at which it is shown, in pixels.
 _RIGHT, _WRONG = (31, 95, 191), (190, 50, 35)
 _SHOWN = 640
 
@@ -34,8 +34,8 @@ def confusion(facts: Facts) -> Markup:
         matrix = _matrix(counts, classes)
         how = "The diagonal counts what is right. The darker a cell, the larger its share of the row."
     else:
-        scale = max(1, _SHOWN // len(classes))
-        matrix = exact(matrix_image(counts), f"Confusion matrix of {len(classes)} classes", scale)
+        drawn = matrix_image(counts)
+        matrix = exact(drawn, f"Confusion matrix of {len(classes)} classes", scale=_SHOWN // len(drawn))
         how = "Blue on the diagonal is right, red is wrong. The stronger a pixel, the larger its share of the row."
     return lines((paragraph(what, how), matrix, _pairs(counts, classes)))
 
@@ -45,7 +45,7 @@ def class_table(facts: Facts) -> Markup:
     result = known(facts.evaluation)
     counts = np.array(result.scores.confusion, dtype=np.int64)
     n_train = _train_counts(facts.data)
-    columns = ("class", "train images", f"{result.split} images", "recall", "precision", "F1", "most often predicted")
+    columns = ("class", "train images", f"{result.split} images", "recall", "precision", "F1", "most frequent mistake")
     rows = [_row(number, each, counts, n_train, result) for number, each in enumerate(result.scores.per_class)]
     said = paragraph(
         "Recall: of the images of a class, the share that is predicted right. Precision: of the predictions of a",
@@ -77,9 +77,10 @@ def _shrunk(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _matrix(counts: Counts, classes: tuple[str, ...]) -> Markup:
-    head = Markup().join(Markup('<th scope="col"><span>{}</span></th>').format(label) for label in classes)
+    title = Markup('<th scope="col" title="{0}"><span>{0}</span></th>')
+    head = Markup().join(title.format(label) for label in classes)
     rows = lines(
-        Markup('<tr><th scope="row">{}</th>{}</tr>').format(label, _cells(row, number))
+        Markup('<tr><th scope="row" title="{0}">{0}</th>{1}</tr>').format(label, _cells(row, number))
         for number, (label, row) in enumerate(zip(classes, counts, strict=True))
     )
     body = Markup('<table class="matrix"><thead><tr><td></td>{}</tr></thead><tbody>{}</tbody></table>')
@@ -104,7 +105,7 @@ def _pairs(counts: Counts, classes: tuple[str, ...]) -> Markup:
         return paragraph("No image is predicted wrong.")
     shares = errors / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = [(classes[i], classes[j], int(errors[i, j]), Share(shares[i, j])) for i, j in pairs]
-    columns = ("labelled", "predicted", "images", "share of the class")
+    columns = ("labelled", "predicted", "images", "of the class")
     n_wrong = counted(int(errors.sum()), "mistake")
     n_all = int((errors > 0).sum())
     more = f" The {len(pairs)} most frequent of {n_all:,} pairs:" if n_all > len(pairs) else " By pair:"

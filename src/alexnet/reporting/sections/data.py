@@ -68,9 +68,9 @@ def _skipped(known_data: Data) -> Markup:
     n = len(known_data.skipped)
     if not n:
         return paragraph("Every image could be read.")
-    lines = [Markup("<code>{}</code>: {}").format(*each) for each in list(known_data.skipped.items())[:MOST_LISTED]]
+    shown = [Markup("<code>{}</code>: {}").format(*each) for each in list(known_data.skipped.items())[:MOST_LISTED]]
     return details(
-        f"{counted(n, 'image')} could not be read and {'was' if n == 1 else 'were'} left out", _some(lines, n)
+        f"{counted(n, 'image')} could not be read and {'was' if n == 1 else 'were'} left out", _some(shown, n)
     )
 
 
@@ -78,9 +78,9 @@ def _findings(findings: tuple[Finding, ...]) -> Markup:
     parts = []
     for kind, group in groupby(findings, key=lambda finding: finding.kind):
         found = list(group)
-        lines = [_finding(each) for each in found[:MOST_LISTED]]
+        shown = [_finding(each) for each in found[:MOST_LISTED]]
         summary = Markup("{}: {} <small>{}</small>").format(kind.replace("_", " "), len(found), ADVICE[kind])
-        parts.append(details(summary, _some(lines, len(found))))
+        parts.append(details(summary, _some(shown, len(found))))
     return lines(parts)
 
 
@@ -100,6 +100,6 @@ def _missing(known_data: Data) -> Markup:
     return paragraph(f"Duplicates and unreadable images are not listed: {known_data.missing}.", kind="missing")
 
 
-def _some(lines: list[Markup], n: int) -> Markup:
-    more = [Markup("and {} more; see <code>alexnet check</code>").format(n - len(lines))] if n > len(lines) else []
-    return items([*lines, *more])
+def _some(shown: list[Markup], n: int) -> Markup:
+    more = [Markup("and {} more; see <code>alexnet check</code>").format(n - len(shown))] if n > len(shown) else []
+    return items([*shown, *more])

@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 from alexnet.reporting.facts import Facts, HeatMap, Neighbours, known, sample
 from alexnet.reporting.html import bars, grid, lines, paragraph
-from alexnet.reporting.images import card, exact, thumbnail
+from alexnet.reporting.images import card, exact, place, thumbnail
 
 N_GUESSED = 8
 N_GUESSES = 5
@@ -19,11 +19,11 @@ def guesses(facts: Facts) -> Markup:
     for name in sample(outputs, N_GUESSED):
         row, label = outputs.probabilities[numbers[name]], int(outputs.labels[numbers[name]])
         best = np.argsort(-row, kind="stable")[:N_GUESSES]
-        kinds = ["right" if place == label else "" for place in best]
-        shares = [(outputs.classes[place], float(row[place]), kind) for place, kind in zip(best, kinds, strict=True)]
+        shares = [(outputs.classes[i], float(row[i]), "right" if i == label else "") for i in best]
         kind = "right" if int(best[0]) == label else "wrong"
-        panel = Markup('<figure class="panel {}">{}<figcaption><b>{}</b>{}<small>{}</small></figcaption></figure>')
-        panels.append(panel.format(kind, thumbnail(facts, name), outputs.classes[label], bars(shares), name))
+        panel = Markup('<figure class="panel {}">{}<figcaption><b>{}</b>{}{}</figcaption></figure>')
+        image, where = thumbnail(facts, name), place(facts, name)
+        panels.append(panel.format(kind, image, outputs.classes[label], bars(shares), where))
     few = len(outputs.classes) <= N_GUESSES
     said = paragraph(
         "Images spread evenly over the evaluated ones, not chosen by hand, each with its label and",
@@ -65,19 +65,22 @@ def first_kernels(facts: Facts) -> Markup:
 
 
 def _map(facts: Facts, each: HeatMap) -> Markup:
-    outputs = facts.outputs
-    label = outputs.classes[int(outputs.labels[outputs.names.index(each.name)])]
+    """Return an image and its map side by side, with one caption."""
+    label = _label(facts, each.name)
     kind = "right" if label == each.label else "wrong"
-    said = Markup("labelled <b>{}</b>").format(label)
-    return Markup('<div class="twice">{}{}</div>').format(
-        card(facts, each.name, said, kind=kind),
-        card(facts, each.name, f"for {each.label}", kind=kind, overlay=each.overlay),
-    )
+    both = thumbnail(facts, each.name) + thumbnail(facts, each.name, each.overlay)
+    said = Markup("<b>{}</b>").format(label) + ("" if kind == "right" else f", predicted {each.label}")
+    figure = Markup('<figure class="card {}"><div class="twice">{}</div><figcaption>{}{}</figcaption></figure>')
+    return figure.format(kind, both, said, place(facts, each.name))
 
 
 def _row(facts: Facts, each: Neighbours) -> Markup:
-    outputs = facts.outputs
-    label = outputs.classes[int(outputs.labels[outputs.names.index(each.name)])]
+    label = _label(facts, each.name)
     cards = [card(facts, each.name, Markup("<b>{}</b>").format(label))]
-    cards += [card(facts, name, own, kind="" if own == label else "wrong") for name, own in each.nearest]
+    cards += [card(facts, name, own, "" if own == label else "wrong") for name, own in each.nearest]
     return grid(cards, "images row")
+
+
+def _label(facts: Facts, name: str) -> str:
+    outputs = facts.outputs
+    return outputs.classes[int(outputs.labels[outputs.names.index(name)])]

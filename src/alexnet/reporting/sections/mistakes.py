@@ -7,13 +7,13 @@ from markupsafe import Markup
 
 from alexnet.evaluation.outputs import Outputs
 from alexnet.reporting.facts import Facts
-from alexnet.reporting.html import Share, counted, grid, lines, paragraph
+from alexnet.reporting.html import bars, counted, grid, lines, paragraph
 from alexnet.reporting.images import card
 
 N_WORST = 24
 N_UNSURE = 12
 N_PAIRS = 5
-N_OF_PAIR = 4
+N_OF_PAIR = 3
 
 
 def worst_mistakes(facts: Facts) -> Markup:
@@ -25,7 +25,8 @@ def worst_mistakes(facts: Facts) -> Markup:
     worst = wrong[np.argsort(outputs.own[wrong], kind="stable")][:N_WORST]
     said = paragraph(
         f"{len(wrong):,} of {counted(len(outputs.names), 'image')} predicted wrong, those first whose label has the",
-        "lowest probability: look here for wrong labels. Each image links to its file, where it has one.",
+        "lowest probability: look here for wrong labels. Green is the label, red what is predicted. An image links to",
+        "its file, where it has one.",
     )
     return lines((said, _cards(facts, worst)))
 
@@ -75,21 +76,16 @@ def _cards(facts: Facts, numbers: Iterable[int]) -> Markup:
 
 
 def _card(facts: Facts, number: int) -> Markup:
+    """Return an image with the probabilities of its label and of the most probable other class."""
     outputs = facts.outputs
-    label, predicted = int(outputs.labels[number]), int(outputs.predicted[number])
-    own, best = (Share(outputs.probabilities[number, place]) for place in (label, predicted))
-    if label == predicted:
-        second = int(np.argsort(-outputs.probabilities[number], kind="stable")[1])
-        lines = (
-            Markup("<b>{}</b> {}").format(outputs.classes[label], own),
-            f"then {outputs.classes[second]} {Share(outputs.probabilities[number, second])}",
-        )
-        return card(facts, outputs.names[number], *lines, kind="right")
-    lines = (
-        Markup("labelled <b>{}</b> {}").format(outputs.classes[label], own),
-        f"predicted {outputs.classes[predicted]} {best}",
-    )
-    return card(facts, outputs.names[number], *lines, kind="wrong")
+    label, is_right = int(outputs.labels[number]), bool(outputs.is_right[number])
+    best = np.argsort(-outputs.probabilities[number], kind="stable")
+    other = next(int(place) for place in best if place != label)
+    shares = [
+        (outputs.classes[place], float(outputs.probabilities[number, place]), kind)
+        for place, kind in ((label, "right"), (other, "" if is_right else "wrong"))
+    ]
+    return card(facts, outputs.names[number], bars(shares), "right" if is_right else "wrong")
 
 
 def _pairs(outputs: Outputs) -> list[tuple[int, int, int]]:

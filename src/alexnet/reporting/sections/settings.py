@@ -53,9 +53,9 @@ def repeat(facts: Facts) -> Markup:
     ]
     command = repeating_command(saved)
     return lines((
-        Markup("<pre><code>{}</code></pre>").format(command),
+        Markup('<pre class="command"><code>{}</code></pre>').format(command),
         paragraph(_exactness(saved, threads)),
-        table(("", ""), rows, name="Machine and versions"),
+        table(("what", "value"), rows, name="Machine and versions"),
     ))  # fmt: skip
 
 
