@@ -24,7 +24,7 @@ from alexnet.inference.member import Member
 from alexnet.inference.predictions import ImagePredictions as ImagePredictions
 from alexnet.inference.predictions import Prediction as Prediction
 from alexnet.inference.predictions import PredictionList
-from alexnet.inference.probability import mean_log_probabilities
+from alexnet.inference.probability import Floats, mean_log_probabilities
 from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
 
@@ -199,7 +199,7 @@ class Classifier:
         # For each member, its images.
         inputs = [np.stack(images) for images in zip(*readable, strict=True)]
         each = [member.log_probabilities(images) for member, images in zip(self.members, inputs, strict=False)]
-        rows = iter(np.exp(mean_log_probabilities(each)) if each else ())
+        rows: Iterator[Floats] = iter(np.exp(mean_log_probabilities(each)) if each else ())
         for where, pixels in batch:
             if isinstance(pixels, str):
                 yield ImagePredictions(where, error=pixels)
