@@ -45,6 +45,7 @@ for first in range(0, len(digits), PER_ROW):
     for parts in zip(*map(rows_of_text, digits[row]), strict=True):
         print("".join(parts).rstrip())
     print("".join(f"{f'{each.label} ({each.probability:.0%})':^16}" for each in predicted[row]).rstrip() + "\n")
+print(f"To look at in a browser: {run / 'report.html'}\n")
 print("Now your own images, in a folder with one folder of images per class:\n")
 print("  .venv/bin/alexnet check FOLDER")
 print("  .venv/bin/alexnet train FOLDER --out runs/mine --time-limit 10m")

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from alexnet import Settings, cli
-from alexnet.commands.display import describe_recipe, expected_epochs
-from alexnet.commands.tables import prediction_lines
+from alexnet.commands.terminal.display import describe_recipe, expected_epochs
+from alexnet.commands.terminal.tables import prediction_lines
 from alexnet.inference.classifier import ImagePredictions, Prediction
 from alexnet.network.diagram import mermaid
 from alexnet.network.value.variants import resolve
@@ -45,6 +45,8 @@ QUICK = (
     "67",
     "--batch-size",
     "16",
+    "--report",
+    "off",
 )
 # The command line as a script, with a small network, and the same that kills itself.
 SMALL, DYING = (Path(__file__).parent / "training" / name for name in ("small.py", "dying.py"))
@@ -116,7 +118,7 @@ def test_public_names_are_there() -> None:
 
     assert package.__all__ == [
         "AlexNet", "AlexNetError", "Architecture", "Classifier", "RECIPES", "Recipe", "Settings", "VARIANTS",
-        "evaluate", "load", "load_weights", "push", "summary", "train",
+        "evaluate", "explain", "load", "load_weights", "push", "report", "summary", "train",
     ]  # fmt: skip
     assert all(getattr(package, name) is not None for name in package.__all__)
     assert not hasattr(package, "nonsense")
@@ -177,12 +179,12 @@ def test_the_options_of_train_are_these(capsys) -> None:
     options = set(re.findall(r"^  (?:-h, )?(--[a-z][\w-]+)", out, flags=re.MULTILINE))
     assert options == {
         "--help", "--out", "--resume", "--recipe", "--variant", "--epochs", "--time-limit", "--image-size",
-        "--batch-size", "--lr", "--flip", "--seed", "--device", "--precision", "--checkpoint-minutes",
+        "--batch-size", "--lr", "--flip", "--seed", "--split-seed", "--device", "--precision", "--checkpoint-minutes",
         "--in-channels", "--resize", "--max-pixels", "--data-dir",
         "--crop", "--colour-shift", "--trivial-augment", "--turn", "--erasing", "--mixup", "--cutmix",
         "--settings", "--find-lr", "--accumulate", "--weight-decay", "--label-smoothing", "--clip-norm", "--ema",
         "--balance", "--patience", "--init", "--init-take", "--init-pixels", "--init-key", "--freeze", "--compile",
-        "--track", "--optimizer",
+        "--track", "--optimizer", "--report",
             "--architecture", "--width", "--hidden", "--dropout", "--norm", "--norm-place", "--activation", "--pool",
             "--groups",
     }  # fmt: skip
@@ -202,9 +204,12 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["summary", "--as", "tabel"], "--as cannot be 'tabel'; did you mean 'table'?"),
         (["evaluate", "x", "--split", "tset"], "--split cannot be 'tset'; did you mean 'test'?"),
         (["predict", "x"], "predict needs at least one image"),
+        (["explain", "x"], "explain needs at least one image"),
         (["evaluate", "x", "--views", "5"], "--views cannot be '5'"),
         (["evaluate"], "evaluate needs MODEL"),
         (["push", "x"], "push needs REPO"),
+        (["report"], "report needs RUN"),
+        (["train", "--report", "no"], "--report cannot be 'no'"),
         (["check"], "check needs DATA"),
         (["check", "x", "--json", "--csv"], "--json and --csv exclude each other"),
         (["prepare"], "prepare needs DATA, or --where, or --clear"),
@@ -212,7 +217,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["train", "--resize", "strech"], "--resize cannot be 'strech'"),
         (["train", "--crop", "papre"], "--crop cannot be 'papre'; did you mean 'paper'?"),
         (["train", "--in-channels", "2"], "--in-channels cannot be '2'"),
-        ([], "give a command: summary, check, prepare, train, evaluate, predict, push"),
+        ([], "give a command: summary, check, prepare, train, evaluate, predict, explain, report, push"),
     ],
 )
 def test_wrong_usage_is_one_line_with_the_nearest_word(capsys, monkeypatch, arguments, message) -> None:
@@ -286,7 +291,10 @@ def test_train_evaluate_predict(image_folder, tmp_path, capsys) -> None:
 
     assert alexnet("evaluate", run, image_folder, "--split", "test", "--json") == 0
     scores = json.loads(capsys.readouterr().out)
-    assert list(scores) == ["n_images", "top1", "top5", "loss", "ece", "per_class", "confusion"]
+    assert list(scores) == [
+        "n_images", "top1", "top5", "loss", "ece", "macro_recall", "balanced_accuracy", "per_class", "confusion",
+        "intervals", "uncalibrated_ece", "ece_if_calibrated",
+    ]  # fmt: skip
     assert scores["n_images"] == 12
 
     assert alexnet("predict", run, image_folder / "red" / "photo 0.jpg", "--format", "json") == 0
@@ -315,9 +323,11 @@ def test_train_evaluate_predict(image_folder, tmp_path, capsys) -> None:
         (["predict", "nowhere", "x.jpg"], ["no model at 'nowhere'"]),
         (["predict", "nobody/nothing", "x.jpg"], ["no model at 'nobody/nothing'", "write hf:nobody/nothing"]),
         (["predict", "hf:nobody/nothing", "x.jpg"], ["cannot load 'hf:nobody/nothing'", "the hub: no network"]),
+        (["explain", "nowhere", "x.jpg"], ["no model at 'nowhere'"]),
         (["evaluate", "~nobody-of-this-name/run"], ["no model at '~nobody-of-this-name/run'"]),
         (["check", "~nobody-of-this-name/photos"], ["no folder '~nobody-of-this-name/photos'"]),
         (["push", "nowhere", "anna/birds"], ["no model at 'nowhere'"]),
+        (["report", "nowhere"], ["no run at 'nowhere'"]),
         (["prepare", "nowhere"], ["no folder 'nowhere'"]),
         (["prepare", "digits", "--size", "0"], ["size is 0"]),
         (["train", "auto"], ["no folder 'auto'"]),
@@ -645,7 +655,7 @@ def test_killed_and_resumed_it_ends(image_folder, tmp_path, capsys) -> None:
 
     assert alexnet("predict", tmp_path / "run", image_folder) == 1
     assert "--resume" in one_error(capsys)
-    assert alexnet("train", "--resume", tmp_path / "run") == 0
+    assert alexnet("train", "--resume", tmp_path / "run", "--report", "off") == 0
     assert "resumed in epoch" in capsys.readouterr().err
     epochs = [json.loads(line)["epoch"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2, 3]

@@ -9,7 +9,7 @@ from alexnet import AlexNet
 from alexnet.data.source import LabelledImage, Source, describe
 from alexnet.data.split import refuse_unlearnable
 from alexnet.errors import ArtifactError, DataError, SettingsError
-from alexnet.evaluation.labels import labelled_as
+from alexnet.evaluation.selection.labels import labelled_as
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv
 from alexnet.network.weights.loading import load_tensors

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alexnet.errors import AlexNetError as AlexNetError
     from alexnet.evaluation.scoring import evaluate as evaluate
+    from alexnet.explanation.explain import explain as explain
     from alexnet.inference.classifier import Classifier as Classifier
     from alexnet.inference.classifier import load as load
     from alexnet.model.push import push as push
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from alexnet.network.value.architecture import Architecture as Architecture
     from alexnet.network.value.variants import VARIANTS as VARIANTS
     from alexnet.pretrained.loading import load_weights as load_weights
+    from alexnet.reporting.report import report as report
     from alexnet.training.choices.recipe import Recipe as Recipe
     from alexnet.training.choices.recipes import RECIPES as RECIPES
     from alexnet.training.choices.settings import Settings as Settings
@@ -32,9 +34,11 @@ _HOMES = {
     "Settings": "training.choices.settings",
     "VARIANTS": "network.value.variants",
     "evaluate": "evaluation.scoring",
+    "explain": "explanation.explain",
     "load": "inference.classifier",
     "load_weights": "pretrained.loading",
     "push": "model.push",
+    "report": "reporting.report",
     "summary": "network.diagram",
     "train": "training.session",
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.commands import tables
+from alexnet.commands.terminal import tables
 from alexnet.data.check import check, check_prepared
 from alexnet.data.findings import ADVICE, Finding, Report
 from alexnet.data.source import Source
@@ -316,7 +316,7 @@ def test_progress_is_shown(clean) -> None:
 
 def test_no_torch_is_needed(clean) -> None:
     code = (
-        "import sys; from pathlib import Path; from alexnet.commands import tables;"
+        "import sys; from pathlib import Path; from alexnet.commands.terminal import tables;"
         "from alexnet.data.check import check; from alexnet.data.sources.folders.folder import Folder;"
         "from alexnet.data.sources.folders.layout import open_container;"
         f"tables.check_report(check(open_container(Folder(Path({str(clean)!r}))))); assert 'torch' not in sys.modules"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet import cli
+from alexnet.commands import training
 from alexnet.network.value.variants import VARIANTS
 from alexnet.training.learning.step import Step
 from alexnet.training.run.run import Run
@@ -71,6 +72,7 @@ if __name__ == "__main__":
     os.fsync = noted("fsync", os.fsync)
     os.rename = noted("rename", os.rename)
     VARIANTS["batchnorm"] = SMALL
+    training._write_report = lambda folder: None
     try:
         cli.main(sys.argv[5:])
     finally:

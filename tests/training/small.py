@@ -1,11 +1,13 @@
 """The command line with default networks so small that processes can be started and killed by the dozen.
 
-python small.py train ... runs ``alexnet train ...``, the same but for the size of its layers.
+python small.py train ... runs ``alexnet train ...``, the same but for the size of its layers, and without a report,
+which takes longer than such a training.
 """
 
 import sys
 
 from alexnet import cli
+from alexnet.commands import training
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.variants import VARIANTS, resolve
 
@@ -20,4 +22,5 @@ SMALL_FOR_SMALL_IMAGES = narrow(VARIANTS["small"])
 
 if __name__ == "__main__":
     VARIANTS["batchnorm"], VARIANTS["small"] = SMALL, SMALL_FOR_SMALL_IMAGES
+    training._write_report = lambda folder: None
     cli.main(sys.argv[1:])

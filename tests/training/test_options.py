@@ -69,6 +69,7 @@ LEARNS_OTHERWISE = {
     "mixup": (0.5, "data/batches/test_augment.py::test_each_image_is_mixed_with_the_one_before_it"),
     "cutmix": (1.0, "data/batches/test_augment.py::test_each_image_is_mixed_with_the_one_before_it"),
     "seed": (1, "data/batches/test_batches.py::test_batches_depend_on_seed_epoch_and_step"),
+    "split_seed": (1, "training/test_session.py::test_networks_of_other_seeds_can_share_a_split"),
     "precision": ("bf16", "training/machine/test_runtime.py::test_what_is_asked_for_is_given"),
 }
 # What others do is asserted by these tests.

@@ -18,7 +18,7 @@ from alexnet.errors import DataError, RunError, SettingsError
 from alexnet.network.value.variants import VARIANTS
 from alexnet.training import assembly
 from alexnet.training.choices.recipes import RECIPES
-from alexnet.training.learning.reports import EpochReport
+from alexnet.training.learning.reports import EpochReport, TrainingWarning
 from alexnet.training.run.run import Run
 from alexnet.training.session import Session
 
@@ -35,7 +35,7 @@ def whole(image_folder, tmp_path_factory) -> Run:
 
 def test_a_run_folder_holds_what_is_promised(trained_run) -> None:
     names = {path.name for path in trained_run.iterdir()}
-    assert names == {"settings.json", "metrics.jsonl", "splits.csv", "checkpoint", "model"}
+    assert names == {"settings.json", "metrics.jsonl", "progress.svg", "splits.csv", "checkpoint", "model"}
     assert {path.name for path in (trained_run / "model").iterdir()} == {
         "config.json",
         "model.safetensors",
@@ -79,6 +79,25 @@ def test_stopped_and_resumed_it_ends_the_same_to_the_bit(whole, image_folder, tm
     for name, tensor in load_file(tmp_path / "broken" / "model" / "model.safetensors").items():
         assert torch.equal(tensor, expected[name]), name
     assert [line["epoch"] for line in resumed.run.metrics()] == [1, 2]
+
+
+def test_drawing_the_progress_changes_no_weight_and_what_cannot_be_drawn_stops_nothing(
+    whole, image_folder, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("alexnet.training.run.progress.SECONDS_BETWEEN", 0.0)
+    drawn = []
+    for name in ("drawn", "blocked"):
+        session = Session.start(image_folder, tmp_path / name, QUICK)
+        if name == "blocked":
+            (tmp_path / name / "progress.svg").mkdir()
+        reports = list(session.reports())
+        drawn.append((tmp_path / name / "progress.svg").is_file())
+        weights = load_file(tmp_path / name / "model" / "model.safetensors")
+        for key, tensor in load_file(whole.model_folder / "model.safetensors").items():
+            assert torch.equal(tensor, weights[key]), key
+    assert drawn == [True, False]
+    (warning,) = (report.text for report in reports if isinstance(report, TrainingWarning))
+    assert warning.startswith("progress.svg logging failed (")
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again(image_folder, tmp_path) -> None:
@@ -580,3 +599,13 @@ def test_a_resumed_run_keeps_its_batches_and_rate_on_another_machine(image_folde
     recipe = after.training.plan.recipe
     assert (recipe.batch_size, recipe.lr) == (before.batch_size, before.lr)
     assert after.settings == settings
+
+
+def test_networks_of_other_seeds_can_share_a_split(image_folder, tmp_path) -> None:
+    def splits(name: str, **changes) -> list:
+        session = Session.start(image_folder, tmp_path / name, replace(QUICK, **changes))
+        return [(row.path, row.split) for row in read_splits(session.run.folder / "splits.csv")]
+
+    first = splits("first")
+    assert splits("other", seed=1) != first
+    assert splits("shared", seed=1, split_seed=0) == first

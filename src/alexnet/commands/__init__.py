@@ -1,14 +1,16 @@
 """The commands: one function each. Its signature gives the options, its docstring the help.
 
-``looking`` at networks and images, ``training``, and ``using`` what was trained. Nothing heavy is imported before a
-command needs it, so ``alexnet --help`` is quick.
+``looking`` at networks and images, ``training``, ``evaluating``, ``explaining`` and ``using`` what was trained. Nothing
+heavy is imported before a command needs it, so ``alexnet --help`` is quick.
 """
 
 from collections.abc import Callable
 
+from alexnet.commands.evaluating import evaluate
+from alexnet.commands.explaining import explain
 from alexnet.commands.looking import check, prepare, summary
 from alexnet.commands.training import train
-from alexnet.commands.using import evaluate, predict, push
+from alexnet.commands.using import predict, push, report
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "summary": summary,
@@ -17,5 +19,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "explain": explain,
+    "report": report,
     "push": push,
 }

@@ -64,7 +64,7 @@ def check(
         alexnet check images
         alexnet check images --csv > problems.csv
     """
-    from alexnet.commands import display, tables
+    from alexnet.commands.terminal import display, tables
     from alexnet.data.check import check as check_source
     from alexnet.data.sources.open import open_source
 
@@ -110,7 +110,7 @@ def prepare(
         alexnet prepare images
         alexnet prepare --where
     """
-    from alexnet.commands import display
+    from alexnet.commands.terminal import display
     from alexnet.data.sources.open import open_source
     from alexnet.data.store import cache, store
     from alexnet.data.store.mending import mend

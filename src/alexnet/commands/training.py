@@ -3,9 +3,10 @@
 import shlex
 import signal
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
-from alexnet.errors import SettingsError
+from alexnet.errors import SettingsError, one_line
 from alexnet.training.choices.settings import Settings
 
 
@@ -18,6 +19,7 @@ def train(
     resume: Annotated[str | None, "common", "RUN"] = None,
     find_lr: Annotated[bool, "learning"] = False,
     settings: Annotated[str | None, "run", "FILE"] = None,
+    report: Annotated[Literal["on", "off"], "run"] = "on",
 ) -> int:
     """Train a network on a folder of images.
 
@@ -31,6 +33,7 @@ def train(
         resume: Stopped run to continue.
         find_lr: Measure a learning rate; train nothing.
         settings: Take defaults from a settings.json.
+        report: Write report.html at the end.
 
     Examples:
         alexnet train images --time-limit 10m
@@ -39,7 +42,7 @@ def train(
         alexnet train --resume runs/images
     """
     assert settings is None, "cli has read the file, and its values are the defaults here"
-    from alexnet.commands import display
+    from alexnet.commands.terminal import display, live
     from alexnet.training.session import Session
 
     if find_lr:
@@ -49,15 +52,33 @@ def train(
     session = Session.open(data, out=out, settings=choices, resume=resume, track=display.track)
     training, folder = session.training, session.run.folder
     display.introduce(session)
-    with display.stop_on_signal(training.stop, alone=training.group.world_size == 1):
-        for _ in display.show(session.reports()):
+    with live.stop_on_signal(training):
+        for _ in live.show(session.reports(), training):
             pass
     if training.stop.agreed:
         display.say(f"saved; continue with: alexnet train --resume {shlex.quote(str(folder))}")
         return 128 + (training.stop.signal or signal.SIGTERM)
     if training.group.is_main:
-        print(f"trained {folder}: val top-1 {session.model_epoch.val_top1:.3f}")
+        print(f"trained {folder}: val top-1 {session.model_epoch.val_top1:.3f}", flush=True)
+        if report == "on":
+            _write_report(folder)
     return 0
+
+
+def _write_report(folder: Path) -> None:
+    """Write the report on a trained network. If that fails, the network is trained all the same."""
+    from alexnet.commands.terminal import display
+
+    began = time.monotonic()
+    try:
+        from alexnet.reporting.report import report
+
+        file = report(folder, track=display.track)
+    except (Exception, KeyboardInterrupt) as error:
+        again = f"try again with: alexnet report {shlex.quote(str(folder))}"
+        display.warn([f"no report was written ({type(error).__name__}: {one_line(error)}); {again}"])
+        return
+    display.say(f"report: {file} ({time.monotonic() - began:.0f} s)")
 
 
 # Options of a whole run. --find-lr makes none.
@@ -66,7 +87,7 @@ UNUSED_BY_FIND_LR = ("lr", "epochs", "ema", "patience", "track", "checkpoint_min
 
 def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     """Measure a learning rate, print it, and write the measurements into a folder of their own."""
-    from alexnet.commands import display
+    from alexnet.commands.terminal import display
     from alexnet.training.assembly import prepare_training
     from alexnet.training.finder import N_STEPS, LRCurve, find_lr, save_plot
     from alexnet.training.machine.distributed import is_launched
@@ -90,8 +111,6 @@ def _find_lr(data: str, out: str | None, settings: Settings) -> int:
     curve = LRCurve.of(trials, len(training.classes))
     file = create_out_folder(out, source, lambda folder: save_plot(curve, folder), "-lr")
     display.say(f"written to {file}")
-    if file.suffix == ".csv":
-        display.say("for a plot: pip install 'alexnet[plots]'")
     if curve.suggested is None:
         print("no learning rate suggested: the loss fell at none of them; check the images and their labels")
         return 1

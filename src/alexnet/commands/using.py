@@ -1,45 +1,8 @@
-"""Commands that use a trained network: evaluate, predict, push."""
+"""Commands that use a trained network: predict, report, push."""
 
 from typing import Annotated, Literal
 
 from alexnet.commands.usage import UsageError, at_least_1
-
-
-def evaluate(
-    model: str,
-    data: Annotated[str | None, "options", "", "the run's own"] = None,
-    /,
-    *,
-    split: Literal["train", "val", "test"] | None = None,
-    views: Literal[1, 10] = 1,
-    max_pixels: int | None = None,
-    data_dir: Annotated[str | None, "options", "FOLDER"] = None,
-    json_: bool = False,
-) -> int:
-    """Evaluate a trained network on labelled images.
-
-    Args:
-        model: A run folder, the model folder in it, or hf:user/name for a model on the Hugging Face hub.
-        data: Labelled images, as for alexnet train. Those that the network learned from are left out.
-        split: The part to evaluate; auto: test, or all images where the data is not split.
-        views: 1: the whole image. 10: the mean over ten views as in the paper: corners, centre and their mirror images.
-        max_pixels: Images that claim more are skipped; auto: as in training.
-        data_dir: Where named sets are downloaded to; none: as in training.
-        json_: Print one JSON object instead of tables.
-
-    Examples:
-        alexnet evaluate runs/images
-        alexnet evaluate runs/images more-images --views 10
-    """
-    from alexnet.commands import display, tables
-    from alexnet.evaluation.scoring import evaluate as score
-
-    at_least_1("max_pixels", max_pixels)
-    result = score(model, data, split=split, views=views, max_pixels=max_pixels, data_dir=data_dir, track=display.track)
-    display.warn(result.warnings)
-    display.warn_of_skipped(result.skipped)
-    print(tables.evaluation_json(result) if json_ else tables.evaluation(result))
-    return 0
 
 
 def predict(
@@ -48,6 +11,7 @@ def predict(
     /,
     *,
     top: int = 5,
+    ensemble: Annotated[tuple[str, ...], "options", "MODEL"] = (),
     max_pixels: int | None = None,
     format_: Literal["table", "json", "csv"] = "table",
 ) -> int:
@@ -60,6 +24,7 @@ def predict(
         model: A run folder, the model folder in it, or hf:user/name for a model on the Hugging Face hub.
         image: Images, or folders of images.
         top: Number of classes to print, most probable first.
+        ensemble: More models of the same classes: predict the mean of all, as in the paper.
         max_pixels: Images that claim more are refused; auto: as in training.
         format_: Print plain text, JSON or CSV: one line per image.
 
@@ -67,7 +32,7 @@ def predict(
         alexnet predict runs/images new.jpg
         alexnet predict runs/images folder --top 1 --format csv
     """
-    from alexnet.commands import display, tables
+    from alexnet.commands.terminal import display, tables
     from alexnet.errors import listed
     from alexnet.inference.classifier import load
     from alexnet.inference.inputs import expand
@@ -76,7 +41,7 @@ def predict(
         raise UsageError("predict needs at least one image or folder")
     at_least_1("top", top)
     at_least_1("max_pixels", max_pixels)
-    classifier = load(model, max_pixels=max_pixels)
+    classifier = load(model, max_pixels=max_pixels, ensemble=ensemble)
     top = min(top, len(classifier.classes))
     n_failed = 0
     line = tables.prediction_lines(format_, top)
@@ -90,6 +55,33 @@ def predict(
     if left_out:
         display.warn([f"left out, not an image: {listed(left_out)}"])
     return 1 if n_failed else 0
+
+
+def report(
+    run: str,
+    /,
+    *,
+    data: Annotated[str | None, "options", "DATA"] = None,
+    out: Annotated[str | None, "options", "FILE", "RUN/report.html"] = None,
+) -> int:
+    """Write a report on a finished run: one HTML file to look at.
+
+    It holds scores, mistakes, what the network looks at, its curves, and the command that repeats the run. It needs no
+    network; its links lead to your images. alexnet train writes one at its end.
+
+    Args:
+        run: A run folder.
+        data: Where the images of the run are now, if they have moved.
+        out: The file to write. An older report there is replaced.
+
+    Examples:
+        alexnet report runs/images
+    """
+    from alexnet.commands.terminal import display
+    from alexnet.reporting.report import report as write_report
+
+    print(write_report(run, out, data=data, track=display.track))
+    return 0
 
 
 def push(

@@ -97,6 +97,19 @@ def split(source: Source, index: ImageIndex, seed: int) -> Source:
     return replace(source, images=images, warnings=(*source.warnings, *warnings))
 
 
+def kept_together(images: Iterable[LabelledImage], index: ImageIndex, n_splits: int) -> dict[str, list[_Group]]:
+    """Return the images of each label in groups of copies and of similar images, each of which stays in one split.
+
+    Similar images of a class are divided where they are most of it. Copies under two labels are left out.
+    """
+    groups: dict[str, list[_Group]] = {}
+    for label, copies in _copies_by_label(images, index).items():
+        n_images = sum(map(len, copies))
+        together, apart = _divide_large(_group_similar(copies, index), n_images, n_splits - 1)
+        groups[label] = [*map(_flat, together), *chain(*apart)]
+    return groups
+
+
 def _divide(
     images: Iterable[LabelledImage], index: ImageIndex, seed: int, shares: dict[str, float]
 ) -> tuple[dict[str, str], list[str]]:

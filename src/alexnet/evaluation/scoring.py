@@ -1,27 +1,22 @@
-"""Evaluate a saved model on labelled images."""
+"""Evaluate a saved model, or the mean of several, on labelled images; compare it with another on the same images."""
 
-import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from alexnet.data.batches.batches import evaluation_batches
-from alexnet.data.batches.examples import Examples, examples
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.source import Source
-from alexnet.data.sources.open import open_source, set_name
-from alexnet.data.store.store import prepare
-from alexnet.errors import ArtifactError, DataError, SettingsError
-from alexnet.evaluation.labels import labelled_as
-from alexnet.evaluation.metrics import Scores, score
-from alexnet.evaluation.run_images import ModelRun
-from alexnet.evaluation.selection import candidates, select
-from alexnet.evaluation.views import N_VIEWS, average_of_views
-from alexnet.inference.engine import TorchEngine
-from alexnet.inference.probability import Floats
-from alexnet.model.opening import load_artifact
-
-BATCH_SIZE = 64
+from alexnet.data.store.store import Store
+from alexnet.evaluation.card import evaluation_card
+from alexnet.evaluation.comparison import Comparison, compare_outputs
+from alexnet.evaluation.outputs import Outputs, mean_of
+from alexnet.evaluation.predicting import PathLike, Predicted, predict_labelled
+from alexnet.evaluation.scores.calibration import calibration_error
+from alexnet.evaluation.scores.intervals import Interval, error_of_calibrated, intervals
+from alexnet.evaluation.scores.metrics import Scores, score
+from alexnet.html.elements import Html
 
 
 @dataclass(frozen=True)
@@ -30,40 +25,88 @@ class EvaluationResult:
 
     Attributes:
         scores: the scores.
+        intervals: the 95% intervals of its headline scores, by name: see ``scores.intervals.intervals``.
+        uncalibrated_ece: the calibration error without the temperature; None for several models.
+        ece_if_calibrated: between which calibration errors a perfectly calibrated network would be on as many images.
         data: name of the data.
         split: the split of the data; None for all of it.
         skipped: why images could not be read, by path.
         warnings: what a user should know about the data, a line each.
         views: how many views of each image were averaged.
+        n_models: how many models were averaged.
+        outputs: what the model predicts for each image.
+        source: the images, also those that cannot be read.
+        store: the same, prepared.
+        other: the result of the model that it was compared with, on the same images; else None.
+        comparison: how the two differ; None without ``other``.
     """
 
     scores: Scores
+    intervals: dict[str, Interval]
+    uncalibrated_ece: float | None
+    ece_if_calibrated: Interval
     data: str
     split: str | None
     skipped: dict[str, str]
-    warnings: tuple[str, ...] = ()
-    views: int = 1
+    warnings: tuple[str, ...]
+    views: int
+    n_models: int
+    outputs: Outputs = field(compare=False, repr=False)
+    source: Source = field(compare=False, repr=False)
+    store: Store = field(compare=False, repr=False)
+    other: "EvaluationResult | None" = None
+    comparison: Comparison | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``alexnet evaluate --json`` prints."""
+        intervals = {name: [each.low, each.high] for name, each in self.intervals.items()}
+        whole = {
+            **self.scores.to_json(),
+            "intervals": intervals,
+            "uncalibrated_ece": self.uncalibrated_ece,
+            "ece_if_calibrated": [self.ece_if_calibrated.low, self.ece_if_calibrated.high],
+        }
+        if self.other is not None and self.comparison is not None:
+            whole["compare"] = {"other": self.other.to_json(), **self.comparison.to_json()}
+        return whole
+
+    def _repr_html_(self) -> Html:
+        """Return what a notebook shows: the headline numbers and the confusion matrix."""
+        return evaluation_card(self.title, self.scores, self.intervals, self.warnings)
+
+    @property
+    def title(self) -> str:
+        """What was evaluated, in words."""
+        images = f"{self.split} images" if self.split else "images"
+        views = f", {self.views} views of each" if self.views > 1 else ""
+        models = f", mean of {self.n_models} networks" if self.n_models > 1 else ""
+        return f"{self.scores.n_images} {images} of {self.data}{views}{models}"
 
 
 def evaluate(
-    model: str | os.PathLike[str],
-    data: str | os.PathLike[str] | None = None,
+    model: PathLike,
+    data: PathLike | None = None,
     *,
     split: str | None = None,
     views: int = 1,
-    data_dir: str | os.PathLike[str] | None = None,
+    ensemble: Sequence[PathLike] = (),
+    compare: PathLike | None = None,
+    data_dir: PathLike | None = None,
     max_pixels: int | None = None,
     track: Track = untracked,
 ) -> EvaluationResult:
     """Evaluate a saved model on labelled images; labels are matched by name.
 
-    Images that the model learned from are left out, with a warning, wherever they are stored: see ``selection.select``.
+    Images that the model learned from are left out, with a warning, wherever they are stored: see
+    ``selection.choice.select``.
 
     Args:
         model: a run folder, a model folder, or ``hf:user/name`` on the Hugging Face hub.
         data: as for training; the data of the run where not given.
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
         views: 1 for the whole image; 10 for the mean over five windows and their mirror images (section 4.1).
+        ensemble: more models of the same classes; the mean of all probabilities is evaluated (section 6).
+        compare: another model, to compare with on the same images: ``comparison`` in the result.
         data_dir: where named sets are; as in training where not given.
         max_pixels: larger images are refused; as in training where not given.
         track: how progress is shown.
@@ -71,56 +114,40 @@ def evaluate(
     Raises:
         ArtifactError: there is no such model, or it is damaged.
         DataError: there is no such data, split, or class.
-        SettingsError: ``views`` is neither 1 nor 10.
+        SettingsError: ``views`` is neither 1 nor 10, or the models do not have the same classes.
     """
-    if views not in (1, N_VIEWS):
-        raise SettingsError(f"views is {views}; it must be 1 or {N_VIEWS}")
-    artifact = load_artifact(model)
-    run = ModelRun.of(artifact)
-    source, is_run_data = _open(model, run, data, data_dir)
-    source = candidates(source, split, is_run_data=is_run_data)
-    how = artifact.preprocessing
-    max_pixels = how.max_pixels if max_pixels is None else max_pixels
-    store = prepare(source, how.store_size, resize=how.resize, exact=True, max_pixels=max_pixels, track=track)
-    chosen = select(source, store, artifact, run=run, is_run_data=is_run_data, split=split)
-    source = labelled_as(chosen.source, artifact.classes)
-
-    data_examples = examples(store, source, None, artifact.classes, artifact.architecture.in_channels)
-    if not len(data_examples):
-        raise DataError(f"none of the {len(source.images)} images in {source.name!r} can be read")
-    logits = _logits(TorchEngine(artifact), data_examples, artifact.architecture.image_size, views, track)
-    skipped = {each.path: store.skipped[each.path] for each in source.images if each.path in store.skipped}
-    scores = score(logits, data_examples.labels, artifact.classes)
-    warnings = (*source.warnings, *store.warnings, *chosen.warnings)
-    return EvaluationResult(scores, source.name, chosen.split, skipped, warnings, views)
+    models = (model, *ensemble)
+    predicted = predict_labelled(
+        models if compare is None else (*models, compare),
+        data,
+        split=split,
+        views=views,
+        data_dir=data_dir,
+        max_pixels=max_pixels,
+        track=track,
+    )
+    outputs = mean_of(predicted.outputs[: len(models)])
+    result = _result(predicted, outputs, views, len(models))
+    if compare is None:
+        return result
+    other = predicted.outputs[-1]
+    return replace(result, other=_result(predicted, other, views, 1), comparison=compare_outputs(outputs, other))
 
 
-def _open(
-    model: str | os.PathLike[str],
-    run: ModelRun | None,
-    data: str | os.PathLike[str] | None,
-    data_dir: str | os.PathLike[str] | None,
-) -> tuple[Source, bool]:
-    """Return the data to evaluate on, and whether it is the data that the run was trained on."""
-    if data is None:
-        if run is None:
-            raise ArtifactError(f"{str(model)!r} is a model without its run, so its data is unknown; give DATA")
-        return run.open(data_dir), True
-    try:
-        recorded, recorded_dir = run.data() if run is not None else (None, None)
-    except DataError:  # the run's settings are damaged, but other data does not need them
-        recorded, recorded_dir = None, None
-    if data_dir is None and recorded is not None and set_name(data) == recorded:
-        data_dir = recorded_dir
-    source = open_source(data, data_dir)
-    return source, source.name == recorded
-
-
-def _logits(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:
-    """Return logits, or the logarithm of mean probabilities over views, ``(N, n_classes)``."""
-    several = views > 1
-    batches = evaluation_batches(data, batch_size=BATCH_SIZE, size=data.pixels.shape[1] if several else size)
-    tracked = track(batches, -(-len(data) // BATCH_SIZE), "evaluating")
-    if several:
-        return np.concatenate([average_of_views(engine.logits, pixels, size) for pixels in tracked])
-    return np.concatenate([engine.logits(pixels) for pixels in tracked])
+def _result(predicted: Predicted, outputs: Outputs, views: int, n_models: int) -> EvaluationResult:
+    before = outputs.uncalibrated
+    return EvaluationResult(
+        scores=score(outputs.log_probabilities, outputs.labels, outputs.classes),
+        intervals=intervals(outputs.log_probabilities, outputs.labels),
+        uncalibrated_ece=None if before is None else calibration_error(np.exp(before), outputs.labels),
+        ece_if_calibrated=error_of_calibrated(outputs.probabilities.max(axis=1)),
+        data=predicted.source.name,
+        split=predicted.split,
+        skipped=predicted.skipped,
+        warnings=predicted.warnings,
+        views=views,
+        n_models=n_models,
+        outputs=outputs,
+        source=predicted.source,
+        store=predicted.store,
+    )

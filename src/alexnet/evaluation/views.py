@@ -7,7 +7,7 @@ import numpy as np
 from alexnet.data.batches.crops import PAPER_SHARE
 from alexnet.images.decoding import Pixels
 from alexnet.images.preprocessing import resize
-from alexnet.inference.probability import Floats, log_softmax
+from alexnet.inference.probability import Floats, log_softmax, mean_log_probabilities
 
 N_VIEWS = 10
 
@@ -40,5 +40,4 @@ def average_of_views(logits: Callable[[Pixels], Floats], images: Pixels, size: i
 
     Source: the paper, section 4.1, which averages the outputs of the softmax layer.
     """
-    log_probabilities = [log_softmax(logits(view)) for view in ten_views(images, size)]
-    return np.asarray(np.logaddexp.reduce(log_probabilities) - np.log(N_VIEWS))
+    return mean_log_probabilities([log_softmax(logits(view)) for view in ten_views(images, size)])

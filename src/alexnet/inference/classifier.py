@@ -2,69 +2,37 @@
 
 import operator
 import os
+import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from alexnet.data.parallel import n_cores
 from alexnet.data.source import MAX_BYTES
-from alexnet.errors import ImageError, SettingsError, shown
-from alexnet.images.decoding import Pixels, decode
+from alexnet.errors import ImageError, SettingsError, shown, words
+from alexnet.html.blocks import card, note, table
+from alexnet.html.elements import Html
+from alexnet.images.decoding import Pixels
 from alexnet.inference.engine import Numbers, TorchEngine
-from alexnet.inference.inputs import ImageLike, as_iterable, expand, name_of, read_content
-from alexnet.inference.probability import log_softmax
+from alexnet.inference.inputs import ImageLike, as_iterable, expand, is_nameless, name_of, read_content
+from alexnet.inference.member import Member
+from alexnet.inference.predictions import ImagePredictions as ImagePredictions
+from alexnet.inference.predictions import Prediction as Prediction
+from alexnet.inference.predictions import PredictionList
+from alexnet.inference.probability import Floats, mean_log_probabilities
 from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
 
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One class and its probability, in [0, 1]."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class ImagePredictions:
-    """The predictions for one image.
-
-    Attributes:
-        path: the image's path, or a name for an image without a path.
-        predictions: the most probable classes, most probable first; empty if the image cannot be read.
-        error: why it cannot be read; None if it can.
-    """
-
-    path: str
-    predictions: tuple[Prediction, ...] = ()
-    error: str | None = None
-
-    @property
-    def label(self) -> str:
-        """The most probable class.
-
-        Raises:
-            ImageError: the image could not be read.
-        """
-        if self.error is not None:
-            raise ImageError(self.path, self.error)
-        return self.predictions[0].label
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that ``alexnet predict --format json`` prints."""
-        if self.error is not None:
-            return {"path": self.path, "error": self.error}
-        ranked = [{"label": each.label, "probability": each.probability} for each in self.predictions]
-        return {"path": self.path, "predictions": ranked}
+# The name of an image, and its pixels as each member takes them; in place of them, why it cannot be read.
+Decoded = tuple[str, tuple[Pixels, ...] | str]
+# Images without a file that a classifier keeps for notebooks, as the network saw them: 10 MB, however many it predicts.
+N_KEPT = 64
 
 
 class Classifier:
@@ -73,19 +41,52 @@ class Classifier:
     Args:
         artifact: the saved model; ``alexnet.load`` finds one by path.
         max_pixels: larger images are refused; by default as in training.
+        ensemble: more saved models of the same classes. The mean of all probabilities is predicted.
+
+    Raises:
+        ArtifactError: weights are missing or damaged.
+        SettingsError: the models do not have the same classes.
+
+    Source: for the mean the paper, section 6.
     """
 
-    def __init__(self, artifact: Artifact, max_pixels: int | None = None) -> None:
+    def __init__(self, artifact: Artifact, max_pixels: int | None = None, ensemble: Sequence[Artifact] = ()) -> None:
         self.artifact = artifact
         self.max_pixels = artifact.preprocessing.max_pixels if max_pixels is None else max_pixels
-        self.engine = TorchEngine(artifact)
+        self.members = [Member(each, artifact.classes) for each in (artifact, *ensemble)]
+        self._kept: deque[Pixels] = deque(maxlen=N_KEPT)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in the order of the logits."""
         return self.artifact.classes
 
-    def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> list[ImagePredictions]:
+    @property
+    def engine(self) -> TorchEngine:
+        """The engine of its only network.
+
+        Raises:
+            SettingsError: this is an ensemble. Each of its networks has layers of its own.
+        """
+        if len(self.members) > 1:
+            raise SettingsError("an ensemble has several networks, each with layers of its own; load one of them alone")
+        return self.members[0].engine
+
+    def _repr_html_(self) -> Html:
+        """Return what a notebook shows: the network, its classes, and how it was trained."""
+        net, made = self.artifact.architecture, self.artifact.provenance
+        size = f"{net.variant} at {net.image_size} px, {net.n_parameters:,} parameters"
+        if len(self.members) > 1:
+            size = f"mean of {len(self.members)} networks, the first: {size}"
+        classes = f"{len(self.classes)} classes: {words(self.classes)}"
+        facts = [
+            (name, f"{value:.4g}" if isinstance(value, float) else str(value))
+            for name, value in made.items()
+            if isinstance(value, str | int | float)
+        ]
+        return card(str(self.artifact.folder), note(size), note(classes), table((), facts, n_left=2))
+
+    def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5) -> PredictionList:
         """Return the predictions for each image.
 
         Args:
@@ -96,7 +97,7 @@ class Classifier:
             ImageError: an image cannot be read; ``predict_each`` continues instead.
             TypeError: something is not an image.
         """
-        results = list(self.predict_each(images, top))
+        results = PredictionList(self.predict_each(images, top))
         for result in results:
             if result.error is not None:
                 raise ImageError(result.path, result.error)
@@ -137,36 +138,34 @@ class Classifier:
 
         Raises:
             ImageError: an image cannot be read.
+            SettingsError: this is an ensemble.
             TypeError: something is not an image.
 
         Source: the paper, section 6.1.
         """
+        engine = self.engine
         rows = [np.empty((0, self.artifact.architecture.n_features), np.float32)]
         for batch in self._batches(images):
             for where, pixels in batch:
                 if isinstance(pixels, str):
                     raise ImageError(where, pixels)
-            rows.append(self.engine.embeddings(np.stack([pixels for _, pixels in batch])))
+            rows.append(engine.embeddings(np.stack([pixels[0] for _, pixels in batch])))
         return np.concatenate(rows)
 
-    def _batches(
-        self, images: ImageLike | Iterable[ImageLike | ImageError]
-    ) -> Iterator[list[tuple[str, Pixels | str]]]:
+    def _batches(self, images: ImageLike | Iterable[ImageLike | ImageError]) -> Iterator[list[Decoded]]:
         """Yield batches of names and pixels; in place of pixels, the reason why an image cannot be read."""
         each = (one for image in as_iterable(images) for one in expand(image))
         with ThreadPoolExecutor(n_cores()) as threads:
             while batch := list(self._decoded(threads, islice(each, BATCH))):
                 yield batch
 
-    def _decoded(
-        self, threads: ThreadPoolExecutor, images: Iterable[ImageLike | ImageError]
-    ) -> Iterator[tuple[str, Pixels | str]]:
+    def _decoded(self, threads: ThreadPoolExecutor, images: Iterable[ImageLike | ImageError]) -> Iterator[Decoded]:
         """Yield the name and pixels of each image; in place of pixels, the reason why it cannot be read.
 
         The content of an image is read before the next one is requested, since it may be closed or overwritten then. It
         is decoded in the meantime. No more is held than keeps the threads busy, and ``MAX_BYTES`` at most.
         """
-        pending: deque[tuple[int, Future[tuple[str, Pixels | str]]]] = deque()
+        pending: deque[tuple[int, Future[Decoded]]] = deque()
         n_held = 0
         for image in images:
             where = name_of(image)
@@ -187,27 +186,32 @@ class Classifier:
         for _, future in pending:
             yield future.result()
 
-    def _decode(self, where: str, held: Path | bytes | Image.Image | str) -> tuple[str, Pixels | str]:
-        how = self.artifact.preprocessing
+    def _decode(self, where: str, held: Path | bytes | Image.Image | str) -> Decoded:
         if isinstance(held, str):
             return where, held
         try:
-            pixels = decode(held, min_side=how.store_size, max_pixels=self.max_pixels, where=where)
-            return where, how.apply(pixels, self.artifact.architecture.image_size)
+            return where, tuple(each.preprocess(held, self.max_pixels, where) for each in self.members)
         except ImageError as error:
             return where, error.reason
 
-    def _predict(self, batch: list[tuple[str, Pixels | str]], top: int) -> Iterator[ImagePredictions]:
+    def _predict(self, batch: list[Decoded], top: int) -> Iterator[ImagePredictions]:
         readable = [pixels for _, pixels in batch if not isinstance(pixels, str)]
-        logits = self.engine.logits(np.stack(readable)) if readable else np.empty((0, len(self.classes)))
-        rows = iter(np.exp(log_softmax(logits)))
+        # For each member, its images.
+        inputs = [np.stack(images) for images in zip(*readable, strict=True)]
+        each = [member.log_probabilities(images) for member, images in zip(self.members, inputs, strict=False)]
+        rows: Iterator[Floats] = iter(np.exp(mean_log_probabilities(each)) if each else ())
         for where, pixels in batch:
             if isinstance(pixels, str):
                 yield ImagePredictions(where, error=pixels)
                 continue
             probabilities = next(rows)
             best = np.argsort(-probabilities, kind="stable")[:top]
-            yield ImagePredictions(where, tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
+            ranked = tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best)
+            yield ImagePredictions(where, ranked, seen=self._keep(pixels[0]) if is_nameless(where) else None)
+
+    def _keep(self, pixels: Pixels) -> "weakref.ref[Pixels]":
+        self._kept.append(pixels)
+        return weakref.ref(pixels)
 
 
 def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
@@ -217,14 +221,18 @@ def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
     return len(held) if isinstance(held, bytes) else 0
 
 
-def load(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Classifier:
+def load(
+    path: str | os.PathLike[str], *, max_pixels: int | None = None, ensemble: Sequence[str | os.PathLike[str]] = ()
+) -> Classifier:
     """Load a trained network from a run folder, a model folder or the Hugging Face hub.
 
     Args:
         path: the folder, or ``hf:user/name`` for a model on the hub.
         max_pixels: larger images are refused; by default as in training.
+        ensemble: more models of the same classes. The mean of all probabilities is predicted.
 
     Raises:
         ArtifactError: there is no model, it is damaged, or it cannot be downloaded.
+        SettingsError: the models do not have the same classes.
     """
-    return Classifier(load_artifact(path), max_pixels)
+    return Classifier(load_artifact(path), max_pixels, [load_artifact(each) for each in ensemble])

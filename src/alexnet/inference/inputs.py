@@ -112,6 +112,11 @@ def name_of(image: object) -> str:
     return str(image) if isinstance(image, str | os.PathLike) else f"<{type(image).__name__}>"
 
 
+def is_nameless(where: str) -> bool:
+    """Return whether a name in results is that of an image without a path."""
+    return where.startswith("<") and where.endswith(">")
+
+
 def _without_array(given: Any) -> Any:
     """Return the input; for a zero-dimensional array that holds a path, that path."""
     if isinstance(given, np.ndarray) and given.ndim == 0 and given.dtype.kind in "OU":

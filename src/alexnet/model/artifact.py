@@ -1,7 +1,7 @@
 """The saved model: a folder of ``config.json``, ``model.safetensors`` and a README. Nothing in it is ever unpickled.
 
 ``config.json`` holds all that a prediction depends on besides the weights: the architecture, the class names in the
-order of the logits, the preprocessing. It also holds the provenance, for people.
+order of the logits, the preprocessing, the temperatures. It also holds the provenance, for people.
 """
 
 import json
@@ -34,6 +34,28 @@ FORMAT = 2
 LARGEST_SIDE = 65_535
 # Dividing by less would amplify nothing but noise.
 MIN_STD = 1e-3
+# Far beyond what any network needs. Logits divided by much less would overflow.
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperatures that make a network's probabilities agree with how often it is right: logits are divided by them.
+
+    Attributes:
+        temperature: for one view of each image.
+        ten_views: for the mean over ten views, whose logarithm is divided.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
+    """
+
+    temperature: float = 1.0
+    ten_views: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not LEAST_TEMPERATURE <= value <= MOST_TEMPERATURE:
+                raise ValueError(f"{name} is {value}; it must be from {LEAST_TEMPERATURE} to {MOST_TEMPERATURE}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +67,7 @@ class Artifact:
         architecture: the network.
         classes: class names, in the order of the logits.
         preprocessing: how images are prepared for the network.
+        calibration: the temperatures of its probabilities; 1 for models of earlier versions.
         provenance: how it was trained.
         seen: the images that it was trained and validated on, so that it is not evaluated on them; None where that
             is unknown.
@@ -55,6 +78,7 @@ class Artifact:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Mapping[str, Any]
+    calibration: Calibration = Calibration()
     seen: SeenImages | None = None
 
 
@@ -71,6 +95,7 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         "architecture": artifact.architecture.to_json(),
         "classes": list(artifact.classes),
         "preprocessing": asdict(artifact.preprocessing),
+        "calibration": asdict(artifact.calibration),
         "provenance": dict(artifact.provenance),
         "fingerprints": None if artifact.seen is None else artifact.seen.to_json(),
     }
@@ -154,6 +179,7 @@ def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
         classes=classes,
         preprocessing=how,
         provenance=provenance,
+        calibration=as_kind(Calibration, config.get("calibration", {}), "calibration"),
         seen=None if fingerprints is None else SeenImages.from_json(fingerprints),
     )
 

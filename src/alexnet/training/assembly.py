@@ -23,6 +23,7 @@ from alexnet.network.module.model import AlexNet
 from alexnet.network.weights.loading import Loaded
 from alexnet.pretrained.loading import load_weights
 from alexnet.training.auto import choose_by_images, choose_by_init
+from alexnet.training.calibration import seconds_needed
 from alexnet.training.choices.recipe import Recipe
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.average import Average
@@ -64,10 +65,11 @@ def prepare_training(
         # The images choose between batchnorm and small, which store them at the same size.
         image_size = settings.resolved_recipe.image_size or settings.base.image_size
         store = prepare_images(source, settings, store_size(image_size), track=track)
-    source = _split_source(source, store, settings.seed)
+    split_seed = settings.seed if settings.split_seed is None else settings.split_seed
+    source = _split_source(source, store, split_seed)
     _check_same_images(source, store, group)
     settings, note = group.broadcast(choose_by_images(settings, store))
-    training = assemble(source, store, settings, runtime, group=group, deadline=deadline_of(settings, began))
+    training = assemble(source, store, settings, runtime, group=group, began=began)
     training.note = note or init_note
     return source, store, training
 
@@ -98,6 +100,12 @@ def deadline_of(settings: Settings, began: float) -> float | None:
     if limit is None:
         return None
     return began + limit - max(RESERVE_SECONDS, RESERVE_SHARE * limit)
+
+
+def set_deadline(plan: Plan, n_val: int, settings: Settings, began: float) -> None:
+    """Set when training must end, so that the network is calibrated on ``n_val`` images within the time limit."""
+    deadline = deadline_of(settings, began)
+    plan.deadline = None if deadline is None else deadline - seconds_needed(plan, n_val)
 
 
 def _split_source(source: Source, store: Store, seed: int) -> Source:
@@ -131,7 +139,7 @@ def assemble(
     *,
     group: Group = Group(),  # noqa: B008 - frozen
     resumed: ResolvedSettings | None = None,
-    deadline: float | None = None,
+    began: float | None = None,
 ) -> Training:
     """Build the network, its optimiser and its plan.
 
@@ -142,7 +150,7 @@ def assemble(
         runtime: device and precision.
         group: the processes that train together.
         resumed: the resolved settings of a run to resume; its initial weights are in its checkpoint.
-        deadline: when training must end, on the clock of ``time.monotonic``.
+        began: start of the time limit, on the clock of ``time.monotonic``; None: there is none.
 
     Raises:
         ArtifactError: the weights of ``--init`` cannot be read, or do not fit.
@@ -158,9 +166,11 @@ def assemble(
     plan = _resumed_plan(resumed, len(train)) if resumed else _new_plan(source, len(train), settings, runtime, group)
     _check_batch_size(plan.recipe, settings, group)
     runtime = choose_threads(plan, runtime, settings.accumulate)
-    plan.deadline = deadline
+    plan.deadline = None if began is None else deadline_of(settings, began)
     size = plan.architecture.image_size if resumed else plan.recipe.image_size
     plan = group.broadcast(choose_image_size(plan, size, store.size, runtime, group, settings.accumulate))
+    if began is not None:
+        set_deadline(plan, len(val), settings, began)
     recipe = plan.recipe
     colours = train.colours() if recipe.augmentation.colour_shift else None
     if runtime.has_room_for(train.n_bytes):

@@ -8,7 +8,6 @@ import csv
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -139,21 +138,17 @@ class LRCurve:
 def save_plot(curve: LRCurve, folder: Path) -> Path:
     """Write a new folder with ``lr.csv`` and ``lr.png``; return the path of ``lr.png``.
 
-    Without matplotlib (``pip install 'alexnet[plots]'``), only ``lr.csv`` is written, and its path is returned.
-
     Raises:
         FileExistsError: the folder exists already. It is left unchanged.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    has_plots = find_spec("matplotlib") is not None
     with atomic_folder(folder) as unfinished:
         with (unfinished / "lr.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("lr", "loss", "smoothed"))
             writer.writerows(zip(curve.lrs, curve.losses, curve.smoothed, strict=True))
-        if has_plots:
-            _draw(curve, unfinished / "lr.png")
-    return folder / ("lr.png" if has_plots else "lr.csv")
+        _draw(curve, unfinished / "lr.png")
+    return folder / "lr.png"
 
 
 def _draw(curve: LRCurve, file: Path) -> None:

@@ -22,7 +22,8 @@ from alexnet.model.artifact import Artifact, save_artifact
 from alexnet.model.card import model_card
 from alexnet.network.module.model import AlexNet
 from alexnet.pretrained.loading import absolute, seen_before
-from alexnet.training.assembly import assemble, deadline_of, init_runtime, prepare_images, prepare_training
+from alexnet.training.assembly import assemble, init_runtime, prepare_images, prepare_training, set_deadline
+from alexnet.training.calibration import calibrate
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit_steps
 from alexnet.training.learning.monitoring import best_epoch
@@ -32,7 +33,7 @@ from alexnet.training.run.checkpoint import load_best, load_checkpoint, save_bes
 from alexnet.training.run.out_folder import check_out_folder, create_out_folder
 from alexnet.training.run.provenance import provenance, settings_json
 from alexnet.training.run.run import Run
-from alexnet.training.run.seen import count_seen_before, seen_after_training, seen_before_warnings
+from alexnet.training.run.seen import seen_after_training, seen_before_warnings, unseen_before
 from alexnet.training.run.trackers import Trackers, check_trackers, open_trackers
 
 
@@ -164,10 +165,9 @@ class Session:
             store = prepare_images(source, settings, resolved.store_size, exact=True, track=track)
         source = restored(source, store, resolved.classes, run.folder, run.command)
         run.check_split_sizes(source, resolved)
-        deadline = deadline_of(settings, time.monotonic())
-        training = assemble(source, store, settings, runtime, group=group, resumed=resolved, deadline=deadline)
+        training = assemble(source, store, settings, runtime, group=group, resumed=resolved, began=time.monotonic())
         began = time.monotonic() - load_checkpoint(run.checkpoints, training)
-        training.plan.deadline = deadline_of(settings, began)
+        set_deadline(training.plan, len(training.val), settings, began)
         training.history = run.history(training.position.epoch)
         session = cls(run, training, source, store, settings, began, read_inherited(run.folder))
         session._newest = newest
@@ -205,11 +205,11 @@ class Session:
         if not self.training.group.is_main:
             yield Trackers({})
             return
-        run, n_epochs = self.run, self.training.position.epoch
+        run, history = self.run, self.training.history
         with run.locked(self._newest):
-            run.clean_up(n_epochs)
+            run.clean_up(self.training.position.epoch)
             run.update_data(self.source.name)
-            with open_trackers(self.settings.track, run.folder, run.settings(), n_epochs) as trackers:
+            with open_trackers(self.settings.track, run.folder, run.settings(), history) as trackers:
                 yield trackers
 
     def _record(self, report: Report) -> None:
@@ -244,7 +244,7 @@ class Session:
         epoch, weights = self.model_epoch, self.training.eval_model.state_dict()
         if epoch.epoch < self.training.position.epoch:
             weights = load_best(self.run.checkpoints, epoch.epoch)
-        n_before = count_seen_before(self.source, self.store, self.inherited, "val")
+        unseen = unseen_before(self.training.val.names, self.store, self.inherited)
         artifact = Artifact(
             folder=self.run.model_folder,
             architecture=model.architecture,
@@ -256,7 +256,8 @@ class Session:
                 resize=self.settings.resize,
                 max_pixels=self.settings.max_pixels,
             ),
-            provenance=provenance(self.source, self.settings, self.training, epoch, n_val_seen_before=n_before),
+            provenance=provenance(self.source, self.settings, self.training, epoch, int((~unseen).sum())),
+            calibration=calibrate(self.training, model.architecture, weights, unseen),
             seen=seen_after_training(self.source, self.store, self.inherited),
         )
         save_artifact(artifact, weights, model_card(artifact))

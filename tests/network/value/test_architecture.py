@@ -12,6 +12,8 @@ from alexnet.errors import SettingsError
 from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, Pool
 from alexnet.network.value.variants import VARIANTS, resolve
 
+from ...html.page import HOSTILE, Page
+
 
 def test_default_network_needs_67_pixels() -> None:
     assert VARIANTS["batchnorm"].smallest_image_size == 67
@@ -192,3 +194,13 @@ def test_invalid_layers_are_refused(bad, message) -> None:
 def test_invalid_parts_are_refused(build, message) -> None:
     with pytest.raises(SettingsError, match=message):
         build()
+
+
+@pytest.mark.parametrize("net", [*VARIANTS.values(), Architecture(variant=HOSTILE, n_classes=3)])
+def test_a_notebook_shows_every_operation(net) -> None:
+    page = Page(net._repr_html_())
+    assert len(page.all("tr")) == 1 + len([*net.operations()])
+    assert f"AlexNet, {net.variant}{net.n_parameters:,} parameters, {net.n_mult_adds:,} multiply-adds" in page.text
+    name, n_inputs, n_outputs = [*net.linear_layers()][-1]
+    assert f"{name}Linear{n_outputs}{(n_inputs + 1) * n_outputs:,}" in page.text
+    assert page.names == {"div", "table", "tr", "th", "td"}

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 import shutil
+from base64 import b64decode
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from alexnet.network.value.variants import VARIANTS
 from alexnet.training.choices.settings import load_settings
 from alexnet.training.learning.reports import EpochReport
 from alexnet.training.run.checkpoint import list_checkpoints, load_checkpoint
+from alexnet.training.run.curves import as_svg, curves
 from alexnet.training.run.run import Run
 from alexnet.training.session import Session
 
 from ...anything import ANYTHING, places, replace_at
+from ...html.page import Page
 
 FIRST = EpochReport(1, 1.5, 1.25, 0.5, 0.01, 3.0, 40.0, 67)
 
@@ -159,3 +162,25 @@ def test_any_value_in_what_followed_is_refused_by_name_or_understood(begun, tmp_
                 refused.append(str(error))
     assert len(refused) > 100
     assert max(map(len, refused)) < 300 + len(str(file))
+
+
+def test_a_notebook_shows_the_curves_and_links_to_the_files(run, monkeypatch) -> None:
+    monkeypatch.chdir(run.folder.parent)
+    (run.folder / "report.html").touch()
+    page = Page(run._repr_html_())
+    (image,) = page.all("img")
+    svg = b64decode(str(image["src"]).removeprefix("data:image/svg+xml;base64,")).decode()
+    assert svg == as_svg(curves(run.history(3)))
+    assert [link["href"] for link in page.all("a")] == ["run/report.html", "run/metrics.jsonl", "run/settings.json"]
+    assert page.text.startswith(f"{run.folder}{replace(FIRST, epoch=3)}report.html")
+
+
+def test_a_notebook_shows_a_run_that_has_just_begun_or_is_damaged(run) -> None:
+    add(run, "[]\n")
+    assert re.search(r"metrics\.jsonl' line 4 is damaged", Page(run._repr_html_()).text)
+    (run.folder / "metrics.jsonl").unlink()
+    assert "no epoch is done yet" in Page(run._repr_html_()).text
+    renamed = run.folder.rename(run.folder.with_name("<b>&\"'"))
+    page = Page(Run(renamed)._repr_html_())
+    assert str(renamed) in page.text
+    assert page.names == {"div", "span", "a"}

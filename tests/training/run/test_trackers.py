@@ -24,7 +24,7 @@ def epoch(number: int) -> EpochReport:
 
 
 def track(name: str, run, *reports, n_epochs: int = 0) -> None:
-    with open_trackers([name], run, CHOSEN, n_epochs) as tracker:
+    with open_trackers([name], run, CHOSEN, [epoch(number + 1) for number in range(n_epochs)]) as tracker:
         for report in reports:
             tracker.log(report)
 
@@ -53,7 +53,7 @@ def test_tensorboard_shows_the_epochs(tmp_path) -> None:
 def test_tensorboard_shows_an_epoch_as_soon_as_it_is_done(tmp_path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    with open_trackers(["tensorboard"], tmp_path, CHOSEN, 0) as tracker:
+    with open_trackers(["tensorboard"], tmp_path, CHOSEN, []) as tracker:
         tracker.log(epoch(1))
         shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
         assert [each.step for each in shown.Scalars("loss/val")] == [1]
@@ -90,10 +90,10 @@ def test_an_unknown_tracker_is_refused_with_the_nearest() -> None:
         Settings(track=("tensorboard", "w&b"))
 
 
-def test_without_trackers_nothing_is_opened(tmp_path) -> None:
-    with open_trackers([], tmp_path, CHOSEN, 0) as opened:
+def test_without_trackers_only_the_progress_is_drawn(tmp_path) -> None:
+    with open_trackers([], tmp_path, CHOSEN, []) as opened:
         assert opened.log(epoch(1)) == []
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.svg"]
 
 
 def stand_in(monkeypatch, name: str, **functions) -> None:
@@ -194,7 +194,7 @@ def test_a_resumed_run_goes_on_in_the_same_place_of_mlflow(mlflow, tmp_path) -> 
 def test_projects_can_be_named_where_their_users_expect_it(wandb, mlflow, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("WANDB_PROJECT", "leaves")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "apples")
-    with open_trackers(["wandb", "mlflow"], tmp_path, CHOSEN, 0):
+    with open_trackers(["wandb", "mlflow"], tmp_path, CHOSEN, []):
         pass
     assert wandb[0][1]["project"] == "leaves"
     assert mlflow[0] == ("set_experiment", "apples")
@@ -208,7 +208,7 @@ def test_what_was_opened_is_closed_when_another_cannot_be(mlflow, monkeypatch, t
     stand_in(monkeypatch, "wandb", init=init)
     with (
         pytest.raises(RunError, match="--track wandb cannot be opened: no network"),
-        open_trackers(["mlflow", "wandb"], tmp_path, CHOSEN, 0),
+        open_trackers(["mlflow", "wandb"], tmp_path, CHOSEN, []),
     ):
         pass
     assert mlflow[-1] == ("end_run",)
@@ -219,7 +219,7 @@ def test_a_tracker_that_fails_is_disabled_with_a_warning(mlflow, monkeypatch, tm
         raise ConnectionError("server gone\nmore of it")
 
     monkeypatch.setattr(sys.modules["mlflow"], "log_metrics", log_metrics)
-    with open_trackers(["mlflow", "tensorboard"], tmp_path, CHOSEN, 0) as opened:
+    with open_trackers(["mlflow", "tensorboard"], tmp_path, CHOSEN, []) as opened:
         (warning,) = opened.log(epoch(1))
         assert warning.text == "mlflow logging failed (server gone); disabled for this run"
         assert opened.log(epoch(2)) == []

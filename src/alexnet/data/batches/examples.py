@@ -73,6 +73,15 @@ class Examples:
         some = slice(part.start, part.stop)
         return replace(self, rows=self.rows[some], labels=self.labels[some], names=self.names[some], resident=None)
 
+    def sample(self, most: int) -> "Examples":
+        """Return at most ``most`` of them, evenly spread over their order."""
+        return self.take(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.int64))
+
+    def take(self, places: Integers) -> "Examples":
+        """Return those at some places."""
+        names = tuple(self.names[place] for place in places)
+        return replace(self, rows=self.rows[places], labels=self.labels[places], names=names, resident=None)
+
     def on(self, device: torch.device) -> "Examples":
         """Return them with their images on a device."""
         side = self.pixels.shape[1]

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from alexnet.errors import SettingsError, shown
+from alexnet.html.blocks import card, note, table
+from alexnet.html.elements import Html
 from alexnet.network.value.checks import (
     alternatives,
     check_choice,
@@ -180,6 +182,17 @@ class Architecture:
     def n_mult_adds(self) -> int:
         """Multiply-adds for one image of ``image_size``."""
         return sum(op.n_mult_adds for op in self.operations())
+
+    def _repr_html_(self) -> Html:
+        """Return what a notebook shows: every operation with its shape and its counts."""
+        rows = []
+        for op in self.operations():
+            counts = (f"{n:,}" if n else "" for n in (op.n_parameters, op.n_mult_adds))
+            rows.append((op.layer, op.kind, " x ".join(map(str, op.shape)), *counts))
+        image = f"{self.in_channels} x {self.image_size} x {self.image_size}"
+        sums = f"{self.n_parameters:,} parameters, {self.n_mult_adds:,} multiply-adds for an image of {image}"
+        header = ("layer", "operation", "output", "parameters", "multiply-adds")
+        return card(f"AlexNet, {self.variant}", note(sums), table(header, rows, n_left=2))
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary that ``from_json`` turns into an equal value."""

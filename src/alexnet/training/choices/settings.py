@@ -115,6 +115,8 @@ class Settings(NetworkOptions):
 
     seed: Annotated[int, "run"] = 0
     """Same seed: same split, weights, batches."""
+    split_seed: Annotated[int | None, "run", "N", "--seed"] = None
+    """Seed of the split alone."""
     checkpoint_minutes: Annotated[float, "run"] = 5.0
     """Minutes between checkpoints."""
     track: Annotated[tuple[TrackerName, ...], "run"] = ()
@@ -140,11 +142,21 @@ class Settings(NetworkOptions):
         for name, choice, known in choices:
             if choice not in (known := tuple(known)):
                 raise SettingsError(f"unknown {name} {shown(choice)}{nearest(str(choice), filter(None, known))}")
-        if not 0 <= self.seed < 2**63:
-            raise SettingsError(f"seed is {self.seed}; it must be 0 or more, and below 2^63")
+        for name in ("seed", "split_seed"):
+            if isinstance(value := getattr(self, name), int) and not 0 <= value < 2**63:
+                raise SettingsError(f"{name} is {value}; it must be 0 or more, and below 2^63")
         if self.max_pixels < 1:
             raise SettingsError(f"max_pixels is {self.max_pixels}; it must be at least 1")
-        for name in ("epochs", "batch_size", "image_size", "accumulate", "patience", "seed", "max_pixels"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "image_size",
+            "accumulate",
+            "patience",
+            "seed",
+            "split_seed",
+            "max_pixels",
+        ):
             if not isinstance(value := getattr(self, name), int | None):
                 raise SettingsError(f"{name} is {value!r}; it must be a whole number")
         for name in ("data_dir", "init", "freeze", "device", "architecture"):

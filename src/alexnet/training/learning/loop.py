@@ -11,8 +11,9 @@ from torch import Tensor
 from alexnet.data.batches.augment import augment_batch
 from alexnet.data.batches.batches import Batch, evaluation_batches, order_of, training_batches
 from alexnet.errors import RunError, listed
-from alexnet.evaluation.metrics import Scores, score
+from alexnet.evaluation.scores.metrics import Scores, score
 from alexnet.images.tensors import normalise, to_tensor
+from alexnet.inference.probability import Floats
 from alexnet.training.learning.average import STEPS_BETWEEN
 from alexnet.training.learning.monitoring import epoch_warnings, should_stop_early, time_limit_warning
 from alexnet.training.learning.optimizer import set_lr
@@ -194,7 +195,18 @@ def _finish_epoch(training: Training, planned: PlannedEpoch) -> EpochReport:
 
 
 def validate(training: Training, size: int) -> Scores:
-    """Evaluate the network that will be saved on ``val`` at an image size. Each image is evaluated by one process.
+    """Evaluate the network that will be saved on ``val`` at an image size.
+
+    Raises:
+        RunError: the logits are nan or infinite.
+    """
+    return score(val_logits(training, size), training.val.labels, training.classes)
+
+
+def val_logits(training: Training, size: int) -> Floats:
+    """Return the logits of the network that will be saved for ``val``, ``(N, n_classes)``, at an image size.
+
+    Each image is computed by one process; all return all.
 
     Raises:
         RunError: the logits are nan or infinite.
@@ -213,4 +225,4 @@ def validate(training: Training, size: int) -> Scores:
             f"validation logits are NaN or infinite after epoch {training.position.epoch + 1}; "
             f"use a lower learning rate than {training.plan.recipe.lr:g}"
         )
-    return score(all_logits, training.val.labels, training.classes)
+    return all_logits

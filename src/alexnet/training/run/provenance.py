@@ -22,7 +22,7 @@ def settings_json(source: Source, store: Store, settings: Settings, training: Tr
 
 
 def provenance(
-    source: Source, settings: Settings, training: Training, epoch: EpochReport, *, n_val_seen_before: int
+    source: Source, settings: Settings, training: Training, epoch: EpochReport, n_val_seen_before: int
 ) -> dict[str, Any]:
     """Return how a model was trained, for its ``config.json``.
 

@@ -4,8 +4,11 @@ RUN/settings.json     the settings, and the values derived from them
     init.json         the images that the weights of --init had seen
     splits.csv        the split of each image
     metrics.jsonl     one line per epoch
+    progress.svg      the curves of the epochs so far
     checkpoint/       the newest checkpoints and the best epoch, as tensors and JSON
     model/            the trained network, after training has ended
+    report.html       what alexnet report says of it
+    gallery.*         what alexnet explain knows of its training images
 """
 
 import json
@@ -24,10 +27,16 @@ from alexnet.data.split import ImageIndex
 from alexnet.errors import RunError, shown
 from alexnet.files.atomic import atomic_folder, delete_unfinished, lock, sync_file, write_atomically
 from alexnet.files.typed_json import as_kind, dataclass_from_json
+from alexnet.html.blocks import card, image, link, note
+from alexnet.html.elements import Html, element
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.reports import EpochReport
 from alexnet.training.run.checkpoint import delete_best_after, list_checkpoints, read_json
+from alexnet.training.run.curves import as_svg, curves
 from alexnet.training.run.resolved_settings import ResolvedSettings
+
+# What a notebook links to, in this order.
+LINKED = ("report.html", "model", "metrics.jsonl", "settings.json", SPLITS_FILE)
 
 
 class Run:
@@ -249,10 +258,28 @@ class Run:
         if (self.folder / "metrics.jsonl").exists():
             write_atomically(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
+    def _repr_html_(self) -> Html:
+        """Return what a notebook shows: the curves, the last epoch, and links to the files."""
+        try:
+            history = [EpochReport(**line) for line in self.metrics()]
+        except RunError as error:
+            shown = [note(str(error))]
+        else:
+            shown = [_drawn(history), element("div", str(history[-1]))] if history else [note("no epoch is done yet")]
+        files = [self.folder / name for name in LINKED if (self.folder / name).exists()]
+        links = [element("span", link(file, file.name), style="margin-right:1em") for file in files]
+        return card(str(self.folder), *shown, *links)
+
     @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.folder / "checkpoint"
+
+
+def _drawn(history: list[EpochReport]) -> Html:
+    return image(
+        as_svg(curves(history)).encode(), "svg+xml", "curves of the losses and of top-1", style="max-width:100%"
+    )
 
 
 def _report(line: bytes, *, is_last: bool) -> EpochReport | None:

@@ -1,5 +1,10 @@
 """Which images a network has been trained on, by this run or before it."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
 from alexnet.data.fingerprint import Fingerprint, SeenImages
 from alexnet.data.source import Source
 from alexnet.data.split import ImageIndex
@@ -20,6 +25,11 @@ def seen_after_training(source: Source, index: ImageIndex, inherited: SeenImages
 def count_seen_before(source: Source, index: ImageIndex, inherited: SeenImages, split: str) -> int:
     """Return how many images of a split the initial weights were trained on."""
     return sum(content in inherited.train for content in _contents(source, index, split))
+
+
+def unseen_before(names: Sequence[str], index: ImageIndex, inherited: SeenImages) -> npt.NDArray[np.bool_]:
+    """Return whether each image is one that the initial weights were not trained on, ``(N,)``."""
+    return np.array([index.content(name) not in inherited.train for name in names], dtype=np.bool_)
 
 
 def seen_before_warnings(source: Source, index: ImageIndex, inherited: SeenImages, init: str | None) -> list[str]:

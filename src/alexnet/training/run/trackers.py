@@ -1,4 +1,7 @@
-"""Experiment trackers: TensorBoard, Weights & Biases and MLflow. Each logs the reports of ``fit_steps``."""
+"""Experiment trackers: TensorBoard, Weights & Biases and MLflow. Each logs the reports of ``fit_steps``.
+
+So does ``progress.svg``, which every run has.
+"""
 
 import json
 import os
@@ -14,6 +17,7 @@ from alexnet.files.atomic import write_atomically
 from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.training.choices.settings import TrackerName
 from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
+from alexnet.training.run.progress import PROGRESS, ProgressFile
 
 # The package of each tracker; the extra to install has the tracker's name.
 _PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
@@ -46,25 +50,27 @@ def check_trackers(names: Sequence[TrackerName]) -> None:
 
 @contextmanager
 def open_trackers(
-    names: Sequence[TrackerName], run: Path, settings: Mapping[str, Any], n_epochs: int
+    names: Sequence[TrackerName], run: Path, settings: Mapping[str, Any], history: Sequence[EpochReport]
 ) -> Iterator["Trackers"]:
-    """Open trackers for a run, and close them at its end.
+    """Open trackers for a run, and ``progress.svg``, and close them at its end.
 
     Args:
         names: names of the trackers.
         run: the run folder; trackers that write files write them there.
         settings: settings of the run, logged once.
-        n_epochs: epochs done; later epochs that a killed run has logged are deleted if the tracker supports it.
+        history: the epochs done; later epochs that a killed run has logged are deleted if the tracker supports it.
 
     Raises:
         RunError: a tracker cannot be opened, for example because its server does not respond.
     """
     check_trackers(names)
     with ExitStack() as opened:
-        trackers: dict[str, Tracker] = {}
+        progress = ProgressFile(run, history)
+        opened.callback(_close, progress)
+        trackers: dict[str, Tracker] = {PROGRESS: progress}
         for name in names:
             try:
-                trackers[name] = _OPEN[name](run, settings, n_epochs)
+                trackers[name] = _OPEN[name](run, settings, len(history))
             except RunError:
                 raise
             except Exception as error:  # trackers raise errors of many types

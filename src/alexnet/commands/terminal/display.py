@@ -4,11 +4,8 @@ All of it goes to stderr. stdout is for results.
 """
 
 import os
-import signal
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TypeVar
 
 import numpy as np
@@ -20,8 +17,7 @@ from alexnet.data.sources.open import as_argument
 from alexnet.network.value.architecture import Architecture
 from alexnet.training.choices.recipe import Recipe
 from alexnet.training.learning.monitoring import few_images_warning
-from alexnet.training.learning.reports import EpochReport, Report, TrainingWarning
-from alexnet.training.learning.state import Stop, Training
+from alexnet.training.learning.state import Training
 from alexnet.training.session import Session
 
 T = TypeVar("T")
@@ -148,69 +144,8 @@ def _plain_track(items: Iterable[T], n_items: int, what: str) -> Iterator[T]:
             last = time.monotonic()
 
 
-def show(reports: Iterable[Report]) -> Iterator[Report]:
-    """Yield the reports of a training session, and show each: one line per epoch, and the progress in between."""
-    if not console.is_terminal:
-        yield from _plain_show(reports)
-        return
-    status = TextColumn("epoch {task.fields[epoch]}  {task.fields[status]}")
-    with Progress(status, BarColumn(), TextColumn("{task.fields[left]}"), console=console) as progress:
-        task = progress.add_task("training", total=1.0, epoch=1, status="", left="")
-        for report in reports:
-            if isinstance(report, EpochReport | TrainingWarning):
-                say(str(report))
-            else:
-                status_now = (
-                    f"step {report.step}/{report.n_steps}  loss {report.loss:.2f}  "
-                    f"{report.images_per_second:.0f} images/s"
-                )
-                left = f"{format_seconds(report.seconds_left)} left"
-                progress.update(task, completed=report.progress, epoch=report.epoch, status=status_now, left=left)
-            yield report
-
-
-def _plain_show(reports: Iterable[Report]) -> Iterator[Report]:
-    last, left = time.monotonic(), ""
-    for report in reports:
-        if isinstance(report, TrainingWarning):
-            say(str(report))
-        elif isinstance(report, EpochReport):
-            say(f"{report}{left}")
-            last = time.monotonic()
-        else:
-            left = f"  {format_seconds(report.seconds_left)} left"
-            if time.monotonic() - last > SECONDS_BETWEEN_LINES:
-                say(f"epoch {report.epoch:3d}  step {report.step} of {report.n_steps}{left}")
-                last = time.monotonic()
-        yield report
-
-
 def format_seconds(seconds: float) -> str:
     """Return seconds as ``4:05`` or ``2:04:05``. str(timedelta) would print ``0:04:05``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-@contextmanager
-def stop_on_signal(stop: Stop, *, alone: bool = True) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into a request to stop: training finishes the step and saves.
-
-    If alone, the second one stops at once. Of several processes, each gets one from the terminal and another from
-    torchrun, which kills those that do not end.
-    """
-
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        if stop.signal is not None and alone:
-            raise KeyboardInterrupt
-        stop.signal = number
-        if alone:
-            # Not print: the signal may come in the middle of a print.
-            os.write(2, b"\nstopping after this step, then saving; press Ctrl-C again to stop at once\n")
-
-    before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,7 +8,7 @@ from alexnet.data.record import seen_by
 from alexnet.data.source import SPLITS, Source
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
-from alexnet.evaluation.run_images import ModelRun, find_run_images, refuse_incomplete
+from alexnet.evaluation.selection.run_images import ModelRun, find_run_images, refuse_incomplete
 from alexnet.model.artifact import Artifact
 
 _UNKNOWN = "does not say what it learned from; make sure that it was none of these images"
@@ -82,7 +82,48 @@ def select(
         return chosen.with_warning(f"this model {_UNKNOWN}")
     if not seen.is_all:
         chosen = chosen.with_warning(f"what this network began with (--init) {_UNKNOWN}")
-    return _leave_out_seen(chosen, store, seen)
+    return _leave_out_own(chosen, store, seen)
+
+
+def leave_out_seen(chosen: Selection, store: Store, artifact: Artifact, run: ModelRun | None, name: str) -> Selection:
+    """Leave out the images that another network learned from, which is evaluated on the same images.
+
+    Of ``train`` images all are kept, with a warning; of ``val`` images those that it was only validated on.
+
+    Args:
+        chosen: the images chosen for the first network.
+        store: the same, prepared.
+        artifact: the other network.
+        run: the run that trained it, if it is known.
+        name: its name, for warnings.
+
+    Raises:
+        DataError: no image is left.
+    """
+    seen = artifact.seen or (None if run is None else seen_by(run.folder))
+    if seen is None or not seen.is_all:
+        chosen = chosen.with_warning(f"{name} {_UNKNOWN}")
+    if seen is None:
+        return chosen
+    contents = {each.path: store.content(each.path) for each in chosen.source.images if each.path in store.rows}
+    learned = {path for path, content in contents.items() if content in seen.train}
+    if chosen.split == "train":
+        warning = f"{name} learned from {len(learned)} of {len(contents)} images"
+        return chosen.with_warning(warning) if learned else chosen
+    validated = {path for path, content in contents.items() if content in seen.val} - learned
+    left_out = learned if chosen.split == "val" else learned | validated
+    if len(left_out) == len(contents) and len(learned) < len(contents):
+        left_out = learned
+        chosen = chosen.with_warning(
+            f"{name} was not trained on these images, but validated on {len(validated)} of them"
+        )
+    if not left_out:
+        return chosen
+    if len(left_out) == len(contents):
+        raise DataError(f"{name} learned from all {len(contents)} images on which the first model can be evaluated")
+    what = "learned from" if left_out == learned else "learned from or was validated on"
+    warning = f"left out {len(left_out)} of {len(contents)} images that {name} {what}"
+    return chosen.without(left_out).with_warning(warning)
 
 
 def _run_split(source: Source, store: Store, run: ModelRun, wanted: str, *, is_run_data: bool) -> Selection | None:
@@ -104,7 +145,7 @@ def _run_split(source: Source, store: Store, run: ModelRun, wanted: str, *, is_r
     return None
 
 
-def _leave_out_seen(chosen: Selection, store: Store, seen: SeenImages) -> Selection:
+def _leave_out_own(chosen: Selection, store: Store, seen: SeenImages) -> Selection:
     """Leave out the images that the network was trained on and, unless ``val`` is wanted, validated on."""
     contents = {each.path: store.content(each.path) for each in chosen.source.images if each.path in store.rows}
     learned = {path for path, content in contents.items() if content in seen.train}

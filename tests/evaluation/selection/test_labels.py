@@ -11,9 +11,9 @@ from alexnet import evaluate
 from alexnet.data.source import LabelledImage
 from alexnet.data.sources.open import open_source
 from alexnet.errors import DataError
-from alexnet.evaluation.labels import labelled_as
+from alexnet.evaluation.selection.labels import labelled_as
 
-from ..conftest import make_image_folder
+from ...conftest import make_image_folder
 
 NFC, NFD = (unicodedata.normalize(form, "vérre") for form in ("NFC", "NFD"))
 

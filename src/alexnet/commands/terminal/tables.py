@@ -14,13 +14,10 @@ from rich.text import Text
 
 from alexnet.data.findings import ADVICE, Report
 
-# These import torch, which takes 1.5 seconds. Checking does not need it.
+# This imports torch, which takes 1.5 seconds. Checking does not need it.
 if TYPE_CHECKING:
-    from alexnet.evaluation.scoring import EvaluationResult
     from alexnet.inference.classifier import ImagePredictions
 
-# A confusion matrix of more classes does not fit on a screen.
-MOST_CONFUSION_COLUMNS = 12
 # Findings of one kind, and files of one finding. --json prints all.
 MOST_SHOWN = 10
 MOST_UNUSABLE = 100
@@ -31,12 +28,12 @@ def check_report(report: Report) -> str:
     n_unusable, warnings = len(report.unusable), _counted(len(report.warnings), "warning")
     parts = [f"{report.n_usable} usable images in {report.name}, {n_unusable} unusable; {warnings}\n"]
     splits = next(iter(report.classes.values()), {})
-    classes = _table("class", *splits)
+    classes = table("class", *splits)
     for label, counts in report.classes.items():
         classes.add_row(Text(label), *map(str, counts.values()))
     classes.add_section()
     classes.add_row("total", *(str(sum(counts[split] for counts in report.classes.values())) for split in splits))
-    parts += [_text(classes), ""]
+    parts += [text(classes), ""]
     if report.unusable:
         parts += [_pairs("unusable", "reason", report.unusable, most=MOST_UNUSABLE), ""]
     for kind, group in groupby(report.warnings, key=lambda finding: finding.kind):
@@ -75,47 +72,17 @@ def _place(report: Report, path: str) -> tuple[str, str]:
 
 
 def _pairs(first: str, second: str, rows: Sequence[tuple[str, str]], most: int = MOST_SHOWN) -> str:
-    table = Table(first, second, box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(first, second, box=box.SIMPLE_HEAD, pad_edge=False)
     for left, right in rows[:most]:
-        table.add_row(Text(left), Text(right))
+        made.add_row(Text(left), Text(right))
     if len(rows) > most:
-        table.add_row(f"and {len(rows) - most} more", "")
-    return _text(table)
+        made.add_row(f"and {len(rows) - most} more", "")
+    return text(made)
 
 
 def _first(paths: Sequence[str]) -> list[str]:
     more = [f"and {len(paths) - MOST_SHOWN} more"] if len(paths) > MOST_SHOWN else []
     return [*paths[:MOST_SHOWN], *more]
-
-
-def evaluation(result: "EvaluationResult") -> str:
-    """Return the scores, the table by class and, for few classes, the confusion matrix."""
-    scores = result.scores
-    what = f"{result.split} images of {result.data}" if result.split else f"images of {result.data}"
-    views = f", {result.views} views of each" if result.views > 1 else ""
-    k = min(5, len(scores.per_class))
-    head = (
-        f"{scores.n_images} {what}{views}\n"
-        f"top-1 {scores.top1:.4f}   top-{k} {scores.top5:.4f}   loss {scores.loss:.4f}   "
-        f"calibration error {scores.ece:.4f}\n"
-    )
-    classes = _table("class", "images", "recall", "precision")
-    for score in scores.per_class:
-        # Without images of a class, its recall is undefined.
-        recall = f"{score.recall:.3f}" if score.n_images else "-"
-        classes.add_row(Text(score.label), str(score.n_images), recall, f"{score.precision:.3f}")
-    parts = [head, _text(classes)]
-    if len(scores.per_class) <= MOST_CONFUSION_COLUMNS:
-        matrix = _table("true \\ predicted", *(score.label for score in scores.per_class))
-        for score, row in zip(scores.per_class, scores.confusion, strict=True):
-            matrix.add_row(Text(score.label), *(str(count) if count else "." for count in row))
-        parts += ["", _text(matrix)]
-    return "\n".join(parts)
-
-
-def evaluation_json(result: "EvaluationResult") -> str:
-    """Return the scores as one JSON object."""
-    return json.dumps(result.scores.to_json(), allow_nan=False)
 
 
 PredictionFormat = Literal["table", "json", "csv"]
@@ -156,15 +123,16 @@ def _prediction_csv(top: int) -> Callable[["ImagePredictions"], str]:
     return line
 
 
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(Text(first))
+def table(first: str, *others: str) -> Table:
+    """Return a table without rows; all columns but the first are aligned to the right."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    made.add_column(Text(first))
     for name in others:
-        table.add_column(Text(name), justify="right")
-    return table
+        made.add_column(Text(name), justify="right")
+    return made
 
 
-def _text(table: Table) -> str:
+def text(table: Table) -> str:
     """Render a table as plain text, as wide as it needs to be."""
     console = Console(file=io.StringIO(), width=10_000, color_system=None)
     console.print(table)

@@ -1,0 +1,41 @@
+"""What a notebook shows of an evaluation."""
+
+from collections.abc import Mapping, Sequence
+
+from alexnet.evaluation.scores.intervals import Interval
+from alexnet.evaluation.scores.metrics import Scores
+from alexnet.html.blocks import card, note, table
+from alexnet.html.elements import Html
+from alexnet.html.matrix import confusion_matrix
+
+# The numbers that are shown, in this order, and their names.
+HEADLINE = {
+    "top1": "top-1",
+    "top5": "top-{k}",
+    "loss": "loss",
+    "ece": "calibration error",
+    "macro_recall": "macro recall",
+    "balanced_accuracy": "balanced accuracy",
+}
+
+
+def evaluation_card(
+    title: str, scores: Scores, intervals: Mapping[str, Interval], warnings: Sequence[str] = ()
+) -> Html:
+    """Return the headline numbers with their 95% intervals, and the confusion matrix.
+
+    Args:
+        title: what was evaluated.
+        scores: the scores.
+        intervals: by the name of the number; the calibration error has none.
+        warnings: what a user should know about the data.
+    """
+    numbers = scores.to_json()
+    rows = [
+        (words.format(k=min(5, len(scores.per_class))), f"{numbers[name]:.3f}", str(intervals.get(name, "")))
+        for name, words in HEADLINE.items()
+        if name != "balanced_accuracy" or not scores.is_complete
+    ]
+    header = ("", "value", "95% interval")
+    matrix = confusion_matrix([score.label for score in scores.per_class], scores.confusion)
+    return card(title, table(header, rows), matrix, *(note(f"warning: {each}") for each in warnings))

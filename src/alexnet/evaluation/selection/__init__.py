@@ -1,0 +1,1 @@
+"""Which images a network is evaluated on, and their labels."""

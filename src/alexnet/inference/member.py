@@ -1,0 +1,60 @@
+"""One saved model of a classifier: its own preprocessing, its own temperature, and the classes in a common order."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from alexnet.errors import SettingsError, listed
+from alexnet.images.decoding import Pixels, decode
+from alexnet.inference.engine import TorchEngine
+from alexnet.inference.probability import Floats, log_softmax
+from alexnet.model.artifact import Artifact
+
+
+class Member:
+    """A saved model that predicts probabilities of classes in a given order.
+
+    Args:
+        artifact: the saved model.
+        classes: the order of the classes.
+
+    Raises:
+        ArtifactError: its weights are missing or damaged.
+        SettingsError: it has other classes.
+    """
+
+    def __init__(self, artifact: Artifact, classes: tuple[str, ...]) -> None:
+        self.artifact = artifact
+        self.columns = columns(artifact, classes)
+        self.engine = TorchEngine(artifact)
+
+    def preprocess(self, content: Path | bytes | Image.Image, max_pixels: int, where: str) -> Pixels:
+        """Return an image as the network takes it, ``(image_size, image_size, C)`` uint8.
+
+        Raises:
+            ImageError: it cannot be read, or has more than ``max_pixels``.
+        """
+        how = self.artifact.preprocessing
+        pixels = decode(content, min_side=how.store_size, max_pixels=max_pixels, where=where)
+        return how.apply(pixels, self.artifact.architecture.image_size)
+
+    def log_probabilities(self, pixels: Pixels) -> Floats:
+        """Return log-probabilities ``(N, n_classes)`` of images ``(N, image_size, image_size, C)`` uint8."""
+        logits = self.engine.logits(pixels)[:, self.columns]
+        return log_softmax(logits, self.artifact.calibration.temperature)
+
+
+def columns(artifact: Artifact, classes: tuple[str, ...]) -> list[int]:
+    """Return the position of each class among those of a saved model.
+
+    Raises:
+        SettingsError: the model does not have exactly these classes.
+    """
+    unknown = [label for label in artifact.classes if label not in classes]
+    missing = [label for label in classes if label not in artifact.classes]
+    if unknown or missing:
+        what = f"knows {listed(unknown)}" if unknown else f"does not know {listed(missing)}"
+        raise SettingsError(
+            f"the model in {str(artifact.folder)!r} {what}, unlike the first model; give models of the same classes"
+        )
+    return [artifact.classes.index(label) for label in classes]

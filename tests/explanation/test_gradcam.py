@@ -1,0 +1,111 @@
+import warnings
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet import VARIANTS, AlexNet
+from alexnet.explanation.activations import activations
+from alexnet.explanation.gradcam import Head, class_maps, covers
+from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, Pool
+from alexnet.network.value.variants import resolve
+
+narrow = partial(resolve, width=0.125, hidden=(24, 16), n_classes=7)
+SMALL = narrow("small")
+
+
+def with_last(**changes):
+    """Return the small network with another last layer."""
+    return replace(SMALL, layers=(*SMALL.layers[:-1], replace(SMALL.layers[-1], **changes)))
+
+
+NETS = {name: narrow(name) for name in VARIANTS} | {
+    "tanh": narrow("paper", activation="tanh"),
+    "no hidden": narrow("torchvision", hidden=(), activation="gelu"),
+    "three hidden": narrow("batchnorm", hidden=(20, 30, 10)),
+    "average pool": narrow("batchnorm", pool="average"),
+    "separate pool": narrow("batchnorm", pool="separate"),
+    "no last pool": with_last(pool=None),
+    "batch norm after the pool": with_last(norm=BatchNorm(place="pooled")),
+    "batch norm after the activation": with_last(norm=BatchNorm(place="after")),
+    "local norm before the pool": with_last(norm=LocalNorm(place="after")),
+    "group norm before the pool": with_last(norm=GroupNorm(n_groups=2, place="after")),
+    "maps larger than the grid": narrow("small", image_size=64),
+    "maps smaller than the grid": narrow("batchnorm", image_size=67),
+    "grey": narrow("small", in_channels=1),
+    "one layer": replace(SMALL, layers=(Conv(channels=8, kernel=5, stride=2, pool=Pool()),)),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_maps_equal_captums(name) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from captum.attr import LayerGradCam
+    net = NETS[name]
+    assert covers(net) is None
+    model = made(net)
+    images, classes = torch.randn(4, net.in_channels, net.image_size, net.image_size), np.array([0, 6, 3, 3])
+    seen = activations(model, images)
+    mine = class_maps(head(model), seen.maps, seen.flat, classes)
+
+    layer, parts = model.get_submodule(f"conv{len(net.layers)}"), net.layers[-1].parts
+    read_by_pool = parts[parts.index("pool") - 1] if "pool" in parts else parts[-1]
+    captum = LayerGradCam(model, layer.get_submodule(read_by_pool))
+    theirs = captum.attribute(images, torch.from_numpy(classes), relu_attributions=True)[:, 0].detach().numpy()
+    assert mine.shape == theirs.shape
+    assert theirs.max() > 0
+    assert np.abs(mine - theirs).max() < 1e-5 * theirs.max(), "of its largest value, which may be small"
+
+
+def made(net) -> AlexNet:
+    """Return a network in which no norm is what it is at the start."""
+    torch.manual_seed(0)
+    model = AlexNet(replace(net, initialisation="torch")).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.normal_(1, 0.5)
+    return model
+
+
+def head(model: AlexNet) -> Head:
+    return Head.of(model.architecture, {name: each.numpy() for name, each in model.state_dict().items()})
+
+
+@pytest.mark.parametrize(
+    ("net", "reason"),
+    [
+        (narrow("batchnorm", activation="gelu"), "not available for the activation gelu, only for relu and tanh"),
+        (narrow("batchnorm", activation="silu"), "not available for the activation silu"),
+        (with_last(norm=LocalNorm(place="pooled")), "not available with a LocalResponseNorm after the last pool"),
+        (with_last(norm=GroupNorm(n_groups=2, place="pooled")), "not available with a GroupNorm after the last pool"),
+    ],
+)
+def test_other_networks_are_refused_by_name(net, reason) -> None:
+    assert reason in str(covers(net))
+
+
+def test_each_image_has_a_map_of_its_own() -> None:
+    model = made(SMALL)
+    seen = activations(model, torch.randn(3, 3, 32, 32))
+    together = class_maps(head(model), seen.maps, seen.flat, np.array([0, 1, 2]))
+    for number in range(3):
+        alone = class_maps(head(model), seen.maps[[number]], seen.flat[[number]], np.array([number]))
+        assert np.allclose(alone[0], together[number], atol=1e-6)
+
+
+def test_the_maps_and_embeddings_are_the_networks_own() -> None:
+    model = made(NETS["maps larger than the grid"])
+    images = torch.randn(2, 3, 64, 64)
+    seen = activations(model, images)
+    with torch.inference_mode():
+        assert np.allclose(seen.embeddings, model.embed(images).numpy(), atol=1e-6)
+        conv1 = model.conv1.activation(model.conv1.norm(model.conv1.conv(images)))
+    assert seen.maps.shape == (2, 32, 15, 15)
+    assert np.allclose(seen.peaks["conv1"].values, conv1.amax(dim=(2, 3)).numpy())
+    place = int(seen.peaks["conv1"].places[1, 5])
+    assert conv1[1, 5].flatten()[place] == conv1[1, 5].max()
