@@ -55,6 +55,7 @@ def test_ten_minutes_are_enough_for_real_images(tmp_path) -> None:
     scores = json.loads(subprocess.run(evaluated, check=True, capture_output=True, text=True).stdout)
     assert scores["n_images"] == 401, "one of the 402 is in train as well, and is left out"
     assert scores["top1"] >= 0.78
+    assert scores["ece"] < scores["uncalibrated_ece"]
 
 
 @pytest.mark.slow

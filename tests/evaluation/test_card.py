@@ -17,7 +17,7 @@ def result(trained_run):
 def test_an_evaluation_shows_its_scores_and_its_matrix(result) -> None:
     page = Page(result._repr_html_())
     assert page.text.startswith(f"12 test images of {result.data}")
-    for words, value in (("top-1", result.scores.top1), ("top-3", result.scores.top5), ("loss", result.scores.loss)):
+    for words, value in (("top-1", result.scores.top1), ("loss", result.scores.loss)):
         assert f"{words}{value:.3f}" in page.text
     assert "true \\ predictedbluegreenred" in page.text
     for label, row in zip(("blue", "green", "red"), result.scores.confusion, strict=True):

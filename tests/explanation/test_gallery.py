@@ -13,7 +13,7 @@ from alexnet.explanation.gallery import FILE, Gallery, choose, most_images
 from alexnet.inference.classifier import Classifier, load
 from alexnet.network.value.variants import resolve
 
-from ..conftest import coloured_image
+from ..conftest import coloured_image, make_image_folder
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +129,21 @@ def test_data_that_have_moved_are_asked_for(own, classifier, tmp_path) -> None:
     assert len(of(folder, classifier, data=tmp_path / "moved").names) == 96
 
 
-def test_other_data_are_refused(own, classifier, tmp_path) -> None:
+def test_images_with_other_names_are_found_by_content(own, classifier) -> None:
     folder, data = own
+    before = of(folder, classifier).names
     for path in data.rglob("*.jpg"):
         path.rename(path.with_name(f"new {path.name}"))
-    with pytest.raises(DataError, match="none of the training images of the run"):
-        of(folder, classifier)
+    names = of(folder, classifier).names
+    assert len(names) == len(before)
+    assert {name.replace("new ", "") for name in names} == set(before)
+
+
+def test_other_data_are_refused(own, classifier, tmp_path) -> None:
+    folder, _ = own
+    other = make_image_folder(tmp_path / "other", n_each=2, first=1000)
+    with pytest.raises(DataError, match="no training image of the run"):
+        of(folder, classifier, data=other)
 
 
 def test_a_large_network_looks_at_fewer_images() -> None:

@@ -17,7 +17,6 @@ from PIL import Image
 from alexnet import Classifier, load
 from alexnet.errors import ImageError, SettingsError
 from alexnet.inference import classifier as classifier_module
-from alexnet.inference import member as member_module
 from alexnet.inference.classifier import BATCH
 from alexnet.inference.inputs import expand, read_content
 
@@ -343,13 +342,13 @@ def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, image
 def test_several_images_are_decoded_at_a_time(classifier, image_folder, monkeypatch, as_held) -> None:
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
     both = threading.Barrier(2, timeout=300)
-    real = member_module.decode
+    real = classifier_module.decode
 
     def meet(*given, **how):
         both.wait()
         return real(*given, **how)
 
-    monkeypatch.setattr(member_module, "decode", meet)
+    monkeypatch.setattr(classifier_module, "decode", meet)
     given = [as_held(image_folder / label / "photo 1.jpg") for label in ("blue", "red")]
     assert [result.label for result in classifier.predict_each(given)] == ["blue", "red"]
     for each in given:
@@ -362,7 +361,7 @@ def test_memory_held_at_a_time_is_bounded(classifier, image_folder, monkeypatch)
     monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 8)
     monkeypatch.setattr("alexnet.inference.classifier.MAX_BYTES", 2 * path.stat().st_size)
     held, most = 0, 0
-    real_content, real_decode = classifier_module.read_content, member_module.decode
+    real_content, real_decode = classifier_module.read_content, classifier_module.decode
 
     def take(image):
         nonlocal held, most
@@ -377,7 +376,7 @@ def test_memory_held_at_a_time_is_bounded(classifier, image_folder, monkeypatch)
         return pixels
 
     monkeypatch.setattr(classifier_module, "read_content", take)
-    monkeypatch.setattr(member_module, "decode", decode)
+    monkeypatch.setattr(classifier_module, "decode", decode)
     assert len(list(classifier.predict_each([path] * 20))) == 20
     assert most <= 3, "two, and the one that waits for them"
 

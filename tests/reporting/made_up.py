@@ -67,8 +67,6 @@ def evaluation_of(outputs: Outputs, **changes: Any) -> EvaluationResult:
         views=1,
         n_models=1,
         outputs=outputs,
-        source=None,  # type: ignore[arg-type] - sections read images by their names
-        store=None,  # type: ignore[arg-type]
     )
     return replace(result, **changes)
 

@@ -111,3 +111,22 @@ def test_a_run_without_a_model_is_one_line(run, capsys) -> None:
     assert out == ""
     assert err.startswith("error: the run ")
     assert "unfinished" in err
+
+
+def test_a_report_of_images_that_have_moved_names_its_own_command(trained_run, image_folder, tmp_path) -> None:
+    run, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(trained_run, run)
+    saved = json.loads((run / "settings.json").read_text())
+    (run / "settings.json").write_text(json.dumps({**saved, "data": str(tmp_path / "gone")}))
+    text = alexnet.report(run).read_text()
+    assert f"alexnet report {run} --data DATA" in text
+    assert "alexnet evaluate" not in text.replace("alexnet evaluate A --compare B", "")
+    shutil.copytree(image_folder, data)
+    assert "Not here" not in alexnet.report(run, data=data).read_text()
+
+
+def test_a_low_limit_on_pixels_is_not_for_the_reports_own_images(run) -> None:
+    config = json.loads((run / "model" / "config.json").read_text())
+    config["preprocessing"]["max_pixels"] = 70_000
+    (run / "model" / "config.json").write_text(json.dumps(config))
+    assert "a temple" in alexnet.report(run).read_text()

@@ -61,9 +61,9 @@ def test_images_that_the_initial_weights_have_seen_do_not_count(session) -> None
     training, net = session.training, session.training.plan.architecture
     weights, nowhere = training.eval_model.state_dict(), np.zeros(len(training.val), dtype=np.bool_)
     assert calibrate(training, net, weights, nowhere) == Calibration()
-    half = np.arange(len(training.val)) < len(training.val) // 2
-    found = calibrate(training, net, weights, half)
-    logits, labels = val_logits(training, 67)[half], training.val.labels[half]
+    most = np.arange(len(training.val)) < 10
+    found = calibrate(training, net, weights, most)
+    logits, labels = val_logits(training, 67)[most], training.val.labels[most]
     assert found.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
 
 
@@ -76,8 +76,8 @@ def test_a_run_from_a_network_that_knows_val_is_not_calibrated_on_it(session, tm
         pass
     artifact = read_artifact(again.run.model_folder)
     seen = artifact.provenance["n_val_seen_before"]
-    assert 0 < seen <= 12
-    assert (artifact.calibration == Calibration()) == (seen == 12)
+    assert 2 < seen <= 12
+    assert artifact.calibration == Calibration(), "the others are fewer than 10"
 
 
 def test_calibrating_fits_into_the_time_limit(session) -> None:

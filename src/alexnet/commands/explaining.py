@@ -41,7 +41,7 @@ def explain(
     """
     from alexnet.commands.terminal import display
     from alexnet.errors import listed
-    from alexnet.explanation.explain import Explainer
+    from alexnet.explanation.explain import Explainer, panel_folder
     from alexnet.explanation.result import Explanations
     from alexnet.inference.classifier import load
     from alexnet.inference.inputs import expand
@@ -49,6 +49,7 @@ def explain(
     if not image:
         raise UsageError("explain needs at least one image or folder")
     at_least_1("max_pixels", max_pixels)
+    panel_folder(out)  # before the images of the run are looked at
     explainer = Explainer.of(load(model, max_pixels=max_pixels), data=data, track=display.track)
     display.warn(explainer.notes)
     left_out: list[str] = []

@@ -67,7 +67,7 @@ def report(
     """Write a report on a finished run: one HTML file to look at.
 
     It holds scores, mistakes, what the network looks at, its curves, and the command that repeats the run. It needs no
-    network; its links lead to your images. alexnet train writes one at its end.
+    internet; its links lead to your images. alexnet train writes one at its end.
 
     Args:
         run: A run folder.

@@ -11,7 +11,7 @@ from alexnet.html.matrix import confusion_matrix
 # The numbers that are shown, in this order, and their names.
 HEADLINE = {
     "top1": "top-1",
-    "top5": "top-{k}",
+    "top5": "top-5",
     "loss": "loss",
     "ece": "calibration error",
     "macro_recall": "macro recall",
@@ -31,10 +31,12 @@ def evaluation_card(
         warnings: what a user should know about the data.
     """
     numbers = scores.to_json()
+    hidden = {"balanced_accuracy"} if scores.is_complete else set()
+    hidden |= {"top5"} if len(scores.per_class) <= 5 else set()
     rows = [
-        (words.format(k=min(5, len(scores.per_class))), f"{numbers[name]:.3f}", str(intervals.get(name, "")))
+        (words, f"{numbers[name]:.3f}", str(intervals.get(name, "")))
         for name, words in HEADLINE.items()
-        if name != "balanced_accuracy" or not scores.is_complete
+        if name not in hidden
     ]
     header = ("", "value", "95% interval")
     matrix = confusion_matrix([score.label for score in scores.per_class], scores.confusion)

@@ -58,8 +58,8 @@ class Comparison:
         """Return a JSON-ready dictionary."""
         return {
             **asdict(self),
-            "top1_interval": [self.top1_interval.low, self.top1_interval.high],
-            "loss_interval": [self.loss_interval.low, self.loss_interval.high],
+            "top1_interval": self.top1_interval.to_json(),
+            "loss_interval": self.loss_interval.to_json(),
         }
 
 

@@ -23,8 +23,11 @@ def check_new(file: str | os.PathLike[str]) -> None:
     path = expanded(file)
     if os.path.lexists(path):
         raise SettingsError(f"{str(file)!r} exists, and is not overwritten; give another name, or delete it")
-    if not path.absolute().parent.is_dir():
+    folder = path.absolute().parent
+    if not folder.is_dir():
         raise SettingsError(f"there is no folder {str(path.parent)!r} for {path.name!r}; create it first")
+    if not os.access(folder, os.W_OK):
+        raise SettingsError(f"the folder {str(path.parent)!r} cannot be written to; write {path.name!r} elsewhere")
 
 
 def write_errors(outputs: Outputs, file: str | os.PathLike[str]) -> None:
@@ -34,7 +37,9 @@ def write_errors(outputs: Outputs, file: str | os.PathLike[str]) -> None:
 
     Raises:
         OSError: the disk is full, or cannot be written to.
+        SettingsError: see ``check_new``.
     """
+    check_new(file)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -50,6 +50,11 @@ class Outputs:
         return np.asarray(self.predicted == self.labels)
 
     @property
+    def has_temperature(self) -> bool:
+        """Whether the logits were divided by a temperature other than 1."""
+        return self.temperature not in (None, 1.0)
+
+    @property
     def uncalibrated(self) -> Floats | None:
         """The log-probabilities without the temperature, ``(N, n_classes)``; None for several networks."""
         return None if self.temperature is None else log_softmax(self.log_probabilities * self.temperature)

@@ -36,7 +36,6 @@ class Predicted:
     Attributes:
         outputs: one for each model, in order.
         source: the images, also those that cannot be read.
-        store: the same, prepared for the first model.
         split: the split of the data; None for all of it.
         skipped: why images could not be read, by path.
         warnings: what a user should know about the data, a line each.
@@ -44,7 +43,6 @@ class Predicted:
 
     outputs: tuple[Outputs, ...]
     source: Source
-    store: Store
     split: str | None
     skipped: dict[str, str]
     warnings: tuple[str, ...]
@@ -90,7 +88,7 @@ def predict_labelled(
         for artifact, some, each in zip(artifacts, columns, stores, strict=True)
     ]
     warnings = (*chosen.source.warnings, *store.warnings, *chosen.warnings)
-    return Predicted(tuple(outputs), chosen.source, store, chosen.split, skipped, warnings)
+    return Predicted(tuple(outputs), chosen.source, chosen.split, skipped, warnings)
 
 
 def open_data(model: PathLike, data: PathLike | None, data_dir: PathLike | None) -> Source:

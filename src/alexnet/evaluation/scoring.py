@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.parallel import Track, untracked
-from alexnet.data.source import Source
-from alexnet.data.store.store import Store
 from alexnet.evaluation.card import evaluation_card
 from alexnet.evaluation.comparison import Comparison, compare_outputs
 from alexnet.evaluation.outputs import Outputs, mean_of
@@ -35,8 +33,6 @@ class EvaluationResult:
         views: how many views of each image were averaged.
         n_models: how many models were averaged.
         outputs: what the model predicts for each image.
-        source: the images, also those that cannot be read.
-        store: the same, prepared.
         other: the result of the model that it was compared with, on the same images; else None.
         comparison: how the two differ; None without ``other``.
     """
@@ -52,19 +48,16 @@ class EvaluationResult:
     views: int
     n_models: int
     outputs: Outputs = field(compare=False, repr=False)
-    source: Source = field(compare=False, repr=False)
-    store: Store = field(compare=False, repr=False)
     other: "EvaluationResult | None" = None
     comparison: Comparison | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``alexnet evaluate --json`` prints."""
-        intervals = {name: [each.low, each.high] for name, each in self.intervals.items()}
         whole = {
             **self.scores.to_json(),
-            "intervals": intervals,
+            "intervals": {name: each.to_json() for name, each in self.intervals.items()},
             "uncalibrated_ece": self.uncalibrated_ece,
-            "ece_if_calibrated": [self.ece_if_calibrated.low, self.ece_if_calibrated.high],
+            "ece_if_calibrated": self.ece_if_calibrated.to_json(),
         }
         if self.other is not None and self.comparison is not None:
             whole["compare"] = {"other": self.other.to_json(), **self.comparison.to_json()}
@@ -135,7 +128,9 @@ def evaluate(
 
 
 def _result(predicted: Predicted, outputs: Outputs, views: int, n_models: int) -> EvaluationResult:
-    before = outputs.uncalibrated
+    before, warnings = outputs.uncalibrated, predicted.warnings
+    if predicted.split == "val" and outputs.has_temperature:
+        warnings += ("the temperature was fitted on val images: on new ones the calibration error is larger",)
     return EvaluationResult(
         scores=score(outputs.log_probabilities, outputs.labels, outputs.classes),
         intervals=intervals(outputs.log_probabilities, outputs.labels),
@@ -144,10 +139,8 @@ def _result(predicted: Predicted, outputs: Outputs, views: int, n_models: int) -
         data=predicted.source.name,
         split=predicted.split,
         skipped=predicted.skipped,
-        warnings=predicted.warnings,
+        warnings=warnings,
         views=views,
         n_models=n_models,
         outputs=outputs,
-        source=predicted.source,
-        store=predicted.store,
     )

@@ -34,6 +34,18 @@ CLOSE = 0.5
 MOST_CHARACTERS = 50
 
 
+def panel_folder(out: str | os.PathLike[str]) -> Path:
+    """Return the folder to draw panels into, which need not exist.
+
+    Raises:
+        SettingsError: it is a file.
+    """
+    folder = expanded(out)
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{str(folder)!r} is a file; give a folder for the panels")
+    return folder
+
+
 class Explainer:
     """Explains what one network predicts.
 
@@ -93,9 +105,7 @@ class Explainer:
             SettingsError: ``out`` is a file.
             TypeError: something is not an image.
         """
-        folder = None if out is None else expanded(out)
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise SettingsError(f"{str(folder)!r} is a file; give a folder for the panels")
+        folder = None if out is None else panel_folder(out)
         for image in (one for several in as_iterable(images) for one in expand(several)):
             yield self._explained(image, folder)
 

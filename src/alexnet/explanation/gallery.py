@@ -21,10 +21,10 @@ from safetensors.numpy import save
 from alexnet.data.batches.batches import evaluation_batches
 from alexnet.data.batches.examples import Examples, examples
 from alexnet.data.parallel import Track, untracked
-from alexnet.data.record import Row, open_recorded
-from alexnet.data.source import LabelledImage, Source
+from alexnet.data.record import find
+from alexnet.data.source import LabelledImage
 from alexnet.data.sources.open import open_source
-from alexnet.data.store.store import Store, prepare
+from alexnet.data.store.store import prepare
 from alexnet.errors import DataError
 from alexnet.evaluation.selection.run_images import ModelRun
 from alexnet.explanation.activations import Integers, Numbers, activations
@@ -106,7 +106,8 @@ class Gallery:
         Raises:
             DataError: the images are gone or have changed, or the run's files are damaged.
         """
-        images, contents = _training_images(ModelRun(run_folder), artifact, data, track)
+        run = ModelRun(run_folder, f"alexnet explain {shlex.quote(str(run_folder))} IMAGE --data DATA")
+        images, contents = _training_images(run, artifact, data, track)
         file, key = run_folder / FILE, _key(artifact, contents)
         tensors = _read(file, key)
         if tensors is None:
@@ -147,37 +148,25 @@ def choose(labels: Sequence[str], most: int, seed: int = 0) -> list[int]:
 def _training_images(
     run: ModelRun, artifact: Artifact, data: str | os.PathLike[str] | None, track: Track
 ) -> tuple[Examples, list[str]]:
-    """Return images of the run's training split, prepared, and the digests of their contents."""
+    """Return images of the run's training split, prepared, and the digests of their contents.
+
+    They are found by content, also where they have moved or have other names; those that have changed are left out.
+    """
     rows = [row for row in run.rows if row.split == "train" and row.label in artifact.classes]
-    positions = choose([row.label for row in rows], most_images(artifact.architecture))
-    chosen = {rows[position].path: rows[position] for position in positions}
-    source = _open(run, data)
-    here = [LabelledImage(each.path, chosen[each.path].label) for each in source.images if each.path in chosen]
-    if not here:
-        raise DataError(f"none of the training images of the run {str(run.folder)!r} is in {source.name!r}")
+    chosen = [rows[position] for position in choose([row.label for row in rows], most_images(artifact.architecture))]
+    source, paths = run.open() if data is None else open_source(data), {row.path for row in chosen}
+    here = tuple(each for each in source.images if each.path in paths)
+    if len(here) == len(chosen):  # else they may be anywhere
+        source = source.with_images(here)
     how = artifact.preprocessing
-    source = source.with_images(tuple(here))
     store = prepare(source, how.store_size, resize=how.resize, exact=True, max_pixels=how.max_pixels, track=track)
-    source = _unchanged(source, store, chosen)
-    images = examples(store, source, None, artifact.classes, artifact.architecture.in_channels)
+    found = [LabelledImage(image.path, row.label) for row, image in find(chosen, source, store).pairs if image]
+    if not found:
+        raise DataError(f"no training image of the run {str(run.folder)!r} is in {source.name!r}, or all have changed")
+    images = examples(
+        store, source.with_images(tuple(found)), None, artifact.classes, artifact.architecture.in_channels
+    )
     return images, [store.content(name) for name in images.names]
-
-
-def _open(run: ModelRun, data: str | os.PathLike[str] | None) -> Source:
-    if data is not None:
-        return open_source(data)
-    name, data_dir = run.data()
-    command = f"alexnet explain {shlex.quote(str(run.folder))} IMAGE --data DATA"
-    return open_recorded(name, data_dir, run.folder, command)
-
-
-def _unchanged(source: Source, store: Store, chosen: dict[str, Row]) -> Source:
-    """Return the images whose content is what the network learned from."""
-    readable = (each for each in source.images if each.path in store.rows)
-    same = tuple(each for each in readable if store.content(each.path) == chosen[each.path].content)
-    if not same:
-        raise DataError(f"all images in {source.name!r} have changed since the network learned from them")
-    return source.with_images(same)
 
 
 def _key(artifact: Artifact, contents: list[str]) -> str:

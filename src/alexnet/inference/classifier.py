@@ -17,7 +17,7 @@ from alexnet.data.source import MAX_BYTES
 from alexnet.errors import ImageError, SettingsError, shown, words
 from alexnet.html.blocks import card, note, table
 from alexnet.html.elements import Html
-from alexnet.images.decoding import Pixels
+from alexnet.images.decoding import Pixels, decode
 from alexnet.inference.engine import Numbers, TorchEngine
 from alexnet.inference.inputs import ImageLike, as_iterable, expand, is_nameless, name_of, read_content
 from alexnet.inference.member import Member
@@ -190,7 +190,11 @@ class Classifier:
         if isinstance(held, str):
             return where, held
         try:
-            return where, tuple(each.preprocess(held, self.max_pixels, where) for each in self.members)
+            decoded = {
+                side: decode(held, min_side=side, max_pixels=self.max_pixels, where=where)
+                for side in {each.store_size for each in self.members}
+            }
+            return where, tuple(each.preprocess(decoded[each.store_size]) for each in self.members)
         except ImageError as error:
             return where, error.reason
 

@@ -1,11 +1,7 @@
 """One saved model of a classifier: its own preprocessing, its own temperature, and the classes in a common order."""
 
-from pathlib import Path
-
-from PIL import Image
-
 from alexnet.errors import SettingsError, listed
-from alexnet.images.decoding import Pixels, decode
+from alexnet.images.decoding import Pixels
 from alexnet.inference.engine import TorchEngine
 from alexnet.inference.probability import Floats, log_softmax
 from alexnet.model.artifact import Artifact
@@ -28,15 +24,14 @@ class Member:
         self.columns = columns(artifact, classes)
         self.engine = TorchEngine(artifact)
 
-    def preprocess(self, content: Path | bytes | Image.Image, max_pixels: int, where: str) -> Pixels:
-        """Return an image as the network takes it, ``(image_size, image_size, C)`` uint8.
+    @property
+    def store_size(self) -> int:
+        """The side to which it resizes images first, in pixels."""
+        return self.artifact.preprocessing.store_size
 
-        Raises:
-            ImageError: it cannot be read, or has more than ``max_pixels``.
-        """
-        how = self.artifact.preprocessing
-        pixels = decode(content, min_side=how.store_size, max_pixels=max_pixels, where=where)
-        return how.apply(pixels, self.artifact.architecture.image_size)
+    def preprocess(self, pixels: Pixels) -> Pixels:
+        """Return a decoded image as the network takes it, ``(image_size, image_size, C)`` uint8."""
+        return self.artifact.preprocessing.apply(pixels, self.artifact.architecture.image_size)
 
     def log_probabilities(self, pixels: Pixels) -> Floats:
         """Return log-probabilities ``(N, n_classes)`` of images ``(N, image_size, image_size, C)`` uint8."""

@@ -1,6 +1,7 @@
 """Gather what is known of a run. What cannot be obtained is ``Missing``, and never stops the rest."""
 
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from alexnet.errors import AlexNetError, one_line
 from alexnet.evaluation.outputs import Outputs
 from alexnet.evaluation.scoring import evaluate
 from alexnet.evaluation.selection.run_images import ModelRun
+from alexnet.images.choices import MAX_PIXELS
 from alexnet.inference.classifier import load
 from alexnet.model.artifact import Artifact
 from alexnet.model.opening import load_artifact
@@ -25,7 +27,6 @@ from alexnet.reporting import explained
 from alexnet.reporting.facts import Data, Facts, Missing, known, sample
 from alexnet.reporting.foreign import predict_foreign
 from alexnet.reporting.images import StoredImages
-from alexnet.training.learning.reports import EpochReport
 from alexnet.training.run.run import Run
 
 T = TypeVar("T")
@@ -48,12 +49,15 @@ def gather(folder: Path, data: str | os.PathLike[str] | None = None, track: Trac
     run = Run(folder)
     artifact = load_artifact(folder)
     rows = attempt(lambda: read_splits(folder / SPLITS_FILE))
-    evaluation = attempt(lambda: evaluate(folder, data, split=evaluated_split(known(rows)), track=track))
-    opened = attempt(lambda: ModelRun(folder).open() if data is None else open_source(data))
+    moved = f"alexnet report {shlex.quote(str(folder))} --data DATA"
+    opened = attempt(lambda: ModelRun(folder, moved).open() if data is None else open_source(data))
+    # Where the data cannot be opened, the error names the command that mends the report.
+    split = attempt(lambda: evaluated_split(known(rows)) if known(opened) else "")
+    evaluation = attempt(lambda: evaluate(folder, data, split=known(split), track=track))
     store = attempt(lambda: _prepare(known(opened), artifact, track))
     source = attempt(lambda: _with_splits(known(opened), known(rows), known(store)))
     images = attempt(lambda: StoredImages(known(source), known(store)))
-    classifier = attempt(lambda: load(folder))
+    classifier = attempt(lambda: load(folder, max_pixels=MAX_PIXELS))
     explainer = attempt(lambda: explained.explainer(known(classifier), data, track))
     looked_at = attempt(lambda: heat_map_choice(known(evaluation).outputs))
     compared = attempt(lambda: sample(known(evaluation).outputs, N_NEIGHBOURS))
@@ -61,8 +65,8 @@ def gather(folder: Path, data: str | os.PathLike[str] | None = None, track: Trac
         folder=folder,
         artifact=artifact,
         settings=attempt(run.settings),
-        history=attempt(lambda: tuple(EpochReport(**line) for line in run.metrics())),
-        data=attempt(lambda: _data(known(rows), source, store)),
+        history=attempt(lambda: tuple(run.reports())),
+        data=attempt(lambda: _data(known(rows), artifact.classes, source, store)),
         evaluation=evaluation,
         images=images,
         kernels=attempt(lambda: explained.kernels(known(explainer))),
@@ -113,12 +117,12 @@ def _with_splits(source: Source, rows: tuple[Row, ...], store: Store) -> Source:
     return source.with_images(tuple(images))
 
 
-def _data(rows: tuple[Row, ...], source: Source | Missing, store: Store | Missing) -> Data:
+def _data(rows: tuple[Row, ...], classes: tuple[str, ...], source: Source | Missing, store: Store | Missing) -> Data:
     """Return what is known of the data: the counts always, the rest where it can still be opened."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         counts[row.label][row.split] += 1
-    by_class = {label: {split: counts[label][split] for split in SPLITS} for label in counts}
+    by_class = {label: {split: counts[label][split] for split in SPLITS} for label in classes}
     try:
         now, prepared = known(source), known(store)
     except Missing as missing:

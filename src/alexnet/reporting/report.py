@@ -23,7 +23,7 @@ def report(
 ) -> Path:
     """Write what is known of a finished run as one HTML file, and return its path.
 
-    The network is evaluated on the run's ``test`` images, or on ``val`` where it has none. The file needs no network
+    The network is evaluated on the run's ``test`` images, or on ``val`` where it has none. The file needs no internet
     and no other file; its links lead to the images where they are files on this machine. A part that cannot be made
     says why in its place.
 
@@ -51,11 +51,14 @@ def report(
 
 
 def _refuse_others(file: Path) -> None:
-    """Refuse to replace anything but a report.
+    """Refuse to replace anything but a report, and a folder that cannot be written to.
 
     Raises:
-        RunError: something else is there.
+        RunError: something else is there, or nothing can be written there.
     """
+    folder = next(each for each in file.absolute().parents if each.exists())
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"the folder {str(folder)!r} cannot be written to; choose another file with --out")
     if not os.path.lexists(file):
         return
     if file.is_file():

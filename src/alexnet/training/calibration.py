@@ -20,6 +20,8 @@ from alexnet.network.value.architecture import Architecture
 from alexnet.training.learning.state import Training
 from alexnet.training.plan import Plan
 
+# Of fewer images, how often the network is right says little about how sure it should be.
+LEAST_IMAGES = 10
 # One number needs few images.
 MOST_IMAGES, MOST_IMAGES_IN_TEN_VIEWS = 2000, 128
 BATCH_SIZE = 64
@@ -48,7 +50,7 @@ def calibrate(
             it is too sure.
     """
     val = training.val.take(np.flatnonzero(unseen))
-    if not len(val):
+    if len(val) < LEAST_IMAGES:
         return Calibration()
     model = without_weights(net)
     model.load_state_dict(weights, assign=True)

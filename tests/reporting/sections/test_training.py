@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from alexnet.errors import DataError
@@ -24,3 +26,10 @@ def test_one_size_needs_no_word(tmp_path) -> None:
 def test_a_run_without_epochs_has_no_curves(tmp_path) -> None:
     with pytest.raises(DataError, match="no epoch"):
         training(facts_of(tmp_path, history=()))
+
+
+def test_with_patience_the_epoch_that_was_kept_is_named(tmp_path) -> None:
+    facts = facts_of(tmp_path)
+    assert "were kept" not in training(facts)
+    artifact = replace(facts.artifact, provenance={**facts.artifact.provenance, "epochs": 5})
+    assert "The weights of epoch 5 were kept (--patience)." in training(replace(facts, artifact=artifact))

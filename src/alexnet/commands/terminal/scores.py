@@ -81,15 +81,15 @@ def _headline(result: EvaluationResult) -> str:
     scores, intervals = result.scores, result.intervals
     rows = table("score", "value", "95% interval")
     rows.add_row("top-1", f"{scores.top1:.4f}", str(intervals["top1"]))
-    rows.add_row(f"top-{min(5, len(scores.per_class))}", f"{scores.top5:.4f}", str(intervals["top5"]))
+    if len(scores.per_class) > 5:
+        rows.add_row("top-5", f"{scores.top5:.4f}", str(intervals["top5"]))
     rows.add_row("loss", f"{scores.loss:.4f}", str(intervals["loss"]))
     what = "macro recall" if scores.is_complete else "macro recall (0 for classes without images)"
     rows.add_row(what, f"{scores.macro_recall:.4f}", str(intervals["macro_recall"]))
     if not scores.is_complete:
         balanced = intervals["balanced_accuracy"]
         rows.add_row("balanced accuracy (classes with images)", f"{scores.balanced_accuracy:.4f}", str(balanced))
-    has_temperature = result.outputs.temperature not in (None, 1.0)
-    before = f"; without the temperature {result.uncalibrated_ece:.4f}" if has_temperature else ""
+    before = f"; without the temperature {result.uncalibrated_ece:.4f}" if result.outputs.has_temperature else ""
     chance = f"a perfectly calibrated network: {result.ece_if_calibrated} on as many images"
     return f"{text(rows)}\n\ncalibration error {scores.ece:.4f} ({chance}){before}"
 

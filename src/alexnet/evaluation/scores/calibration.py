@@ -31,25 +31,25 @@ class Bin:
     accuracy: float
 
 
-def reliability(probabilities: Floats, labels: npt.NDArray[np.int64], n_bins: int = N_BINS) -> tuple[Bin, ...]:
+def reliability(probabilities: Floats, labels: npt.NDArray[np.int64]) -> tuple[Bin, ...]:
     """Return bins of equal width from 0 to 1, for a reliability diagram.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    number = bins_of(confidence, n_bins)
+    number = bins_of(confidence)
     counts, sums, n_right = (
-        np.bincount(number, weights=weights, minlength=n_bins) for weights in (None, confidence, right)
+        np.bincount(number, weights=weights, minlength=N_BINS) for weights in (None, confidence, right)
     )
     some = np.maximum(counts, 1)
     return tuple(
-        Bin(i / n_bins, (i + 1) / n_bins, int(counts[i]), float(sums[i] / some[i]), float(n_right[i] / some[i]))
-        for i in range(n_bins)
+        Bin(i / N_BINS, (i + 1) / N_BINS, int(counts[i]), float(sums[i] / some[i]), float(n_right[i] / some[i]))
+        for i in range(N_BINS)
     )
 
 
-def calibration_error(probabilities: Floats, labels: npt.NDArray[np.int64], n_bins: int = N_BINS) -> float:
+def calibration_error(probabilities: Floats, labels: npt.NDArray[np.int64]) -> float:
     """Return the expected calibration error: how far confidence is from accuracy, a share in [0, 1].
 
     The gap between confidence and accuracy is averaged over the bins of ``reliability``, weighted by their images.
@@ -58,18 +58,18 @@ def calibration_error(probabilities: Floats, labels: npt.NDArray[np.int64], n_bi
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    return float(binned_error(confidence, right, n_bins))
+    return binned_error(confidence, right)
 
 
-def binned_error(confidence: Floats, right: npt.NDArray[np.bool_], n_bins: int = N_BINS) -> float:
+def binned_error(confidence: Floats, right: npt.NDArray[np.bool_]) -> float:
     """Return the calibration error of predictions with these probabilities ``(N,)``, right or not."""
-    gaps = np.bincount(bins_of(confidence, n_bins), weights=right - confidence, minlength=n_bins)
+    gaps = np.bincount(bins_of(confidence), weights=right - confidence, minlength=N_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def bins_of(confidence: Floats, n_bins: int) -> npt.NDArray[np.int64]:
+def bins_of(confidence: Floats) -> npt.NDArray[np.int64]:
     """Return the number of each probability's bin, ``(N,)``."""
-    return np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    return np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
 
 
 def fit_temperature(logits: Floats, labels: npt.NDArray[np.int64]) -> float:

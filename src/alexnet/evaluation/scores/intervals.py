@@ -1,7 +1,7 @@
 """How sure the scores are: intervals that cover the true score in 95% of samples of images.
 
 Shares have intervals in closed form. Resampling the images would give a network without a mistake on 100 images a
-top-1 from 1 to 1, although one that makes 3 mistakes in 100 has a good chance of that.
+top-1 from 1 to 1, although one that makes 3 mistakes in 100 has such luck in one of twenty samples.
 """
 
 import math
@@ -28,6 +28,10 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.low:.3f} to {self.high:.3f}"
 
+    def to_json(self) -> list[float]:
+        """Return its two ends."""
+        return [self.low, self.high]
+
 
 def intervals(log_probabilities: Floats, labels: Integers, seed: int = 0) -> dict[str, Interval]:
     """Return the 95% intervals of ``top1``, ``top5``, ``loss``, ``macro_recall`` and ``balanced_accuracy``.
@@ -45,7 +49,8 @@ def intervals(log_probabilities: Floats, labels: Integers, seed: int = 0) -> dic
     right = np.bincount(labels, weights=rank < 1, minlength=n_classes).astype(np.int64)
     return {
         "top1": wilson(int((rank < 1).sum()), n),
-        "top5": wilson(int((rank < 5).sum()), n),
+        # Of at most five classes all are among the five.
+        "top5": wilson(int((rank < 5).sum()), n) if n_classes > 5 else Interval(1.0, 1.0),
         "loss": bootstrap_mean(losses(log_probabilities, labels), seed),
         "macro_recall": mean_of_shares(right, per_class, n_classes),
         "balanced_accuracy": mean_of_shares(right, per_class, int((per_class > 0).sum())),

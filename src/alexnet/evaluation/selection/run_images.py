@@ -29,9 +29,11 @@ class ModelRun:
 
     Attributes:
         folder: the run folder.
+        moved: the command to name where its images are not there any more; by default that which evaluates it.
     """
 
     folder: Path
+    moved: str | None = None
 
     @classmethod
     def of(cls, artifact: Artifact) -> "ModelRun | None":
@@ -74,8 +76,8 @@ class ModelRun:
 
     @property
     def command(self) -> str:
-        """The command that evaluates it on its images in another place."""
-        return f"alexnet evaluate {shlex.quote(str(self.folder))} DATA"
+        """The command that takes the place where its images are now."""
+        return self.moved or f"alexnet evaluate {shlex.quote(str(self.folder))} DATA"
 
 
 @dataclass(frozen=True)

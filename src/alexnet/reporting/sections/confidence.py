@@ -39,7 +39,7 @@ def _sureness(outputs: Outputs) -> str:
 
 
 def _errors(result: EvaluationResult) -> str:
-    chance, has_temperature = result.ece_if_calibrated, result.outputs.temperature not in (None, 1.0)
+    chance, has_temperature = result.ece_if_calibrated, result.outputs.has_temperature
     without = f", and {result.uncalibrated_ece:.3f} without calibration" if has_temperature else ""
     return (
         f"The calibration error is {result.scores.ece:.3f}{without}. On as many images, that of a perfectly calibrated "

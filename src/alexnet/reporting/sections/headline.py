@@ -22,7 +22,8 @@ def headline(facts: Facts) -> Markup:
     ]
     if warnings:
         title = f"{counted(len(warnings), 'note')} on these images"
-        parts.append(details(title, items(warnings[:50]), is_open=len(warnings) < 4))
+        more = [f"and {len(warnings) - 50} more"] if len(warnings) > 50 else []
+        parts.append(details(title, items([*warnings[:50], *more]), is_open=len(warnings) < 4))
     return lines(parts)
 
 
@@ -63,7 +64,7 @@ def _most_confused(result: EvaluationResult) -> str:
 def _no_test(result: EvaluationResult) -> str:
     if result.split == "test":
         return ""
-    is_fitted = result.outputs.temperature not in (None, 1.0)
+    is_fitted = result.outputs.has_temperature
     also = " The temperature was fitted on them, so the calibration error on new images is larger." if is_fitted else ""
     return (
         f"The run has no test images, so these are its {result.split} images. The network did not learn from them, but "
@@ -90,7 +91,7 @@ def _cards(result: EvaluationResult) -> list[Markup]:
         "How far probabilities are from the share that is right. That of a perfectly calibrated network would be "
         f"{by_chance} here."
     )
-    has_temperature = result.outputs.temperature not in (None, 1.0)
+    has_temperature = result.outputs.has_temperature
     before = "" if not has_temperature else f"{result.uncalibrated_ece:.3f} before calibration"
     cards.append(_card("Calibration error", f"{scores.ece:.3f}", before, what))
     return cards

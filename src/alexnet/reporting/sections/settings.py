@@ -87,9 +87,8 @@ def _exactness(saved: Mapping[str, Any], threads: int | None) -> str:
         return "With a time limit the number of epochs depends on the speed of the machine, so the weights will differ."
     if not str(saved.get("resolved", {}).get("device", "cpu")).startswith("cpu"):
         return "On a GPU the last bits of the weights may differ."
-    if threads is None:
-        return "With as many threads as then, on the same kind of processor, the weights are the same to the bit."
-    return f"With OMP_NUM_THREADS={threads}, on the same kind of processor, the weights are the same to the bit."
+    n = "as many threads as then" if threads is None else f"OMP_NUM_THREADS={threads}"
+    return f"With {n}, the versions below and the same kind of processor, the weights are the same to the bit."
 
 
 def _python() -> str:

@@ -17,8 +17,9 @@ def training(facts: Facts) -> Markup:
     history = known(facts.history)
     if not history:
         raise DataError("metrics.jsonl has no epoch")
+    kept = _kept(history, facts.artifact.provenance.get("epochs"))
     return lines((
-        paragraph(_length(history), _best(history), _steps(history)),
+        paragraph(_length(history), _best(history), kept, _steps(history)),
         curves_chart(history),
         paragraph(
             "The loss on train is measured during an epoch, on augmented images and with label smoothing; that on val "
@@ -39,6 +40,11 @@ def _best(history: tuple[EpochReport, ...]) -> str:
     best = best_epoch(history, history[-1].image_size)
     assert best is not None
     return f"The loss on val was lowest after epoch {best.epoch}: {best.val_loss:.3f}, with top-1 {best.val_top1:.1%}."
+
+
+def _kept(history: tuple[EpochReport, ...], epoch: int | None) -> str:
+    is_earlier = epoch is not None and epoch < history[-1].epoch
+    return f"The weights of epoch {epoch} were kept (--patience)." if is_earlier else ""
 
 
 def _steps(history: tuple[EpochReport, ...]) -> str:

@@ -214,13 +214,17 @@ class Run:
         Raises:
             RunError: one of them is missing; or see ``metrics``.
         """
-        reports = [EpochReport(**line) for line in self.metrics() if line["epoch"] <= n_epochs]
+        reports = [report for report in self.reports() if report.epoch <= n_epochs]
         if len(reports) < n_epochs:
             raise RunError(
                 f"{str(self.folder / 'metrics.jsonl')!r} lacks {n_epochs - len(reports)} of {n_epochs} epochs; "
                 "restore the original file, or train again"
             )
         return reports
+
+    def reports(self) -> list[EpochReport]:
+        """Return the reports of all epochs; it raises what ``metrics`` raises."""
+        return [EpochReport(**line) for line in self.metrics()]
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of ``metrics.jsonl``, without an incomplete last line.
@@ -261,7 +265,7 @@ class Run:
     def _repr_html_(self) -> Html:
         """Return what a notebook shows: the curves, the last epoch, and links to the files."""
         try:
-            history = [EpochReport(**line) for line in self.metrics()]
+            history = self.reports()
         except RunError as error:
             shown = [note(str(error))]
         else:
