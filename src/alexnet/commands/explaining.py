@@ -33,7 +33,7 @@ def explain(
         out: Where to draw. Existing files are kept: a new one gets a number.
         data: Where the images of the run are now, if they have moved.
         max_pixels: Images that claim more are refused; auto: as in training.
-        json_: Print one JSON object, with all that is drawn as numbers.
+        json_: Print one JSON object: all but the kernels as numbers.
 
     Examples:
         alexnet explain runs/images new.jpg
