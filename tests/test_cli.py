@@ -78,6 +78,23 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(("world_size", "ended"), [("1", "exit, finalized"), ("2", "exit, ")])
+def test_one_of_several_processes_ends_without_shutting_down_the_interpreter(world_size, ended) -> None:
+    """Gloo's threads may still need Python's lock, and abort the process then (pytorch/pytorch #179291)."""
+    script = """
+import atexit, os, sys
+from alexnet import cli
+class Last:
+    def __del__(self, write=os.write): write(1, b"finalized")
+sys.last = Last()
+atexit.register(print, "exit", end=", ")
+cli.main(["predict"])
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "WORLD_SIZE": world_size})
+    assert (done.returncode, done.stdout) == (2, ended)
+
+
 def test_drawing_needs_no_torch() -> None:
     script = """
 import sys

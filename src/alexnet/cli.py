@@ -1,6 +1,7 @@
 """The command line: which command, which options, and the exit status. ``commands`` has the commands themselves."""
 
 import argparse
+import atexit
 import contextlib
 import functools
 import inspect
@@ -61,7 +62,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         # A full disk, a folder without write permission: the system's message says what and where.
         status = _fail(f"{error}; check the disk and the permissions", 1)
-    sys.exit(status)
+    _exit(status)
+
+
+def _exit(status: int) -> NoReturn:
+    """End this process. As one of several that train together, end it without shutting down the interpreter.
+
+    Gloo's threads may need Python's lock a moment after their last sum is done. On a busy machine that is after the
+    training, and a process whose interpreter is shutting down aborts then (pytorch/pytorch #179291).
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _configure_process() -> None:
