@@ -30,7 +30,7 @@ from alexnet.data.sources.open import open_source
 from alexnet.data.store.store import prepare, store_size
 from alexnet.evaluation.predicting import BATCH_SIZE, logits_of
 from alexnet.images.preprocessing import Preprocessing, mean_and_std
-from alexnet.inference.engine import TorchEngine
+from alexnet.inference.engines.torch_engine import TorchEngine
 from alexnet.model.artifact import Artifact, save_artifact
 from alexnet.network.module.model import AlexNet
 from alexnet.training.machine.runtime import detect

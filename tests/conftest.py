@@ -10,6 +10,8 @@ from pathlib import Path
 # two, which sleep while they wait.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+# Before ONNX Runtime is imported, which would report to its makers: inference/engines/quiet.py.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
 import pytest

@@ -17,7 +17,7 @@ from alexnet.data.sources.open import open_source
 from alexnet.images.decoding import Pixels
 from alexnet.images.preprocessing import MEAN, STD, Preprocessing
 from alexnet.images.tensors import normalise, to_tensor
-from alexnet.inference.engine import TorchEngine
+from alexnet.inference.engines.torch_engine import TorchEngine
 from alexnet.model.artifact import Artifact, save_artifact
 from alexnet.network.module.model import AlexNet
 from alexnet.network.value.variants import Variant

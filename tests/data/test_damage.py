@@ -209,6 +209,17 @@ def test_the_command_that_mends_a_set_means_the_set(name, tmp_path, monkeypatch)
     assert as_argument(source) == command
 
 
+def test_images_that_pillow_resized_are_mended_with_pillow(own_image_folder) -> None:
+    source = open_source(own_image_folder)
+    prepared = prepare(source, SIDE, library="pillow")
+    expected = np.array(prepared.pixels[prepared.rows["red/photo 1.jpg"]])
+    zero(prepared, "red/photo 1.jpg")
+    del prepared
+    assert mend(source) == Mended(1)
+    again = prepare(source, SIDE, library="pillow")
+    assert np.array_equal(again.pixels[again.rows["red/photo 1.jpg"]], expected)
+
+
 def test_what_is_gone_and_damaged_is_not_reported_as_mended(own_image_folder) -> None:
     zero(prepared_anew(own_image_folder), "red/photo 1.jpg")
     source = open_source(own_image_folder)

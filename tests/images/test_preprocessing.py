@@ -110,6 +110,23 @@ def test_preprocessing_resizes_to_the_store_size_first() -> None:
     assert grey.apply(pixels, 67).shape == (67, 67, 1)
 
 
+@pytest.mark.parametrize("how", ["squash", "crop", "pad"])
+def test_pillow_resizes_where_it_is_asked_for(how, monkeypatch) -> None:
+    pixels = np.asarray(coloured_image("green", 3, (97, 41)))
+    wanted = fit(pixels, 32, how, "pillow")
+    applied = Preprocessing(store_size=32, resize=how, library="pillow").apply(pixels, 67)
+    monkeypatch.setattr(preprocessing, "_HAS_TORCH", False)
+    assert np.array_equal(wanted, fit(pixels, 32, how))
+    assert np.array_equal(applied, Preprocessing(store_size=32, resize=how).apply(pixels, 67))
+
+
+def test_pillow_resizes_grey_images_as_it_does_colours() -> None:
+    colours = np.repeat(np.asarray(coloured_image("red", 2).convert("L"))[..., None], 3, axis=2)
+    grey = resize(colours[..., :1], 30, 20, "pillow")
+    assert grey.shape == (30, 20, 1)
+    assert np.array_equal(grey, resize(colours, 30, 20, "pillow")[..., :1])
+
+
 def test_without_torch_pillow_resizes(monkeypatch) -> None:
     monkeypatch.setattr(preprocessing, "_HAS_TORCH", False)
     pixels = np.asarray(coloured_image("green", 3))

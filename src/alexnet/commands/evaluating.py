@@ -17,13 +17,15 @@ def evaluate(
     errors: Annotated[str | None, "options", "FILE"] = None,
     out_of_fold: Annotated[int | None, "options", "K"] = None,
     max_pixels: int | None = None,
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
     data_dir: Annotated[str | None, "options", "FOLDER"] = None,
     json_: bool = False,
 ) -> int:
     """Evaluate a trained network on labelled images.
 
     Args:
-        model: A run folder, the model folder in it, or hf:user/name for a model on the Hugging Face hub.
+        model: A run folder, the model folder in it, an export of it (.onnx, .pt2, or the folder of OpenVINO), or
+            hf:user/name for a model on the Hugging Face hub.
         data: Labelled images, as for alexnet train. Those that the network learned from are left out.
         split: The part to evaluate; auto: test, or all images where the data is not split.
         views: 1: the whole image. 10: the mean over ten views as in the paper: corners, centre and their mirror images.
@@ -33,6 +35,8 @@ def evaluate(
         out_of_fold: With --errors: predict all images of the data, each by one of K small networks that are trained
             now and do not learn from it. Finds wrong labels among training images. auto: no.
         max_pixels: Images that claim more are skipped; auto: as in training.
+        engine: What computes: torch for a model folder, onnxruntime or openvino for an export. auto: the fastest that
+            is installed.
         data_dir: Where named sets are downloaded to; none: as in training.
         json_: Print one JSON object instead of tables.
 
@@ -50,7 +54,7 @@ def evaluate(
     if errors is not None:
         check_new(errors)
     if out_of_fold is not None:
-        given = (split, views != 1, ensemble, compare, max_pixels, json_)
+        given = (split, views != 1, ensemble, compare, max_pixels, engine != "auto", json_)
         if errors is None or any(given):
             raise UsageError("--out-of-fold needs --errors FILE, and no other option but --data-dir")
         return _out_of_fold(model, data, out_of_fold, errors, data_dir)
@@ -62,9 +66,12 @@ def evaluate(
         ensemble=ensemble,
         compare=compare,
         max_pixels=max_pixels,
+        engine=engine,
         data_dir=data_dir,
         track=display.track,
     )
+    engines = result.engines if result.other is None else (*result.engines, *result.other.engines)
+    display.say(f"engine: {'; '.join(dict.fromkeys(engines))}")
     display.warn(result.warnings)
     display.warn_of_skipped(result.skipped)
     if errors is not None:

@@ -13,6 +13,7 @@ def predict(
     top: int = 5,
     ensemble: Annotated[tuple[str, ...], "options", "MODEL"] = (),
     max_pixels: int | None = None,
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
     format_: Literal["table", "json", "csv"] = "table",
 ) -> int:
     """Predict the classes of images.
@@ -21,16 +22,20 @@ def predict(
     out.
 
     Args:
-        model: A run folder, the model folder in it, or hf:user/name for a model on the Hugging Face hub.
+        model: A run folder, the model folder in it, an export of it (.onnx, .pt2, or the folder of OpenVINO), or
+            hf:user/name for a model on the Hugging Face hub.
         image: Images, or folders of images.
         top: Number of classes to print, most probable first.
         ensemble: More models of the same classes: predict the mean of all, as in the paper.
         max_pixels: Images that claim more are refused; auto: as in training.
+        engine: What computes: torch for a model folder; onnxruntime or openvino for an export, without torch. auto: the
+            fastest that is installed.
         format_: Print plain text, JSON or CSV: one line per image.
 
     Examples:
         alexnet predict runs/images new.jpg
         alexnet predict runs/images folder --top 1 --format csv
+        alexnet predict runs/images.onnx new.jpg
     """
     from alexnet.commands.terminal import display, tables
     from alexnet.errors import listed
@@ -41,7 +46,9 @@ def predict(
         raise UsageError("predict needs at least one image or folder")
     at_least_1("top", top)
     at_least_1("max_pixels", max_pixels)
-    classifier = load(model, max_pixels=max_pixels, ensemble=ensemble)
+    classifier = load(model, max_pixels=max_pixels, ensemble=ensemble, engine=engine)
+    if classifier.is_export:
+        display.say(f"engine: {classifier.engines}")
     top = min(top, len(classifier.classes))
     n_failed = 0
     line = tables.prediction_lines(format_, top)

@@ -18,10 +18,11 @@ from alexnet.evaluation.selection.choice import Selection, candidates, leave_out
 from alexnet.evaluation.selection.labels import labelled_as
 from alexnet.evaluation.selection.run_images import ModelRun
 from alexnet.evaluation.views import N_VIEWS, average_of_views
-from alexnet.inference.engine import TorchEngine
+from alexnet.images.preprocessing import Library
+from alexnet.inference.engines.engine import Engine, EngineName, choose_engine, open_engine
 from alexnet.inference.member import columns as columns_of
 from alexnet.inference.probability import Floats, log_softmax
-from alexnet.model.artifact import Artifact
+from alexnet.model.artifact import Artifact, resizing_alike
 from alexnet.model.opening import load_artifact
 
 BATCH_SIZE = 64
@@ -39,6 +40,7 @@ class Predicted:
         split: the split of the data; None for all of it.
         skipped: why images could not be read, by path.
         warnings: what a user should know about the data, a line each.
+        engines: what has computed the outputs of each model, for people.
     """
 
     outputs: tuple[Outputs, ...]
@@ -46,6 +48,7 @@ class Predicted:
     split: str | None
     skipped: dict[str, str]
     warnings: tuple[str, ...]
+    engines: tuple[str, ...]
 
 
 def predict_labelled(
@@ -56,23 +59,27 @@ def predict_labelled(
     views: int,
     data_dir: PathLike | None,
     max_pixels: int | None,
+    engine: EngineName,
     track: Track,
 ) -> Predicted:
     """Predict labelled images with several models; the arguments are those of ``evaluate``.
 
-    The data and its split are those of the first model. Images that any of the models learned from are left out.
+    The data and its split are those of the first model. Images that any of the models learned from are left out. All
+    models see the same pixels, so that an export can be compared with its original.
 
     Raises:
-        ArtifactError: there is no such model, or it is damaged.
+        ArtifactError: there is no such model, it is damaged, or an exported model fails its own test on this machine.
         DataError: there is no such data, split, or class.
-        SettingsError: ``views`` is neither 1 nor 10, or models have other classes than the first.
+        SettingsError: ``views`` is neither 1 nor 10, models have other classes than the first, or the engine cannot run
+            them.
     """
     if views not in (1, N_VIEWS):
         raise SettingsError(f"views is {views}; it must be 1 or {N_VIEWS}")
-    artifacts = [load_artifact(each) for each in models]
+    artifacts = resizing_alike([load_artifact(each) for each in models])
     first, *others = artifacts
-    # Before anything is prepared: a model of other classes is refused.
+    # Before anything is prepared, what cannot work is refused.
     columns = [columns_of(each, first.classes) for each in artifacts]
+    names = [choose_engine(each, engine) for each in artifacts]
     run = ModelRun.of(first)
     source, is_run_data = _open(models[0], run, data, data_dir)
     source = candidates(source, split, is_run_data=is_run_data)
@@ -83,12 +90,13 @@ def predict_labelled(
     chosen = replace(chosen, source=labelled_as(chosen.source, first.classes))
     stores = [store, *(_prepare(chosen.source, each, max_pixels, track) for each in others)]
     readable, skipped = _readable(chosen, stores)
-    outputs = [
-        _outputs(artifact, some, each, readable, first.classes, views, track)
-        for artifact, some, each in zip(artifacts, columns, stores, strict=True)
-    ]
+    outputs, engines = [], []
+    for artifact, name, some, each in zip(artifacts, names, columns, stores, strict=True):
+        opened = open_engine(artifact, name)  # one at a time: several may be larger than the memory
+        engines.append(opened.title)
+        outputs.append(_outputs(opened, artifact, some, each, readable, first.classes, views, track))
     warnings = (*chosen.source.warnings, *store.warnings, *chosen.warnings)
-    return Predicted(tuple(outputs), chosen.source, chosen.split, skipped, warnings)
+    return Predicted(tuple(outputs), chosen.source, chosen.split, skipped, warnings, tuple(engines))
 
 
 def open_data(model: PathLike, data: PathLike | None, data_dir: PathLike | None) -> Source:
@@ -123,7 +131,15 @@ def _open(
 def _prepare(source: Source, artifact: Artifact, max_pixels: int | None, track: Track) -> Store:
     how = artifact.preprocessing
     max_pixels = how.max_pixels if max_pixels is None else max_pixels
-    return prepare(source, how.store_size, resize=how.resize, exact=True, max_pixels=max_pixels, track=track)
+    return prepare(
+        source,
+        how.store_size,
+        resize=how.resize,
+        exact=True,
+        max_pixels=max_pixels,
+        library=how.library,
+        track=track,
+    )
 
 
 def _readable(chosen: Selection, stores: Sequence[Store]) -> tuple[Source, dict[str, str]]:
@@ -137,6 +153,7 @@ def _readable(chosen: Selection, stores: Sequence[Store]) -> tuple[Source, dict[
 
 
 def _outputs(
+    engine: Engine,
     artifact: Artifact,
     columns: list[int],
     store: Store,
@@ -148,15 +165,28 @@ def _outputs(
     """Return the outputs of one model, with its columns in the order of some classes."""
     data = examples(store, source, None, classes, artifact.architecture.in_channels)
     temperature = artifact.calibration.temperature if views == 1 else artifact.calibration.ten_views
-    logits = logits_of(TorchEngine(artifact), data, artifact.architecture.image_size, views, track)
+    size, library = artifact.architecture.image_size, artifact.preprocessing.library
+    logits = logits_of(engine, data, size, views, track, library)
     return Outputs(classes, data.names, data.labels, log_softmax(logits[:, columns], temperature), temperature)
 
 
-def logits_of(engine: TorchEngine, data: Examples, size: int, views: int, track: Track) -> Floats:
-    """Return logits, or the logarithm of mean probabilities over views, ``(N, n_classes)``."""
+def logits_of(
+    engine: Engine, data: Examples, size: int, views: int, track: Track, library: Library | None = None
+) -> Floats:
+    """Return logits, or the logarithm of mean probabilities over views, ``(N, n_classes)``.
+
+    Args:
+        engine: runs the network.
+        data: the images.
+        size: the side of what the network takes, in pixels.
+        views: how many views of each image.
+        track: how progress is shown.
+        library: what resizes images; None: torch where it is installed.
+    """
     several = views > 1
-    batches = evaluation_batches(data, batch_size=BATCH_SIZE, size=data.pixels.shape[1] if several else size)
+    side = data.pixels.shape[1] if several else size
+    batches = evaluation_batches(data, batch_size=BATCH_SIZE, size=side, library=library)
     tracked = track(batches, -(-len(data) // BATCH_SIZE), "evaluating")
     if several:
-        return np.concatenate([average_of_views(engine.logits, pixels, size) for pixels in tracked])
+        return np.concatenate([average_of_views(engine.logits, pixels, size, library) for pixels in tracked])
     return np.concatenate([engine.logits(pixels) for pixels in tracked])

@@ -15,6 +15,7 @@ from alexnet.evaluation.scores.calibration import calibration_error
 from alexnet.evaluation.scores.intervals import Interval, error_of_calibrated, intervals
 from alexnet.evaluation.scores.metrics import Scores, score
 from alexnet.html.elements import Html
+from alexnet.inference.engines.engine import EngineName
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class EvaluationResult:
         outputs: what the model predicts for each image.
         other: the result of the model that it was compared with, on the same images; else None.
         comparison: how the two differ; None without ``other``.
+        engines: what computed the outputs of each model, for people.
     """
 
     scores: Scores
@@ -50,6 +52,7 @@ class EvaluationResult:
     outputs: Outputs = field(compare=False, repr=False)
     other: "EvaluationResult | None" = None
     comparison: Comparison | None = None
+    engines: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``alexnet evaluate --json`` prints."""
@@ -86,6 +89,7 @@ def evaluate(
     compare: PathLike | None = None,
     data_dir: PathLike | None = None,
     max_pixels: int | None = None,
+    engine: EngineName = "auto",
     track: Track = untracked,
 ) -> EvaluationResult:
     """Evaluate a saved model on labelled images; labels are matched by name.
@@ -94,7 +98,7 @@ def evaluate(
     ``selection.choice.select``.
 
     Args:
-        model: a run folder, a model folder, or ``hf:user/name`` on the Hugging Face hub.
+        model: a run folder, a model folder, an export, or ``hf:user/name`` on the Hugging Face hub.
         data: as for training; the data of the run where not given.
         split: ``train``, ``val`` or ``test``. Where not given ``test``, or all of data that is not split.
         views: 1 for the whole image; 10 for the mean over five windows and their mirror images (section 4.1).
@@ -102,12 +106,14 @@ def evaluate(
         compare: another model, to compare with on the same images: ``comparison`` in the result.
         data_dir: where named sets are; as in training where not given.
         max_pixels: larger images are refused; as in training where not given.
+        engine: what runs the models: ``torch``, ``onnxruntime`` or ``openvino``; auto: the fastest that is installed.
         track: how progress is shown.
 
     Raises:
-        ArtifactError: there is no such model, or it is damaged.
+        ArtifactError: there is no such model, it is damaged, or an exported model fails its own test on this machine.
         DataError: there is no such data, split, or class.
-        SettingsError: ``views`` is neither 1 nor 10, or the models do not have the same classes.
+        SettingsError: ``views`` is neither 1 nor 10, the models do not have the same classes, or the engine cannot run
+            them.
     """
     models = (model, *ensemble)
     predicted = predict_labelled(
@@ -117,17 +123,20 @@ def evaluate(
         views=views,
         data_dir=data_dir,
         max_pixels=max_pixels,
+        engine=engine,
         track=track,
     )
-    outputs = mean_of(predicted.outputs[: len(models)])
-    result = _result(predicted, outputs, views, len(models))
+    n, engines = len(models), predicted.engines
+    outputs = mean_of(predicted.outputs[:n])
+    result = _result(predicted, outputs, views, engines[:n])
     if compare is None:
         return result
     other = predicted.outputs[-1]
-    return replace(result, other=_result(predicted, other, views, 1), comparison=compare_outputs(outputs, other))
+    compared = _result(predicted, other, views, engines[n:])
+    return replace(result, other=compared, comparison=compare_outputs(outputs, other))
 
 
-def _result(predicted: Predicted, outputs: Outputs, views: int, n_models: int) -> EvaluationResult:
+def _result(predicted: Predicted, outputs: Outputs, views: int, engines: tuple[str, ...]) -> EvaluationResult:
     before, warnings = outputs.uncalibrated, predicted.warnings
     if predicted.split == "val" and outputs.has_temperature:
         warnings += ("the temperature was fitted on val images: on new ones the calibration error is larger",)
@@ -141,6 +150,7 @@ def _result(predicted: Predicted, outputs: Outputs, views: int, n_models: int) -
         skipped=predicted.skipped,
         warnings=warnings,
         views=views,
-        n_models=n_models,
+        n_models=len(engines),
         outputs=outputs,
+        engines=engines,
     )

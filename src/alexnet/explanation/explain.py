@@ -26,6 +26,7 @@ from alexnet.files.paths import expanded
 from alexnet.images.decoding import Pixels, decode
 from alexnet.images.preprocessing import fit, to_channels
 from alexnet.inference.classifier import Classifier, Prediction, load
+from alexnet.inference.engines.torch_engine import TorchEngine
 from alexnet.inference.inputs import ImageLike, as_iterable, expand, name_of, read_content
 
 # The second class has a map too if it is at least this share as probable as the first.
@@ -62,9 +63,9 @@ class Explainer:
     def __init__(self, classifier: Classifier, gallery: Gallery | None = None, notes: Iterable[str] = ()) -> None:
         self.classifier = classifier
         self.gallery = gallery
-        self._engine = classifier.engine
+        self._engine = _with_layers(classifier)
         net = classifier.artifact.architecture
-        tensors = {name: each.cpu().numpy() for name, each in self._engine.model.state_dict().items()}
+        tensors = self._engine.weights()
         self.kernels = Kernels.of(net, tensors)
         self._fields = fields(net)
         reason = covers(net)
@@ -87,7 +88,7 @@ class Explainer:
         if run is None:
             return cls(classifier, notes=[f"{missing}: {str(artifact.folder)!r} is a model without its run"])
         try:
-            return cls(classifier, Gallery.of(run.folder, artifact, classifier.engine, data=data, track=track))
+            return cls(classifier, Gallery.of(run.folder, artifact, _with_layers(classifier), data=data, track=track))
         except (AlexNetError, OSError) as error:
             return cls(classifier, notes=[f"{missing}: {error}"])
 
@@ -182,6 +183,13 @@ def explain(
     explainer = Explainer.of(load(model, max_pixels=max_pixels), data=data, track=track)
     explained = tuple(explainer.explain_each(images, out))
     return Explanations(explained, explainer.kernels.structure, explainer.notes)
+
+
+def _with_layers(classifier: Classifier) -> TorchEngine:
+    engine = classifier.engine
+    if not isinstance(engine, TorchEngine):
+        raise SettingsError(f"{str(classifier.artifact.folder)!r} is an export; explain the run or the model folder")
+    return engine
 
 
 def _save(panel: Image.Image, folder: Path, where: str) -> Path:

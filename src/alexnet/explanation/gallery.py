@@ -30,7 +30,7 @@ from alexnet.evaluation.selection.run_images import ModelRun
 from alexnet.explanation.activations import Integers, Numbers, activations
 from alexnet.files.atomic import atomic_file
 from alexnet.images.decoding import Pixels
-from alexnet.inference.engine import TorchEngine
+from alexnet.inference.engines.torch_engine import TorchEngine
 from alexnet.model.artifact import WEIGHTS, Artifact
 from alexnet.network.value.architecture import Architecture
 

@@ -4,11 +4,12 @@ It works without torch: an exported model predicts without it.
 """
 
 from dataclasses import dataclass
-from importlib.util import find_spec
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from alexnet.files.installed import is_installed
 from alexnet.images.choices import MAX_PIXELS, Resize
 from alexnet.images.decoding import Pixels
 from alexnet.images.pixels import MEAN as MEAN
@@ -22,18 +23,33 @@ PADDING = (124, 116, 104)
 # ITU-R 601, in 16 bits, as in Pillow's convert("L").
 _LUMINANCE = np.array((19595, 38470, 7471), dtype=np.uint32)
 
-_HAS_TORCH = find_spec("torch") is not None
+Library = Literal["torch", "pillow"]
+"""What resizes images: see ``resize``."""
+
+_HAS_TORCH = is_installed("torch")
 
 
-def resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Resize ``(H, W, 3)`` to ``(height, width, 3)``, bilinear and antialiased.
+def library_for(wanted: Library | None) -> Library:
+    """Return what resizes images: what is wanted, or else torch, if torch is installed."""
+    return "pillow" if wanted == "pillow" or not _HAS_TORCH else "torch"
 
-    Torch is used where it is installed: it is three times faster than Pillow. Single pixels of the two differ, by one
-    level of 255: on noise, none to 0.6% of the numbers, and by two levels a single number in one of 1,500 images.
+
+def resize(pixels: Pixels, height: int, width: int, library: Library | None = None) -> Pixels:
+    """Resize ``(H, W, C)`` to ``(height, width, C)``, bilinear and antialiased.
+
+    Torch is three times faster than Pillow. Single pixels of the two differ, by one level of 255: on noise, none to
+    0.6% of the numbers, and by two levels a single number in one of 1,500 images.
+
+    Args:
+        pixels: uint8, with 1 or 3 channels.
+        height: that of the result, in pixels.
+        width: that of the result, in pixels.
+        library: what resizes; None: torch where it is installed.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
-    return _by_torch(pixels, height, width) if _HAS_TORCH else _by_pillow(pixels, height, width)
+    by = _by_torch if library_for(library) == "torch" else _by_pillow
+    return by(pixels, height, width)
 
 
 def _by_torch(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -47,10 +63,11 @@ def _by_torch(pixels: Pixels, height: int, width: int) -> Pixels:
 
 
 def _by_pillow(pixels: Pixels, height: int, width: int) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, -1)
 
 
-def fit(pixels: Pixels, side: int, how: Resize = "squash") -> Pixels:
+def fit(pixels: Pixels, side: int, how: Resize = "squash", library: Library | None = None) -> Pixels:
     """Resize ``(H, W, 3)`` to a square ``(side, side, 3)``.
 
     ``squash`` changes the aspect and keeps the whole image. ``crop`` keeps the aspect and cuts off the ends of the
@@ -63,15 +80,16 @@ def fit(pixels: Pixels, side: int, how: Resize = "squash") -> Pixels:
     if how == "crop":
         short = min(height, width)
         top, left = (height - short) // 2, (width - short) // 2
-        return resize(np.ascontiguousarray(pixels[top : top + short, left : left + short]), side, side)
+        return resize(np.ascontiguousarray(pixels[top : top + short, left : left + short]), side, side, library)
     if how == "pad" and height != width:
         scale = side / max(height, width)
         inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
         square = np.full((side, side, 3), PADDING, dtype=np.uint8)
         top, left = (side - inner_height) // 2, (side - inner_width) // 2
-        square[top : top + inner_height, left : left + inner_width] = resize(pixels, inner_height, inner_width)
+        inner = resize(pixels, inner_height, inner_width, library)
+        square[top : top + inner_height, left : left + inner_width] = inner
         return square
-    return resize(pixels, side, side)
+    return resize(pixels, side, side, library)
 
 
 def is_grey(pixels: Pixels) -> bool:
@@ -108,6 +126,7 @@ class Preprocessing:
         std: each channel is divided by it, in [0, 1]; one number for each input channel.
         resize: how an image is made square.
         max_pixels: larger images are refused.
+        library: what resizes images: Pillow for exported models; None: torch where it is installed, as in training.
     """
 
     store_size: int
@@ -115,8 +134,9 @@ class Preprocessing:
     std: tuple[float, ...] = STD
     resize: Resize = "squash"
     max_pixels: int = MAX_PIXELS
+    library: Literal["pillow"] | None = None
 
     def apply(self, pixels: Pixels, image_size: int) -> Pixels:
         """Return ``(H, W, 3)`` uint8 as ``(image_size, image_size, C)`` uint8, resized to ``store_size`` first."""
-        stored = fit(pixels, self.store_size, self.resize)
-        return to_channels(resize(stored, image_size, image_size), len(self.mean))
+        stored = fit(pixels, self.store_size, self.resize, self.library)
+        return to_channels(resize(stored, image_size, image_size, self.library), len(self.mean))

@@ -18,14 +18,14 @@ from alexnet.errors import ImageError, SettingsError, shown, words
 from alexnet.html.blocks import card, note, table
 from alexnet.html.elements import Html
 from alexnet.images.decoding import Pixels, decode
-from alexnet.inference.engine import Numbers, TorchEngine
+from alexnet.inference.engines.engine import Engine, EngineName, Numbers
 from alexnet.inference.inputs import ImageLike, as_iterable, expand, is_nameless, name_of, read_content
 from alexnet.inference.member import Member
 from alexnet.inference.predictions import ImagePredictions as ImagePredictions
 from alexnet.inference.predictions import Prediction as Prediction
 from alexnet.inference.predictions import PredictionList
-from alexnet.inference.probability import Floats, mean_log_probabilities
-from alexnet.model.artifact import Artifact
+from alexnet.inference.probability import mean_log_probabilities
+from alexnet.model.artifact import Artifact, resizing_alike
 from alexnet.model.opening import load_artifact
 
 BATCH = 32
@@ -42,18 +42,26 @@ class Classifier:
         artifact: the saved model; ``alexnet.load`` finds one by path.
         max_pixels: larger images are refused; by default as in training.
         ensemble: more saved models of the same classes. The mean of all probabilities is predicted.
+        engine: what runs them; auto: for each the fastest that is installed.
 
     Raises:
-        ArtifactError: weights are missing or damaged.
-        SettingsError: the models do not have the same classes.
+        ArtifactError: weights are missing or damaged, or an exported model fails its own test on this machine.
+        SettingsError: the models do not have the same classes, or the engine cannot run them.
 
     Source: for the mean the paper, section 6.
     """
 
-    def __init__(self, artifact: Artifact, max_pixels: int | None = None, ensemble: Sequence[Artifact] = ()) -> None:
-        self.artifact = artifact
+    def __init__(
+        self,
+        artifact: Artifact,
+        max_pixels: int | None = None,
+        ensemble: Sequence[Artifact] = (),
+        engine: EngineName = "auto",
+    ) -> None:
+        artifacts = resizing_alike([artifact, *ensemble])
+        self.artifact = artifacts[0]
         self.max_pixels = artifact.preprocessing.max_pixels if max_pixels is None else max_pixels
-        self.members = [Member(each, artifact.classes) for each in (artifact, *ensemble)]
+        self.members = [Member(each, artifact.classes, engine) for each in artifacts]
         self._kept: deque[Pixels] = deque(maxlen=N_KEPT)
 
     @property
@@ -62,7 +70,7 @@ class Classifier:
         return self.artifact.classes
 
     @property
-    def engine(self) -> TorchEngine:
+    def engine(self) -> Engine:
         """The engine of its only network.
 
         Raises:
@@ -71,6 +79,16 @@ class Classifier:
         if len(self.members) > 1:
             raise SettingsError("an ensemble has several networks, each with layers of its own; load one of them alone")
         return self.members[0].engine
+
+    @property
+    def engines(self) -> str:
+        """What runs its networks, for people: engines with their versions, and the precisions of the weights."""
+        return "; ".join(dict.fromkeys(each.engine.title for each in self.members))
+
+    @property
+    def is_export(self) -> bool:
+        """Whether one of its models is an export."""
+        return any(each.artifact.export is not None for each in self.members)
 
     def _repr_html_(self) -> Html:
         """Return what a notebook shows: the network, its classes, and how it was trained."""
@@ -152,6 +170,40 @@ class Classifier:
             rows.append(engine.embeddings(np.stack([pixels[0] for _, pixels in batch])))
         return np.concatenate(rows)
 
+    def decode(self, content: Path | bytes | Image.Image, where: str) -> tuple[Pixels, ...]:
+        """Return an image as each of the networks takes it, for ``predict_decoded``. Several threads may call this.
+
+        Args:
+            content: a path, a file's bytes, or an image that Pillow has opened.
+            where: the name of the image in errors.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        decoded = {
+            side: decode(content, min_side=side, max_pixels=self.max_pixels, where=where)
+            for side in {each.store_size for each in self.members}
+        }
+        return tuple(each.preprocess(decoded[each.store_size]) for each in self.members)
+
+    def predict_decoded(self, batch: Sequence[tuple[Pixels, ...]], top: int = 5) -> list[tuple[Prediction, ...]]:
+        """Return the most probable classes of each image, most probable first.
+
+        Args:
+            batch: images as ``decode`` returns them. All are computed at once.
+            top: how many classes to return at most.
+        """
+        if not batch:
+            return []
+        # For each member, its images.
+        inputs = [np.stack(images) for images in zip(*batch, strict=True)]
+        each = [member.log_probabilities(images) for member, images in zip(self.members, inputs, strict=True)]
+        ranked = []
+        for probabilities in np.exp(mean_log_probabilities(each)):
+            best = np.argsort(-probabilities, kind="stable")[:top]
+            ranked.append(tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best))
+        return ranked
+
     def _batches(self, images: ImageLike | Iterable[ImageLike | ImageError]) -> Iterator[list[Decoded]]:
         """Yield batches of names and pixels; in place of pixels, the reason why an image cannot be read."""
         each = (one for image in as_iterable(images) for one in expand(image))
@@ -190,28 +242,18 @@ class Classifier:
         if isinstance(held, str):
             return where, held
         try:
-            decoded = {
-                side: decode(held, min_side=side, max_pixels=self.max_pixels, where=where)
-                for side in {each.store_size for each in self.members}
-            }
-            return where, tuple(each.preprocess(decoded[each.store_size]) for each in self.members)
+            return where, self.decode(held, where)
         except ImageError as error:
             return where, error.reason
 
     def _predict(self, batch: list[Decoded], top: int) -> Iterator[ImagePredictions]:
-        readable = [pixels for _, pixels in batch if not isinstance(pixels, str)]
-        # For each member, its images.
-        inputs = [np.stack(images) for images in zip(*readable, strict=True)]
-        each = [member.log_probabilities(images) for member, images in zip(self.members, inputs, strict=False)]
-        rows: Iterator[Floats] = iter(np.exp(mean_log_probabilities(each)) if each else ())
+        ranked = iter(self.predict_decoded([pixels for _, pixels in batch if not isinstance(pixels, str)], top))
         for where, pixels in batch:
             if isinstance(pixels, str):
                 yield ImagePredictions(where, error=pixels)
-                continue
-            probabilities = next(rows)
-            best = np.argsort(-probabilities, kind="stable")[:top]
-            ranked = tuple(Prediction(self.classes[i], float(probabilities[i])) for i in best)
-            yield ImagePredictions(where, ranked, seen=self._keep(pixels[0]) if is_nameless(where) else None)
+            else:
+                seen = self._keep(pixels[0]) if is_nameless(where) else None
+                yield ImagePredictions(where, next(ranked), seen=seen)
 
     def _keep(self, pixels: Pixels) -> "weakref.ref[Pixels]":
         self._kept.append(pixels)
@@ -226,17 +268,23 @@ def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
 
 
 def load(
-    path: str | os.PathLike[str], *, max_pixels: int | None = None, ensemble: Sequence[str | os.PathLike[str]] = ()
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int | None = None,
+    ensemble: Sequence[str | os.PathLike[str]] = (),
+    engine: EngineName = "auto",
 ) -> Classifier:
-    """Load a trained network from a run folder, a model folder or the Hugging Face hub.
+    """Load a trained network from a run folder, a model folder, an export or the Hugging Face hub.
 
     Args:
-        path: the folder, or ``hf:user/name`` for a model on the hub.
+        path: the folder or file, or ``hf:user/name`` for a model on the hub.
         max_pixels: larger images are refused; by default as in training.
         ensemble: more models of the same classes. The mean of all probabilities is predicted.
+        engine: what runs them: ``torch``, ``onnxruntime`` or ``openvino``; auto: the fastest that is installed.
 
     Raises:
-        ArtifactError: there is no model, it is damaged, or it cannot be downloaded.
-        SettingsError: the models do not have the same classes.
+        ArtifactError: there is no model, it is damaged, it cannot be downloaded, or an exported model fails its own
+            test on this machine.
+        SettingsError: the models do not have the same classes, or the engine cannot run them.
     """
-    return Classifier(load_artifact(path), max_pixels, [load_artifact(each) for each in ensemble])
+    return Classifier(load_artifact(path), max_pixels, [load_artifact(each) for each in ensemble], engine)

@@ -4,13 +4,13 @@ import contextlib
 import errno
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, TypeGuard, Union
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from alexnet.data.source import MAX_BYTES
@@ -20,10 +20,12 @@ from alexnet.files.paths import natural_key
 from alexnet.images.decoding import fault, is_image
 from alexnet.images.signatures import N_BEGINNING
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Array = npt.NDArray[np.uint8]
-ImageLike = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array | torch.Tensor
-)  # fmt: skip
+# "|" takes no name of a type, and torch is not imported here.
+ImageLike = Union[str, os.PathLike[str], bytes, bytearray, memoryview, IO[bytes], Image.Image, Array, "Tensor"]
 
 ACCEPTED = (
     "give a path, a file's bytes, an open file, a Pillow image, a uint8 array (H, W, 3) or (N, H, W, 3), or a uint8 "
@@ -66,7 +68,7 @@ def expand(image: ImageLike | ImageError, left_out: list[str] | None = None) -> 
     image = _without_array(image)
     if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112 - never raises
         yield from _in_folder(Path(image), [] if left_out is None else left_out)
-    elif isinstance(image, np.ndarray | torch.Tensor) and image.ndim == 4:
+    elif (isinstance(image, np.ndarray) or _is_tensor(image)) and image.ndim == 4:
         yield from image
     else:
         yield image
@@ -96,7 +98,7 @@ def read_content(image: ImageLike | ImageError) -> Path | bytes | Image.Image:
         return bytes(image)
     if isinstance(image, Image.Image):
         return image
-    if isinstance(image, torch.Tensor):
+    if _is_tensor(image):
         return _from_tensor(image)
     if isinstance(image, np.ndarray):
         return _from_array(image)
@@ -127,8 +129,14 @@ def _without_array(given: Any) -> Any:
 def _is_one(given: object) -> bool:
     if isinstance(given, np.ndarray):
         return given.dtype.kind not in "OU"  # an array of paths is several images
-    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, torch.Tensor)
-    return isinstance(given, kinds) or hasattr(given, "read")
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
+    return isinstance(given, kinds) or _is_tensor(given) or hasattr(given, "read")
+
+
+def _is_tensor(given: object) -> TypeGuard["Tensor"]:
+    """Return whether it is a tensor of torch, without importing torch: whoever has a tensor has done so."""
+    tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+    return tensor is not None and isinstance(given, tensor)
 
 
 def _in_folder(folder: Path, left_out: list[str]) -> Iterator[Path | ImageError]:
@@ -194,8 +202,8 @@ def _read_chunk(file: Any) -> bytes:
     raise TypeError(f"a {type(file).__name__} that gives {kind} is not an image; open it with mode 'rb'")
 
 
-def _from_tensor(tensor: torch.Tensor) -> Image.Image:
-    _check_kind(tensor, tensor.dtype == torch.uint8, "(tensor * 255).round().to(torch.uint8) where 1 is white")
+def _from_tensor(tensor: "Tensor") -> Image.Image:
+    _check_kind(tensor, str(tensor.dtype) == "torch.uint8", "(tensor * 255).round().to(torch.uint8) where 1 is white")
     if tensor.ndim == 3 and tensor.shape[0] not in _CHANNELS and tensor.shape[2] in _CHANNELS:
         raise TypeError(f"a tensor {tuple(tensor.shape)} has its channels last; give tensor.permute(2, 0, 1)")
     _check_shape(tensor, tensor.ndim == 2 or (tensor.ndim == 3 and tensor.shape[0] in _CHANNELS))
@@ -213,7 +221,7 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.array(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array))
 
 
-def _check_kind(given: npt.NDArray[Any] | torch.Tensor, is_uint8: bool, advice: str) -> None:
+def _check_kind(given: "npt.NDArray[Any] | Tensor", is_uint8: bool, advice: str) -> None:
     if not is_uint8:
         raise TypeError(
             f"an image cannot be {str(given.dtype).removeprefix('torch.')}, since white could be any number; "
@@ -221,7 +229,7 @@ def _check_kind(given: npt.NDArray[Any] | torch.Tensor, is_uint8: bool, advice: 
         )
 
 
-def _check_shape(given: npt.NDArray[Any] | torch.Tensor, fits: bool) -> None:
+def _check_shape(given: "npt.NDArray[Any] | Tensor", fits: bool) -> None:
     if not fits:
         raise TypeError(f"an image cannot be {type(given).__name__} {tuple(given.shape)}; {ACCEPTED}")
 

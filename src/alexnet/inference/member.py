@@ -2,7 +2,7 @@
 
 from alexnet.errors import SettingsError, listed
 from alexnet.images.decoding import Pixels
-from alexnet.inference.engine import TorchEngine
+from alexnet.inference.engines.engine import EngineName, open_engine
 from alexnet.inference.probability import Floats, log_softmax
 from alexnet.model.artifact import Artifact
 
@@ -13,16 +13,17 @@ class Member:
     Args:
         artifact: the saved model.
         classes: the order of the classes.
+        engine: what runs it: see ``open_engine``.
 
     Raises:
-        ArtifactError: its weights are missing or damaged.
-        SettingsError: it has other classes.
+        ArtifactError: its weights are missing or damaged, or an export fails its own test on this machine.
+        SettingsError: it has other classes, or the engine cannot run it.
     """
 
-    def __init__(self, artifact: Artifact, classes: tuple[str, ...]) -> None:
+    def __init__(self, artifact: Artifact, classes: tuple[str, ...], engine: EngineName = "auto") -> None:
         self.artifact = artifact
         self.columns = columns(artifact, classes)
-        self.engine = TorchEngine(artifact)
+        self.engine = open_engine(artifact, engine)
 
     @property
     def store_size(self) -> int:

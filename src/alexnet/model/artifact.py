@@ -1,13 +1,14 @@
 """The saved model: a folder of ``config.json``, ``model.safetensors`` and a README. Nothing in it is ever unpickled.
 
 ``config.json`` holds all that a prediction depends on besides the weights: the architecture, the class names in the
-order of the logits, the preprocessing, the temperatures. It also holds the provenance, for people.
+order of the logits, the preprocessing, the temperatures. It also holds the provenance, for people. An exported model
+holds the same object as its metadata, with what is in ``exported.Export``.
 """
 
 import json
 import stat
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from alexnet.errors import ArtifactError, shown
 from alexnet.files.atomic import atomic_folder
 from alexnet.files.typed_json import as_kind, parse_object
 from alexnet.images.preprocessing import Preprocessing
+from alexnet.model.exported import Export
 from alexnet.network.value.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Artifact:
     """A saved model, its weights still on disk.
 
     Attributes:
-        folder: the model folder.
+        folder: the model folder; of an exported model the file, or for OpenVINO the folder.
         architecture: the network.
         classes: class names, in the order of the logits.
         preprocessing: how images are prepared for the network.
@@ -71,6 +73,8 @@ class Artifact:
         provenance: how it was trained.
         seen: the images that it was trained and validated on, so that it is not evaluated on them; None where that
             is unknown.
+        export: what is known of an exported model; None for a model folder. An exported model resizes images with
+            Pillow everywhere, so that it predicts the same with and without torch.
     """
 
     folder: Path
@@ -80,6 +84,32 @@ class Artifact:
     provenance: Mapping[str, Any]
     calibration: Calibration = Calibration()
     seen: SeenImages | None = None
+    export: Export | None = None
+
+    def __post_init__(self) -> None:
+        if self.export is not None:
+            object.__setattr__(self, "preprocessing", replace(self.preprocessing, library="pillow"))
+
+
+def resizing_alike(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """Return models that see the same pixels: if one of them resizes images with Pillow, all do."""
+    library = next((each.preprocessing.library for each in artifacts if each.preprocessing.library), None)
+    return [replace(each, preprocessing=replace(each.preprocessing, library=library)) for each in artifacts]
+
+
+def config_of(artifact: Artifact) -> dict[str, Any]:
+    """Return what is saved of a model besides its weights, as a JSON-ready dictionary that ``artifact_of`` reads."""
+    how = asdict(artifact.preprocessing)
+    config = {
+        "format": FORMAT,
+        "architecture": artifact.architecture.to_json(),
+        "classes": list(artifact.classes),
+        "preprocessing": {name: value for name, value in how.items() if value is not None},
+        "calibration": asdict(artifact.calibration),
+        "provenance": dict(artifact.provenance),
+        "fingerprints": None if artifact.seen is None else artifact.seen.to_json(),
+    }
+    return config if artifact.export is None else {**config, "export": artifact.export.to_json()}
 
 
 def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str) -> None:
@@ -89,19 +119,10 @@ def save_artifact(artifact: Artifact, weights: "dict[str, Tensor]", readme: str)
         FileExistsError: the folder exists already. It is left as it is.
         OSError: the disk is full, or cannot be written to.
     """
-    folder = artifact.folder
-    config = {
-        "format": FORMAT,
-        "architecture": artifact.architecture.to_json(),
-        "classes": list(artifact.classes),
-        "preprocessing": asdict(artifact.preprocessing),
-        "calibration": asdict(artifact.calibration),
-        "provenance": dict(artifact.provenance),
-        "fingerprints": None if artifact.seen is None else artifact.seen.to_json(),
-    }
-    with atomic_folder(folder) as unfinished:
+    config = json.dumps(config_of(artifact), indent=2, allow_nan=False)
+    with atomic_folder(artifact.folder) as unfinished:
         save_tensors(weights, unfinished / WEIGHTS)
-        (unfinished / CONFIG).write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        (unfinished / CONFIG).write_text(config + "\n", encoding="utf-8")
         # Folder names may hold bytes that are not text.
         (unfinished / README).write_text(readme, encoding="utf-8", errors="backslashreplace")
 
@@ -132,24 +153,52 @@ def read_artifact(folder: Path) -> Artifact:
     """
     file = folder / CONFIG
     try:
-        config = parse_object(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot read {str(file)!r}: {error}") from error
+    return artifact_of(folder, parsed_config(text, file), file)
+
+
+def parsed_config(text: str, file: Path) -> dict[str, Any]:
+    """Return the JSON object in a text.
+
+    Raises:
+        ArtifactError: it is no JSON object. The message names ``file``.
+    """
+    try:
+        return parse_object(text)
+    except ValueError as error:
+        raise ArtifactError(f"cannot read {str(file)!r}: {error}") from error
+
+
+def artifact_of(path: Path, config: dict[str, Any], file: Path | None = None) -> Artifact:
+    """Return the model that the dictionary of ``config_of`` describes.
+
+    Args:
+        path: the model folder or the exported model.
+        config: the dictionary.
+        file: the file that holds it, for errors; by default ``path``.
+
+    Raises:
+        ArtifactError: it is damaged, of another version, or not of an alexnet model.
+    """
+    where = str(file or path)
     if "architecture" not in config or "classes" not in config:
-        raise ArtifactError(f"{str(file)!r} is not of an alexnet model: it has no architecture or no classes")
+        raise ArtifactError(f"{where!r} is not of an alexnet model: it has no architecture or no classes")
     if config.get("format") != FORMAT:
         raise ArtifactError(
-            f"{str(file)!r} has format {shown(config.get('format'))}, this version reads format {FORMAT}; use the "
+            f"{where!r} has format {shown(config.get('format'))}, this version reads format {FORMAT}; use the "
             "version of alexnet that made it, or train it again"
         )
     try:
-        return _artifact(folder, config)
+        return _artifact(path, config)
     except ValueError as error:
-        raise ArtifactError(f"{str(file)!r} is damaged: {error}; copy the model folder again") from error
+        advice = "export the model again" if "export" in config else "copy the model folder again"
+        raise ArtifactError(f"{where!r} is damaged: {error}; {advice}") from error
 
 
 def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
-    """Return the model that a ``config.json`` describes.
+    """Return the model that a JSON object describes.
 
     Raises:
         ValueError: a value is missing, of the wrong kind, impossible, or does not fit another one.
@@ -172,7 +221,7 @@ def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
     provenance = as_kind(dict[str, Any], config.get("provenance", {}), "provenance")
     if (top1 := as_kind(float | None, provenance.get("val_top1"), "val_top1")) is not None and not 0 <= top1 <= 1:
         raise ValueError(f"val_top1 is {top1}; it is a share, from 0 to 1")
-    fingerprints = config.get("fingerprints")
+    fingerprints, export = config.get("fingerprints"), config.get("export")
     return Artifact(
         folder=folder,
         architecture=net,
@@ -181,6 +230,7 @@ def _artifact(folder: Path, config: dict[str, Any]) -> Artifact:
         provenance=provenance,
         calibration=as_kind(Calibration, config.get("calibration", {}), "calibration"),
         seen=None if fingerprints is None else SeenImages.from_json(fingerprints),
+        export=None if export is None else Export.from_json(export, net),
     )
 
 
@@ -206,8 +256,14 @@ def load_model(artifact: Artifact) -> "AlexNet":
     """Build the network with the saved weights, in evaluation mode.
 
     Raises:
-        ArtifactError: ``model.safetensors`` is missing, damaged, of another network, or holds NaN or infinity.
+        ArtifactError: ``model.safetensors`` is missing, damaged, of another network, or holds NaN or infinity; or it is
+            an exported model.
     """
+    if artifact.export is not None:
+        raise ArtifactError(
+            f"{str(artifact.folder)!r} is an export, which can predict but holds no network of this package; give the "
+            "run or the model folder"
+        )
     from safetensors.torch import load_file
 
     from alexnet.network.module.model import without_weights

@@ -27,6 +27,10 @@ def push(model: str | os.PathLike[str], repo: str, *, private: bool = False, mes
         SettingsError: ``repo`` is not a valid name for a model on the hub.
     """
     artifact = load_artifact(model)
+    if artifact.export is not None:
+        raise ArtifactError(
+            f"{str(artifact.folder)!r} is an export; push the run or the model folder that it was made of"
+        )
     repo = repo.removeprefix(PREFIX)
     where = f"cannot push to {repo!r}"
     if not MODEL_ID.fullmatch(repo) or "@" in repo:

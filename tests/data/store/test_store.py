@@ -70,6 +70,19 @@ def test_rows_hold_the_images(own_image_folder, how) -> None:
         assert np.array_equal(predicting.apply(decoded, 67), resize(stored, 67, 67))
 
 
+def test_images_that_pillow_resizes_lie_in_a_pool_of_their_own(own_image_folder) -> None:
+    """For exported models, which see the same pixels with and without torch."""
+    source = open_source(own_image_folder)
+    usual, other = store.prepare(source, 32), store.prepare(source, 32, library="pillow")
+    assert other.folder.name == f"{usual.folder.name}-pillow"
+    for image in source.images:
+        decoded = decode(own_image_folder / image.path, min_side=32)
+        assert np.array_equal(usual.pixels[usual.rows[image.path]], fit(decoded, 32))
+        assert np.array_equal(other.pixels[other.rows[image.path]], fit(decoded, 32, library="pillow"))
+    assert cache.clear() > 2 * 9 * 32 * 32 * 3
+    assert not other.folder.exists()
+
+
 def test_small_images_stay_small_unless_exact(own_image_folder) -> None:
     source = open_source(own_image_folder)
     assert store.prepare(source, 256).size == 69, "60 px with room for crops"

@@ -14,7 +14,7 @@ from alexnet.data.batches.crops import crop_on_device
 from alexnet.data.batches.examples import Examples
 from alexnet.images.preprocessing import MEAN, STD
 from alexnet.inference import engine
-from alexnet.inference.engine import TorchEngine
+from alexnet.inference.engines.torch_engine import TorchEngine
 from alexnet.training.learning.reports import EpochReport
 from alexnet.training.machine.runtime import detect
 from alexnet.training.session import Session

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from alexnet.data.findings import ADVICE, Report
 
-# This imports torch, which takes 1.5 seconds. Checking does not need it.
 if TYPE_CHECKING:
     from alexnet.inference.classifier import ImagePredictions
 

@@ -1,7 +1,7 @@
 """The cache folder of prepared images, and the lock that lets one process write at a time.
 
 CACHE/catalogues/   what is known about each source's images: an unchanged image is never read again
-      stores/       pools of prepared images, by size and resize mode
+      stores/       pools of prepared images, by size, resize mode and what has resized them
 """
 
 import contextlib
@@ -191,7 +191,7 @@ def _temporary_cache(usual: Path) -> Path:
 def _cached_files() -> Iterator[Path]:
     """Yield the files that this package has written to the cache, by their names."""
     for file in stores_folder().glob("*/*"):
-        if re.fullmatch(r"\d+-[a-z]+-\d+(\.\d+)?", file.parent.name) and file.name in POOL_FILES:
+        if re.fullmatch(r"\d+-[a-z]+-\d+(\.\d+)?(-pillow)?", file.parent.name) and file.name in POOL_FILES:
             yield file
     for file in catalogues_folder().glob("*.json"):
         if re.fullmatch(r"[0-9a-f]{32}\.json", file.name):

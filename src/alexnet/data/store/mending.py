@@ -1,5 +1,6 @@
 """Finds prepared images that the disk has damaged, and prepares them again."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,9 @@ from alexnet.data.source import Source
 from alexnet.data.store.cache import stores_folder
 from alexnet.data.store.catalogue import Catalogue
 from alexnet.data.store.pool import Mapped, Pool
-from alexnet.data.store.store import CHUNK, POOL_VERSION, Preparation, Store, rows_by_content
+from alexnet.data.store.store import CHUNK, ENDINGS, POOL_VERSION, Preparation, Store, rows_by_content
 from alexnet.images.choices import MAX_PIXELS, Resize
+from alexnet.images.preprocessing import Library
 
 
 @dataclass
@@ -49,9 +51,9 @@ def mend(
         if entry is not None and not entry.reason:
             paths[entry.digest].append(image.path)
     mended = Mended()
-    for pool, resize in _pools():
+    for pool, resize, library in _pools():
         n_old = opened.n_before if opened is not None and opened.folder == pool.folder else pool.n_before
-        _mend(Preparation(source, catalogue, pool, resize, max_pixels, {}), paths, n_old, mended, track)
+        _mend(Preparation(source, catalogue, pool, resize, library, max_pixels, {}), paths, n_old, mended, track)
     return mended
 
 
@@ -81,10 +83,10 @@ def _damaged(mapped: Mapped, rows: list[int], track: Track) -> Iterable[int]:
             mapped.forget()
 
 
-def _pools() -> Iterable[tuple[Pool, Resize]]:
+def _pools() -> Iterable[tuple[Pool, Resize, Library]]:
     """Yield the pools of this version, by their names."""
-    for resize in get_args(Resize):
-        for folder in stores_folder().glob(f"*-{resize}-{POOL_VERSION}"):
+    for resize, (library, ending) in itertools.product(get_args(Resize), ENDINGS.items()):
+        for folder in stores_folder().glob(f"*-{resize}-{POOL_VERSION}{ending}"):
             side = folder.name.partition("-")[0]
             if side.isdecimal():
-                yield Pool(folder, int(side)), resize
+                yield Pool(folder, int(side)), resize, library

@@ -25,12 +25,14 @@ from alexnet.data.store.verified import Verified
 from alexnet.errors import DataError, ImageError
 from alexnet.images.choices import MAX_PIXELS, Resize
 from alexnet.images.decoding import measure, read
-from alexnet.images.preprocessing import fit, is_grey
+from alexnet.images.preprocessing import Library, fit, is_grey, library_for
 
 DEFAULT_SIZE = 256
 CHUNK = 64
 # Part of the names of pools' folders. If only the layout changes, fingerprints stay the same.
 POOL_VERSION = f"{VERSION}.{LAYOUT}"
+# The end of those names, by what has resized the images.
+ENDINGS: dict[Library, str] = {"torch": "", "pillow": "-pillow"}
 SECONDS_BETWEEN_SAVES = 30.0
 
 
@@ -137,6 +139,7 @@ def prepare(
     resize: Resize = "squash",
     exact: bool = False,
     max_pixels: int = MAX_PIXELS,
+    library: Library | None = None,
     track: Track = untracked,
 ) -> Store:
     """Prepare the new and changed images of a source, and open its store.
@@ -150,6 +153,7 @@ def prepare(
         resize: how an image is made square.
         exact: store at ``size`` even if all images are small, for a trained network.
         max_pixels: larger images are refused.
+        library: what resizes images; None: torch where it is installed.
         track: shows the progress.
 
     Raises:
@@ -161,7 +165,8 @@ def prepare(
         # Room for crops here too. Else crops are enlarged and whole images are not, and a network that was trained on
         # soft crops is some three points worse on sharp images (docs/experiments.md).
         size = min(size, with_room(_longest_side(source, known, size, track)))
-    pool = Pool(cache.stores_folder() / f"{size}-{resize}-{POOL_VERSION}", size)
+    library = library_for(library)
+    pool = Pool(cache.stores_folder() / f"{size}-{resize}-{POOL_VERSION}{ENDINGS[library]}", size)
     stored = rows_by_content(pool.records())
     missing = [
         image.path
@@ -171,7 +176,7 @@ def prepare(
     faults: dict[str, str] = {}
     if missing:
         pool.check_room(len(missing))
-        faults = Preparation(source, catalogue, pool, resize, max_pixels, stored).run(missing, track)
+        faults = Preparation(source, catalogue, pool, resize, library, max_pixels, stored).run(missing, track)
 
     mapped = pool.open()
     # From the file that is mapped: another process may have cleared and filled the cache since.
@@ -210,6 +215,7 @@ class Preparation:
         catalogue: what is known about them; new entries are added.
         pool: where they are stored.
         resize: how an image is made square.
+        library: what resizes it.
         max_pixels: larger images are refused.
         stored: digests of contents that are already in the pool; new ones are added.
     """
@@ -218,6 +224,7 @@ class Preparation:
     catalogue: Catalogue
     pool: Pool
     resize: Resize
+    library: Library
     max_pixels: int
     stored: dict[str, int]
 
@@ -265,7 +272,7 @@ class Preparation:
         decoded = or_reason(partial(read, content, min_side=side, max_pixels=self.max_pixels, where=path))
         if isinstance(decoded, str):
             return Entry(stamp, "" if decoded == NO_MEMORY else name, longest, decoded), None
-        pixels = fit(decoded.pixels, side, self.resize)
+        pixels = fit(decoded.pixels, side, self.resize, self.library)
         # The digest of the pixels includes those that cropping cuts off.
         all_pixels = decoded.pixels if self.resize == "crop" else pixels
         # The hash of the decoded image hardly depends on size and resize, so the split does not either.
