@@ -78,8 +78,8 @@ def _table(comparison: "Comparison") -> str:
     for n, before in comparison.milliseconds_before.items():
         what = "one image" if n == 1 else f"an image, {n} at a time"
         made.add_row(what, f"{before:.1f} ms", f"{comparison.milliseconds[n]:.1f} ms")
-    n = comparison.n_images
+    n, lost = comparison.n_images, comparison.n_lost
     return (
-        f"{text(made)}\n\nsame top-1 for {n - comparison.n_differing} of {n} images; "
-        f"largest change of a probability {comparison.largest_difference:.2g}; images lost {comparison.n_lost}"
+        f"{text(made)}\n\nsame top-1 for {n - comparison.n_differing} of {n} images; largest change of a probability: "
+        f"{comparison.largest_difference:.2g}; images {'lost' if lost >= 0 else 'gained'}: {abs(lost)}"
     )

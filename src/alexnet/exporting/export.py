@@ -17,9 +17,9 @@ from alexnet.exporting.place import (
     ExportFormat,
     comparison_path,
     comparison_text,
-    ending,
     metadata,
     n_bytes,
+    name_ending,
     original,
     place_for,
 )
@@ -89,7 +89,7 @@ def export(
             track=track,
         )
     artifact = original(model)
-    path = place_for(model, artifact, out, ending(format, precision, shrink=shrink))
+    path = place_for(model, artifact, out, name_ending(format, precision, shrink=shrink))
     graph = Graph(load_model(artifact), artifact)
     images = open_images(artifact, calibrate, data_dir, track)
     shrunk = shrink_graph(graph, images, max_loss, force=force, track=track) if shrink else Shrunk()

@@ -21,6 +21,7 @@ from alexnet.explanation.gallery import choose, most_images
 from alexnet.images.decoding import Pixels
 from alexnet.images.preprocessing import resize, to_channels
 from alexnet.model.artifact import Artifact
+from alexnet.model.exported import enlarge
 
 # Of each split. A difference in top-1 of a tenth of a point is visible on them.
 MOST_COMPARED = 1000
@@ -63,8 +64,7 @@ class ExportImages:
         rows = self.train.rows[np.resize(places, N_TESTED)]
         side = -(-self.image_size // 2)
         small = np.stack([resize(self.train.pixels[int(row)], side, side) for row in rows])
-        doubled = to_channels(small, self.train.n_channels).repeat(2, axis=1).repeat(2, axis=2)
-        return np.ascontiguousarray(doubled[:, : self.image_size, : self.image_size])
+        return enlarge(to_channels(small, self.train.n_channels), self.image_size)
 
 
 def open_images(

@@ -16,10 +16,9 @@ from onnxscript import optimizer
 from alexnet.errors import SettingsError
 from alexnet.exporting.graph import OUTPUTS, Graph, Numbers
 from alexnet.images.decoding import Pixels
+from alexnet.model.opening import METADATA, METADATA_FILE, OPENVINO_MODEL
 
 OPSET = 20
-# The key of the metadata of an .onnx, and the file beside model.xml that says what the network is.
-METADATA, OPENVINO_METADATA = "alexnet", "alexnet.json"
 # Protocol buffers end at 2 GB.
 MOST_BYTES = 2**31 - 2**20
 
@@ -87,9 +86,9 @@ def write_openvino(model: onnx.ModelProto, folder: Path, metadata: str) -> None:
     folder.mkdir()
     source = folder / "model.onnx"
     source.write_bytes(model.SerializeToString())
-    openvino.save_model(openvino.Core().read_model(source), folder / "model.xml", compress_to_fp16=False)
+    openvino.save_model(openvino.Core().read_model(source), folder / OPENVINO_MODEL, compress_to_fp16=False)
     source.unlink()
-    (folder / OPENVINO_METADATA).write_text(metadata, encoding="utf-8")
+    (folder / METADATA_FILE).write_text(metadata, encoding="utf-8")
 
 
 def exact_probabilities(model: onnx.ModelProto, images: Pixels) -> Numbers:

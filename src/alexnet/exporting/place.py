@@ -50,7 +50,7 @@ def original(model: str | os.PathLike[str]) -> Artifact:
     return artifact
 
 
-def ending(format: ExportFormat, precision: Precision = "fp32", *, shrink: bool = False) -> str:  # noqa: A002
+def name_ending(format: ExportFormat, precision: Precision = "fp32", *, shrink: bool = False) -> str:  # noqa: A002
     """Return what the default name of an export adds to that of its run, such as ``-int8-shrunk.onnx``."""
     kinds = [*([] if precision == "fp32" else [precision]), *(["shrunk"] if shrink else [])]
     return "".join(f"-{kind}" for kind in kinds) + ENDINGS[format]

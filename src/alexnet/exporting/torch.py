@@ -6,9 +6,7 @@ from pathlib import Path
 import torch
 
 from alexnet.exporting.graph import Graph
-
-# The file inside the .pt2 that says what the network is.
-METADATA = "alexnet.json"
+from alexnet.model.opening import METADATA_FILE
 
 
 def write_program(graph: Graph, path: Path, metadata: str) -> None:
@@ -25,4 +23,4 @@ def write_program(graph: Graph, path: Path, metadata: str) -> None:
         program.example_inputs = None
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # paths on this machine
-        torch.export.save(program, path, extra_files={METADATA: metadata})
+        torch.export.save(program, path, extra_files={METADATA_FILE: metadata})
