@@ -6,12 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from alexnet.data.parallel import Track, untracked
 from alexnet.exporting.images import ExportImages
 from alexnet.images.decoding import Pixels
+from alexnet.images.tensors import normalise, to_tensor
 from alexnet.inference.probability import Floats, log_softmax
+from alexnet.model.artifact import Artifact
 from alexnet.model.exported import Precision
+from alexnet.network.module.model import AlexNet
 
 # Of classes whose probabilities are this close, chance decides which is the first.
 TIE = 1e-6
@@ -102,6 +106,23 @@ class Comparison:
         if limits.difference is not None and not self.largest_difference <= limits.difference:
             faults.append(f"a probability changes by {self.largest_difference:.2g} (at most {limits.difference:g})")
         return ", ".join(faults) or None
+
+
+def logits_of(model: AlexNet, artifact: Artifact) -> Logits:
+    """Return the network itself as the original: on the CPU, where its numbers are the same on every machine.
+
+    Args:
+        model: the network, in evaluation mode.
+        artifact: the saved model that it was loaded from.
+    """
+    how = artifact.preprocessing
+
+    @torch.inference_mode()
+    def logits(pixels: Pixels) -> Floats:
+        images = normalise(to_tensor(pixels), how.mean, how.std).contiguous()
+        return np.asarray(model(images).numpy())
+
+    return logits
 
 
 def compare(

@@ -6,7 +6,7 @@ from typing import get_args
 
 from alexnet.data.parallel import Track, untracked
 from alexnet.errors import ArtifactError, SettingsError, nearest, shown
-from alexnet.exporting.comparison import Limits, compare
+from alexnet.exporting.comparison import Limits, compare, logits_of
 from alexnet.exporting.graph import Graph, Numbers
 from alexnet.exporting.images import ExportImages, open_images
 from alexnet.exporting.low_rank import Shrunk
@@ -25,7 +25,6 @@ from alexnet.exporting.place import (
 )
 from alexnet.exporting.quantisation import MOST_IMAGES, to_float16, to_int8
 from alexnet.exporting.torch import write_program
-from alexnet.exporting.web import export_web
 from alexnet.files.atomic import atomic_path, write_atomically
 from alexnet.inference.engines.engine import EngineName, open_engine
 from alexnet.model.artifact import CONFIG, WEIGHTS, Artifact, load_model
@@ -78,6 +77,8 @@ def export(
     """
     _check_options(format, precision, max_loss)
     if format == "web":
+        from alexnet.exporting.web import export_web
+
         return export_web(
             model,
             shrink=shrink,
@@ -90,7 +91,8 @@ def export(
         )
     artifact = original(model)
     path = place_for(model, artifact, out, name_ending(format, precision, shrink=shrink))
-    graph = Graph(load_model(artifact), artifact)
+    network = load_model(artifact)
+    graph = Graph(network, artifact)
     images = open_images(artifact, calibrate, data_dir, track)
     shrunk = shrink_graph(graph, images, max_loss, force=force, track=track) if shrink else Shrunk()
     with atomic_path(path) as unfinished:
@@ -101,7 +103,7 @@ def export(
         except ArtifactError as error:
             raise ArtifactError(f"export refused: {str(error).replace(str(unfinished), str(path))}") from error
         comparison = compare(
-            open_engine(artifact, "torch").logits,
+            logits_of(network, artifact),
             engine.logits,
             images,
             artifact.calibration.temperature,

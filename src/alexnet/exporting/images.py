@@ -122,9 +122,10 @@ def _of_run(
         rows += [of_split[place] for place in _sample([row.label for row in of_split], limits[split], split)]
     paths = {row.path for row in rows}
     here = tuple(each for each in source.images if each.path in paths)
-    # All of the data is prepared where they may have other paths now.
-    store = _prepare(artifact, source.with_images(here) if len(here) == len(rows) else source, track)
-    pairs = find(rows, source.with_images(here) if len(here) == len(rows) else source, store).pairs
+    if len(here) == len(rows):  # else they may be anywhere
+        source = source.with_images(here)
+    store = _prepare(artifact, source, track)
+    pairs = find(rows, source, store).pairs
     images = tuple(LabelledImage(image.path, row.label, row.split) for row, image in pairs if image is not None)
     return (store, source.with_images(images)) if any(each.split == "train" for each in images) else None
 
