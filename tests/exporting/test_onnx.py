@@ -5,10 +5,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from alexnet.inference.engines.outputs import OUTPUTS
 
 from alexnet.errors import SettingsError
 from alexnet.exporting import onnx as exporting
-from alexnet.exporting.graph import OUTPUTS
 from alexnet.exporting.onnx import exact_probabilities, to_onnx, write_onnx, write_openvino
 from alexnet.exporting.quantisation import to_float16
 

@@ -7,7 +7,7 @@ from typing import get_args
 from alexnet.data.parallel import Track, untracked
 from alexnet.errors import ArtifactError, SettingsError, nearest, shown
 from alexnet.exporting.comparison import Limits, compare, logits_of
-from alexnet.exporting.graph import Graph, Numbers
+from alexnet.exporting.graph import Graph
 from alexnet.exporting.images import ExportImages, open_images
 from alexnet.exporting.low_rank import Shrunk
 from alexnet.exporting.low_rank import shrink as shrink_graph
@@ -26,7 +26,7 @@ from alexnet.exporting.place import (
 from alexnet.exporting.quantisation import MOST_IMAGES, to_float16, to_int8
 from alexnet.exporting.torch import write_program
 from alexnet.files.atomic import atomic_path, write_atomically
-from alexnet.inference.engines.engine import EngineName, open_engine
+from alexnet.inference.engines.engine import EngineName, Numbers, open_engine
 from alexnet.model.artifact import CONFIG, WEIGHTS, Artifact, load_model
 from alexnet.model.exported import Export, Format, Precision, SelfTest
 from alexnet.model.opening import load_artifact

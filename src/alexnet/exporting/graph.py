@@ -4,19 +4,14 @@ import copy
 from collections import OrderedDict
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.images.decoding import Pixels
+from alexnet.inference.engines.outputs import Numbers
 from alexnet.model.artifact import Artifact
 from alexnet.network.module.model import AlexNet
-
-Numbers = npt.NDArray[np.float32]
-
-# Other programs take the first output. The engines of this package take the logits.
-OUTPUTS = ("probabilities", "logits", "embeddings", "maps")
 
 
 class Graph(nn.Module):
@@ -63,7 +58,7 @@ class Graph(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the ``OUTPUTS`` for images ``(N, image_size, image_size, C)`` uint8.
+        """Return probabilities, logits, embeddings and maps for images ``(N, image_size, image_size, C)`` uint8.
 
         The probabilities ``(N, n_classes)`` are those of the logits divided by the temperature; the logits
         ``(N, n_classes)`` are not divided; the embeddings ``(N, n_features)`` are the outputs of the last hidden layer;

@@ -1,7 +1,6 @@
 """ONNX: one file that ONNX Runtime, OpenVINO and others run. And OpenVINO's own folder, which is converted from it."""
 
 import logging
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnxscript import optimizer
 
 from alexnet.errors import SettingsError
-from alexnet.exporting.graph import OUTPUTS, Graph, Numbers
+from alexnet.exporting.graph import Graph
+from alexnet.files.installed import is_installed
 from alexnet.images.decoding import Pixels
+from alexnet.inference.engines import quiet
+from alexnet.inference.engines.outputs import OUTPUTS, Numbers
 from alexnet.model.opening import METADATA, METADATA_FILE, OPENVINO_MODEL
 
 OPSET = 20
@@ -77,12 +78,9 @@ def write_openvino(model: onnx.ModelProto, folder: Path, metadata: str) -> None:
     Raises:
         SettingsError: OpenVINO is not installed.
     """
-    # Else it reports to a host of its makers, and writes into the home folder.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        import openvino
-    except ImportError as error:
-        raise SettingsError("OpenVINO is not installed; pip install 'alexnet[openvino]'") from error
+    if not is_installed("openvino"):
+        raise SettingsError("OpenVINO is not installed; pip install 'alexnet[openvino]'")
+    openvino = quiet.openvino()
     folder.mkdir()
     source = folder / "model.onnx"
     source.write_bytes(model.SerializeToString())
@@ -101,10 +99,11 @@ def exact_probabilities(model: onnx.ModelProto, images: Pixels) -> Numbers:
         model: the model.
         images: ``(N, image_size, image_size, C)`` uint8.
     """
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    runtime = quiet.onnxruntime()
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3  # only errors
+    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(["probabilities"], {"images": images})[0])
 
 

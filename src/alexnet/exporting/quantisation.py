@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from alexnet.images.decoding import Pixels
+from alexnet.inference.engines import quiet
 
 # Other operations stay in float32. Most of them are few, and the softmax and the other norms need it.
 OPERATIONS = ["Conv", "Gemm", "Relu", "MaxPool", "Flatten"]
@@ -17,8 +17,8 @@ OPERATIONS = ["Conv", "Gemm", "Relu", "MaxPool", "Flatten"]
 MOST_IMAGES = 256
 
 
-class _Batches(CalibrationDataReader):
-    """Hands out batches of images, one at a time."""
+class _Batches:
+    """Hands out batches of images, one at a time: a ``CalibrationDataReader``."""
 
     def __init__(self, batches: Iterable[Pixels]) -> None:
         self._batches = iter(batches)
@@ -41,6 +41,9 @@ def to_int8(model: onnx.ModelProto, batches: Iterable[Pixels]) -> onnx.ModelProt
         model: a model of float32, which is not changed.
         batches: images ``(N, image_size, image_size, C)`` uint8, which choose the ranges.
     """
+    quiet.onnxruntime()
+    from onnxruntime import quantization
+
     with TemporaryDirectory(prefix="alexnet-") as folder:
         source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         # Says that the graph is simplified already. Without it, a warning is printed.
@@ -48,17 +51,17 @@ def to_int8(model: onnx.ModelProto, batches: Iterable[Pixels]) -> onnx.ModelProt
         prepared.CopyFrom(model)
         helper.set_model_props(prepared, {"onnx.quant.pre_process": "onnxruntime.quant"})
         onnx.save(prepared, source)
-        quantize_static(
+        quantization.quantize_static(
             source,
             target,
             _Batches(batches),
-            quant_format=QuantFormat.QDQ,
+            quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=OPERATIONS,
             per_channel=True,
             reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            calibrate_method=quantization.CalibrationMethod.MinMax,
             # The logits stay float32: in 256 steps, probabilities would be off by a few hundredths.
             extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm"]},
         )
