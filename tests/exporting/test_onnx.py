@@ -2,9 +2,10 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
+from alexnet.files.installed import is_installed
+from alexnet.inference.engines import quiet
 from alexnet.inference.engines.outputs import OUTPUTS
 
 from alexnet.errors import SettingsError
@@ -14,9 +15,11 @@ from alexnet.exporting.quantisation import to_float16
 
 from .networks import NETS, graph_of, pixels_for
 
+needs_openvino = pytest.mark.skipif(not is_installed("openvino"), reason="needs OpenVINO")
+
 
 def run(content: bytes, pixels: np.ndarray) -> list[np.ndarray]:
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = quiet.onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
     return session.run(None, {"images": pixels})
 
 
@@ -81,9 +84,10 @@ def test_float16_is_half_as_large_and_nearly_the_same() -> None:
     np.testing.assert_allclose(exact_probabilities(halved, pixels), found, atol=1e-6)
 
 
+@needs_openvino
 @pytest.mark.parametrize("name", ["batchnorm at 67 px", "paper+grey", "own"])
 def test_openvino_computes_what_torch_computes(name, tmp_path) -> None:
-    openvino = pytest.importorskip("openvino")
+    openvino = quiet.openvino()
     net = NETS[name]
     graph, pixels = graph_of(net), pixels_for(net, 3)
     write_openvino(to_onnx(graph), tmp_path / "net", "{}")
@@ -96,8 +100,8 @@ def test_openvino_computes_what_torch_computes(name, tmp_path) -> None:
     np.testing.assert_allclose(found["probabilities"], graph.probabilities(pixels), atol=1e-5)
 
 
+@needs_openvino
 def test_openvino_keeps_small_weights_small(tmp_path) -> None:
-    pytest.importorskip("openvino")
     model = to_onnx(graph_of(NETS["small"]))
     for name, each in (("whole", model), ("halved", to_float16(model))):
         write_openvino(each, tmp_path / name, "{}")
@@ -109,5 +113,5 @@ def test_the_metadata_is_one_text_that_replaces_others(tmp_path) -> None:
     model = to_onnx(graph_of(NETS["small"]))
     write_onnx(model, tmp_path / "net.onnx", "first")
     write_onnx(model, tmp_path / "net.onnx", '{"a": 1}')
-    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    session = quiet.onnxruntime().InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
     assert session.get_modelmeta().custom_metadata_map == {"alexnet": '{"a": 1}'}

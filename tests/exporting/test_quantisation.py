@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
+from alexnet.inference.engines import quiet
 from alexnet.inference.engines.engine import open_engine
 from alexnet.model.exported import Export, SelfTest, enlarge
 from onnx import numpy_helper
@@ -29,7 +29,7 @@ def saturates() -> bool:
 
 
 def logits_by(model: onnx.ModelProto):
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = quiet.onnxruntime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return lambda pixels: session.run(["logits"], {"images": pixels})[0]
 
 
@@ -102,7 +102,7 @@ def test_a_file_of_8_bit_weights_is_refused_twice(monkeypatch, tmp_path) -> None
     assert (graph.probabilities(pixels).argmax(axis=1) == labels).all()
     whole = to_onnx(graph)
     seven = to_int8(whole, [pixels])
-    quantize = onnxruntime.quantization.quantize_static
+    quantize = quiet.onnxruntime().quantization.quantize_static
 
     def with_8_bits(*given, **options) -> None:
         quantize(*given, **{**options, "reduce_range": False})
