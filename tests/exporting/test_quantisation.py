@@ -1,3 +1,4 @@
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -102,12 +103,14 @@ def test_a_file_of_8_bit_weights_is_refused_twice(monkeypatch, tmp_path) -> None
     assert (graph.probabilities(pixels).argmax(axis=1) == labels).all()
     whole = to_onnx(graph)
     seven = to_int8(whole, [pixels])
-    quantize = quiet.onnxruntime().quantization.quantize_static
+    quiet.onnxruntime()
+    quantization = import_module("onnxruntime.quantization")
+    quantize = quantization.quantize_static
 
     def with_8_bits(*given, **options) -> None:
         quantize(*given, **{**options, "reduce_range": False})
 
-    monkeypatch.setattr("onnxruntime.quantization.quantize_static", with_8_bits)
+    monkeypatch.setattr(quantization, "quantize_static", with_8_bits)
     eight = to_int8(whole, [pixels])
     limits = Limits.of("int8", len(pixels), None)
     for model, is_good in ((seven, True), (eight, False)):

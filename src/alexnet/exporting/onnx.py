@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnxscript import optimizer
+from onnxscript import optimizer, rewriter
 
 from alexnet.errors import SettingsError
 from alexnet.exporting.graph import Graph
@@ -48,6 +48,7 @@ def to_onnx(graph: Graph) -> onnx.ModelProto:
         )
         assert program is not None
         optimizer.fold_constants(program.model, onnx_shape_inference=True)
+        rewriter.rewrite(program.model)
         optimizer.remove_unused_nodes(program.model)
         model = program.model_proto
     _strip(model)

@@ -12,7 +12,7 @@ from alexnet.images.decoding import Pixels
 from alexnet.inference.engines import quiet
 
 # Other operations stay in float32. Most of them are few, and the softmax and the other norms need it.
-OPERATIONS = ["Conv", "Gemm", "Relu", "MaxPool", "Flatten"]
+OPERATIONS = ["Conv", "Gemm", "Relu", "MaxPool", "Flatten", "Reshape"]
 # Enough for the range of each activation.
 MOST_IMAGES = 256
 
