@@ -21,7 +21,7 @@ def test_it_prints_what_came_of_it(trained_run, tmp_path, capsys) -> None:
     for row in ("top-1", "size", "one image", "an image, 32 at a time"):
         assert re.search(rf"^ *{re.escape(row)} +\d+\.\d+( MB| ms|) +\d+\.\d+( MB| ms|)$", printed, flags=re.MULTILINE)
     saved = json.loads((tmp_path / "photos.onnx.json").read_text())
-    assert f"same top-1 for {round(saved['agreement'] * 12)} of 12 images" in printed
+    assert f"same top-1 for {round(saved['agreement'] * 12)} of 12 test images" in printed
     assert printed.splitlines()[-1] == (f"written to {out}; it holds eight small images of the data, for its self-test")
 
 
@@ -32,7 +32,7 @@ def test_notes_go_to_stderr(trained_run, monkeypatch, capsys) -> None:
     assert run(["export", "x", "--shrink", "--max-loss", "0.05"]) == 0
     printed, said = capsys.readouterr()
     assert said == "note: fc7 stays whole\n"
-    assert "same top-1 for 197 of 200 images; largest change of a probability: 0.25; images gained: 2" in printed
+    assert "same top-1 for 197 of 200 test images; largest change of a probability: 0.25; gained: 2 images" in printed
     assert re.search(r"size +187\.0 MB +5\.2 MB", printed)
 
 

@@ -78,4 +78,4 @@ def export_images(net: Architecture, pixels: Pixels, labels: np.ndarray) -> Expo
     rgb = pixels if net.in_channels == 3 else pixels.repeat(3, axis=3)
     names = tuple(f"{number}.png" for number in range(len(rgb)))
     data = Examples(rgb, np.arange(len(rgb)), labels.astype(np.int64), net.in_channels, names)
-    return ExportImages(data, data, data, "made-up images", net.image_size)
+    return ExportImages(data, data, data, "test", net.image_size)

@@ -34,10 +34,10 @@ def names_by_split(run) -> dict[str, list[str]]:
     return {split: sorted(row.path for row in rows if row.split == split) for split in ("train", "val", "test")}
 
 
-def test_they_are_those_of_the_run_in_its_splits(trained_run, image_folder) -> None:
+def test_they_are_those_of_the_run_in_its_splits(trained_run) -> None:
     found, expected = opened(trained_run), names_by_split(trained_run)
     assert {name: sorted(getattr(found, name).names) for name in expected} == expected
-    assert found.compared == f"12 test images of {image_folder}"
+    assert (found.split, len(found.test)) == ("test", 12)
     for name, label in zip(found.test.names, found.test.labels, strict=True):
         assert name.startswith(("blue", "green", "red")[label])
 
@@ -118,7 +118,7 @@ def test_the_self_test_has_half_the_size_with_each_pixel_doubled(name) -> None:
     assert np.array_equal(tested, images.self_test()), "they are the same every time"
 
 
-def test_the_self_test_has_images_of_all_classes(trained_run, image_folder) -> None:
+def test_the_self_test_has_images_of_all_classes(trained_run) -> None:
     found = opened(trained_run)
     strongest = found.self_test().mean(axis=(1, 2)).argmax(axis=1)
     assert set(Counter(strongest.tolist()).values()) <= {2, 3}

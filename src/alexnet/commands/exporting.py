@@ -80,6 +80,7 @@ def _table(comparison: "Comparison") -> str:
         made.add_row(what, f"{before:.1f} ms", f"{comparison.milliseconds[n]:.1f} ms")
     n, lost = comparison.n_images, comparison.n_lost
     return (
-        f"{text(made)}\n\nsame top-1 for {n - comparison.n_differing} of {n} images; largest change of a probability: "
-        f"{comparison.largest_difference:.2g}; images {'lost' if lost >= 0 else 'gained'}: {abs(lost)}"
+        f"{text(made)}\n\nsame top-1 for {n - comparison.n_differing} of {n} {comparison.split} images; largest change "
+        f"of a probability: {comparison.largest_difference:.2g}; "
+        f"{'lost' if lost >= 0 else 'gained'}: {abs(lost)} images"
     )

@@ -73,6 +73,7 @@ class Comparison:
         n_bytes: size of the export, in bytes.
         milliseconds_before: how long the original takes for an image, by the number of images at a time; the median.
         milliseconds: how long the export takes.
+        split: the split that the images are of.
     """
 
     n_images: int
@@ -85,6 +86,7 @@ class Comparison:
     n_bytes: int
     milliseconds_before: Mapping[int, float]
     milliseconds: Mapping[int, float]
+    split: str = "test"
 
     @property
     def n_differing(self) -> int:
@@ -165,6 +167,7 @@ def compare(
         n_bytes=n_bytes,
         milliseconds_before=milliseconds_before,
         milliseconds=milliseconds,
+        split=images.split,
     )
 
 

@@ -39,14 +39,14 @@ class ExportImages:
             self-test.
         val: they choose the rank of a shrunk export.
         test: the export is compared with its original on them.
-        compared: what the last are, in words.
+        split: the split that the last are of: ``test`` if there are any such images.
         image_size: side of the network's images, in pixels.
     """
 
     train: Examples
     val: Examples
     test: Examples
-    compared: str
+    split: str
     image_size: int
 
     def batches(self, images: Examples, track: Track, what: str) -> Iterator[Pixels]:
@@ -167,5 +167,4 @@ def _by_split(artifact: Artifact, store: Store, source: Source) -> ExportImages:
     compared = next(split for split in ("test", "val", "train") if len(of[split]))
     train = of["train"] if len(of["train"]) else of[compared]
     val = of["val"] if len(of["val"]) else train
-    words = f"{len(of[compared])} {compared} images of {source.name}"
-    return ExportImages(train, val, of[compared], words, net.image_size)
+    return ExportImages(train, val, of[compared], compared, net.image_size)

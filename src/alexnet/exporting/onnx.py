@@ -1,5 +1,6 @@
 """ONNX: one file that ONNX Runtime, OpenVINO and others run. And OpenVINO's own folder, which is converted from it."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -48,8 +49,7 @@ def to_onnx(graph: Graph) -> onnx.ModelProto:
         )
         assert program is not None
         optimizer.fold_constants(program.model, onnx_shape_inference=True)
-        rewriter.rewrite(program.model)
-        optimizer.remove_unused_nodes(program.model)
+        program.model = rewriter.rewrite(program.model)
         model = program.model_proto
     _strip(model)
     return model
@@ -83,10 +83,8 @@ def write_openvino(model: onnx.ModelProto, folder: Path, metadata: str) -> None:
         raise SettingsError("OpenVINO is not installed; pip install 'alexnet[openvino]'")
     openvino = quiet.openvino()
     folder.mkdir()
-    source = folder / "model.onnx"
-    source.write_bytes(model.SerializeToString())
-    openvino.save_model(openvino.Core().read_model(source), folder / OPENVINO_MODEL, compress_to_fp16=False)
-    source.unlink()
+    network = openvino.Core().read_model(io.BytesIO(model.SerializeToString()))
+    openvino.save_model(network, folder / OPENVINO_MODEL, compress_to_fp16=False)
     (folder / METADATA_FILE).write_text(metadata, encoding="utf-8")
 
 
