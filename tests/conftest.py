@@ -97,3 +97,11 @@ def trained_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         patch.setitem(VARIANTS, "batchnorm", BATCHNORM)  # tests/training has a smaller one, and may be the first to ask
         settings = Settings(variant="batchnorm", epochs=6, image_size=67, batch_size=16, width=0.125, hidden=(64, 64))
         return train(image_folder, out=out, settings=settings, verbose=False).folder
+
+
+@pytest.fixture(scope="session")
+def exported_run(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``trained_run`` as an ``.onnx`` of float32; tests must not change it."""
+    from alexnet import export
+
+    return export(trained_run, out=tmp_path_factory.mktemp("exports") / "photos.onnx").path

@@ -135,7 +135,7 @@ def test_public_names_are_there() -> None:
 
     assert package.__all__ == [
         "AlexNet", "AlexNetError", "Architecture", "Classifier", "RECIPES", "Recipe", "Settings", "VARIANTS",
-        "evaluate", "explain", "load", "load_weights", "push", "report", "summary", "train",
+        "evaluate", "explain", "export", "load", "load_weights", "push", "report", "summary", "train",
     ]  # fmt: skip
     assert all(getattr(package, name) is not None for name in package.__all__)
     assert not hasattr(package, "nonsense")
@@ -225,6 +225,9 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["evaluate", "x", "--views", "5"], "--views cannot be '5'"),
         (["evaluate"], "evaluate needs MODEL"),
         (["push", "x"], "push needs REPO"),
+        (["export"], "export needs MODEL"),
+        (["export", "x", "--format", "onx"], "--format cannot be 'onx'; did you mean 'onnx'?"),
+        (["export", "x", "--int8", "--fp16"], "--int8 and --fp16 exclude each other"),
         (["report"], "report needs RUN"),
         (["train", "--report", "no"], "--report cannot be 'no'"),
         (["check"], "check needs DATA"),
@@ -234,7 +237,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["train", "--resize", "strech"], "--resize cannot be 'strech'"),
         (["train", "--crop", "papre"], "--crop cannot be 'papre'; did you mean 'paper'?"),
         (["train", "--in-channels", "2"], "--in-channels cannot be '2'"),
-        ([], "give a command: summary, check, prepare, train, evaluate, predict, explain, report, push"),
+        ([], "give a command: summary, check, prepare, train, evaluate, predict, explain, report, export, push"),
     ],
 )
 def test_wrong_usage_is_one_line_with_the_nearest_word(capsys, monkeypatch, arguments, message) -> None:

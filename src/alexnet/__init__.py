@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from alexnet.errors import AlexNetError as AlexNetError
     from alexnet.evaluation.scoring import evaluate as evaluate
     from alexnet.explanation.explain import explain as explain
+    from alexnet.exporting.export import export as export
     from alexnet.inference.classifier import Classifier as Classifier
     from alexnet.inference.classifier import load as load
     from alexnet.model.push import push as push
@@ -35,6 +36,7 @@ _HOMES = {
     "VARIANTS": "network.value.variants",
     "evaluate": "evaluation.scoring",
     "explain": "explanation.explain",
+    "export": "exporting.export",
     "load": "inference.classifier",
     "load_weights": "pretrained.loading",
     "push": "model.push",

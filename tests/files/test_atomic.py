@@ -1,6 +1,6 @@
 import pytest
 
-from alexnet.files.atomic import UNFINISHED, atomic_folder, delete_unfinished, write_atomically
+from alexnet.files.atomic import UNFINISHED, atomic_folder, atomic_path, delete_unfinished, write_atomically
 
 
 def test_a_folder_appears_when_it_is_complete(tmp_path) -> None:
@@ -61,3 +61,39 @@ def test_unfinished_files_are_deleted(tmp_path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
     delete_unfinished(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_path_keeps_its_name_while_it_is_written_and_replaces_what_was_there(tmp_path, kind) -> None:
+    for content in ("1", "2"):
+        with atomic_path(tmp_path / "a.x") as unfinished:
+            assert unfinished.name == "a.x"
+            if kind == "folder":
+                unfinished.mkdir()
+                (unfinished / content).write_text(content)
+            else:
+                unfinished.write_text(content)
+    names = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))]
+    assert names == (["a.x", "a.x/2"] if kind == "folder" else ["a.x"])
+    assert kind == "folder" or (tmp_path / "a.x").read_text() == "2"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_path_is_kept_when_what_should_replace_it_fails(tmp_path, kind) -> None:
+    if kind == "folder":
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "old").write_text("1")
+    else:
+        (tmp_path / "a").write_text("1")
+    before = sorted(tmp_path.rglob("*"))
+
+    def stop_in_between() -> None:
+        with atomic_path(tmp_path / "a") as unfinished:
+            unfinished.write_text("2")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_in_between()
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
+        pass  # nothing is written
+    assert sorted(tmp_path.rglob("*")) == before

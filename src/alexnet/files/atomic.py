@@ -65,6 +65,32 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         unfinished.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a path of the same name, to write a file or a folder to. It becomes ``path`` when the block succeeds.
+
+    A file or a folder at ``path`` is replaced. For writers that need the ending of the name, or that write a folder.
+    """
+    folder = _unfinished_path(path)
+    folder.mkdir()
+    try:
+        unfinished, older = folder / path.name, folder / "older"
+        yield unfinished
+        for each in (*unfinished.rglob("*"), unfinished):
+            _sync_path(each)
+        if path.is_dir() and not path.is_symlink():  # no system replaces a folder by another
+            path.rename(older)
+        try:
+            unfinished.replace(path)
+        except OSError:
+            if older.exists():
+                older.rename(path)
+            raise
+        sync_folder(path.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def delete_unfinished(folder: Path, older_than: float = 0.0) -> None:
     """Delete the unfinished files that killed processes left in a folder.
 

@@ -1,0 +1,26 @@
+"""A ``.pt2`` of ``torch.export``: any program with torch runs it, without this package."""
+
+import warnings
+from pathlib import Path
+
+import torch
+
+from alexnet.exporting.graph import Graph
+from alexnet.model.opening import METADATA_FILE
+
+
+def write_program(graph: Graph, path: Path, metadata: str) -> None:
+    """Write a network as a ``.pt2`` that holds no pickle.
+
+    ``torch.export.load`` unpickles the example inputs, and tensors of unusual types. The file has neither: its weights
+    are raw bytes. But its graph is JSON with expressions in Python, which torch evaluates: a ``.pt2`` is a program, to
+    be opened only from people you trust.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shapes = {"images": {0: torch.export.Dim("N", min=1)}}
+        program = torch.export.export(graph, (graph.example(),), dynamic_shapes=shapes)
+        program.example_inputs = None
+        for node in program.graph.nodes:
+            node.meta.pop("stack_trace", None)  # paths on this machine
+        torch.export.save(program, path, extra_files={METADATA_FILE: metadata})
