@@ -18,7 +18,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from alexnet.data.batches.batches import evaluation_batches
+from alexnet.data.batches.evaluation import evaluation_batches
 from alexnet.data.batches.examples import Examples, examples
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.record import find
