@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from alexnet import Settings, cli
-from alexnet.commands.terminal.display import describe_recipe, expected_epochs
+from alexnet.commands.terminal.introduction import describe_recipe, expected_epochs
 from alexnet.commands.terminal.tables import prediction_lines
 from alexnet.inference.classifier import ImagePredictions, Prediction
 from alexnet.network.diagram import mermaid

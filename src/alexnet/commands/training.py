@@ -43,6 +43,7 @@ def train(
     """
     assert settings is None, "cli has read the file, and its values are the defaults here"
     from alexnet.commands.terminal import display, live
+    from alexnet.commands.terminal.introduction import introduce
     from alexnet.training.session import Session
 
     if find_lr:
@@ -51,7 +52,7 @@ def train(
         return _find_lr("set:digits" if data is None else data, out, choices)
     session = Session.open(data, out=out, settings=choices, resume=resume, track=display.track)
     training, folder = session.training, session.run.folder
-    display.introduce(session)
+    introduce(session)
     with live.stop_on_signal(training):
         for _ in live.show(session.reports(), training):
             pass
