@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +26,7 @@ from alexnet.network.value.variants import resolve
 from alexnet.training.choices.recipes import PAPER
 from alexnet.training.learning.state import Position
 from alexnet.training.plan import Plan, Timing
+from alexnet.version import VERSION
 
 from .conftest import coloured_image, make_image_folder
 from .forked import Forked, start
@@ -184,7 +184,7 @@ def test_help_says_what_everything_does(capsys, monkeypatch, command) -> None:
 
 def test_the_version_is_one_line(capsys) -> None:
     assert alexnet("--version") == 0
-    assert capsys.readouterr().out == f"alexnet {version('alexnet')}\n"
+    assert capsys.readouterr().out == f"alexnet {VERSION}\n"
     assert alexnet("--help") == 0
     assert "--version" in capsys.readouterr().out
 
