@@ -80,8 +80,8 @@ def whole_package(what: str, instead: str = "") -> Iterator[None]:
         yield
     except ImportError as error:
         name = error.name or ""
-        is_package = isinstance(error, ModuleNotFoundError) and name in ONLY_WHOLE
-        if not is_package and not (name.startswith("alexnet.") and find_spec(TRAINING) is None):
+        is_requirement = isinstance(error, ModuleNotFoundError) and name in ONLY_WHOLE
+        if not is_requirement and not (name.startswith("alexnet.") and find_spec(TRAINING) is None):
             raise
         raise InstallError(f"{what} needs the whole package; install it with: pip install alexnet{instead}") from error
 
