@@ -1,0 +1,176 @@
+"""Two distributions from one source: each file is in one wheel, and the runtime works without what it does not hold."""
+
+import json
+import tarfile
+import tomllib
+import zipfile
+from importlib.metadata import Distribution
+from pathlib import Path
+
+import pytest
+from hatchling.builders.sdist import SdistBuilder
+from packaging.requirements import Requirement
+
+from alexnet.errors import ONLY_WHOLE
+from alexnet.version import VERSION
+
+from .runtime_environment import ROOT, alexnet_in, build_wheel, make_environment, run_in
+
+SOURCE = ROOT / "src"
+PROJECTS = {"alexnet": ROOT, "alexnet-runtime": ROOT / "runtime"}
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory) -> dict[str, Path]:
+    out = tmp_path_factory.mktemp("wheels")
+    return {name: build_wheel(project, out) for name, project in PROJECTS.items()}
+
+
+@pytest.fixture(scope="module")
+def environment(wheels, tmp_path_factory) -> Path:
+    return make_environment(wheels["alexnet-runtime"], tmp_path_factory.mktemp("runtime"))
+
+
+def files_of(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as file:
+        names = file.namelist()
+    assert len(names) == len(set(names))
+    return {name for name in names if ".dist-info/" not in name}
+
+
+def metadata_of(wheel: Path, folder: Path) -> Distribution:
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(folder, [name for name in file.namelist() if ".dist-info/" in name])
+    (found,) = folder.glob("*.dist-info")
+    return Distribution.at(found)
+
+
+def runtime_modules() -> list[str]:
+    """The list that import-linter checks, and that decides what is in the runtime."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = (each for each in contracts if each["name"] == "The runtime needs no torch")
+    assert set(contract["forbidden_modules"]) == ONLY_WHOLE, "what is forbidden is what an error names"
+    return contract["source_modules"]
+
+
+def test_each_file_is_in_one_of_the_two_wheels(wheels) -> None:
+    whole, runtime = files_of(wheels["alexnet"]), files_of(wheels["alexnet-runtime"])
+    source = {path.relative_to(SOURCE).as_posix() for path in (SOURCE / "alexnet").rglob("*") if path.is_file()}
+    assert whole & runtime == set()
+    assert whole | runtime == {name for name in source if "__pycache__" not in name}
+    assert {"alexnet/training/session.py", "alexnet/network/module/model.py", "alexnet/reporting/style.css"} <= whole
+    assert {"alexnet/__init__.py", "alexnet/cli.py", "alexnet/py.typed", "alexnet/training/__init__.py"} <= runtime
+
+
+def test_the_runtime_holds_the_modules_of_the_contract(wheels) -> None:
+    modules, runtime = runtime_modules(), files_of(wheels["alexnet-runtime"])
+    held = {name.removesuffix(".py").replace("/", ".") for name in runtime if not name.endswith("__init__.py")}
+    held.remove("alexnet.py.typed")
+    assert [name for name in held if not any(f"{name}.".startswith(f"{each}.") for each in modules)] == []
+    assert [each for each in modules if not any(f"{name}.".startswith(f"{each}.") for name in held)] == []
+
+
+def test_the_two_are_of_one_version_and_share_no_requirement(wheels, tmp_path) -> None:
+    whole, runtime = (metadata_of(wheel, tmp_path / name) for name, wheel in wheels.items())
+    assert whole.version == runtime.version == VERSION
+    assert [each.name for each in whole.entry_points] == []
+    assert [(each.name, each.value) for each in runtime.entry_points] == [("alexnet", "alexnet.cli:main")]
+    required = [
+        {
+            (found := Requirement(each)).name: str(found.specifier)
+            for each in of.requires or []
+            if "extra ==" not in each
+        }
+        for of in (whole, runtime)
+    ]
+    assert required[0].pop("alexnet-runtime") == f"=={VERSION}"
+    assert required[0].keys() & required[1].keys() == set()
+    names = {"scikit-learn": "sklearn"}
+    assert {names.get(each, each) for each in required[0]} == ONLY_WHOLE, "which an error names"
+    extras = [set(of.metadata.get_all("Provides-Extra")) for of in (whole, runtime)]
+    assert extras[1] == {"serve", "openvino", "heif"} < extras[0]
+    assert (ROOT / "runtime" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_source_archive_gives_the_same_wheel(wheels, tmp_path, name) -> None:
+    archive = next(SdistBuilder(str(PROJECTS[name])).build(directory=str(tmp_path), versions=["standard"]))
+    with tarfile.open(archive) as file:
+        file.extractall(tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    again = build_wheel(unpacked, tmp_path / "again")
+    assert files_of(again) == files_of(wheels[name])
+    assert metadata_of(again, tmp_path / "a").requires == metadata_of(wheels[name], tmp_path / "b").requires
+    if name == "alexnet":
+        both = build_wheel(unpacked / "runtime", tmp_path / "both")
+        assert files_of(both) == files_of(wheels["alexnet-runtime"])
+
+
+# The runtime alone. Each test starts a process that sees the wheel, its requirements and Python's own modules.
+
+
+def test_every_module_of_the_runtime_can_be_imported(environment, wheels) -> None:
+    """Also those of the server: their packages are extras, which these modules import when they are used."""
+    names = [name.removesuffix(".py").replace("/", ".") for name in files_of(wheels["alexnet-runtime"])]
+    names = [name.removesuffix(".__init__") for name in names if name.startswith("alexnet")]
+    modules = [name for name in names if name not in ("alexnet.py.typed", "alexnet.__main__")]
+    done = run_in(environment, f"from importlib import import_module\nfor name in {modules}: import_module(name)\n"
+                               f"print(sorted({ONLY_WHOLE} & set(sys.modules)))")  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout == "[]\n"
+    assert len(modules) > 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "."], "alexnet train needs the whole package; install it with: pip install alexnet"),
+        (["train", "--find-lr"], "alexnet train needs the whole package; install it with: pip install alexnet"),
+        (["report", "run"], "alexnet report needs the whole package; install it with: pip install alexnet"),
+        (["summary"], "alexnet summary --as table needs the whole package; install it with: pip install alexnet; "
+                      "or use --as mermaid or --as json"),
+        (["check", "digits"], "alexnet check needs the whole package; install it with: pip install alexnet"),
+        (["evaluate", "run", ".", "--errors", "e.csv", "--out-of-fold", "5"],
+         "alexnet evaluate --out-of-fold needs the whole package; install it with: pip install alexnet"),
+        (["predict", "nowhere.onnx", "a.jpg"], "there is no model at 'nowhere.onnx'"),
+    ],
+)  # fmt: skip
+def test_what_needs_torch_says_so_in_one_line(environment, tmp_path, arguments, words) -> None:
+    done = alexnet_in(environment, *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {words}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "is_there"),
+    [
+        ("train", False),
+        ("AlexNet", False),
+        ("load_weights", False),
+        ("report", False),
+        ("load", True),
+        ("RECIPES", True),
+    ],
+)
+def test_names_of_the_whole_package_say_what_to_install(environment, name, is_there) -> None:
+    done = run_in(environment, f"import alexnet\ntry: alexnet.{name}\nexcept ImportError as error: print(error)")
+    words = f"alexnet.{name} needs the whole package; install it with: pip install alexnet\n"
+    assert (done.stderr, done.stdout) == ("", "" if is_there else words)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"], ["summary", "--as", "json"]])
+def test_what_needs_no_torch_works(environment, arguments) -> None:
+    done = alexnet_in(environment, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_images_are_checked_and_prepared(environment, image_folder, tmp_path) -> None:
+    checked = alexnet_in(environment, "check", image_folder, "--json")
+    assert checked.returncode == 0, checked.stderr
+    assert json.loads(checked.stdout)["usable"] == 120
+    cached = {"ALEXNET_CACHE": str(tmp_path / "cache")}
+    prepared = alexnet_in(environment, "prepare", image_folder, "--size", "64", env=cached)
+    assert prepared.stdout.startswith("120 images of 3 classes, 64 px"), prepared.stderr
