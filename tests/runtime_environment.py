@@ -40,10 +40,10 @@ def required(wanted: Distribution, *extras: str) -> list[Distribution]:
         each, given = left.pop()
         for requirement in map(Requirement, each.requires or []):
             name = re.sub(r"[-_.]+", "-", requirement.name).lower()
-            if not requirement.marker or any(requirement.marker.evaluate({"extra": extra}) for extra in given):
-                if name not in found:
-                    found[name] = distribution(name)
-                    left.append((found[name], ("", *requirement.extras)))
+            is_meant = not requirement.marker or any(requirement.marker.evaluate({"extra": extra}) for extra in given)
+            if is_meant and name not in found:
+                found[name] = distribution(name)
+                left.append((found[name], ("", *requirement.extras)))
     return list(found.values())
 
 

@@ -405,15 +405,13 @@ def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
     (tmp_path / "heic" / "cats" / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     assert alexnet("check", "heic") == 1
-    assert "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "HEIC inside; pip install pillow-heif, or convert it to JPEG" in " ".join(capsys.readouterr().out.split())
     coloured_image("red", 0).save(tmp_path / "heic" / "cats" / "a.png")
     (tmp_path / "heic" / "dogs").mkdir()
     (tmp_path / "heic" / "dogs" / "IMG 1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     assert alexnet("train", "heic") == 1
     assert "images of one class only ('cats')" in (line := one_error(capsys))
-    assert "2 cannot be read, the first is 'cats/a.heic': HEIC inside; pip install 'alexnet[heif]'" in line
+    assert "2 cannot be read, the first is 'cats/a.heic': HEIC inside; pip install pillow-heif" in line
 
     (tmp_path / "one" / "cats").mkdir(parents=True)
     coloured_image("red", 0).save(tmp_path / "one" / "cats" / "a.png")
@@ -659,7 +657,7 @@ def test_a_phones_folder_names_what_it_leaves_out(trained_run, image_folder, tmp
     for given in (tmp_path, tmp_path / "IMG_3.HEIC"):
         assert alexnet("predict", trained_run, given, "--format", "json") == 1
         last = json.loads(capsys.readouterr().out.splitlines()[-1])
-        words = "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
+        words = "HEIC inside; pip install pillow-heif, or convert it to JPEG"
         assert last == {"path": str(tmp_path / "IMG_3.HEIC"), "error": words}
 
 

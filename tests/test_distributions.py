@@ -75,14 +75,8 @@ def test_the_two_are_of_one_version_and_share_no_requirement(wheels, tmp_path) -
     assert whole.version == runtime.version == VERSION
     assert [each.name for each in whole.entry_points] == []
     assert [(each.name, each.value) for each in runtime.entry_points] == [("alexnet", "alexnet.cli:main")]
-    required = [
-        {
-            (found := Requirement(each)).name: str(found.specifier)
-            for each in of.requires or []
-            if "extra ==" not in each
-        }
-        for of in (whole, runtime)
-    ]
+    each = [[Requirement(line) for line in of.requires or [] if "extra ==" not in line] for of in (whole, runtime)]
+    required = [{requirement.name: str(requirement.specifier) for requirement in some} for some in each]
     assert required[0].pop("alexnet-runtime") == f"=={VERSION}"
     assert required[0].keys() & required[1].keys() == set()
     names = {"scikit-learn": "sklearn"}
