@@ -3,10 +3,10 @@
     python -m benchmarks.serving_environment model.onnx image.jpg
 
 A virtual environment without pip gets the wheel of ``alexnet-runtime`` with the extra ``serve``, in the versions of
-``constraints.txt``; a second one also gets ``openvino``. That needs a package index. The size is that of all files on the
-disk, as of ``du``, in 10^6 bytes. Then each predicts one image. Sockets are refused, and home, temporary folder and
-working folder are empty; a line names each socket that was asked for, and each file that is new or changed outside the
-cache. The exit status is 1 if there is any, or if an environment is larger than it should be.
+``constraints.txt``; a second one also gets ``openvino``. That needs a package index. The size is that of all files on
+the disk, as of ``du``, in 10^6 bytes. Then each predicts one image. Sockets are refused, and home, temporary folder
+and working folder are empty; a line names each socket that was asked for, and each file that is new or changed outside
+the cache. The exit status is 1 if there is any, or if an environment is larger than it should be.
 """
 
 import argparse
