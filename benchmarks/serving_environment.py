@@ -4,13 +4,14 @@
 
 A virtual environment without pip gets the wheel of ``alexnet-runtime`` with the extra ``serve``, in the versions of
 ``constraints.txt``; a second one also gets ``openvino``. That needs a package index. The size is that of all files on
-the disk, as of ``du``, in 10^6 bytes. Then each predicts one image. Sockets are refused, and home, temporary folder
-and working folder are empty; a line names each socket that was asked for, and each file that is new or changed outside
-the cache. The exit status is 1 if there is any, or if an environment is larger than it should be.
+the disk, as of ``du``, in 10^6 bytes. Then each predicts one image. Sockets are refused, home and temporary folder are
+empty, and the working folder holds the model alone. A line names each socket that was asked for, and each file that is
+new or changed outside the cache. The exit status is 1 if there is any, or if an environment is larger than it should be.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,9 +61,10 @@ def predict(python: Path, engine: str, model: Path, image: Path, empty: Path) ->
     folders = {name: empty / name for name in ("home", "temporary", "working", "cache")}
     for folder in folders.values():
         folder.mkdir(parents=True)
+    model = Path(shutil.copy(model, folders["working"]))
     variables = {"HOME": "home", "TMPDIR": "temporary", "ALEXNET_CACHE": "cache"}
     environment = {"PATH": os.defpath, **{name: str(folders[value]) for name, value in variables.items()}}
-    watched = [folders["home"], folders["temporary"], folders["working"], python.parents[1], model.parent]
+    watched = [folders["home"], folders["temporary"], folders["working"], python.parents[1]]
     before = state(watched)
     command = [str(python), "-c", PREDICT, "predict", str(model), str(image), "--engine", engine]
     done = subprocess.run(command, cwd=folders["working"], env=environment, capture_output=True, text=True)
@@ -87,9 +89,8 @@ def main() -> None:
             size = megabytes(folder / "environment")
             print(f"{engine}: {size:.0f} MB, at most {most}; alexnet-runtime[{extras}]", flush=True)
             faults = predict(python, engine, given.model.resolve(), given.image.resolve(), folder / "empty")
-            print(
-                *(f"{engine}: {each}" for each in faults or ["nothing written outside the cache, no socket"]), sep="\n"
-            )
+            for line in faults or ["nothing written outside the cache, no socket"]:
+                print(f"{engine}: {line}", flush=True)
             is_fine &= size <= most and not faults
     sys.exit(0 if is_fine else 1)
 

@@ -120,6 +120,7 @@ def test_every_module_of_the_runtime_can_be_imported(environment, wheels) -> Non
     [
         (["train", "."], "alexnet train needs the whole package; install it with: pip install alexnet"),
         (["train", "--find-lr"], "alexnet train needs the whole package; install it with: pip install alexnet"),
+        (["export", "run"], "alexnet export needs the whole package; install it with: pip install alexnet"),
         (["report", "run"], "alexnet report needs the whole package; install it with: pip install alexnet"),
         (["summary"], "alexnet summary --as table needs the whole package; install it with: pip install alexnet; "
                       "or use --as mermaid or --as json"),
@@ -168,3 +169,24 @@ def test_images_are_checked_and_prepared(environment, image_folder, tmp_path) ->
     cached = {"ALEXNET_CACHE": str(tmp_path / "cache")}
     prepared = alexnet_in(environment, "prepare", image_folder, "--size", "64", env=cached)
     assert prepared.stdout.startswith("120 images of 3 classes, 64 px"), prepared.stderr
+
+
+def test_an_exported_model_predicts_evaluates_and_explains(environment, exported_run, image_folder, tmp_path) -> None:
+    image, cached = image_folder / "red" / "photo 3.jpg", {"ALEXNET_CACHE": str(tmp_path / "cache")}
+    predicted = alexnet_in(environment, "predict", exported_run, image, "--format", "json")
+    assert json.loads(predicted.stdout)["predictions"][0]["label"] == "red", predicted.stderr
+    evaluated = alexnet_in(environment, "evaluate", exported_run, image_folder, "--json", env=cached)
+    assert json.loads(evaluated.stdout)["n_images"] == 12, evaluated.stderr
+    explained = alexnet_in(environment, "explain", exported_run, image, "--json", cwd=tmp_path)
+    (found,) = json.loads(explained.stdout)["images"]
+    assert found["maps"][0]["label"] == "red"
+    assert (tmp_path / found["panel"]).exists()
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_a_model_folder_says_that_it_needs_torch_or_an_export(environment, trained_run, image_folder, command) -> None:
+    done = alexnet_in(environment, command, trained_run, image_folder / "red" / "photo 3.jpg")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "torch" in line
+    assert "alexnet export" in line

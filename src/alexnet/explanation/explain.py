@@ -106,7 +106,7 @@ class Explainer:
         """
         artifact, missing = classifier.artifact, "neither training images nor channels are shown"
         if artifact.export is not None:
-            return cls(classifier, notes=[f"{missing}: {str(artifact.folder)!r} is an export; they need the run"])
+            return cls(classifier, notes=[f"{missing}: {str(artifact.folder)!r} is an exported model, and has no run"])
         run = ModelRun.of(artifact)
         if run is None:
             return cls(classifier, notes=[f"{missing}: {str(artifact.folder)!r} is a model without its run"])
