@@ -6,7 +6,7 @@ A virtual environment without pip gets the wheel of ``alexnet-runtime`` with the
 ``constraints.txt``; a second one also gets ``openvino``. That needs a package index. The size is that of all files on
 the disk, as of ``du``, in 10^6 bytes. Then each predicts one image. Sockets are refused, home and temporary folder are
 empty, and the working folder holds the model alone. A line names each socket that was asked for, and each file that is
-new or changed outside the cache. The exit status is 1 if there is any, or if an environment is larger than it should be.
+new or changed outside the cache. The exit status is 1 if there is any, or if an environment is larger than its limit.
 """
 
 import argparse
