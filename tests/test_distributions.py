@@ -17,6 +17,7 @@ from alexnet.version import VERSION
 from .runtime_environment import ROOT, alexnet_in, build_wheel, make_environment, run_in
 
 SOURCE = ROOT / "src"
+NEEDS = "needs the whole package; install it with: pip install alexnet"
 PROJECTS = {"alexnet": ROOT, "alexnet-runtime": ROOT / "runtime"}
 
 
@@ -124,18 +125,16 @@ print(sorted({ONLY_WHOLE} & set(sys.modules)))
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "."], "alexnet train needs the whole package; install it with: pip install alexnet"),
-        (["train", "--find-lr"], "alexnet train needs the whole package; install it with: pip install alexnet"),
-        (["export", "run"], "alexnet export needs the whole package; install it with: pip install alexnet"),
-        (["report", "run"], "alexnet report needs the whole package; install it with: pip install alexnet"),
-        (["summary"], "alexnet summary --as table needs the whole package; install it with: pip install alexnet; "
-                      "or use --as mermaid or --as json"),
-        (["check", "digits"], "alexnet check needs the whole package; install it with: pip install alexnet"),
-        (["evaluate", "run", ".", "--errors", "e.csv", "--out-of-fold", "5"],
-         "alexnet evaluate --out-of-fold needs the whole package; install it with: pip install alexnet"),
+        (["train", "."], f"alexnet train {NEEDS}"),
+        (["train", "--find-lr"], f"alexnet train {NEEDS}"),
+        (["export", "run"], f"alexnet export {NEEDS}"),
+        (["report", "run"], f"alexnet report {NEEDS}"),
+        (["check", "digits"], f"alexnet check {NEEDS}"),
+        (["summary"], f"alexnet summary --as table {NEEDS}; or use --as mermaid or --as json"),
+        (["evaluate", "x", ".", "--errors", "e", "--out-of-fold", "5"], f"alexnet evaluate --out-of-fold {NEEDS}"),
         (["predict", "nowhere.onnx", "a.jpg"], "there is no model at 'nowhere.onnx'"),
     ],
-)  # fmt: skip
+)
 def test_what_needs_torch_says_so_in_one_line(environment, tmp_path, arguments, words) -> None:
     done = alexnet_in(environment, *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
@@ -157,8 +156,7 @@ def test_what_needs_torch_says_so_in_one_line(environment, tmp_path, arguments, 
 )
 def test_names_of_the_whole_package_say_what_to_install(environment, name, is_there) -> None:
     done = run_in(environment, f"import alexnet\ntry: alexnet.{name}\nexcept ImportError as error: print(error)")
-    words = f"alexnet.{name} needs the whole package; install it with: pip install alexnet\n"
-    assert (done.stderr, done.stdout) == ("", "" if is_there else words)
+    assert (done.stderr, done.stdout) == ("", "" if is_there else f"alexnet.{name} {NEEDS}\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"], ["summary", "--as", "json"]])
