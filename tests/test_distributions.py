@@ -143,6 +143,17 @@ def test_what_needs_torch_says_so_in_one_line(environment, tmp_path, arguments, 
     assert not list(tmp_path.iterdir())
 
 
+def test_the_whole_package_without_torch_says_the_same(wheels, tmp_path) -> None:
+    folder = make_environment(wheels["alexnet-runtime"], tmp_path / "whole")
+    with zipfile.ZipFile(wheels["alexnet"]) as file:
+        file.extractall(folder)
+    for arguments in (["train", "."], ["report", "run"], ["summary"]):
+        done = alexnet_in(folder, *arguments, cwd=tmp_path)
+        assert done.returncode == 1
+        assert NEEDS in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "is_there"),
     [
