@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +26,7 @@ from alexnet.network.value.variants import resolve
 from alexnet.training.choices.recipes import PAPER
 from alexnet.training.learning.state import Position
 from alexnet.training.plan import Plan, Timing
+from alexnet.version import VERSION
 
 from .conftest import coloured_image, make_image_folder
 from .forked import Forked, start
@@ -184,7 +184,7 @@ def test_help_says_what_everything_does(capsys, monkeypatch, command) -> None:
 
 def test_the_version_is_one_line(capsys) -> None:
     assert alexnet("--version") == 0
-    assert capsys.readouterr().out == f"alexnet {version('alexnet')}\n"
+    assert capsys.readouterr().out == f"alexnet {VERSION}\n"
     assert alexnet("--help") == 0
     assert "--version" in capsys.readouterr().out
 
@@ -408,15 +408,13 @@ def test_bad_data_is_one_line(capsys, tmp_path, monkeypatch) -> None:
     (tmp_path / "heic" / "cats" / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     assert alexnet("check", "heic") == 1
-    assert "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "HEIC inside; pip install pillow-heif, or convert it to JPEG" in " ".join(capsys.readouterr().out.split())
     coloured_image("red", 0).save(tmp_path / "heic" / "cats" / "a.png")
     (tmp_path / "heic" / "dogs").mkdir()
     (tmp_path / "heic" / "dogs" / "IMG 1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     assert alexnet("train", "heic") == 1
     assert "images of one class only ('cats')" in (line := one_error(capsys))
-    assert "2 cannot be read, the first is 'cats/a.heic': HEIC inside; pip install 'alexnet[heif]'" in line
+    assert "2 cannot be read, the first is 'cats/a.heic': HEIC inside; pip install pillow-heif" in line
 
     (tmp_path / "one" / "cats").mkdir(parents=True)
     coloured_image("red", 0).save(tmp_path / "one" / "cats" / "a.png")
@@ -662,7 +660,7 @@ def test_a_phones_folder_names_what_it_leaves_out(trained_run, image_folder, tmp
     for given in (tmp_path, tmp_path / "IMG_3.HEIC"):
         assert alexnet("predict", trained_run, given, "--format", "json") == 1
         last = json.loads(capsys.readouterr().out.splitlines()[-1])
-        words = "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
+        words = "HEIC inside; pip install pillow-heif, or convert it to JPEG"
         assert last == {"path": str(tmp_path / "IMG_3.HEIC"), "error": words}
 
 

@@ -43,7 +43,11 @@ ALLOWED: tuple[tuple[str, str], ...] = (
 )
 TEXTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "pyproject.toml")),
-    *(path for name in ("src", "docs", "benchmarks", "examples") for path in sorted((ROOT / name).rglob("*.*"))),
+    *(
+        path
+        for name in ("src", "runtime", "docs", "benchmarks", "examples")
+        for path in sorted((ROOT / name).rglob("*.*"))
+    ),
 ]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

@@ -51,7 +51,10 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'alexnet' has no attribute {name!r}")
-    value = getattr(import_module(f"alexnet.{_HOMES[name]}"), name)
+    from alexnet.errors import whole_package
+
+    with whole_package(f"alexnet.{name}"):
+        value = getattr(import_module(f"alexnet.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

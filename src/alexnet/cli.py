@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_
 from alexnet.commands import COMMANDS
 from alexnet.commands.help import overview, page
 from alexnet.commands.usage import UsageError, message_in, with_hint
-from alexnet.errors import AlexNetError, nearest
+from alexnet.errors import AlexNetError, nearest, whole_package
+from alexnet.version import VERSION
 
 # tyro takes a tenth of a second to import, and --help does not need it.
 if TYPE_CHECKING:
@@ -110,9 +111,7 @@ def run(arguments: Sequence[str]) -> int:
         print(overview(COMMANDS))
         return 0
     if name == "--version":
-        from importlib.metadata import version  # takes a hundredth of a second
-
-        print(f"alexnet {version('alexnet')}")
+        print(f"alexnet {VERSION}")
         return 0
     if name not in COMMANDS:
         raise UsageError(with_hint(f"unknown command {name!r}{nearest(name, COMMANDS)}", "alexnet"))
@@ -120,7 +119,8 @@ def run(arguments: Sequence[str]) -> int:
     if HELP & set(rest):
         print(page(name, COMMANDS[name], defaults))
         return 0
-    return _parse(name, rest, defaults)()
+    with whole_package(f"alexnet {name}"):
+        return _parse(name, rest, defaults)()
 
 
 def _saved_defaults(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:

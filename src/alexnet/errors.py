@@ -5,7 +5,8 @@
     ├── DataError       a folder that is missing, empty or has too few classes
     │   └── ImageError  one image that cannot be read
     ├── ArtifactError   a saved model that is missing, damaged or from another program
-    └── RunError        a run folder that cannot be created, read or resumed
+    ├── RunError        a run folder that cannot be created, read or resumed
+    └── InstallError    a part of this package that is not installed
 
 Each message is one line: what is wrong, where, and what to do. The command line prints it after
 ``error: `` and exits with 1. Any other exception is a bug in this package.
@@ -15,10 +16,15 @@ import difflib
 import re
 import reprlib
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 
 # The limit for the names in one message. Few people read a line of more than 300 characters.
 MOST_CHARACTERS = 120
+# What the distribution alexnet needs and alexnet-runtime does not. Its own modules are missing where TRAINING is.
+ONLY_WHOLE = {"matplotlib", "onnx", "onnxscript", "safetensors", "sklearn", "torch", "torchinfo", "torchvision"}
+TRAINING = "alexnet.training.session"
 
 
 class AlexNetError(Exception):
@@ -53,6 +59,31 @@ class ArtifactError(AlexNetError):
 
 class RunError(AlexNetError):
     """A run folder that cannot be created, read or resumed."""
+
+
+class InstallError(AlexNetError, ImportError):
+    """A part of this package that is not installed."""
+
+
+@contextmanager
+def whole_package(what: str, instead: str = "") -> Iterator[None]:
+    """Run code that needs the distribution ``alexnet``; with ``alexnet-runtime`` alone it ends in one line.
+
+    Args:
+        what: what is asked for, such as ``alexnet train``.
+        instead: what else the user can do, such as ``; or use --as json``.
+
+    Raises:
+        InstallError: a module of the distribution ``alexnet``, or a package that only this needs, is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        name = error.name or ""
+        is_requirement = isinstance(error, ModuleNotFoundError) and name in ONLY_WHOLE
+        if not is_requirement and not (name.startswith("alexnet.") and find_spec(TRAINING) is None):
+            raise
+        raise InstallError(f"{what} needs the whole package; install it with: pip install alexnet{instead}") from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -73,7 +73,7 @@ def test_clean_images_have_no_findings(clean) -> None:
 def without_heif(monkeypatch) -> str:
     """Return the reason for a HEIC where the extra for it is not installed, as here."""
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    return "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
+    return "HEIC inside; pip install pillow-heif, or convert it to JPEG"
 
 
 def test_unusable_images_are_named_with_their_reasons(clean, without_heif) -> None:
@@ -103,8 +103,8 @@ def listed_in_a_table(root: Path, name: str) -> Source:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"\0\0\0\x18ftypheic", "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"),
-        (b"\0\0\0\x18ftypmif1", "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"),
+        (b"\0\0\0\x18ftypheic", "HEIC inside; pip install pillow-heif, or convert it to JPEG"),
+        (b"\0\0\0\x18ftypmif1", "HEIC inside; pip install pillow-heif, or convert it to JPEG"),
         (b"\xff\x0a", "JPEG XL inside; convert it to JPEG"),
         (b"<!doctype html>", "an HTML page, not an image; download it again"),
         (jpeg_of(0xC3, 16), "a lossless JPEG of 16 bits, which cannot be read here; convert it to PNG"),

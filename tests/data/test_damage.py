@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.data.batches.batches import evaluation_batches, training_batches
+from alexnet.data.batches.batches import training_batches
+from alexnet.data.batches.evaluation import evaluation_batches
 from alexnet.data.batches.examples import examples
 from alexnet.data.sources.folders.folder import Folder
 from alexnet.data.sources.open import as_argument, open_source

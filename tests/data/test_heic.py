@@ -18,7 +18,7 @@ from alexnet.inference.inputs import expand
 
 from ..conftest import coloured_image, shared_data
 
-WITHOUT = "HEIC inside; pip install 'alexnet[heif]', or convert it to JPEG"
+WITHOUT = "HEIC inside; pip install pillow-heif, or convert it to JPEG"
 
 
 @pytest.fixture

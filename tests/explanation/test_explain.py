@@ -12,6 +12,8 @@ from alexnet import load
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.explanation.explain import Explainer
 from alexnet.explanation.panel import WIDTH
+from alexnet.images.decoding import decode
+from alexnet.inference.classifier import Classifier
 from alexnet.model.artifact import save_artifact
 from alexnet.network.module.model import AlexNet
 from alexnet.network.value.variants import resolve
@@ -50,6 +52,8 @@ def test_it_becomes_json(run, image_folder) -> None:
     assert first["panel"] is None, "nothing is drawn unless asked for"
     assert set(first["channels"][0]) == {"layer", "channel", "strength", "window", "patches"}
     assert set(first["neighbours"][0]) == {"path", "label", "distance"}
+    assert set(first["maps"][0]) == {"label", "values", "field"}
+    assert first["maps"][0]["field"]["n"] == len(first["maps"][0]["values"]), "where its positions are in the image"
     assert gone == {"path": "gone.jpg", "error": "there is no such file"}
     assert -1 <= saved["kernels"]["structure"] <= 1
 
@@ -132,6 +136,35 @@ def test_a_model_without_its_run_shows_maps_and_says_what_is_missing(run, image_
     (note,) = result.notes
     assert note.startswith("neither training images nor channels are shown: ")
     assert note.endswith("is a model without its run")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_exported_model_has_the_maps_of_its_run(run, exported_run, image_folder, tmp_path, engine) -> None:
+    artifact = load(run).artifact
+    # Exported models resize images with Pillow.
+    same_pixels = replace(artifact, preprocessing=replace(artifact.preprocessing, library="pillow"))
+    images = [image_folder / label / f"photo {number}.jpg" for label in ("red", "green") for number in range(3)]
+    expected = list(Explainer(Classifier(same_pixels)).explain_each(images))
+    result = alexnet.explain(exported_run, images, tmp_path, engine=engine)
+    for found, other in zip(result.images, expected, strict=True):
+        assert [each.label for each in found.maps] == [each.label for each in other.maps]
+        for one, two in zip(found.maps, other.maps, strict=True):
+            assert two.values.max() > 0
+            assert np.abs(one.values - two.values).max() < 1e-5 * max(1, two.values.max())
+        assert found.channels == found.neighbours == ()
+        assert Path(str(found.panel)).exists()
+    assert result.structure == pytest.approx(Explainer.of(load(run)).kernels.structure, abs=1e-5)
+    (note,) = result.notes
+    assert note.endswith(f"{str(exported_run)!r} is an exported model, and has no run")
+
+
+def test_a_server_explains_what_it_has_decoded(explainer, image_folder) -> None:
+    path = image_folder / "red" / "photo 3.jpg"
+    (expected,) = explainer.explain_each(path)
+    found = explainer.explain_decoded(decode(path, min_side=explainer.classifier.artifact.preprocessing.store_size))
+    assert found.path == ""
+    assert found.predictions == expected.predictions
+    assert found.to_json()["maps"] == expected.to_json()["maps"]
 
 
 @pytest.mark.parametrize("damage", ["moved", "splits", "settings"])

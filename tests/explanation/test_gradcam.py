@@ -49,7 +49,7 @@ def test_maps_equal_captums(name) -> None:
     model = made(net)
     images, classes = torch.randn(4, net.in_channels, net.image_size, net.image_size), np.array([0, 6, 3, 3])
     seen = activations(model, images)
-    mine = class_maps(head(model), seen.maps, seen.flat, classes)
+    mine = class_maps(head(model), seen.maps, classes)
 
     layer, parts = model.get_submodule(f"conv{len(net.layers)}"), net.layers[-1].parts
     read_by_pool = parts[parts.index("pool") - 1] if "pool" in parts else parts[-1]
@@ -72,8 +72,12 @@ def made(net) -> AlexNet:
     return model
 
 
+def weights_of(model: AlexNet) -> dict[str, np.ndarray]:
+    return {name: each.numpy() for name, each in model.state_dict().items()}
+
+
 def head(model: AlexNet) -> Head:
-    return Head.of(model.architecture, {name: each.numpy() for name, each in model.state_dict().items()})
+    return Head.of(model.architecture, weights_of(model))
 
 
 @pytest.mark.parametrize(
@@ -92,10 +96,41 @@ def test_other_networks_are_refused_by_name(net, reason) -> None:
 def test_each_image_has_a_map_of_its_own() -> None:
     model = made(SMALL)
     seen = activations(model, torch.randn(3, 3, 32, 32))
-    together = class_maps(head(model), seen.maps, seen.flat, np.array([0, 1, 2]))
+    together = class_maps(head(model), seen.maps, np.array([0, 1, 2]))
     for number in range(3):
-        alone = class_maps(head(model), seen.maps[[number]], seen.flat[[number]], np.array([number]))
+        alone = class_maps(head(model), seen.maps[[number]], np.array([number]))
         assert np.allclose(alone[0], together[number], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["small", "tanh", "no hidden"])
+def test_a_layer_of_two_factors_has_the_maps_of_their_product(name) -> None:
+    """As ``alexnet export --shrink`` writes them: fc6.linear.0 and fc6.linear.1, without an activation between."""
+    net = NETS[name]
+    whole = weights_of(made(net))
+    factors = dict(whole)
+    for layer, _, _ in net.linear_layers():
+        weight, bias = factors.pop(f"{layer}.linear.weight"), factors.pop(f"{layer}.linear.bias")
+        left, sizes, right = np.linalg.svd(weight, full_matrices=False)
+        factors |= {
+            f"{layer}.linear.0.weight": right,
+            f"{layer}.linear.0.bias": np.linspace(-1, 1, len(right), dtype=np.float32),
+            f"{layer}.linear.1.weight": left * sizes,
+        }
+        factors[f"{layer}.linear.1.bias"] = bias - (left * sizes) @ factors[f"{layer}.linear.0.bias"]
+    rng = np.random.default_rng(0)
+    side = net.layers[-1].pool.kernel + 3
+    maps, classes = rng.random((3, net.layers[-1].channels, side, side), np.float32), np.array([0, 6, 3])
+    expected = class_maps(Head.of(net, whole), maps, classes)
+    assert expected.max() > 0
+    assert np.abs(class_maps(Head.of(net, factors), maps, classes) - expected).max() < 1e-5 * expected.max()
+
+
+@pytest.mark.parametrize(("n", "grid"), [(5, 5), (13, 6), (4, 6), (1, 5), (7, 3), (6, 1)])
+def test_maps_of_any_size_are_pooled_to_the_grid_as_by_torch(n, grid) -> None:
+    net = replace(SMALL, layers=(Conv(channels=2, kernel=1),), grid=grid, hidden=())
+    maps = np.random.default_rng(0).random((3, 2, n, n), np.float32)
+    expected = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(maps), grid).flatten(1).numpy()
+    assert np.allclose(Head.of(net, weights_of(AlexNet(net))).flat(maps), expected, atol=1e-6)
 
 
 def test_the_maps_and_embeddings_are_the_networks_own() -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from alexnet.files.installed import is_installed
-from alexnet.inference.engines.engine import open_engine
 from onnx import numpy_helper
 
 from alexnet import evaluate, export, load
@@ -16,6 +14,8 @@ from alexnet.errors import ArtifactError, SettingsError
 from alexnet.exporting import export as room
 from alexnet.exporting import onnx as writing
 from alexnet.exporting.onnx import to_onnx
+from alexnet.files.installed import is_installed
+from alexnet.inference.engines.engine import open_engine
 from alexnet.model.opening import load_artifact
 
 CHOICES = {

@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from alexnet.files.installed import is_installed
-from alexnet.inference.engines import quiet
-from alexnet.inference.engines.outputs import OUTPUTS
 
 from alexnet.errors import SettingsError
 from alexnet.exporting import onnx as exporting
 from alexnet.exporting.onnx import exact_probabilities, to_onnx, write_onnx, write_openvino
 from alexnet.exporting.quantisation import to_float16
+from alexnet.files.installed import is_installed
+from alexnet.inference.engines import quiet
+from alexnet.inference.engines.outputs import OUTPUTS
 
 from .networks import NETS, graph_of, pixels_for
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alexnet.model.exported import Export, SelfTest
 
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.exporting.comparison import Comparison
 from alexnet.exporting.place import comparison_path, comparison_text, metadata, name_ending, original, place_for
+from alexnet.model.exported import Export, SelfTest
 from alexnet.model.opening import load_artifact
 
 from .networks import NETS, artifact_of

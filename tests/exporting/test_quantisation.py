@@ -5,9 +5,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from alexnet.inference.engines import quiet
-from alexnet.inference.engines.engine import open_engine
-from alexnet.model.exported import Export, SelfTest, enlarge
 from onnx import numpy_helper
 
 from alexnet.errors import ArtifactError
@@ -16,6 +13,9 @@ from alexnet.exporting.graph import Graph
 from alexnet.exporting.onnx import exact_probabilities, to_onnx, write_onnx
 from alexnet.exporting.place import metadata
 from alexnet.exporting.quantisation import to_int8
+from alexnet.inference.engines import quiet
+from alexnet.inference.engines.engine import open_engine
+from alexnet.model.exported import Export, SelfTest, enlarge
 from alexnet.model.opening import load_artifact
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv

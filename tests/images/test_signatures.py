@@ -29,7 +29,7 @@ def encoded(kind: str) -> bytes:
 
 # Content, the format's name, whether people call it an image, and the message.
 FOREIGN = [
-    (brand(b"heix", b"mif1", b"heix"), "HEIC", True, "pip install 'alexnet[heif]', or convert it to JPEG"),
+    (brand(b"heix", b"mif1", b"heix"), "HEIC", True, "pip install pillow-heif, or convert it to JPEG"),
     (brand(b"mif1", b"mif1", b"heic"), "HEIC", True, "HEIC inside"),
     (brand(b"msf1"), "HEIC", True, "HEIC inside"),
     (brand(b"crx ", b"crx ", b"isom"), "CR3", True, "CR3 inside"),

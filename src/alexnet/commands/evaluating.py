@@ -89,10 +89,13 @@ def evaluate(
 def _out_of_fold(model: str, data: str | None, n_folds: int, errors: str, data_dir: str | None) -> int:
     """Predict the images of the model's data, or other data, by networks that did not learn from them."""
     from alexnet.commands.terminal import display
+    from alexnet.errors import whole_package
     from alexnet.evaluation.mistakes import write_errors
     from alexnet.evaluation.predicting import open_data
     from alexnet.model.opening import load_artifact
-    from alexnet.reporting.out_of_fold import out_of_fold
+
+    with whole_package("alexnet evaluate --out-of-fold"):
+        from alexnet.reporting.out_of_fold import out_of_fold
 
     source, how = open_data(model, data, data_dir), load_artifact(model).preprocessing
     result = out_of_fold(source, how, n_folds, track=display.track)

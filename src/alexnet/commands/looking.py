@@ -30,12 +30,15 @@ def summary(
         alexnet summary --variant paper
         alexnet summary --width 0.5 --hidden 512 512 --as mermaid
     """
+    from alexnet.errors import whole_package
     from alexnet.network import diagram
 
     if n_classes is None and custom.architecture is None:
         n_classes = 3
     draw = {"table": diagram.table, "mermaid": diagram.mermaid, "json": diagram.as_json}[as_]
-    print(draw(custom.network(n_classes=n_classes, in_channels=in_channels, image_size=image_size)))
+    net = custom.network(n_classes=n_classes, in_channels=in_channels, image_size=image_size)
+    with whole_package("alexnet summary --as table", "; or use --as mermaid or --as json"):
+        print(draw(net))
     return 0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from alexnet.data.batches.crops import PAPER_SHARE
+from alexnet.data.batches.augmentation import PAPER_SHARE
 from alexnet.images.decoding import Pixels
 from alexnet.images.preprocessing import Library, resize
 from alexnet.inference.probability import Floats, log_softmax, mean_log_probabilities

@@ -1,14 +1,15 @@
-"""What the layers of a network output for images, all in one forward pass."""
+"""What the layers of a network output for images, all in one forward pass. Only ``activations`` needs torch."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from alexnet.network.module.model import AlexNet
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from alexnet.network.module.model import AlexNet
 
 Numbers = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -34,35 +35,36 @@ class Activations:
     Attributes:
         peaks: of each convolutional layer's activation, by its name.
         maps: what the last pool reads, ``(N, C, h, w)``; without a pool, the output of the last convolutional layer.
-        flat: the flattened maps that the first fully-connected layer reads, ``(N, n)``.
-        embeddings: the output of the last hidden layer, ``(N, n_features)``; without one, ``flat``.
+        embeddings: the output of the last hidden layer, ``(N, n_features)``; without one, the flattened maps.
     """
 
     peaks: dict[str, Peaks]
     maps: Numbers
-    flat: Numbers
     embeddings: Numbers
 
 
-@torch.inference_mode()
-def activations(model: AlexNet, images: Tensor) -> Activations:
+def activations(model: "AlexNet", images: "Tensor") -> Activations:
     """Return what the layers output for normalised images ``(N, C, H, W)``, in evaluation mode."""
+    import torch
+    import torch.nn.functional as F
+
     net = model.architecture
-    peaks, outputs, maps = {}, images, images
-    for name, _, _ in net.conv_layers():
-        for part, module in model.get_submodule(name).named_children():
-            maps = outputs if part == "pool" else maps
-            outputs = module(outputs)
-            if part == "activation":
-                values, places = outputs.flatten(2).max(dim=2)
-                peaks[name] = Peaks(_array(values), np.asarray(places.cpu().numpy()))
-    maps = maps if net.layers[-1].pool else outputs
-    # At the size of the grid, adaptive pooling changes nothing.
-    flat = hidden = F.adaptive_avg_pool2d(outputs, net.grid).flatten(1)
-    for name, _, _ in list(net.linear_layers())[:-1]:
-        hidden = model.get_submodule(name)(hidden)
-    return Activations(peaks, _array(maps), _array(flat), _array(hidden))
+    with torch.inference_mode():
+        peaks, outputs, maps = {}, images, images
+        for name, _, _ in net.conv_layers():
+            for part, module in model.get_submodule(name).named_children():
+                maps = outputs if part == "pool" else maps
+                outputs = module(outputs)
+                if part == "activation":
+                    values, places = outputs.flatten(2).max(dim=2)
+                    peaks[name] = Peaks(_array(values), np.asarray(places.cpu().numpy()))
+        maps = maps if net.layers[-1].pool else outputs
+        # At the size of the grid, adaptive pooling changes nothing.
+        hidden = F.adaptive_avg_pool2d(outputs, net.grid).flatten(1)
+        for name, _, _ in list(net.linear_layers())[:-1]:
+            hidden = model.get_submodule(name)(hidden)
+        return Activations(peaks, _array(maps), _array(hidden))
 
 
-def _array(tensor: Tensor) -> Numbers:
+def _array(tensor: "Tensor") -> Numbers:
     return np.asarray(tensor.cpu().numpy())

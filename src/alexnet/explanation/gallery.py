@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from alexnet.data.batches.batches import evaluation_batches
+from alexnet.data.batches.evaluation import evaluation_batches
 from alexnet.data.batches.examples import Examples, examples
 from alexnet.data.parallel import Track, untracked
 from alexnet.data.record import find
@@ -30,9 +28,11 @@ from alexnet.evaluation.selection.run_images import ModelRun
 from alexnet.explanation.activations import Integers, Numbers, activations
 from alexnet.files.atomic import atomic_file
 from alexnet.images.decoding import Pixels
-from alexnet.inference.engines.torch_engine import TorchEngine
 from alexnet.model.artifact import WEIGHTS, Artifact
 from alexnet.network.value.architecture import Architecture
+
+if TYPE_CHECKING:
+    from alexnet.inference.engines.torch_engine import TorchEngine
 
 FILE = "gallery.safetensors"
 # Increase it when what is saved changes.
@@ -89,7 +89,7 @@ class Gallery:
         cls,
         run_folder: Path,
         artifact: Artifact,
-        engine: TorchEngine,
+        engine: "TorchEngine",
         *,
         data: str | os.PathLike[str] | None = None,
         track: Track = untracked,
@@ -106,6 +106,8 @@ class Gallery:
         Raises:
             DataError: the images are gone or have changed, or the run's files are damaged.
         """
+        from safetensors.numpy import save
+
         run = ModelRun(run_folder, f"alexnet explain {shlex.quote(str(run_folder))} IMAGE --data DATA")
         images, contents = _training_images(run, artifact, data, track)
         file, key = run_folder / FILE, _key(artifact, contents)
@@ -178,6 +180,8 @@ def _key(artifact: Artifact, contents: list[str]) -> str:
 
 def _read(file: Path, key: str) -> dict[str, npt.NDArray[Any]] | None:
     """Return the tensors of a saved gallery; None if there is none, or one of other weights or images."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(file, framework="numpy") as saved:
             if (saved.metadata() or {}).get("key") != key:
@@ -187,7 +191,7 @@ def _read(file: Path, key: str) -> dict[str, npt.NDArray[Any]] | None:
         return None
 
 
-def _compute(engine: TorchEngine, images: Examples, image_size: int, track: Track) -> dict[str, npt.NDArray[Any]]:
+def _compute(engine: "TorchEngine", images: Examples, image_size: int, track: Track) -> dict[str, npt.NDArray[Any]]:
     """Return the tensors of a gallery, from one pass over its images."""
     embeddings = []
     values: dict[str, list[Numbers]] = {}

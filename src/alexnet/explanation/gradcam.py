@@ -1,5 +1,7 @@
 """Grad-CAM at the last convolutional layer, in closed form: no gradients, no hooks, no torch.
 
+So every engine that returns the maps has it.
+
 A class's map is ``ReLU(sum over k of alpha_k A_k)``. ``A_k`` is channel ``k`` of the maps that the last pool reads;
 ``alpha_k`` is the slope of the class's logit, averaged over the positions of that channel. Between these maps and the
 logit stand pools and fully-connected layers:
@@ -20,9 +22,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from alexnet.inference.probability import Floats
 from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.layers import Pool
 from alexnet.network.value.operations import NORM_NAMES
 
 Integers = npt.NDArray[np.integer[Any]]
@@ -45,36 +49,72 @@ def covers(net: Architecture) -> str | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
-    """The fully-connected layers of a network, as arrays.
+class Linear:
+    """A fully-connected layer, or one of the two factors that ``alexnet export --shrink`` makes of it.
 
     Attributes:
-        weights: those of each layer, first to last, ``(n_outputs, n_inputs)``.
-        biases: those of each layer, ``(n_outputs,)``.
-        activation: the name of the activation of hidden layers.
-        scale: what a batch norm after the last pool multiplies each channel by, ``(C,)``; ones without it.
+        weight: ``(n_outputs, n_inputs)``.
+        bias: ``(n_outputs,)``.
     """
 
-    weights: tuple[Floats, ...]
-    biases: tuple[Floats, ...]
+    weight: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """What a network computes from the maps that its last pool reads, as arrays.
+
+    Attributes:
+        layers: the fully-connected layers, first to last. Each is one ``Linear``, or the two factors of a shrunk layer,
+            without an activation between them.
+        activation: the name of the activation of hidden layers.
+        pool: the last pool; None without one.
+        scale: what a batch norm after the last pool multiplies each channel by, ``(C,)``; ones without it.
+        shift: what it then adds, ``(C,)``; zeros without it.
+        grid: side of the maps that the first fully-connected layer reads.
+    """
+
+    layers: tuple[tuple[Linear, ...], ...]
     activation: str
+    pool: Pool | None
     scale: Floats
+    shift: Floats
+    grid: int
 
     @classmethod
-    def of(cls, net: Architecture, tensors: Mapping[str, Floats]) -> "Head":
+    def of(cls, net: Architecture, weights: Mapping[str, Floats]) -> "Head":
         """Return the head of a network that ``covers`` covers.
 
         Args:
             net: the network.
-            tensors: its weights by name, as in its state dict.
+            weights: its weights by name, as in its state dict. A layer ``fc6`` that was shrunk has ``fc6.linear.0`` and
+                ``fc6.linear.1`` in place of ``fc6.linear``.
         """
-        names = [name for name, _, _ in net.linear_layers()]
-        weights, biases = (tuple(tensors[f"{name}.linear.{kind}"] for name in names) for kind in ("weight", "bias"))
-        norm, name = net.layers[-1].norm, f"conv{len(net.layers)}.norm"
-        scale = np.ones(net.layers[-1].channels, weights[0].dtype)
-        if norm is not None and norm.place == "pooled":
-            scale = tensors[f"{name}.weight"] / np.sqrt(tensors[f"{name}.running_var"] + BATCH_NORM_EPS)
-        return cls(weights, biases, net.activation, scale)
+        layers = tuple(_factors(f"{name}.linear", weights) for name, _, _ in net.linear_layers())
+        last = net.layers[-1]
+        scale, shift = np.ones(last.channels, np.float32), np.zeros(last.channels, np.float32)
+        if last.norm is not None and last.norm.place == "pooled":
+            mean, variance, weight, bias = (
+                weights[f"conv{len(net.layers)}.norm.{each}"]
+                for each in ("running_mean", "running_var", "weight", "bias")
+            )
+            scale = weight / np.sqrt(variance + BATCH_NORM_EPS)
+            shift = bias - mean * scale
+        return cls(layers, net.activation, last.pool, scale, shift, net.grid)
+
+    def flat(self, maps: Floats) -> Floats:
+        """Return the flattened maps that the first layer reads, ``(N, n)``.
+
+        Args:
+            maps: what the last pool reads, ``(N, C, h, w)``.
+        """
+        pooled = maps if self.pool is None else _pooled(maps, self.pool)
+        pooled = pooled * self.scale[:, None, None] + self.shift[:, None, None]
+        if pooled.shape[2:] != (self.grid, self.grid):
+            rows, columns = (_means(side, self.grid).astype(maps.dtype) for side in pooled.shape[2:])
+            pooled = rows @ pooled @ columns.T
+        return pooled.reshape(len(maps), -1)
 
     def slopes(self, flat: Floats, classes: Integers) -> Floats:
         """Return the slope of a logit of each image with respect to its flattened maps, ``(N, n)``.
@@ -83,25 +123,52 @@ class Head:
             flat: the flattened maps, ``(N, n)``.
             classes: the number of a class for each image, ``(N,)``.
         """
-        hidden = [flat]
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden.append(ACTIVATIONS[self.activation](hidden[-1] @ weight.T + bias))
-        slopes = self.weights[-1][classes]
-        for weight, outputs in zip(self.weights[-2::-1], hidden[:0:-1], strict=True):
-            slopes = (slopes * SLOPES[self.activation](outputs)) @ weight
+        inputs = [flat]
+        for factors in self.layers[:-1]:
+            outputs = inputs[-1]
+            for each in factors:
+                outputs = outputs @ each.weight.T + each.bias
+            inputs.append(ACTIVATIONS[self.activation](outputs))
+        # Of a logit with respect to the logits: 1 for itself.
+        slopes = np.eye(len(self.layers[-1][-1].bias), dtype=flat.dtype)[classes]
+        for number in reversed(range(len(self.layers))):
+            for each in reversed(self.layers[number]):
+                slopes = slopes @ each.weight
+            if number:
+                slopes = slopes * SLOPES[self.activation](inputs[number])
         return slopes
 
 
-def class_maps(head: Head, maps: Floats, flat: Floats, classes: Integers) -> Floats:
+def class_maps(head: Head, maps: Floats, classes: Integers) -> Floats:
     """Return a map for each image: where it raises the logit of a class, and how much, ``(N, h, w)``, at least 0.
 
     Args:
-        head: the fully-connected layers.
+        head: the fully-connected layers, and what stands between them and the maps.
         maps: what the last pool reads, ``(N, C, h, w)``.
-        flat: the flattened maps that the head reads, ``(N, n)``.
         classes: the number of a class for each image, ``(N,)``.
     """
     n, n_channels, height, width = maps.shape
-    slopes = head.slopes(flat, classes).reshape(n, n_channels, -1)
+    slopes = head.slopes(head.flat(maps), classes).reshape(n, n_channels, -1)
     alphas = slopes.sum(axis=2) * head.scale / (height * width)
     return np.asarray(np.maximum(np.einsum("nc,nchw->nhw", alphas, maps), 0))
+
+
+def _factors(name: str, weights: Mapping[str, Floats]) -> tuple[Linear, ...]:
+    names = [name] if f"{name}.weight" in weights else [f"{name}.0", f"{name}.1"]
+    return tuple(Linear(weights[f"{each}.weight"], weights[f"{each}.bias"]) for each in names)
+
+
+def _pooled(maps: Floats, pool: Pool) -> Floats:
+    """Return maps ``(N, C, h, w)`` pooled as torch does: windows that would reach over the edge are left out."""
+    windows = sliding_window_view(maps, (pool.kernel, pool.kernel), axis=(2, 3))[:, :, :: pool.stride, :: pool.stride]
+    return np.asarray(windows.max(axis=(4, 5)) if pool.kind == "max" else windows.mean(axis=(4, 5)))
+
+
+def _means(n: int, grid: int) -> Floats:
+    """Return the matrix ``(grid, n)`` that pools ``n`` pixels to ``grid`` cells, as torch's adaptive average pooling.
+
+    A cell is the mean of all pixels that it touches, so cells overlap where ``n`` is no multiple of ``grid``.
+    """
+    cells, pixels = np.arange(grid)[:, None], np.arange(n)
+    is_inside = (pixels >= cells * n // grid) & (pixels < -(-(cells + 1) * n // grid))
+    return np.asarray(is_inside / is_inside.sum(axis=1, keepdims=True))

@@ -1,6 +1,6 @@
 """What is found out about one image, and about several."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from alexnet.explanation.channels import Channel
@@ -26,7 +26,7 @@ class ClassMap:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        return {"label": self.label, "values": self.values.tolist()}
+        return {"label": self.label, "values": self.values.tolist(), "field": asdict(self.field)}
 
 
 @dataclass(frozen=True, eq=False)

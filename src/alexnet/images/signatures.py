@@ -47,7 +47,7 @@ def _page(name: str, a_name: str, plural: str = "") -> Kind:
     return Kind(name, f"{a_name}, not an image; download it again", is_image=False, plural=plural)
 
 
-HEIC = _other_image("HEIC", "pip install 'alexnet[heif]', or convert it to JPEG")
+HEIC = _other_image("HEIC", "pip install pillow-heif, or convert it to JPEG")
 _SVG = _other_image("SVG")
 _EPS = _other_image("EPS")
 _HTML = _page("HTML", "an HTML page", "HTML pages")

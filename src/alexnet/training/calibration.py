@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from alexnet.data.batches.batches import evaluation_batches
+from alexnet.data.batches.evaluation import evaluation_batches
 from alexnet.data.batches.examples import Examples
 from alexnet.evaluation.scores.calibration import fit_temperature
 from alexnet.evaluation.views import N_VIEWS, average_of_views

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.data.batches.batches import count_steps, evaluation_batches, order_of, training_batches
+from alexnet.data.batches.batches import count_steps, order_of, training_batches
 from alexnet.data.batches.crops import crop_on_device
+from alexnet.data.batches.evaluation import evaluation_batches
 from alexnet.data.batches.examples import Examples, Shard, examples
 from alexnet.data.sources.open import open_source
 from alexnet.data.split import split

@@ -1,4 +1,4 @@
-"""What is said before a training: the images, the machine, the recipe."""
+"""What is said before a training: what will be trained, on which images, and how."""
 
 import time
 

@@ -7,6 +7,8 @@ from alexnet.errors import SettingsError
 
 Crop = Literal["resized", "paper", "whole"]
 """How training images are cropped; ``crops.draw_windows`` draws the windows."""
+# The side of the paper's crops, as a share of the image's. Section 4.1: crops of 224 pixels out of 256.
+PAPER_SHARE = 224 / 256
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Batches from the store: cropped ones for training, whole images for evaluation."""
+"""Batches for training: cropped images from the store. ``evaluation`` has those for evaluation."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +13,7 @@ from alexnet.data.batches.crops import Windows, crop_stored, draw_windows
 from alexnet.data.batches.examples import Examples, Integers, Shard
 from alexnet.data.batches.threads import in_chunks, prefetch
 from alexnet.data.parallel import n_cores
-from alexnet.images.decoding import Pixels
-from alexnet.images.preprocessing import Library, resize, to_channels
+from alexnet.images.preprocessing import to_channels
 from alexnet.images.tensors import to_tensor
 
 # Independent streams of random numbers.
@@ -133,27 +132,6 @@ def count_steps(n_examples: int, batch_size: int) -> int:
     """Return the steps of one epoch. A last batch of one image is dropped: batch norm cannot train on it."""
     n_full, left = divmod(n_examples, batch_size)
     return max(1, n_full + (left > 1))
-
-
-def evaluation_batches(
-    data: Examples, *, batch_size: int, size: int, library: Library | None = None
-) -> Iterator[Pixels]:
-    """Yield every image once, in order, whole: ``(N, size, size, C)`` uint8.
-
-    Args:
-        data: the images.
-        batch_size: how many images a batch has.
-        size: their side, in pixels.
-        library: what resizes them; None: torch where it is installed.
-    """
-
-    def make() -> Iterator[Pixels]:
-        for start in range(0, len(data), batch_size):
-            stored = (data.pixels[row] for row in data.rows[start : start + batch_size])
-            yield to_channels(np.stack([resize(pixels, size, size, library) for pixels in stored]), data.n_channels)
-            data.forget()
-
-    return prefetch(make(), n_ahead=2)
 
 
 def _whole_images(data: Examples, chosen: Integers, threads: ThreadPoolExecutor) -> Tensor:

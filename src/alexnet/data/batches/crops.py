@@ -9,14 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.data.batches.augmentation import Augmentation
+from alexnet.data.batches.augmentation import PAPER_SHARE, Augmentation
 from alexnet.data.batches.examples import Images, Integers
 from alexnet.data.batches.threads import in_chunks
 from alexnet.images.decoding import Pixels
 from alexnet.images.tensors import to_tensor
-
-# Section 4.1: crops of 224 pixels out of 256.
-PAPER_SHARE = 224 / 256
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from alexnet.data.source import Source
 from alexnet.data.store.store import Store
 from alexnet.data.store.verified import Verified
 from alexnet.images.decoding import Pixels
 from alexnet.images.preprocessing import to_channels
+
+# Evaluation uses examples without torch.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Integers = npt.NDArray[np.int64]
 Images = Pixels | Verified
@@ -57,12 +61,12 @@ class Examples:
     n_channels: int = 3
     names: tuple[str, ...] = ()
     forget: Callable[[], None] = _nothing
-    resident: Tensor | None = None
+    resident: "Tensor | None" = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def colours(self) -> Tensor:
+    def colours(self) -> "Tensor":
         """Return the principal components of their colours, ``(3, 3)``; from a sample where there are many."""
         sample = self.rows[:: -(-len(self.rows) // N_COLOUR_IMAGES)]
         return principal_colours(self.pixels[sample])
@@ -82,8 +86,10 @@ class Examples:
         names = tuple(self.names[place] for place in places)
         return replace(self, rows=self.rows[places], labels=self.labels[places], names=names, resident=None)
 
-    def on(self, device: torch.device) -> "Examples":
+    def on(self, device: "torch.device") -> "Examples":
         """Return them with their images on a device."""
+        import torch
+
         side = self.pixels.shape[1]
         resident = torch.empty(len(self), side, side, self.n_channels, dtype=torch.uint8, device=device)
         for start in range(0, len(self), 1024):  # all of them may be larger than the main memory
@@ -110,13 +116,15 @@ def examples(
     return Examples(store.pixels, rows, labels, n_channels, names, store.forget)
 
 
-def principal_colours(pixels: Pixels) -> Tensor:
+def principal_colours(pixels: Pixels) -> "Tensor":
     """Return the principal components of the colours in ``(N, H, W, 3)``, as columns ``(3, 3)``.
 
     They are the eigenvectors of the covariance of colours in [0, 1], each times its eigenvalue.
 
     Source: section 4.1.
     """
+    import torch
+
     values = pixels[:, ::4, ::4].reshape(-1, 3).astype(np.float64) / 255
     eigenvalues, eigenvectors = np.linalg.eigh(np.cov(values, rowvar=False))
     return torch.from_numpy((eigenvectors * eigenvalues).astype(np.float32))

@@ -14,6 +14,7 @@ from alexnet.data.sources.open import as_recorded
 from alexnet.reporting.facts import Facts, known
 from alexnet.reporting.html import details, lines, paragraph, table
 from alexnet.training.choices.settings import Settings
+from alexnet.version import VERSION
 
 # Of what is derived from settings, images and machine: what people ask for first.
 SHOWN = ("image_size", "n_epochs", "n_train", "n_val", "store_size")
@@ -49,7 +50,7 @@ def repeat(facts: Facts) -> Markup:
         ("processes", str(resolved.get("n_processes", 1))),
         ("finished", str(made.get("finished", "unknown"))),
         ("trained with", f"alexnet {made.get('alexnet', 'unknown')}, torch {made.get('torch', 'unknown')}"),
-        ("report made with", f"alexnet {version('alexnet')}, torch {version('torch')}, {_python()}"),
+        ("report made with", f"alexnet {VERSION}, torch {version('torch')}, {_python()}"),
     ]
     command = repeating_command(saved)
     return lines((

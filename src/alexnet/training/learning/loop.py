@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from alexnet.data.batches.augment import augment_batch
-from alexnet.data.batches.batches import Batch, evaluation_batches, order_of, training_batches
+from alexnet.data.batches.batches import Batch, order_of, training_batches
+from alexnet.data.batches.evaluation import evaluation_batches
 from alexnet.errors import RunError, listed
 from alexnet.evaluation.scores.metrics import Scores, score
 from alexnet.images.tensors import normalise, to_tensor

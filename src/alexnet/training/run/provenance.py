@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from alexnet.training.learning.monitoring import passes
 from alexnet.training.learning.reports import EpochReport
 from alexnet.training.learning.state import Training
 from alexnet.training.run.resolved_settings import resolved_json
+from alexnet.version import VERSION
 
 
 def settings_json(source: Source, store: Store, settings: Settings, training: Training) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def provenance(
         n_val_seen_before: number of ``val`` images that the initial weights were trained on.
     """
     return {
-        "alexnet": version("alexnet"),
+        "alexnet": VERSION,
         "torch": torch.__version__,
         "data": source.name,
         "n_train": len(training.train),

@@ -1,7 +1,6 @@
 """The resolved settings of a run: derived from settings, images and machine at its start, unchanged when resumed."""
 
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from alexnet.network.value.checks import check_count
 from alexnet.training.choices.recipe import Recipe
 from alexnet.training.learning.state import Training
 from alexnet.training.machine.runtime import Arithmetic, Runtime
+from alexnet.version import VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +96,6 @@ def resolved_json(training: Training, store_size: int) -> dict[str, Any]:
         "n_val": len(training.val),
         "n_processes": training.group.world_size,
         "loaded": list(training.loaded.taken) if training.loaded else [],
-        "alexnet": version("alexnet"),
+        "alexnet": VERSION,
         "torch": torch.__version__,
     }
