@@ -10,6 +10,7 @@ import pytest
 
 from alexnet.data.parallel import n_cores
 from alexnet.errors import ImageError
+from alexnet.inference import streaming
 from alexnet.inference.streaming import decoded_batches
 
 PIXELS = (np.zeros((1, 1, 3), np.uint8),)
@@ -72,6 +73,40 @@ def test_paths_are_read_ahead_but_no_more_than_a_batch(paths) -> None:
     time.sleep(0.05)
     assert len(decoded) <= 16 + n_cores() + 1, "and the threads are kept busy"
     batches.close()
+
+
+def test_files_are_read_by_several_threads(paths, monkeypatch) -> None:
+    """From a disk in the network, one file after the other takes longer than to decode them."""
+    monkeypatch.setattr("alexnet.inference.streaming.n_cores", lambda: 2)
+    both = threading.Barrier(2, timeout=60)
+    real = streaming.read_content
+
+    def meet(image):
+        both.wait()
+        return real(image)
+
+    monkeypatch.setattr(streaming, "read_content", meet)
+    (batch,) = decoded_batches(paths[:4], decode, 8)
+    assert [where for where, _ in batch] == list(map(str, paths[:4]))
+
+
+def test_few_large_files_are_read_at_a_time(paths, monkeypatch) -> None:
+    monkeypatch.setattr("alexnet.inference.streaming.n_cores", lambda: 8)
+    monkeypatch.setattr("alexnet.inference.streaming.MAX_BYTES", 2 * paths[0].stat().st_size)
+    lock, running, most = threading.Lock(), 0, 0
+
+    def count(content, where):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.002)
+        with lock:
+            running -= 1
+        return PIXELS
+
+    assert sum(len(batch) for batch in decoded_batches(paths, count, 8)) == 40
+    assert 1 <= most <= 2
 
 
 def test_what_a_generator_gives_is_not_read_ahead(paths) -> None:

@@ -77,10 +77,10 @@ def _kind(format_: "PredictionFormat | None", out: str | None) -> "PredictionFor
     Raises:
         UsageError: a file cannot be continued if they are written so, or its ending does not say how.
     """
-    from alexnet.inference.results import ENDINGS
-
     if out is None:
         return format_ or "table"
+    from alexnet.inference.results import ENDINGS
+
     if format_ == "table":
         raise UsageError("--out takes lines of JSON or CSV; leave out --format table")
     ending = Path(out).suffix.lower()

@@ -4,10 +4,12 @@ Paths are read ahead: while the engine computes one batch, the next one is decod
 are needed: they may come from a camera, or from a program that closes one image before it opens the next.
 """
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +31,7 @@ def decoded_batches(
 ) -> Generator[list[Decoded], None, None]:
     """Yield batches of decoded images, in order. In place of an unreadable image is the reason.
 
-    At most two batches are held at a time, and their content is ``MAX_BYTES`` at most while it is decoded.
+    At most two batches of pixels are held at a time, and ``MAX_BYTES`` of files.
 
     Args:
         images: as ``as_iterable`` returns them.
@@ -65,52 +67,57 @@ def _batches(
     each = (one for image in images for one in expand(image))
     with ThreadPoolExecutor(n_cores()) as threads:
         # One stream keeps the threads busy from batch to batch, for which it takes images of the next batch.
-        stream = _decoded(each, decode, threads)
-        while batch := list(islice(stream, size) if ahead else _decoded(islice(each, size), decode, threads)):
+        stream = _decoded(each, decode, threads, ahead=ahead)
+        following = partial(islice, stream, size) if ahead else lambda: _decoded(islice(each, size), decode, threads)
+        while batch := list(following()):
             yield batch
 
 
 def _decoded(
-    images: Iterable[ImageLike | ImageError], decode: Decode, threads: ThreadPoolExecutor
+    images: Iterable[ImageLike | ImageError], decode: Decode, threads: ThreadPoolExecutor, *, ahead: bool = False
 ) -> Iterator[Decoded]:
     """Yield the name and pixels of each image; in place of pixels, the reason why it cannot be read.
 
-    The content of an image is read before the next one is requested, since it may be closed or overwritten then. It
-    is decoded in the meantime. No more is held than keeps the threads busy, and ``MAX_BYTES`` at most.
+    No more is held than keeps the threads busy, and ``MAX_BYTES`` at most. Unless images are read ahead, the content of
+    each is read before the next one is requested, since it may be closed or overwritten then.
     """
     pending: deque[tuple[int, Future[Decoded]]] = deque()
     n_held = 0
     for image in images:
-        where = name_of(image)
-        try:
-            held: Path | bytes | Image.Image | str = read_content(image)
-        except ImageError as error:
-            held = error.reason
+        held: ImageLike | ImageError = image if ahead else _content(image)
         n_bytes = _n_bytes(held)
         while pending and (len(pending) > n_cores() or n_held + n_bytes > MAX_BYTES):
             n_freed, future = pending.popleft()
             yield future.result()
             n_held -= n_freed
-        future = threads.submit(_decode, decode, where, held)
+        future = threads.submit(_read_and_decode, held, name_of(image), decode)
         pending.append((n_bytes, future))
         n_held += n_bytes
-        if isinstance(held, Path) or isinstance(image, Image.Image):  # nothing was read of these yet
+        if not ahead and (isinstance(held, Path) or isinstance(image, Image.Image)):  # nothing was read of these yet
             wait([future])
     for _, future in pending:
         yield future.result()
 
 
-def _decode(decode: Decode, where: str, held: Path | bytes | Image.Image | str) -> Decoded:
-    if isinstance(held, str):
-        return where, held
+def _content(image: ImageLike | ImageError) -> Path | bytes | Image.Image | ImageError:
     try:
-        return where, decode(held, where)
+        return read_content(image)
+    except ImageError as error:
+        return error
+
+
+def _read_and_decode(image: ImageLike | ImageError, where: str, decode: Decode) -> Decoded:
+    try:
+        return where, decode(read_content(image), where)  # of content it is the content
     except ImageError as error:
         return where, error.reason
 
 
-def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
-    """Return how much memory the content of an image takes."""
+def _n_bytes(held: ImageLike | ImageError) -> int:
+    """Return how much memory the content of an image takes: of a file its size, 0 where that is unknown."""
     if isinstance(held, Image.Image):
         return held.width * held.height * len(held.getbands())
+    if isinstance(held, str | os.PathLike):
+        with contextlib.suppress(OSError, ValueError):  # reading it says what is wrong
+            return Path(held).stat().st_size
     return len(held) if isinstance(held, bytes) else 0
