@@ -17,6 +17,7 @@ from PIL import Image
 from alexnet import Classifier, load
 from alexnet.errors import ImageError, SettingsError
 from alexnet.inference import classifier as classifier_module
+from alexnet.inference import streaming
 from alexnet.inference.classifier import BATCH
 from alexnet.inference.inputs import expand, read_content
 
@@ -272,7 +273,7 @@ def test_an_endless_generator_gives_results_after_its_first_batch(classifier) ->
 
 def test_memory_does_not_grow_with_the_number_of_images(classifier, monkeypatch) -> None:
     """Once, 10,000 opened images were held before the first result."""
-    monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
+    monkeypatch.setattr("alexnet.inference.streaming.n_cores", lambda: 2)
 
     def frames(n: int) -> Iterator[np.ndarray]:
         for _ in range(n):
@@ -340,7 +341,7 @@ def test_a_large_file_is_not_held_but_read_before_the_next_one(classifier, image
     "as_held", [Path.read_bytes, lambda path: path.open("rb"), lambda path: io.BytesIO(path.read_bytes())]
 )
 def test_several_images_are_decoded_at_a_time(classifier, image_folder, monkeypatch, as_held) -> None:
-    monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 2)
+    monkeypatch.setattr("alexnet.inference.streaming.n_cores", lambda: 2)
     both = threading.Barrier(2, timeout=300)
     real = classifier_module.decode
 
@@ -358,10 +359,10 @@ def test_several_images_are_decoded_at_a_time(classifier, image_folder, monkeypa
 
 def test_memory_held_at_a_time_is_bounded(classifier, image_folder, monkeypatch) -> None:
     path = image_folder / "blue" / "photo 1.jpg"
-    monkeypatch.setattr("alexnet.inference.classifier.n_cores", lambda: 8)
-    monkeypatch.setattr("alexnet.inference.classifier.MAX_BYTES", 2 * path.stat().st_size)
+    monkeypatch.setattr("alexnet.inference.streaming.n_cores", lambda: 8)
+    monkeypatch.setattr("alexnet.inference.streaming.MAX_BYTES", 2 * path.stat().st_size)
     held, most = 0, 0
-    real_content, real_decode = classifier_module.read_content, classifier_module.decode
+    real_content, real_decode = streaming.read_content, classifier_module.decode
 
     def take(image):
         nonlocal held, most
@@ -375,7 +376,7 @@ def test_memory_held_at_a_time_is_bounded(classifier, image_folder, monkeypatch)
         held -= 1
         return pixels
 
-    monkeypatch.setattr(classifier_module, "read_content", take)
+    monkeypatch.setattr(streaming, "read_content", take)
     monkeypatch.setattr(classifier_module, "decode", decode)
     assert len(list(classifier.predict_each([path] * 20))) == 20
     assert most <= 3, "two, and the one that waits for them"

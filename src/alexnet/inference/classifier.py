@@ -5,32 +5,27 @@ import os
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from alexnet.data.parallel import n_cores
-from alexnet.data.source import MAX_BYTES
 from alexnet.errors import ImageError, SettingsError, shown, words
 from alexnet.html.blocks import card, note, table
 from alexnet.html.elements import Html
 from alexnet.images.decoding import Pixels, decode
 from alexnet.inference.engines.engine import Engine, EngineName, Numbers
-from alexnet.inference.inputs import ImageLike, as_iterable, expand, is_nameless, name_of, read_content
+from alexnet.inference.inputs import ImageLike, as_iterable, is_nameless
 from alexnet.inference.member import Member
 from alexnet.inference.predictions import ImagePredictions as ImagePredictions
 from alexnet.inference.predictions import Prediction as Prediction
 from alexnet.inference.predictions import PredictionList
 from alexnet.inference.probability import mean_log_probabilities
+from alexnet.inference.streaming import Decoded, decoded_batches
 from alexnet.model.artifact import Artifact, resizing_alike
 from alexnet.model.opening import load_artifact
 
 BATCH = 32
-# The name of an image, and its pixels as each member takes them; in place of them, why it cannot be read.
-Decoded = tuple[str, tuple[Pixels, ...] | str]
 # Images without a file that a classifier keeps for notebooks, as the network saw them: 10 MB, however many it predicts.
 N_KEPT = 64
 
@@ -127,7 +122,8 @@ class Classifier:
         """Yield the predictions for each image, in order. For an unreadable image, the result holds the error.
 
         Images are taken from the iterable as they are needed, ``BATCH`` at a time. So it may be larger than memory, or
-        endless; and an image may be closed or overwritten as soon as the next one is requested.
+        endless; and an image may be closed or overwritten as soon as the next one is requested. Only paths in a folder
+        or a collection, such as a list, are read ahead: the next batch is decoded while the engine computes.
 
         Args:
             images: one or several of these: a path; a folder, for the images in it; a file's bytes; a file that is
@@ -205,46 +201,7 @@ class Classifier:
         return ranked
 
     def _batches(self, images: ImageLike | Iterable[ImageLike | ImageError]) -> Iterator[list[Decoded]]:
-        """Yield batches of names and pixels; in place of pixels, the reason why an image cannot be read."""
-        each = (one for image in as_iterable(images) for one in expand(image))
-        with ThreadPoolExecutor(n_cores()) as threads:
-            while batch := list(self._decoded(threads, islice(each, BATCH))):
-                yield batch
-
-    def _decoded(self, threads: ThreadPoolExecutor, images: Iterable[ImageLike | ImageError]) -> Iterator[Decoded]:
-        """Yield the name and pixels of each image; in place of pixels, the reason why it cannot be read.
-
-        The content of an image is read before the next one is requested, since it may be closed or overwritten then. It
-        is decoded in the meantime. No more is held than keeps the threads busy, and ``MAX_BYTES`` at most.
-        """
-        pending: deque[tuple[int, Future[Decoded]]] = deque()
-        n_held = 0
-        for image in images:
-            where = name_of(image)
-            try:
-                held: Path | bytes | Image.Image | str = read_content(image)
-            except ImageError as error:
-                held = error.reason
-            n_bytes = _n_bytes(held)
-            while pending and (len(pending) > n_cores() or n_held + n_bytes > MAX_BYTES):
-                n_freed, future = pending.popleft()
-                yield future.result()
-                n_held -= n_freed
-            future = threads.submit(self._decode, where, held)
-            pending.append((n_bytes, future))
-            n_held += n_bytes
-            if isinstance(held, Path) or isinstance(image, Image.Image):  # nothing was read of these yet
-                wait([future])
-        for _, future in pending:
-            yield future.result()
-
-    def _decode(self, where: str, held: Path | bytes | Image.Image | str) -> Decoded:
-        if isinstance(held, str):
-            return where, held
-        try:
-            return where, self.decode(held, where)
-        except ImageError as error:
-            return where, error.reason
+        return decoded_batches(as_iterable(images), self.decode, BATCH)
 
     def _predict(self, batch: list[Decoded], top: int) -> Iterator[ImagePredictions]:
         ranked = iter(self.predict_decoded([pixels for _, pixels in batch if not isinstance(pixels, str)], top))
@@ -258,13 +215,6 @@ class Classifier:
     def _keep(self, pixels: Pixels) -> "weakref.ref[Pixels]":
         self._kept.append(pixels)
         return weakref.ref(pixels)
-
-
-def _n_bytes(held: Path | bytes | Image.Image | str) -> int:
-    """Return how much memory the content of an image takes."""
-    if isinstance(held, Image.Image):
-        return held.width * held.height * len(held.getbands())
-    return len(held) if isinstance(held, bytes) else 0
 
 
 def load(

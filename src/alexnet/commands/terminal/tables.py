@@ -116,8 +116,9 @@ def _prediction_csv(top: int) -> Callable[["ImagePredictions"], str]:
         cells = [cell for each in result.predictions for cell in (each.label, f"{each.probability:.6f}")]
         cells += [""] * (2 * top - len(cells))
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="").writerow((result.path, *cells, result.error or ""))
-        return buffer.getvalue()
+        # The writer quotes a name only for the line breaks with which it ends lines.
+        csv.writer(buffer, lineterminator="\r\n").writerow((result.path, *cells, result.error or ""))
+        return buffer.getvalue().removesuffix("\r\n")
 
     return line
 
