@@ -1,7 +1,7 @@
 """The commands: one function each. Its signature gives the options, its docstring the help.
 
-``looking`` at networks and images, ``training``, ``evaluating``, ``explaining`` and ``using`` what was trained. Nothing
-heavy is imported before a command needs it, so ``alexnet --help`` is quick.
+``looking`` at networks and images, ``training``, ``evaluating``, ``explaining``, ``using`` and ``serving`` what was
+trained. Nothing heavy is imported before a command needs it, so ``alexnet --help`` is quick.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from alexnet.commands.evaluating import evaluate
 from alexnet.commands.explaining import explain
 from alexnet.commands.looking import check, prepare, summary
+from alexnet.commands.serving import serve
 from alexnet.commands.training import train
 from alexnet.commands.using import predict, push, report
 
@@ -21,5 +22,6 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "predict": predict,
     "explain": explain,
     "report": report,
+    "serve": serve,
     "push": push,
 }
