@@ -222,6 +222,7 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["evaluate", "x", "--split", "tset"], "--split cannot be 'tset'; did you mean 'test'?"),
         (["predict", "x"], "predict needs at least one image"),
         (["explain", "x"], "explain needs at least one image"),
+        (["serve"], "serve needs at least one model"),
         (["evaluate", "x", "--views", "5"], "--views cannot be '5'"),
         (["evaluate"], "evaluate needs MODEL"),
         (["push", "x"], "push needs REPO"),
@@ -237,7 +238,10 @@ def test_the_options_of_train_are_these(capsys) -> None:
         (["train", "--resize", "strech"], "--resize cannot be 'strech'"),
         (["train", "--crop", "papre"], "--crop cannot be 'papre'; did you mean 'paper'?"),
         (["train", "--in-channels", "2"], "--in-channels cannot be '2'"),
-        ([], "give a command: summary, check, prepare, train, evaluate, predict, explain, report, export, push"),
+        (
+            [],
+            "give a command: summary, check, prepare, train, evaluate, predict, explain, report, export, serve, push",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line_with_the_nearest_word(capsys, monkeypatch, arguments, message) -> None:

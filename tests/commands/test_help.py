@@ -15,10 +15,10 @@ from alexnet.commands.help import GROUPS, Option, options, page
 TRAINING_PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 # What must be given, and what is shown as a default but is not typed.
 ARGUMENTS = {
-    "check": ["x"], "evaluate": ["x"], "report": ["x"], "export": ["x"],
+    "check": ["x"], "evaluate": ["x"], "report": ["x"], "export": ["x"], "serve": ["x"],
     "predict": ["x", "y"], "explain": ["x", "y"], "push": ["x", "y"],
 }  # fmt: skip
-NOT_TYPED = {"DATA", "--calibrate", "--out", "--track", "--ensemble", "--split-seed"}
+NOT_TYPED = {"DATA", "--calibrate", "--out", "--track", "--ensemble", "--split-seed", "--cors"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,190 @@
+"""The application: which path does what."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, Response
+
+from alexnet.errors import shown
+from alexnet.serving import inference_protocol, schema
+from alexnet.serving.gate import CLIENT_LEFT, OPEN_PATHS, Gate, json_response, log_line
+from alexnet.serving.metrics import CONTENT_TYPE
+from alexnet.serving.models import Served, package_version
+from alexnet.serving.reading.images import DEFAULT_TOP
+from alexnet.serving.reading.refusal import RequestError
+from alexnet.serving.service import Service
+from alexnet.serving.settings import ServerSettings
+
+# The page may load nothing from elsewhere, whatever is in it.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; worker-src blob:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+}
+Top = Annotated[int, Query(ge=1, description="Most classes for each image.")]
+ModelName = Annotated[str | None, Query(description="Name of the model; by default the first.")]
+
+
+def create_app(
+    models: Mapping[str, Served],
+    settings: ServerSettings,
+    *,
+    page: str,
+    api_key: str | None = None,
+    log: Callable[[dict[str, Any]], None] = log_line,
+) -> FastAPI:
+    """Return the application that serves models.
+
+    Args:
+        models: the models by name; the first is the default.
+        settings: the limits.
+        page: the HTML of ``GET /``.
+        api_key: what requests must give; None: nothing.
+        log: is given the facts of each request.
+    """
+    service = Service(models, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    # FastAPI's own pages at /docs and /redoc load scripts from elsewhere.
+    app = FastAPI(
+        title="alexnet",
+        version=package_version(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.is_stopping = False
+    app.add_middleware(Gate, key=api_key, metrics=service.metrics, log=log)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    _add_predicting(app, service, settings)
+    _add_looking(app, service, page)
+    app.include_router(inference_protocol.router(service.find, lambda: app.state.is_stopping))
+    _add_error_handlers(app)
+    if api_key is not None:
+        _describe_key(app)
+    return app
+
+
+def _add_predicting(app: FastAPI, service: Service, settings: ServerSettings) -> None:
+    """Add the paths that take images."""
+    errors = (400, 401, 404, 408, 413, 422, 503, 504)
+    body = schema.images_body(settings.max_images)
+
+    @app.post("/predict", responses=schema.responses(schema.Predictions, *errors), openapi_extra=body)
+    async def predict(request: Request, top: Top = DEFAULT_TOP, model: ModelName = None) -> Response:
+        """Predict the classes of one or several images: the bytes of a file, a form with files, or base64 in JSON."""
+        return await service.predict(request, model, top)
+
+    @app.post("/explain", responses=schema.responses(schema.Explanations, *errors), openapi_extra=body)
+    async def explain(request: Request, model: ModelName = None) -> Response:
+        """Predict, and show with Grad-CAM where each image speaks for its first classes."""
+        return await service.explain(request, model)
+
+    @app.post(
+        "/", responses=schema.responses(list[schema.LabelScore], *errors), openapi_extra=schema.hugging_face_body()
+    )
+    async def hugging_face(request: Request, model: ModelName = None) -> Response:
+        """Predict the classes of one image, as an image-classification endpoint of Hugging Face does."""
+        return await service.hugging_face(request, model)
+
+
+def _add_looking(app: FastAPI, service: Service, page: str) -> None:
+    """Add the paths that show something of the server."""
+
+    @app.get("/", response_class=HTMLResponse, responses=schema.responses(None, 401))
+    async def show_page() -> HTMLResponse:
+        """The page to drop images on."""
+        return HTMLResponse(page, headers=PAGE_HEADERS)
+
+    @app.get("/model", responses=schema.responses(schema.ModelInfo, 401, 404, 422))
+    async def model_info(model: ModelName = None) -> Response:
+        """A model, its classes, and what requests may hold."""
+        return json_response(service.describe(model))
+
+    @app.get("/health", responses=schema.responses(schema.Status))
+    async def health() -> Response:
+        """Whether the server runs."""
+        return json_response({"status": "ok"})
+
+    @app.get("/ready", responses={**schema.responses(schema.Status), 503: {"model": schema.Status}})
+    async def ready() -> Response:
+        """Whether the server accepts requests: status 503 once it is stopping."""
+        if app.state.is_stopping:
+            return json_response({"status": "stopping"}, 503)
+        return json_response({"status": "ok"})
+
+    @app.get("/metrics", response_class=Response, responses=schema.responses(None, 401))
+    async def metrics() -> Response:
+        """Numbers for Prometheus."""
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def favicon() -> Response:
+        """Nothing: browsers ask for it on their own, and report an error where it is missing."""
+        return Response(status_code=204)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    """Let every error be ``{"error": sentence}``."""
+
+    @app.exception_handler(RequestError)
+    async def refuse(_: Request, error: RequestError) -> Response:
+        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+        return json_response({"error": str(error)}, error.status, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_parameter(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"][1:]))
+        return json_response({"error": f"{name} is {shown(first.get('input'))}: {first['msg']}"}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def refuse_path(request: Request, error: HTTPException) -> Response:
+        headers, sentence = dict(error.headers or {}), str(error.detail)
+        if error.status_code == 404:
+            sentence = "there is nothing at this path; /openapi.json lists what there is"
+        if error.status_code == 405:
+            # Starlette names the methods of one route, and a path may have several.
+            methods = [method.upper() for method in app.openapi()["paths"].get(request.url.path, ())]
+            headers["Allow"] = ", ".join(methods) or headers.get("Allow", "")
+            sentence = f"{request.method} is not offered at this path, only {headers['Allow']}"
+        return json_response({"error": sentence}, error.status_code, headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def end(_: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=CLIENT_LEFT)  # for the log: the client has left
+
+    @app.exception_handler(Exception)
+    async def fail(_: Request, error: Exception) -> Response:
+        # Its traceback goes to the log. It may name paths of this machine, so it is not sent.
+        return json_response({"error": "the server has failed at this request; its log says why"}, 500)
+
+
+def _describe_key(app: FastAPI) -> None:
+    """Say in the OpenAPI description which paths need the API key."""
+    described = app.openapi()
+    described["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The API key"},
+        "basic": {"type": "http", "scheme": "basic", "description": "The API key as the password; any name"},
+    }
+    described["security"] = [{"bearer": []}, {"basic": []}]
+    for path in OPEN_PATHS:
+        for operation in described["paths"][path].values():
+            operation["security"] = []

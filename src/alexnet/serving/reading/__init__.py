@@ -1,0 +1,1 @@
+"""Requests: taken on within limits, read, and taken apart into images."""
