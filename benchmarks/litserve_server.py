@@ -9,10 +9,10 @@ import argparse
 from typing import Any
 
 import litserve  # type: ignore[import-not-found, unused-ignore]
-from alexnet.inference.engines.engine import EngineName
 
 from alexnet.images.decoding import Pixels
 from alexnet.inference.classifier import Prediction, load
+from alexnet.inference.engines.engine import EngineName
 
 BATCH_SIZE, BATCH_SECONDS = 32, 0.01
 

@@ -210,36 +210,3 @@ def write_openvino(folder: Path, weights: Weights, precision: Precision = "fp32"
     artifact = artifact_at(folder, as_stored(weights, precision), "openvino", precision)
     (folder / "alexnet.json").write_text(json.dumps(config_of(artifact)))
     return folder
-
-
-def write_torch(path: Path, weights: Weights) -> Path:
-    """Write a ``.pt2`` file."""
-    import torch
-    import torch.nn.functional as F
-
-    class Network(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv1 = torch.nn.ModuleDict({"conv": torch.nn.Conv2d(3, 6, 5, 2)})
-            self.fc2 = torch.nn.ModuleDict({"linear": torch.nn.Linear(216, 8)})
-            self.fc3 = torch.nn.ModuleDict({"linear": torch.nn.Linear(8, 3)})
-            self.register_buffer("mean", torch.tensor(MEAN) * 255)
-            self.register_buffer("std", torch.tensor(STD) * 255, persistent=False)
-
-        def forward(self, images):
-            scaled = (images.to(torch.float32) - self.mean) / self.std
-            maps = F.relu(self.conv1["conv"](scaled.permute(0, 3, 1, 2)))
-            flat = F.max_pool2d(maps, 3, 2).flatten(1)
-            embeddings = F.relu(self.fc2["linear"](flat))
-            logits = self.fc3["linear"](embeddings)
-            return torch.softmax(logits / TEMPERATURE, 1), logits, embeddings, maps
-
-    network = Network()
-    network.load_state_dict({name: torch.from_numpy(each) for name, each in weights.items()}, strict=False)
-    n = torch.export.Dim("n", min=1, max=1024)
-    program = torch.export.export(
-        network.eval(), (torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8),), dynamic_shapes=({0: n},)
-    )
-    artifact = artifact_at(path, weights, "torch", "fp32")
-    torch.export.save(program, path, extra_files={"alexnet.json": json.dumps(config_of(artifact))})
-    return path

@@ -3,7 +3,6 @@
 import json
 import pickle
 import re
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -51,10 +50,11 @@ def test_a_folder_of_openvino_is_opened_by_its_path_and_by_its_file(tmp_path, gi
     assert (artifact.folder, artifact.export.format) == (tmp_path, "openvino")
 
 
-def test_a_pt2_file_is_opened_without_torchs_own_loader(tmp_path) -> None:
-    with zipfile.ZipFile(tmp_path / "small.PT2", "w") as archive:
-        archive.writestr("small/extra/alexnet.json", json.dumps(config(tmp_path, "torch")))
-    assert load_artifact(tmp_path / "small.PT2").export.format == "torch"
+@pytest.mark.parametrize("name", ["net.pt2", "page.HTML"])
+def test_an_export_for_other_programs_is_refused_by_name(tmp_path, name) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match=r"is for other programs: .*; give the run, the model folder or an \.onnx"):
+        load_artifact(tmp_path / name)
 
 
 class Attack:
@@ -85,10 +85,6 @@ def test_a_network_of_another_program_is_refused(tmp_path) -> None:
     (tmp_path / "model.xml").write_text("<net/>")
     with pytest.raises(ArtifactError, match="is not an export of alexnet"):
         load_artifact(tmp_path)
-    with zipfile.ZipFile(tmp_path / "x.pt2", "w") as archive:
-        archive.writestr("x/models/model.json", "{}")
-    with pytest.raises(ArtifactError, match="is not an export of alexnet"):
-        load_artifact(tmp_path / "x.pt2")
 
 
 @pytest.mark.parametrize(

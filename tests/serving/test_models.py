@@ -13,7 +13,6 @@ from alexnet.serving.models import load_models, name_of
         ("runs/images/model", "images"),
         ("runs/v1.2", "v1.2"),
         ("exports/images-int8.onnx", "images-int8"),
-        ("exports/images.pt2", "images"),
         ("exports/images-openvino", "images-openvino"),
         ("hf:anna/birds", "birds"),
         ("hf:anna/birds@main", "birds"),

@@ -1,7 +1,7 @@
 """The commands: one function each. Its signature gives the options, its docstring the help.
 
-``looking`` at networks and images, ``training``, ``evaluating``, ``explaining``, ``exporting``, ``serving`` and ``using``
-what was trained. Nothing heavy is imported before a command needs it, so ``alexnet --help`` is quick.
+``looking`` at networks and images, ``training``, then ``evaluating``, ``explaining``, ``exporting``, ``serving`` and
+``using`` what was trained. Nothing heavy is imported before a command needs it, so ``alexnet --help`` is quick.
 """
 
 from collections.abc import Callable

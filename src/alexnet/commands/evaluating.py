@@ -24,7 +24,7 @@ def evaluate(
     """Evaluate a trained network on labelled images.
 
     Args:
-        model: A run folder, the model folder in it, an export of it (.onnx, .pt2, or the folder of OpenVINO), or
+        model: A run folder, the model folder in it, an export of it (.onnx, or the folder of OpenVINO), or
             hf:user/name for a model on the Hugging Face hub.
         data: Labelled images, as for alexnet train. Those that the network learned from are left out.
         split: The part to evaluate; auto: test, or all images where the data is not split.

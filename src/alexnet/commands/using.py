@@ -34,7 +34,7 @@ def predict(
     again.
 
     Args:
-        model: A run folder, the model folder in it, an export of it (.onnx, .pt2, or the folder of OpenVINO), or
+        model: A run folder, the model folder in it, an export of it (.onnx, or the folder of OpenVINO), or
             hf:user/name for a model on the Hugging Face hub.
         image: Images, or folders of images.
         top: Number of classes to print, most probable first.

@@ -6,7 +6,7 @@ from typing import get_args
 
 from alexnet.data.parallel import Track, untracked
 from alexnet.errors import ArtifactError, SettingsError, nearest, shown
-from alexnet.exporting.comparison import Limits, compare, logits_of
+from alexnet.exporting.comparison import Limits, Logits, compare, logits_of
 from alexnet.exporting.graph import Graph
 from alexnet.exporting.images import ExportImages, open_images
 from alexnet.exporting.low_rank import Shrunk
@@ -24,14 +24,14 @@ from alexnet.exporting.place import (
     place_for,
 )
 from alexnet.exporting.quantisation import MOST_IMAGES, to_float16, to_int8
-from alexnet.exporting.torch import write_program
+from alexnet.exporting.torch import open_program, write_program
 from alexnet.files.atomic import atomic_path, write_atomically
 from alexnet.inference.engines.engine import EngineName, Numbers, open_engine
 from alexnet.model.artifact import CONFIG, WEIGHTS, Artifact, load_model
 from alexnet.model.exported import Export, Format, Precision, SelfTest
 from alexnet.model.opening import load_artifact
 
-ENGINES: dict[Format, EngineName] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
+ENGINES: dict[Format, EngineName] = {"onnx": "onnxruntime", "openvino": "openvino"}
 # How far the probabilities of the self-test may be from the expected ones.
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-4, "int8": 0.02}
 
@@ -99,12 +99,12 @@ def export(
         _write(graph, artifact, images, unfinished, format, precision, shrunk, track)
         # The engine repeats the self-test: a file that fails on this processor is of no use here.
         try:
-            engine = open_engine(load_artifact(unfinished), ENGINES[format])
+            after = _open(unfinished, format)
         except ArtifactError as error:
             raise ArtifactError(f"export refused: {str(error).replace(str(unfinished), str(path))}") from error
         comparison = compare(
             logits_of(network, artifact),
-            engine.logits,
+            after,
             images,
             artifact.calibration.temperature,
             n_bytes_before=sum(n_bytes(artifact.folder / name) for name in (CONFIG, WEIGHTS)),
@@ -119,7 +119,7 @@ def export(
             )
     write_atomically(comparison_path(path), comparison_text(comparison, path))
     notes = (*shrunk.notes, *([] if fault is None else [f"it falls short of its original: {fault}"]))
-    return Exported(path, load_artifact(path), comparison, notes)
+    return Exported(path, comparison, notes)
 
 
 def _check_options(format: str, precision: str, max_loss: float) -> None:  # noqa: A002
@@ -166,6 +166,11 @@ def _write(
         write_openvino(model, path, text)
     else:
         write_onnx(model, path, text)
+
+
+def _open(path: Path, format: Format) -> Logits:  # noqa: A002
+    """Return what computes the logits of an export that was just written."""
+    return open_program(path) if format == "torch" else open_engine(load_artifact(path), ENGINES[format]).logits
 
 
 def _advice(precision: Precision, *, shrink: bool) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from alexnet.files.typed_json import parse_object
 from alexnet.model.artifact import Artifact, config_of
 from alexnet.model.exported import Export, Precision
 from alexnet.model.hub import PREFIX, is_of_hub, public_name
-from alexnet.model.opening import load_artifact
+from alexnet.model.opening import METADATA_FILE, load_artifact
 
 ExportFormat = Literal["onnx", "openvino", "torch", "web"]
 # A name that the user chooses must have the same suffix.
@@ -27,13 +28,11 @@ class Exported:
 
     Attributes:
         path: the file, or OpenVINO's folder.
-        artifact: the exported model.
         comparison: how it compares with its original. It is also in the file ``PATH.json``.
         notes: what a user should know, a line each.
     """
 
     path: Path
-    artifact: Artifact
     comparison: Comparison
     notes: tuple[str, ...] = ()
 
@@ -125,14 +124,13 @@ def _beside(model: str | os.PathLike[str], artifact: Artifact, ending: str) -> P
 
 def _is_export(path: Path) -> bool:
     """Return whether an export of ours is there."""
-    if path.suffix == ENDINGS["web"]:
-        try:
-            return "alexnet" in path.read_text(encoding="utf-8")[:2000]
-        except (OSError, ValueError):
-            return False
     try:
+        if path.suffix == ENDINGS["web"]:
+            return "alexnet" in path.read_text(encoding="utf-8")[:2000]
+        if path.suffix == ENDINGS["torch"]:
+            return any(name.endswith(f"/extra/{METADATA_FILE}") for name in zipfile.ZipFile(path).namelist())
         return load_artifact(path).export is not None
-    except ArtifactError:
+    except (ArtifactError, OSError, ValueError, zipfile.BadZipFile):
         return False
 
 

@@ -1,11 +1,15 @@
-"""A ``.pt2`` of ``torch.export``: any program with torch runs it, without this package."""
+"""A ``.pt2`` of ``torch.export``: any program with torch runs it, without this package. It is not read back here."""
 
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from alexnet.exporting.comparison import Logits
 from alexnet.exporting.graph import Graph
+from alexnet.images.decoding import Pixels
+from alexnet.inference.probability import Floats
 from alexnet.model.opening import METADATA_FILE
 
 
@@ -24,3 +28,15 @@ def write_program(graph: Graph, path: Path, metadata: str) -> None:
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # paths on this machine
         torch.export.save(program, path, extra_files={METADATA_FILE: metadata})
+
+
+def open_program(path: Path) -> Logits:
+    """Return what computes the logits of a ``.pt2`` that this process has just written, to compare it."""
+    program = torch.export.load(path).module()
+
+    @torch.inference_mode()
+    def logits(pixels: Pixels) -> Floats:
+        _, computed, *_ = program(torch.from_numpy(pixels))
+        return np.asarray(computed.numpy())
+
+    return logits

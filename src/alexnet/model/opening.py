@@ -10,7 +10,6 @@ from alexnet.model.artifact import CONFIG, README, WEIGHTS, Artifact, artifact_o
 from alexnet.model.exported import Format
 from alexnet.model.hub import MODEL_ID, PREFIX, download, is_of_hub
 from alexnet.model.onnx_file import OnnxFile
-from alexnet.model.torch_archive import TorchArchive
 
 # The key of an export's metadata, and the name of the file that holds them where there are no keys.
 METADATA = "alexnet"
@@ -18,6 +17,8 @@ METADATA_FILE = "alexnet.json"
 OPENVINO_MODEL = "model.xml"
 # Files that may hold a pickle, by their endings.
 PICKLES = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
+# Exports that are not read back. torch.export.load would run expressions that a .pt2 holds.
+FOR_OTHERS = {".pt2": "torch.export.load runs it", ".html": "a browser opens it"}
 _KINDS = "a run folder, a model folder or an export"
 
 
@@ -25,8 +26,8 @@ def load_artifact(model: str | os.PathLike[str]) -> Artifact:
     """Read all of a saved model but its weights.
 
     Args:
-        model: a run folder, a model folder or ``hf:user/name``; or an export: a file that ends in ``.onnx`` or
-            ``.pt2``, or a folder with OpenVINO's ``model.xml``.
+        model: a run folder, a model folder or ``hf:user/name``; or an export: a file that ends in ``.onnx``,
+            or a folder with OpenVINO's ``model.xml``.
 
     Raises:
         ArtifactError: there is no model, or it is damaged or from another program.
@@ -88,16 +89,17 @@ def _read_file(path: Path) -> Artifact:
     ending = path.suffix.lower()
     if ending == ".onnx":
         return _exported(path, OnnxFile(path).metadata.get(METADATA), "onnx")
-    if ending == ".pt2":
-        return _exported(path, TorchArchive(path).extra(METADATA_FILE), "torch")
+    if ending in FOR_OTHERS:
+        raise ArtifactError(
+            f"{str(path)!r} is for other programs: {FOR_OTHERS[ending]}; give the run, the model folder or an .onnx"
+        )
     if path.name == OPENVINO_MODEL:
         return _read_openvino(path.parent)
     if ending in PICKLES:
         raise ArtifactError(
-            f"{str(path)!r} is not read: a {ending} file may hold a pickle, which can run any program; give {_KINDS} "
-            "(.onnx, .pt2)"
+            f"{str(path)!r} is not read: a {ending} file may hold a pickle, which can run any program; give {_KINDS}"
         )
-    raise ArtifactError(f"{str(path)!r} is not a model; give {_KINDS} (.onnx, .pt2)")
+    raise ArtifactError(f"{str(path)!r} is not a model; give {_KINDS}")
 
 
 def _read_openvino(folder: Path) -> Artifact:

@@ -16,8 +16,8 @@ from alexnet.inference.classifier import Classifier, load
 from alexnet.inference.engines.engine import EngineName
 from alexnet.model.hub import PREFIX
 
-# The endings of exported models that are one file.
-FILE_ENDINGS = {".onnx", ".pt2"}
+# The ending of exported models that are one file.
+FILE_ENDING = ".onnx"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def name_of(path: str | os.PathLike[str]) -> str:
     else:
         place = Path(text).absolute()
         place = place.parent if place.name == "model" else place
-        name = place.stem if place.suffix in FILE_ENDINGS else place.name
+        name = place.stem if place.suffix == FILE_ENDING else place.name
     # File names may hold bytes that are not text.
     return name.encode("utf-8", "backslashreplace").decode()
 

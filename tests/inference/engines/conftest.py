@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ...exports import random_weights, write_folder, write_onnx, write_openvino, write_torch
+from ...exports import random_weights, write_folder, write_onnx, write_openvino
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +17,4 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "openvino": write_openvino(folder / "small-openvino", weights),
         "openvino-fp16": write_openvino(folder / "small-openvino-fp16", weights, "fp16"),
         "openvino-int8": write_openvino(folder / "small-openvino-int8", weights, "int8"),
-        "torch": write_torch(folder / "small.pt2", weights),
     }

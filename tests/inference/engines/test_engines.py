@@ -30,7 +30,6 @@ IMAGES = random_images(5)
 # The format, the engine, and the precision of the weights.
 ALL = [
     ("folder", "torch", "fp32"),
-    ("torch", "torch", "fp32"),
     ("onnx", "onnxruntime", "fp32"),
     ("onnx", "openvino", "fp32"),
     ("openvino", "openvino", "fp32"),
@@ -119,7 +118,6 @@ def test_torch_computes_with_as_many_threads_as_are_asked_for(exports) -> None:
         ("onnx", "torch onnxruntime openvino", "onnxruntime"),
         ("onnx", "torch openvino", "openvino"),
         ("openvino", "torch onnxruntime openvino", "openvino"),
-        ("torch", "torch onnxruntime openvino", "torch"),
     ],
 )
 def test_the_fastest_engine_that_is_installed_is_chosen(exports, monkeypatch, kind, installed, chosen) -> None:
@@ -135,7 +133,6 @@ def test_the_fastest_engine_that_is_installed_is_chosen(exports, monkeypatch, ki
         ("openvino", "onnxruntime", "onnxruntime", r"onnxruntime cannot run '.*openvino'; use openvino"),
         ("onnx", "torch", "auto", r"needs onnxruntime or openvino, which is not .*: pip install onnxruntime$"),
         ("onnx", "onnxruntime", "openvino", r"needs openvino, which is not installed; .*: pip install openvino$"),
-        ("torch", "onnxruntime", "auto", r"small\.pt2' needs torch, which is not installed"),
         ("folder", "onnxruntime", "auto", r"is a model folder, which needs torch; .*: pip install alexnet; or export"),
         ("onnx", "onnxruntime", "x", r"unknown engine 'x'; known: auto, onnxruntime, openvino, torch"),
     ],

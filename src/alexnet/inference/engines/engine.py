@@ -20,7 +20,6 @@ _ABLE: dict[Format | None, tuple[EngineName, ...]] = {
     None: ("torch",),
     "onnx": ("onnxruntime", "openvino"),
     "openvino": ("openvino",),
-    "torch": ("torch",),
 }
 
 
@@ -128,10 +127,6 @@ def _opened(artifact: Artifact, name: EngineName, n_threads: int | None) -> Engi
         from alexnet.inference.engines.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(artifact, n_threads or n_cores())
-    if artifact.export is not None:
-        from alexnet.inference.engines.torch_program import TorchProgram
-
-        return TorchProgram(artifact, n_threads)
     from alexnet.inference.engines.torch_engine import TorchEngine
 
     return TorchEngine(artifact, n_threads)
