@@ -39,12 +39,12 @@ def router(find: Callable[[str], Served], is_stopping: Callable[[], bool]) -> AP
         """Whether the server accepts requests."""
         return json_response({"ready": not is_stopping()})
 
-    @routes.get("/models/{name}", responses=schema.responses(schema.ModelMetadata, 401, 404))
+    @routes.get("/models/{name}", responses=schema.responses(schema.ModelMetadata, 401, 404, 422))
     async def model_metadata(name: str) -> Response:
         """A model's inputs and outputs."""
         return json_response(metadata(find(name)))
 
-    @routes.get("/models/{name}/ready", responses=schema.responses(schema.ModelReady, 401, 404))
+    @routes.get("/models/{name}/ready", responses=schema.responses(schema.ModelReady, 401, 404, 422))
     async def model_ready(name: str) -> Response:
         """Whether a model accepts requests."""
         return json_response({"name": find(name).name, "ready": not is_stopping()})
