@@ -156,10 +156,20 @@ def test_the_page_loads_nothing_from_elsewhere(client) -> None:
     policy = response.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert "http" not in policy
-    assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
     assert client.get("/favicon.ico").status_code == 204
     for path in ("/", "/model", "/nowhere"):
         assert client.get(path).headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_docs_name_every_path_and_load_nothing_from_elsewhere(client) -> None:
+    response = client.get("/docs")
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        for method in operations:
+            assert f"{method.upper()} {path}<" in response.text
+    assert "src=" not in response.text
+    assert "http:" not in response.text
+    assert response.headers["content-security-policy"].startswith("default-src 'none'")
+    assert client.get("/redoc").status_code == 404
 
 
 def test_the_model_says_what_a_page_needs_to_know(client) -> None:

@@ -136,6 +136,11 @@ def _add_looking(app: FastAPI, service: Service, page: str) -> None:
         """Numbers for Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        """The OpenAPI description as a page."""
+        return HTMLResponse(schema.docs_page(app.openapi()), headers=PAGE_HEADERS)
+
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> Response:
         """Nothing: browsers ask for it on their own, and report an error where it is missing."""
@@ -160,7 +165,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def refuse_path(request: Request, error: HTTPException) -> Response:
         headers, sentence = dict(error.headers or {}), str(error.detail)
         if error.status_code == 404:
-            sentence = "there is nothing at this path; /openapi.json lists what there is"
+            sentence = "there is nothing at this path; /docs lists what there is"
         if error.status_code == 405:
             # Starlette names the methods of one route, and a path may have several.
             methods = [method.upper() for method in app.openapi()["paths"].get(request.url.path, ())]

@@ -53,10 +53,14 @@ class Service:
                 self._threads,
                 size=settings.batch_size,
                 wait=settings.batch_ms / 1000,
-                observe=partial(self.metrics.count_batch, name),
+                observe=partial(self._observe, name),
             )
             for name, served in models.items()
         }
+
+    def _observe(self, name: str, n_images: int, seconds: float) -> None:
+        self.metrics.count_batch(name, n_images, seconds)
+        self._intake.seconds_each = seconds / n_images
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
