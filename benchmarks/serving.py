@@ -18,8 +18,6 @@ often each status was returned to good and broken requests, and how many predict
 import argparse
 import asyncio
 import contextlib
-import csv
-import io
 import itertools
 import json
 import multiprocessing
@@ -27,9 +25,11 @@ import re
 import resource
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -39,9 +39,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from alexnet.data.parallel import n_cores
+from alexnet.errors import ImageError
 from alexnet.images.decoding import EXTENSIONS
 from alexnet.inference.classifier import Classifier, load
 from alexnet.serving.settings import ServerSettings
@@ -111,19 +110,31 @@ def expectations(classifier: Classifier, images: Sequence[bytes]) -> list[tuple[
     return [(each.predictions[0].label, each.predictions[0].probability) for each in found]
 
 
-def broken_contents(folder: Path, good: bytes) -> list[bytes]:
-    """Return requests that must be refused."""
-    with (folder / "INDEX.tsv").open(encoding="utf-8", newline="") as file:
-        bad = [row["file"] for row in csv.DictReader(file, delimiter="\t") if row["expect"] in ("BAD", "SKIP")]
-    contents = [content for name in bad if name != "pillow/hopper.heif" and (content := (folder / name).read_bytes())]
-    bomb = io.BytesIO()
-    Image.new("1", (40_000, 40_000)).save(bomb, "PNG")
-    too_large = b"\0" * (ServerSettings().upload_bytes + 1)
+def bomb() -> bytes:
+    """Return a PNG of a few bytes that claims to have 1.6 billion pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
+
+
+def broken_requests(classifier: Classifier, folder: Path, good: bytes) -> list[bytes]:
+    """Return requests that must be refused: with the files of a folder that cannot be read, and made up here."""
+    unreadable = []
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        content = path.read_bytes()
+        try:
+            classifier.decode(content, path.name)
+        except ImageError:
+            unreadable.append(content)
+    too_large = bytes(ServerSettings().upload_bytes + 1)
     return [
-        *map(request_of, [*contents, good[: len(good) // 2], bomb.getvalue(), too_large, b""]),
+        *map(request_of, [*unreadable, good[: len(good) // 2], bomb(), too_large]),
         request_of(b'{"images": ["', "application/json"),
         request_of(b'{"images": ["http://127.0.0.1/a.jpg"]}', "application/json"),
-        form_of(good)[:-30] + b"\0" * 30,
+        form_of(good).replace(EDGE.encode() + b"--", b"-" * (len(EDGE) + 2)),
     ]
 
 
@@ -323,9 +334,10 @@ def measure(given: argparse.Namespace) -> None:
 def measure_at_once(given: argparse.Namespace) -> None:
     """Print how good and broken requests fare that are sent at the same time."""
     images = images_in(Path(given.data))
-    expected = expectations(load(given.model, engine=given.engine), images)
+    classifier = load(given.model, max_pixels=ServerSettings().max_pixels, engine=given.engine)
+    expected = expectations(classifier, images)
     good = itertools.cycle(Sending(request_of(image), each) for image, each in zip(images, expected, strict=True))
-    broken = itertools.cycle(Sending(each, None) for each in broken_contents(given.broken, images[0]))
+    broken = itertools.cycle(Sending(each, None) for each in broken_requests(classifier, given.broken, images[0]))
     sendings = [next(broken if number % 10 == 0 else good) for number in range(given.at_once)]
     port = free_port()
     command = [sys.executable, "-m", "alexnet", "serve", given.model, "--port", str(port), "--engine", given.engine]

@@ -4,11 +4,11 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 
@@ -34,9 +34,20 @@ class Running:
         """Return a connection of bytes."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS)
 
-    def client(self) -> HTTPConnection:
-        """Return a connection that speaks HTTP and is kept open."""
-        return HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+    def client(self) -> "closing[HTTPConnection]":
+        """Return a connection that speaks HTTP and is kept open, as a context manager."""
+        return closing(HTTPConnection("127.0.0.1", self.port, timeout=SECONDS))
+
+    def post(self, content: bytes, path: str = "/predict") -> "Posted":
+        """Send one request on a connection of its own."""
+        with self.client() as client:
+            return post(client, content, path)
+
+    def get(self, path: str) -> str:
+        """Return the body of a response."""
+        with self.client() as client:
+            client.request("GET", path)
+            return client.getresponse().read().decode()
 
     def stop(self) -> None:
         """Stop as SIGTERM does, and wait for the end."""
@@ -63,17 +74,19 @@ def running(app: FastAPI, **settings: Any) -> Iterator[Running]:
         found.stop()
 
 
-def post(client: HTTPConnection, content: bytes, path: str = "/predict") -> tuple[int, Any, dict[str, str]]:
-    """Send a request; return the status, the JSON and the headers of the response."""
+class Posted(NamedTuple):
+    """The response to a request."""
+
+    status: int
+    json: Any
+    headers: dict[str, str]
+
+
+def post(client: HTTPConnection, content: bytes, path: str = "/predict") -> Posted:
+    """Send a request on an open connection."""
     client.request("POST", path, content)
-    response = client.getresponse()
-    return response.status, json.loads(response.read()), {key.lower(): value for key, value in response.getheaders()}
-
-
-def get(client: HTTPConnection, path: str) -> str:
-    """Return the body of a response."""
-    client.request("GET", path)
-    return client.getresponse().read().decode()
+    found = client.getresponse()
+    return Posted(found.status, json.loads(found.read()), {name.lower(): value for name, value in found.getheaders()})
 
 
 def received(connection: socket.socket) -> bytes:

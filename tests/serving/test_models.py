@@ -11,6 +11,7 @@ from alexnet.serving.models import load_models, name_of
         ("runs/images", "images"),
         ("runs/images/", "images"),
         ("runs/images/model", "images"),
+        ("/model", "model"),
         ("runs/v1.2", "v1.2"),
         ("exports/images-int8.onnx", "images-int8"),
         ("exports/images-openvino", "images-openvino"),

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -15,7 +16,7 @@ from alexnet.serving.running import bind
 
 from ..forked import start
 from .fake import FakeClassifier, app_of, image_file, served
-from .running import SECONDS, get, post, received, running
+from .running import SECONDS, post, received, running
 
 RED = image_file("red")
 PROCESS = __file__.replace("test_running", "process")
@@ -98,14 +99,12 @@ def test_a_slow_but_steady_upload_is_read(monkeypatch) -> None:
 
 def test_a_connection_may_rest_between_two_requests_but_not_before_the_first(monkeypatch) -> None:
     monkeypatch.setattr(module, "ARRIVAL_SECONDS", 0.3)
-    with running(app_of()) as server:
-        client = server.client()
-        assert post(client, RED)[0] == 200
+    with running(app_of()) as server, server.client() as client:
+        assert post(client, RED).status == 200
         with server.connect() as idle:
             assert received(idle) == b"", "it is closed without a word"
         time.sleep(0.5)
-        assert post(client, RED)[0] == 200
-        client.close()
+        assert post(client, RED).status == 200
 
 
 def test_a_client_that_reads_nothing_is_cut_off(monkeypatch) -> None:
@@ -134,24 +133,22 @@ def test_a_client_that_reads_nothing_is_cut_off(monkeypatch) -> None:
 def test_what_is_not_http_is_refused(content) -> None:
     with running(app_of()) as server:
         with server.connect() as connection:
-            connection.sendall(content + b"\r\n\r\n")
             try:
+                connection.sendall(content + b"\r\n\r\n")
                 found = received(connection)
             except ConnectionError:  # it may be cut off before all of it is sent
                 found = b""
         assert found == b"" or found.startswith(b"HTTP/1.1 400 ")
         assert not found or "HTTP/1.1" in json.loads(found.partition(b"\r\n\r\n")[2])["error"]
-        assert post(server.client(), RED)[0] == 200
+        assert server.post(RED).status == 200
 
 
 def test_a_request_that_is_too_large_gets_its_reason_and_the_connection_stays() -> None:
-    with running(app_of(upload_mb=1)) as server:
-        client = server.client()
+    with running(app_of(upload_mb=1)) as server, server.client() as client:
         for content in (b"a" * 3_000_000, (b"a" * 100_000 for _ in range(30))):
-            status, found, _ = post(client, content)  # type: ignore[arg-type]
-            assert (status, "--upload-mb" in found["error"]) == (413, True)
-        assert post(client, RED)[0] == 200
-        client.close()
+            found = post(client, content)  # type: ignore[arg-type]
+            assert (found.status, "--upload-mb" in found.json["error"]) == (413, True)
+        assert post(client, RED).status == 200
 
 
 def test_a_client_that_leaves_is_no_error(capsys) -> None:
@@ -171,15 +168,15 @@ def test_a_full_queue_refuses_at_once_and_the_others_get_their_predictions() -> 
     classifier = FakeClassifier()
     classifier.may_compute.clear()
     with running(app_of(served(classifier), queue=2, max_images=1)) as server, ThreadPoolExecutor(2) as threads:
-        waiting = [threads.submit(post, server.client(), RED) for _ in range(2)]
-        until(lambda: "alexnet_waiting_images 2.0" in get(server.client(), "/metrics"))
+        waiting = [threads.submit(server.post, RED) for _ in range(2)]
+        until(lambda: "alexnet_waiting_images 2.0" in server.get("/metrics"))
         began = time.monotonic()
-        status, found, headers = post(server.client(), b"a" * 1_000_000)
+        refused = server.post(b"a" * 1_000_000)
         assert time.monotonic() - began < 1
-        assert (status, "--queue" in found["error"]) == (503, True)
-        assert int(headers["retry-after"]) >= 1
+        assert (refused.status, "--queue" in refused.json["error"]) == (503, True)
+        assert int(refused.headers["retry-after"]) >= 1
         classifier.may_compute.set()
-        assert [each.result()[0] for each in waiting] == [200, 200]
+        assert [each.result().status for each in waiting] == [200, 200]
 
 
 def test_many_clients_at_once_get_what_they_asked_for() -> None:
@@ -188,9 +185,7 @@ def test_many_clients_at_once_get_what_they_asked_for() -> None:
     with running(app_of()) as server:
 
         def one(kind: str) -> tuple[str, int, str]:
-            client = server.client()
-            status, found, _ = post(client, files[kind])
-            client.close()
+            status, found, _ = server.post(files[kind])
             return kind, status, found["results"][0]["predictions"][0]["label"] if status == 200 else "refused"
 
         with ThreadPoolExecutor(32) as threads:
@@ -212,21 +207,20 @@ def test_a_stop_under_load_loses_no_request() -> None:
     with running(app_of(batch_size=4)) as server:
 
         def load() -> None:
-            client = server.client()
             while True:
-                try:
-                    client.connect()
-                except ConnectionRefusedError:
-                    return
-                try:
-                    while True:
-                        status, _, headers = post(client, RED)
-                        found[f"{status} {headers.get('connection', '')}"] += 1
-                        if headers.get("connection") == "close":
-                            break
-                except (http.client.HTTPException, OSError) as error:
-                    found[f"lost: {error!r}"] += 1
-                client.close()
+                with server.client() as client:
+                    try:
+                        client.connect()
+                    except ConnectionRefusedError:
+                        return
+                    try:
+                        is_last = False
+                        while not is_last:
+                            response = post(client, RED)
+                            is_last = response.headers.get("connection") == "close"
+                            found[f"{response.status}{' last' if is_last else ''}"] += 1
+                    except (http.client.HTTPException, OSError) as error:
+                        found[f"lost: {error!r}"] += 1
 
         clients = [threading.Thread(target=load) for _ in range(8)]
         for each in clients:
@@ -235,15 +229,15 @@ def test_a_stop_under_load_loses_no_request() -> None:
         server.stop()
         for each in clients:
             each.join(SECONDS)
-    assert set(found) == {"200 ", "200 close"}
-    assert found["200 close"] >= 8
+    assert set(found) == {"200", "200 last"}
+    assert found["200 last"] >= 8
 
 
 def test_a_stop_waits_for_what_is_being_computed() -> None:
     classifier = FakeClassifier()
     classifier.may_compute.clear()
     with running(app_of(served(classifier))) as server, ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(post, server.client(), RED)
+        waiting = threads.submit(server.post, RED)
         until(lambda: classifier.n_begun)
         server.server.should_exit = True
         time.sleep(0.3)
@@ -251,8 +245,8 @@ def test_a_stop_waits_for_what_is_being_computed() -> None:
             server.connect()
         assert server.thread.is_alive()
         classifier.may_compute.set()
-        status, _, headers = waiting.result()
-        assert (status, headers["connection"]) == (200, "close")
+        response = waiting.result()
+        assert (response.status, response.headers["connection"]) == (200, "close")
 
 
 def test_an_idle_server_stops_at_once() -> None:
@@ -266,9 +260,10 @@ def test_an_idle_server_stops_at_once() -> None:
 def test_a_signal_ends_the_process_well(tmp_path, number) -> None:
     process = start(PROCESS, cwd=tmp_path)
     until(lambda: process.returncode is not None or (process.out.exists() and "\n" in process.out.read_text()))
-    client = http.client.HTTPConnection("127.0.0.1", int(process.out.read_text().split()[0]), timeout=SECONDS)
-    until(lambda: is_open(client))
-    assert post(client, RED)[0] == 200
+    port = int(process.out.read_text().split()[0])
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)) as client:
+        until(lambda: is_open(client))
+        assert post(client, RED).status == 200
     process.send_signal(getattr(signal, number))
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")

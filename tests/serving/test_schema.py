@@ -59,6 +59,6 @@ def test_the_description_names_every_path_and_status() -> None:
 def test_a_key_is_described_where_it_is_needed() -> None:
     assert "security" not in app_of().openapi()
     described = app_of(api_key=KEY).openapi()
-    assert described["security"] == [{"bearer": []}, {"basic": []}]
+    assert described["security"] == [{"key": []}]
     free = [path for path, each in described["paths"].items() if each.get("get", {}).get("security") == []]
-    assert sorted(free) == ["/health", "/ready"]
+    assert sorted(free) == ["/", "/health", "/ready"]

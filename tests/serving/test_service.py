@@ -32,20 +32,18 @@ def probabilities(result) -> dict[str, float]:
 
 
 def test_predictions_are_those_of_predict(server, trained_run, image_folder) -> None:
-    classifier, client = load(trained_run), server.client()
-    for file in sorted(image_folder.rglob("*.jpg"))[:12]:
-        status, found, _ = post(client, file.read_bytes())
-        assert status == 200
-        expected = {each.label: each.probability for each in classifier.predict(file)[0].predictions}
-        assert probabilities(found["results"][0]) == pytest.approx(expected, abs=1e-6)
-    client.close()
+    classifier = load(trained_run)
+    with server.client() as client:
+        for file in sorted(image_folder.rglob("*.jpg"))[:12]:
+            found = post(client, file.read_bytes())
+            assert found.status == 200
+            expected = {each.label: each.probability for each in classifier.predict(file)[0].predictions}
+            assert probabilities(found.json["results"][0]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_explanations_belong_to_the_predictions(server, image_folder) -> None:
     content = (image_folder / "red" / "photo 3.jpg").read_bytes()
-    client = server.client()
-    predicted, explained = (post(client, content, path)[1]["results"][0] for path in ("/predict", "/explain"))
-    client.close()
+    predicted, explained = (server.post(content, path).json["results"][0] for path in ("/predict", "/explain"))
     assert probabilities(explained) == pytest.approx(probabilities(predicted), abs=1e-6)
     first = explained["maps"][0]
     assert first["label"] == explained["predictions"][0]["label"]
@@ -56,12 +54,11 @@ def test_explanations_belong_to_the_predictions(server, image_folder) -> None:
 def test_awkward_files_are_predicted_as_without_a_server_or_refused_with_the_same_reason(server, trained_run) -> None:
     classifier = load(trained_run, max_pixels=ServerSettings().max_pixels)
     n_refused = 0
-    client = server.client()
     for file in sorted(shared_data("nasty_images").rglob("*.*")):
         if file.suffix in {".md", ".tsv"} or file.name == "SHA256SUMS":
             continue
         content = file.read_bytes()
-        status, found, _ = post(client, content)
+        status, found, _ = server.post(content)
         (expected,) = classifier.predict_each(content)
         if expected.error is not None:
             n_refused += 1
@@ -71,7 +68,6 @@ def test_awkward_files_are_predicted_as_without_a_server_or_refused_with_the_sam
             assert status == 200, (file.name, found)
             shares = {each.label: each.probability for each in expected.predictions}
             assert probabilities(found["results"][0]) == pytest.approx(shares, abs=1e-6)
-    client.close()
     assert n_refused > 10
 
 

@@ -13,13 +13,14 @@ from starlette.responses import HTMLResponse, Response
 
 from alexnet.errors import shown
 from alexnet.serving import inference_protocol, schema
-from alexnet.serving.gate import CLIENT_LEFT, OPEN_PATHS, Gate, json_response, log_line
+from alexnet.serving.gate import CLIENT_LEFT, PROBES, Gate, json_response, log_line
 from alexnet.serving.metrics import CONTENT_TYPE
-from alexnet.serving.models import Served, package_version
+from alexnet.serving.models import Served
 from alexnet.serving.reading.images import DEFAULT_TOP
 from alexnet.serving.reading.refusal import RequestError
 from alexnet.serving.service import Service
 from alexnet.serving.settings import ServerSettings
+from alexnet.version import VERSION
 
 # The page may load nothing from elsewhere, whatever is in it.
 PAGE_HEADERS = {
@@ -58,7 +59,7 @@ def create_app(
     # FastAPI's own pages at /docs and /redoc load scripts from elsewhere.
     app = FastAPI(
         title="alexnet",
-        version=package_version(),
+        version=VERSION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -93,9 +94,9 @@ def _add_predicting(app: FastAPI, service: Service, settings: ServerSettings) ->
         return await service.predict(request, model, top)
 
     @app.post("/explain", responses=schema.responses(schema.Explanations, *errors), openapi_extra=body)
-    async def explain(request: Request, model: ModelName = None) -> Response:
-        """Predict, and show with Grad-CAM where each image speaks for its first classes."""
-        return await service.explain(request, model)
+    async def explain(request: Request, top: Top = DEFAULT_TOP, model: ModelName = None) -> Response:
+        """Predict, at most five classes, and show with Grad-CAM where each image speaks for the first ones."""
+        return await service.explain(request, model, top)
 
     @app.post(
         "/", responses=schema.responses(list[schema.LabelScore], *errors), openapi_extra=schema.hugging_face_body()
@@ -108,7 +109,7 @@ def _add_predicting(app: FastAPI, service: Service, settings: ServerSettings) ->
 def _add_looking(app: FastAPI, service: Service, page: str) -> None:
     """Add the paths that show something of the server."""
 
-    @app.get("/", response_class=HTMLResponse, responses=schema.responses(None, 401))
+    @app.get("/", response_class=HTMLResponse)
     async def show_page() -> HTMLResponse:
         """The page to drop images on."""
         return HTMLResponse(page, headers=PAGE_HEADERS)
@@ -135,6 +136,11 @@ def _add_looking(app: FastAPI, service: Service, page: str) -> None:
         """Numbers for Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        """The OpenAPI description as a page."""
+        return HTMLResponse(schema.docs_page(app.openapi()), headers=PAGE_HEADERS)
+
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> Response:
         """Nothing: browsers ask for it on their own, and report an error where it is missing."""
@@ -159,7 +165,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def refuse_path(request: Request, error: HTTPException) -> Response:
         headers, sentence = dict(error.headers or {}), str(error.detail)
         if error.status_code == 404:
-            sentence = "there is nothing at this path; /openapi.json lists what there is"
+            sentence = "there is nothing at this path; /docs lists what there is"
         if error.status_code == 405:
             # Starlette names the methods of one route, and a path may have several.
             methods = [method.upper() for method in app.openapi()["paths"].get(request.url.path, ())]
@@ -181,10 +187,8 @@ def _describe_key(app: FastAPI) -> None:
     """Say in the OpenAPI description which paths need the API key."""
     described = app.openapi()
     described["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "The API key"},
-        "basic": {"type": "http", "scheme": "basic", "description": "The API key as the password; any name"},
+        "key": {"type": "http", "scheme": "bearer", "description": "The API key"}
     }
-    described["security"] = [{"bearer": []}, {"basic": []}]
-    for path in OPEN_PATHS:
-        for operation in described["paths"][path].values():
-            operation["security"] = []
+    described["security"] = [{"key": []}]
+    for path in ("/", *PROBES):
+        described["paths"][path]["get"]["security"] = []

@@ -1,7 +1,5 @@
 """What every request passes: the API key, the metrics, and a line in the log. No image content is logged."""
 
-import base64
-import binascii
 import contextlib
 import hmac
 import json
@@ -16,10 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alexnet.serving.metrics import Metrics
 
-# What needs no key: whether the server runs is for probes of the machine that runs it.
-OPEN_PATHS = frozenset({"/health", "/ready"})
+# Whether the server runs may be asked without a key. So may the page, which holds nothing of the model: it asks for the
+# key, and sends it.
+PROBES = frozenset({"/health", "/ready"})
 # Paths that have numbers of their own in the metrics. All others, which clients choose, share one.
-COUNTED_PATHS = OPEN_PATHS | {"/", "/predict", "/explain", "/model", "/metrics", "/openapi.json", "/v2"}
+COUNTED_PATHS = PROBES | {"/", "/predict", "/explain", "/model", "/metrics", "/openapi.json", "/v2"}
 # Browsers take a response for what its content type says, and keep none.
 SAFE_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 # The status of a request whose client has left, as in nginx. Nobody sees it but the log.
@@ -79,10 +78,7 @@ class Gate:
             await send(message)
 
         try:
-            if self._key is None or scope["path"] in OPEN_PATHS or self._has_key(scope):
-                await self._app(scope, receive, send_safely)
-            else:
-                await _refusal()(scope, receive, send_safely)
+            await (self._app if self._may_pass(scope) else _no_key())(scope, receive, send_safely)
         except Exception:
             status = 500
             raise
@@ -103,31 +99,19 @@ class Gate:
                 }
             )
 
-    def _has_key(self, scope: Scope) -> bool:
-        """Return whether a request gives the key: as a bearer token, or as the password that browsers ask for."""
-        assert self._key is not None
-        given = b""
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                kind, _, given = value.partition(b" ")
-                if kind.lower() == b"basic":
-                    given = _password(given)
-                elif kind.lower() != b"bearer":
-                    given = b""
-        return hmac.compare_digest(given.strip(), self._key)
+    def _may_pass(self, scope: Scope) -> bool:
+        """Return whether a request gives the key as a bearer token, or needs none."""
+        path = scope["path"]
+        if self._key is None or path in PROBES or (scope["method"], path) == ("GET", "/"):
+            return True
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        kind, _, key = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        return kind.lower() == b"bearer" and hmac.compare_digest(key.strip(), self._key)
 
 
-def _password(text: bytes) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True).partition(b":")[2]
-    except binascii.Error:
-        return b""
-
-
-def _refusal() -> Response:
+def _no_key() -> Response:
     sentence = "the API key is missing or wrong; send the header Authorization: Bearer KEY"
-    # Browsers ask for a name and a password; the name is free.
-    return json_response({"error": sentence}, 401, {"WWW-Authenticate": 'Basic realm="alexnet", charset="UTF-8"'})
+    return json_response({"error": sentence}, 401, {"WWW-Authenticate": "Bearer"})
 
 
 def log_line(facts: dict[str, Any]) -> None:

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from alexnet.serving import schema
 from alexnet.serving.gate import json_response
-from alexnet.serving.models import Served, package_version
+from alexnet.serving.models import Served
+from alexnet.version import VERSION
 
 
 def router(find: Callable[[str], Served], is_stopping: Callable[[], bool]) -> APIRouter:
@@ -26,7 +27,7 @@ def router(find: Callable[[str], Served], is_stopping: Callable[[], bool]) -> AP
     @routes.get("", responses=schema.responses(schema.ServerMetadata, 401))
     async def server_metadata() -> Response:
         """The server and its version."""
-        return json_response({"name": "alexnet", "version": package_version(), "extensions": []})
+        return json_response({"name": "alexnet", "version": VERSION, "extensions": []})
 
     @routes.get("/health/live", responses=schema.responses(schema.Live, 401))
     async def server_live() -> Response:
@@ -38,12 +39,12 @@ def router(find: Callable[[str], Served], is_stopping: Callable[[], bool]) -> AP
         """Whether the server accepts requests."""
         return json_response({"ready": not is_stopping()})
 
-    @routes.get("/models/{name}", responses=schema.responses(schema.ModelMetadata, 401, 404))
+    @routes.get("/models/{name}", responses=schema.responses(schema.ModelMetadata, 401, 404, 422))
     async def model_metadata(name: str) -> Response:
         """A model's inputs and outputs."""
         return json_response(metadata(find(name)))
 
-    @routes.get("/models/{name}/ready", responses=schema.responses(schema.ModelReady, 401, 404))
+    @routes.get("/models/{name}/ready", responses=schema.responses(schema.ModelReady, 401, 404, 422))
     async def model_ready(name: str) -> Response:
         """Whether a model accepts requests."""
         return json_response({"name": find(name).name, "ready": not is_stopping()})

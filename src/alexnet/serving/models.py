@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ def name_of(path: str | os.PathLike[str]) -> str:
         name = text.partition("@")[0].rpartition("/")[2]
     else:
         place = Path(text).absolute()
-        place = place.parent if place.name == "model" else place
+        place = place.parent if place.name == "model" and place.parent.name else place
         name = place.stem if place.suffix == FILE_ENDING else place.name
     # File names may hold bytes that are not text.
     return name.encode("utf-8", "backslashreplace").decode()
@@ -91,14 +90,6 @@ def explainer_of(classifier: Classifier) -> Callable[[Pixels], Explanation] | No
         return None
     explainer = Explainer(classifier)
     return lambda pixels: next(explainer.explain_each(pixels))
-
-
-def package_version() -> str:
-    """Return the version of what is installed: alexnet, or of it what predicts, alexnet-runtime."""
-    try:
-        return version("alexnet")
-    except PackageNotFoundError:
-        return version("alexnet-runtime")
 
 
 def default_of(models: Mapping[str, Served]) -> str:

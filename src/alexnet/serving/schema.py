@@ -1,9 +1,12 @@
 """The OpenAPI description of what requests hold and what is returned. docs/serving.md says it in prose."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from alexnet.html.blocks import card, note, table
+from alexnet.html.elements import Html, element, joined
 from alexnet.serving.reading.images import DEFAULT_TOP
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -239,3 +242,34 @@ def hugging_face_body() -> dict[str, Any]:
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
+
+
+_PAGE = Html(
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<meta name="color-scheme" content="light dark"><title>alexnet serve</title><body style="font-family:system-ui">{}'
+)
+
+
+def docs_page(described: Mapping[str, Any]) -> str:
+    """Return an OpenAPI description as a page for people. FastAPI's own pages load scripts from elsewhere."""
+    cards = [
+        card(
+            f"{method.upper()} {path}",
+            note(operation["description"]),
+            table((), [*_inputs(operation), *_outputs(operation)], n_left=2),
+        )
+        for path, operations in described["paths"].items()
+        for method, operation in operations.items()
+    ]
+    return _PAGE.format(joined(element("h1", f"{described['info']['title']} {described['info']['version']}"), *cards))
+
+
+def _outputs(operation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(status, response["description"]) for status, response in operation["responses"].items()]
+
+
+def _inputs(operation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a path takes: names, and what they are."""
+    parameters = [(each["name"], each.get("description", "")) for each in operation.get("parameters", ())]
+    kinds = operation.get("requestBody", {}).get("content", {})
+    return [*parameters, ("body", ", ".join(kinds))] if kinds else parameters

@@ -19,11 +19,12 @@ from alexnet.inference.classifier import Prediction
 from alexnet.serving.batching import Batcher
 from alexnet.serving.gate import json_response
 from alexnet.serving.metrics import Metrics
-from alexnet.serving.models import Served, default_of, package_version
+from alexnet.serving.models import Served, default_of
 from alexnet.serving.reading.images import Sent, hugging_face_input, images_of
 from alexnet.serving.reading.intake import Intake
 from alexnet.serving.reading.refusal import RequestError
 from alexnet.serving.settings import ServerSettings
+from alexnet.version import VERSION
 
 T = TypeVar("T")
 Result = dict[str, Any]
@@ -52,10 +53,14 @@ class Service:
                 self._threads,
                 size=settings.batch_size,
                 wait=settings.batch_ms / 1000,
-                observe=partial(self.metrics.count_batch, name),
+                observe=partial(self._observe, name),
             )
             for name, served in models.items()
         }
+
+    def _observe(self, name: str, n_images: int, seconds: float) -> None:
+        self.metrics.count_batch(name, n_images, seconds)
+        self._intake.seconds_each = seconds / n_images
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -91,7 +96,7 @@ class Service:
             "images": settings.max_images,
         }
         about = self.find(name).describe()
-        return {**about, "limits": limits, "version": package_version(), "models": list(self._models)}
+        return {**about, "limits": limits, "version": VERSION, "models": list(self._models)}
 
     async def predict(self, request: Request, name: str | None, top: int) -> Response:
         """Predict the classes of the images of a request."""
@@ -99,12 +104,12 @@ class Service:
         results = await self._each(request, served, partial(self._predicted, served, top))
         return json_response({"model": served.name, "results": results})
 
-    async def explain(self, request: Request, name: str | None) -> Response:
+    async def explain(self, request: Request, name: str | None, top: int) -> Response:
         """Explain what is predicted for the images of a request."""
         served = self.find(name)
         if served.explain is None:
             raise RequestError(404, f"Grad-CAM does not cover the model {served.name!r}; ask for its predictions")
-        results = await self._each(request, served, partial(self._explained, served, served.explain))
+        results = await self._each(request, served, partial(self._explained, served, served.explain, top))
         return json_response({"model": served.name, "results": results})
 
     async def hugging_face(self, request: Request, name: str | None) -> Response:
@@ -162,7 +167,9 @@ class Service:
         predictions = await self._batchers[served.name].predict(image.content, image.name, top)
         return {"name": image.name, "predictions": _to_json(predictions)}
 
-    async def _explained(self, served: Served, explain: Callable[[Pixels], Explanation], image: Sent) -> Result:
+    async def _explained(
+        self, served: Served, explain: Callable[[Pixels], Explanation], top: int, image: Sent
+    ) -> Result:
         if isinstance(image.content, ImageError):
             raise image.content
         decoded = partial(
@@ -174,7 +181,7 @@ class Service:
         )
         explanation = await self._batchers[served.name].compute(decoded, explain)
         maps = [_map_to_json(each) for each in explanation.maps]
-        return {"name": image.name, "predictions": _to_json(explanation.predictions), "maps": maps}
+        return {"name": image.name, "predictions": _to_json(explanation.predictions[:top]), "maps": maps}
 
 
 def _to_json(predictions: tuple[Prediction, ...]) -> list[dict[str, Any]]:

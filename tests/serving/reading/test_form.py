@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from alexnet.serving.reading.form import MOST_PARTS, files_of
 from alexnet.serving.reading.refusal import RequestError
 
-PNG = b"\x89PNG\r\n\x1a\n\r\n--edge of a file\r\n--"
+PNG = b"\x89PNG\r\n\x1a\n\r\n--edg of a file\r\n--"
 
 
 def form(*parts: tuple[str, bytes], edge: bytes = b"edge") -> bytes:

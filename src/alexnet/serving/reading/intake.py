@@ -1,8 +1,6 @@
 """Limits how much the server takes on at a time: images, large requests, and seconds."""
 
 import asyncio
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
@@ -14,8 +12,6 @@ from alexnet.serving.settings import ServerSettings
 # A larger request takes one of a few places, so that many slow uploads cannot fill the memory.
 SMALL = 1 << 20
 N_LARGE = 16
-# So many of the last images tell how soon a full queue has room again.
-N_RECENT = 64
 MOST_RETRY_SECONDS = 60
 
 
@@ -27,13 +23,14 @@ class Intake:
 
     Attributes:
         n_images: how many images wait or are being computed.
+        seconds_each: how long the engine takes for an image; whoever knows it sets it.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.n_images = 0
+        self.seconds_each = 0.0
         self._settings = settings
         self._large = asyncio.Semaphore(N_LARGE)
-        self._finished = deque([time.monotonic()], maxlen=N_RECENT)
 
     @asynccontextmanager
     async def body_of(self, request: Request) -> AsyncIterator[bytes]:
@@ -65,14 +62,13 @@ class Intake:
                 503,
                 f"the queue is full: {self.n_images} images wait, and --queue allows {self._settings.queue}; "
                 "try again later",
-                self._retry_seconds(),
+                max(1, min(round(self.n_images * self.seconds_each), MOST_RETRY_SECONDS)),
             )
         self.n_images += n
         try:
             yield
         finally:
             self.n_images -= n
-            self._finished.extend([time.monotonic()] * n)
 
     async def _read(self, request: Request, places: AsyncExitStack) -> bytes:
         """Return the body. A large one takes a place, which it keeps until ``places`` ends."""
@@ -90,8 +86,3 @@ class Intake:
             if n_bytes > most:
                 raise too_large
         return b"".join(chunks)
-
-    def _retry_seconds(self) -> int:
-        """Return in how many seconds all that waits now is done, at the rate of the last images."""
-        seconds_each = (time.monotonic() - self._finished[0]) / len(self._finished)
-        return max(1, min(round(self.n_images * seconds_each), MOST_RETRY_SECONDS))
