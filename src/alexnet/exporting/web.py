@@ -108,7 +108,7 @@ def _notes(artifact: Artifact, comparison: Comparison, images: ExportImages) -> 
     compared = images.compared.partition(" of ")[0]
     return [
         "The network is inside this page, and images stay on this device.",
-        f"{net.variant} at {net.image_size} px, with weights of 8 bits. Top-1 {comparison.top1_after:.3f} on {compared}.",
+        f"{net.variant} at {net.image_size} px, weights of 8 bits: top-1 {comparison.top1_after:.3f} on {compared}.",
         *filter(None, [covers(net)]),
     ]
 

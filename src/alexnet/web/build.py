@@ -26,7 +26,7 @@ DESCRIPTION = ("name", "classes", "resize", "notes")
 
 def server_page() -> str:
     """Return the page of a server: it asks ``GET /model``, and sends images to ``POST /explain`` or ``/predict``."""
-    return _page("alexnet", {"page": _script(SERVER)}, connect="'self'", generator="", blocks=Markup())
+    return _page("alexnet", {"page": script(SERVER)}, connect="'self'", generator="", blocks=Markup())
 
 
 def standalone_page(network: Mapping[str, Any], title: str) -> str:
@@ -39,7 +39,7 @@ def standalone_page(network: Mapping[str, Any], title: str) -> str:
     description = {name: network[name] for name in DESCRIPTION}
     rest = {name: value for name, value in network.items() if name not in ("name", "resize", "notes")}
     blocks = _data("model", description) + _data("network", rest)
-    scripts = {"compute": _script(COMPUTE), "page": _script(LOCAL)}
+    scripts = {"compute": script(COMPUTE), "page": script(LOCAL)}
     return _page(title, scripts, connect="'none'", generator=GENERATOR, blocks=blocks)
 
 
@@ -75,7 +75,8 @@ def _data(name: str, value: object) -> Markup:
     return Markup('<script type="application/json" id="{}">{}</script>\n').format(name, Markup(text))
 
 
-def _script(names: tuple[str, ...]) -> str:
+def script(names: tuple[str, ...]) -> str:
+    """Return several files as one script."""
     text = "\n".join(['"use strict";', *map(_source, names)])
     assert "</script" not in text
     assert "<!--" not in text

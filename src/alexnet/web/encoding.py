@@ -183,4 +183,4 @@ def _restored(weight: Floats) -> Floats:
 
 
 def _impossible(what: str) -> SettingsError:
-    return SettingsError(f"a web page cannot compute {what}; export to --format onnx")
+    return SettingsError(f"a web page cannot compute {what}; use --format onnx")

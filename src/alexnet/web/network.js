@@ -114,7 +114,7 @@ function withArrays(saved, buffer) {
   for (const [name, Kind] of Object.entries(ARRAYS)) {
     if (name in saved) layer[name] = new Kind(buffer, ...saved[name]);
   }
-  if (layer.kind === "conv") layer.rows = Float64Array.from(layer.integers);
+  if (layer.kind === "conv") layer.panels = panelsOf(layer);
   return layer;
 }
 

@@ -1,4 +1,4 @@
-// The preprocessing of alexnet/images/preprocessing.py, level for level as Pillow computes it.
+// The preprocessing of alexnet/images/preprocessing.py, within one level of 255 of what Pillow and torch compute.
 
 /**
  * An image in colour.

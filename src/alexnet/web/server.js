@@ -33,7 +33,7 @@ class Predictor {
   async predict(file) {
     const { name, explains, limits } = this.model;
     if (file.size > limits.upload_bytes) {
-      const [size, most] = [file.size, limits.upload_bytes].map(n => `${(n / 1e6).toFixed(1)} MB`);
+      const [size, most] = [file.size, limits.upload_bytes].map(n => `${Number((n / 1e6).toPrecision(2))} MB`);
       throw new Error(`it has ${size}, and this server accepts ${most}`);
     }
     const start = performance.now();
