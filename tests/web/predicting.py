@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from alexnet.exporting.graph import Graph
 from alexnet.model.artifact import Artifact, Calibration, load_model
