@@ -2,8 +2,8 @@
 
     python -m benchmarks.web PAGE.html MODEL IMAGES [-n 50] [--screenshot FILE]
 
-The page is opened from the disk. Printed are: its size, how many images have the same top-1, the largest difference of a
-probability, the milliseconds that an image takes from the file to the map, and what the page asked for or complained of.
+The page is opened from the disk. Printed are: its size, how many images have the same top-1, the largest difference of
+a probability, the milliseconds of an image from its file to its map, and what the page asked for or complained of.
 """
 
 import argparse
@@ -26,7 +26,7 @@ READ = """() => [...document.querySelectorAll(".card")].map(card => ({
 
 def in_browser(page: Path, images: list[Path], screenshot: str | None) -> tuple[list[Any], list[str]]:
     """Return what the page predicts for images, and what it asked for or complained of."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     noticed: list[str] = []
     with sync_playwright() as playwright:
@@ -37,7 +37,7 @@ def in_browser(page: Path, images: list[Path], screenshot: str | None) -> tuple[
         shown.on("request", lambda request: noticed.append(request.url[:80]))
         shown.goto(page.absolute().as_uri())
         shown.locator("#files").set_input_files(images)
-        shown.wait_for_function("!document.querySelector('[aria-busy]')", timeout=600_000)
+        expect(shown.locator("[aria-busy]")).to_have_count(0, timeout=600_000)
         found = shown.evaluate(READ)
         if screenshot is not None:
             shown.screenshot(path=screenshot)

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from alexnet import export, load
 from alexnet.errors import ArtifactError, SettingsError
@@ -27,7 +28,8 @@ def in_browser(page, images):
     with chromium() as browser, watched(browser) as open_page:
         shown = open_page(page)
         shown.locator("#files").set_input_files([str(image) for image in images])
-        shown.wait_for_function("document.querySelector('.card') && !document.querySelector('[aria-busy]')")
+        shown.locator(".card").first.wait_for()
+        expect(shown.locator("[aria-busy]")).to_have_count(0, timeout=60_000)
         labels = shown.locator(".bars li:first-child span").all_inner_texts()
         shares = shown.locator(".bars li:first-child").evaluate_all(
             "all => all.map(each => +each.style.getPropertyValue('--share'))"

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from alexnet import load
 
@@ -11,9 +12,9 @@ from ..browser import PHONE, is_too_wide
 from ..html.page import HOSTILE
 from .predicting import png, shares, write_page
 
-# Browsers of some years ago have no canvas in workers, and mail programs may allow no workers.
+# Some programs that show HTML allow no workers, and browsers of some years ago have no canvas in them.
 WITHOUT_WORKERS = "delete globalThis.Worker"
-WITHOUT_CANVAS = """const Real = Worker;
+FAILING_WORKER = """const Real = Worker;
 globalThis.Worker = class extends Real {
   constructor(address) { super(address); this.postMessage = () => setTimeout(() => this.onerror({ message: "no" })); }
 };"""
@@ -48,7 +49,7 @@ def choose(page, *files: tuple[str, bytes]) -> None:
 
 def finish(page) -> None:
     page.locator(".card").first.wait_for()
-    page.wait_for_function("!document.querySelector('[aria-busy]')")
+    expect(page.locator("[aria-busy]")).to_have_count(0)
 
 
 def titles(page) -> list[str]:
@@ -202,7 +203,7 @@ def test_names_are_text_and_not_tags(trained_run, tmp_path, opened) -> None:
     assert page.locator("td").count() == page.locator(".card script").count() == 0
 
 
-@pytest.mark.parametrize("before", [WITHOUT_WORKERS, WITHOUT_CANVAS], ids=["no worker", "a worker that fails"])
+@pytest.mark.parametrize("before", [WITHOUT_WORKERS, FAILING_WORKER], ids=["no worker", "a worker that fails"])
 def test_without_a_worker_the_page_computes_itself(before, file, opened) -> None:
     page = opened(file, before=before)
     choose(page, ("red.png", png("red")), ("blue.png", png("blue")))

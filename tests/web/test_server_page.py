@@ -1,9 +1,11 @@
 """The page of a server, with a made-up server behind it."""
 
 import json
+import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from alexnet.web.build import server_page
 
@@ -149,7 +151,7 @@ def test_the_key_is_asked_for_and_sent(browser, server) -> None:
 def test_another_network_is_chosen(page, server) -> None:
     page.locator("#models").wait_for()
     page.locator("#model-choice").select_option("second")
-    page.wait_for_function("document.title.startsWith('second')")
+    expect(page).to_have_title(re.compile("^second"))
     choose(page, ("a.png", png("red")))
     assert server.asked[-1] == "predict?top=5&model=second"
     assert page.locator(".maps").count() == 0

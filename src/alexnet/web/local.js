@@ -23,7 +23,7 @@ class Predictor {
     return { ...model, models: [model.name] };
   }
 
-  /** Wait until predictions can be trusted. @returns {Promise<string>} what to say then */
+  /** Wait for the self-test. @returns {Promise<string>} what to say when it is passed @throws {Error} it is not */
   async ready() {
     await this.classifier;
     return "This browser computes the expected probabilities for the images inside the page.";

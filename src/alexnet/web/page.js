@@ -4,7 +4,8 @@ const find = id => document.getElementById(id);
 const predictor = new Predictor();
 /** @type {Model} */
 let model;
-let isFaulty = false;
+// Why nothing can be predicted.
+let fault = "";
 // The images that wait; and all that were added since none was waiting or being predicted.
 const queue = [], batch = [];
 let nRunning = 0;
@@ -24,13 +25,17 @@ const percent = probability => `${(100 * probability).toFixed(1)}%`;
 
 // The network
 
+/** Show what the page computes with, and wait until it can be trusted. */
 async function start() {
   try {
     describe(await predictor.describe());
     const said = await predictor.ready();
     if (said) find("notes").append(element("li", {}, said));
   } catch (error) {
-    showFault(error.message);
+    fault = error.message;
+    find("fault").textContent = fault[0].toUpperCase() + fault.slice(1);
+    find("fault").hidden = false;
+    find("choose").hidden = true;
   }
 }
 
@@ -38,27 +43,20 @@ function describe(described) {
   model = described;
   const { name, classes, models, notes } = model;
   find("name").textContent = name;
-  const isLong = classes.length > MOST_NAMED;
-  const named = isLong ? `${classes.slice(0, MOST_NAMED).join(", ")} and ${classes.length - MOST_NAMED} more` : classes.join(", ");
+  const nMore = classes.length - MOST_NAMED;
+  const named = classes.slice(0, MOST_NAMED).join(", ") + (nMore > 0 ? ` and ${nMore} more` : "");
   find("about").textContent = `A network of ${counted(classes.length, "class", "classes")}: ${named}.`;
-  find("all-classes").hidden = !isLong;
+  find("all-classes").hidden = nMore <= 0;
   find("all-classes").lastElementChild.textContent = classes.join(", ");
   find("models").hidden = models.length < 2;
   find("model-choice").replaceChildren(...models.map(each => new Option(each, each, each === name, each === name)));
   find("notes").replaceChildren(...notes.map(note => element("li", {}, note)));
 }
 
-function showFault(sentence) {
-  isFaulty = true;
-  find("fault").textContent = sentence;
-  find("fault").hidden = false;
-  find("choose").hidden = true;
-}
-
 /** Return the key that is typed in next. */
-function askForKey(fault) {
+function askForKey(why) {
   const form = find("key"), field = find("key-field");
-  form.lastElementChild.textContent = fault;
+  form.lastElementChild.textContent = why;
   form.hidden = false;
   field.value = "";
   field.focus();
@@ -75,7 +73,7 @@ function askForKey(fault) {
 
 /** Make a card for each file, and predict them as soon as possible. */
 function add(files) {
-  if (isFaulty) return;
+  if (fault) return;
   const cards = Array.from(files, makeCard);
   if (!cards.length) {
     find("status").textContent = "There is no file in this; save the image, then choose its file.";
@@ -101,7 +99,8 @@ function work() {
 }
 
 function showStatus() {
-  const nDone = batch.filter(card => card.outcome).length, nUnpredicted = batch.filter(card => card.isFaulty).length;
+  const nDone = batch.filter(card => card.outcome).length;
+  const nUnpredicted = batch.filter(card => card.isFaulty).length;
   const all = counted(batch.length, "image", "images");
   const but = nUnpredicted ? `, ${nUnpredicted} cannot be predicted` : "";
   if (nDone < batch.length) {
@@ -116,12 +115,7 @@ function makeCard(file) {
   const image = element("img", { alt: "", decoding: "async" });
   const canvas = element("canvas", { hidden: "" });
   const shown = element("div", { class: "shown" }, image, canvas);
-  image.onload = () => {
-    const { naturalWidth: width, naturalHeight: height } = image;
-    shown.style.setProperty("--ratio", width / height);
-    const part = seenPart(model?.resize ?? "squash", width, height);
-    for (const [side, share] of Object.entries(part)) canvas.style.setProperty(side, `${100 * share}%`);
-  };
+  image.onload = () => shown.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
   image.onerror = () => {
     shown.classList.add("gone");
     shown.replaceChildren("no preview");
@@ -130,19 +124,23 @@ function makeCard(file) {
   image.src = address;
   const said = element("div", {}, element("h2", {}, file.name), element("p", { class: "fine" }, "waiting …"));
   const whole = element("li", { class: "card", "aria-busy": "true" }, shown, said);
-  return { file, whole, shown, canvas, said };
+  return { file, whole, shown, image, canvas, said };
 }
 
 async function fillCard(card) {
-  const { file, whole, shown, canvas, said } = card;
+  const { file, whole, said } = card;
   const waiting = said.lastElementChild;
   try {
+    await started;
+    if (fault) throw new Error(fault);
     await checkFile(file);
+    const { resize, classes } = model;
     const { predictions, maps, milliseconds } = await predictor.predict(file);
     const [first] = predictions;
     card.outcome = `${file.name}: ${first.label}, ${percent(first.probability)}`;
-    const buttons = maps.length ? [mapButtons(maps, shown, canvas)] : [];
-    waiting.replaceWith(bars(predictions), ...buttons, element("p", { class: "fine" }, predictor.duration(milliseconds)));
+    const buttons = maps.length ? [mapButtons(maps, card, resize)] : [];
+    const took = element("p", { class: "fine" }, predictor.duration(milliseconds));
+    waiting.replaceWith(bars(predictions, classes.length), ...buttons, took);
   } catch (error) {
     card.isFaulty = true;
     const sentence = `Cannot be predicted: ${error.message.replace(/\.$/, "")}.`;
@@ -161,13 +159,15 @@ async function checkFile(file) {
   }
 }
 
-function bars(predictions) {
+/** Return a bar for each prediction, and one for all other classes together. */
+function bars(predictions, nClasses) {
   const bar = ({ label, probability }, kind = "") => {
-    const made = element("li", { class: kind, title: label }, element("span", {}, label), element("b", {}, percent(probability)));
+    const parts = [element("span", {}, label), element("b", {}, percent(probability))];
+    const made = element("li", { class: kind, title: label }, ...parts);
     made.style.setProperty("--share", probability);
     return made;
   };
-  const rest = model.classes.length - predictions.length;
+  const rest = nClasses - predictions.length;
   const sum = predictions.reduce((all, each) => all + each.probability, 0);
   const all = predictions.map(each => bar(each));
   if (rest > 0) {
@@ -176,8 +176,8 @@ function bars(predictions) {
   return element("ol", { class: "bars" }, ...all);
 }
 
-/** Return a button for each map, which shows it over the image and hides it again. */
-function mapButtons(maps, shown, canvas) {
+/** Return a button for each map, which shows it over the image of its card and hides it again. */
+function mapButtons(maps, { shown, image, canvas }, resize) {
   const nothing = element("span", { class: "fine", role: "status" });
   const buttons = maps.map(map => {
     const button = element("button", { type: "button", "aria-pressed": "false", title: map.label }, map.label);
@@ -186,13 +186,17 @@ function mapButtons(maps, shown, canvas) {
       for (const each of buttons) each.setAttribute("aria-pressed", String(isOn && each === button));
       shown.classList.toggle("explained", isOn);
       canvas.hidden = !isOn;
-      if (isOn) drawMap(canvas, map);
+      const part = seenPart(resize, image.naturalWidth, image.naturalHeight);
+      for (const [side, share] of Object.entries(part)) canvas.style.setProperty(side, `${100 * share}%`);
+      drawMap(canvas, map);
       const isBlank = map.values.flat().every(value => value <= 0);
       nothing.textContent = isOn && isBlank ? `nothing in the image speaks for ${map.label}` : "";
     };
     return button;
   });
-  return element("div", { class: "maps", role: "group" }, element("span", { class: "fine" }, "Show what speaks for"), ...buttons, nothing);
+  const title = "Show what speaks for";
+  const parts = [element("span", { class: "fine" }, title), ...buttons, nothing];
+  return element("div", { class: "maps", role: "group", "aria-label": title }, ...parts);
 }
 
 // What people do
@@ -235,4 +239,4 @@ addEventListener("drop", event => {
   document.body.classList.remove("dragged");
   add(event.dataTransfer.files);
 });
-start();
+const started = start();
