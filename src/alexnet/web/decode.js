@@ -6,8 +6,8 @@ const BAND = 1 << 20;
 /**
  * Decode an image as upright RGB, transparent pixels on white.
  *
- * A JPEG is reduced to a half, a quarter or an eighth where no side falls below `side`, as Python's decoder does: there,
- * libjpeg-turbo computes the mean of 2x2, 4x4 or 8x8 pixels.
+ * A JPEG is reduced to a half, a quarter or an eighth where no side falls below `side`, as Python's decoder does:
+ * there, libjpeg-turbo computes the mean of 2x2, 4x4 or 8x8 pixels.
  * @param {Blob} file
  * @param {number} side
  * @param {number} maxPixels  larger images are refused

@@ -149,11 +149,12 @@ function activation(compute) {
 /** Reduce each window of each channel to one number. */
 function pool(maps, { kernel, stride }, start, combine, finish) {
   const { data, channels, height, width } = maps;
-  const pooled = makeMaps(channels, Math.floor((height - kernel) / stride) + 1, Math.floor((width - kernel) / stride) + 1);
+  const [rows, columns] = [height, width].map(side => Math.floor((side - kernel) / stride) + 1);
+  const pooled = makeMaps(channels, rows, columns);
   let to = 0;
   for (let channel = 0; channel < channels; channel++) {
-    for (let top = 0; top < pooled.height; top++) {
-      for (let left = 0; left < pooled.width; left++) {
+    for (let top = 0; top < rows; top++) {
+      for (let left = 0; left < columns; left++) {
         let value = start;
         for (let y = 0; y < kernel; y++) {
           const from = (channel * height + top * stride + y) * width + left * stride;
@@ -191,7 +192,8 @@ function adaptive(maps, { side }) {
 /** Multiply each channel by a scale and add a shift: a batch norm that does not follow a convolution. */
 function affine(maps, { scales, shifts }) {
   const n = maps.height * maps.width;
-  return { ...maps, data: maps.data.map((value, at) => value * scales[Math.floor(at / n)] + shifts[Math.floor(at / n)]) };
+  const apply = (value, at) => value * scales[Math.floor(at / n)] + shifts[Math.floor(at / n)];
+  return { ...maps, data: maps.data.map(apply) };
 }
 
 /** Normalise groups of channels by their mean and variance. */

@@ -72,7 +72,7 @@ class Predictor {
         await new Promise(resolve => setTimeout(resolve, 1000 * seconds));
         continue;
       }
-      const body = await response.json().catch(() => ({ error: `the server responded with status ${response.status}` }));
+      const body = await response.json().catch(() => ({}));
       if (!response.ok) throw new Error(body.error ?? `the server responded with status ${response.status}`);
       return body;
     }
