@@ -12,12 +12,11 @@ from alexnet.reporting.facts import Missing
 from alexnet.reporting.page import page
 from alexnet.reporting.sections import PARTS
 
+from ..browser import LAPTOP, PHONE, is_too_wide, watched
 from .made_up import evaluation_of, facts_of, outputs_of
 
 IDS = [section.id for sections in PARTS.values() for section in sections]
 MOST_BYTES = 5_000_000
-# In pixels: a phone, and a small laptop.
-PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
 
 class Checked(HTMLParser):
@@ -64,28 +63,8 @@ def large(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def opened(browser):
-    """Return a function that opens a page and fails where it asks for anything, or complains."""
-    pages = []
-    complaints: list[str] = []
-
-    def open_page(file: Path, size: dict[str, int] = LAPTOP, **options: object):
-        shown = browser.new_page(viewport=size, **options)
-        pages.append(shown)
-        shown.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        shown.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        shown.on("request", lambda request: complaints.append(f"request: {request.url[:200]}"))
-        shown.goto(file.as_uri())
-        return shown
-
-    yield open_page
-    own = {f"request: {shown.url}" for shown in pages}
-    for shown in pages:
-        shown.close()
-    assert [each for each in complaints if each not in own and not each.startswith("request: data:")] == []
-
-
-def is_too_wide(shown) -> bool:
-    return shown.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    with watched(browser) as open_page:
+        yield open_page
 
 
 def column(shown, number: int) -> list[str]:
