@@ -9,15 +9,23 @@ import torch
 from alexnet.data.parallel import Track, untracked
 from alexnet.errors import ArtifactError
 from alexnet.explanation.gradcam import covers
-from alexnet.exporting.comparison import Comparison, Limits, compare
-from alexnet.exporting.graph import Graph, Numbers
+from alexnet.exporting.comparison import Comparison, Limits, Logits, compare, logits_of
+from alexnet.exporting.graph import Graph
 from alexnet.exporting.images import ExportImages, open_images
 from alexnet.exporting.low_rank import Shrunk
 from alexnet.exporting.low_rank import shrink as shrink_graph
-from alexnet.exporting.place import Exported, comparison_path, comparison_text, n_bytes, original, place_for
+from alexnet.exporting.place import (
+    Exported,
+    comparison_path,
+    comparison_text,
+    n_bytes,
+    name_ending,
+    original,
+    place_for,
+)
 from alexnet.files.atomic import write_atomically
 from alexnet.images.decoding import Pixels
-from alexnet.inference.engines.engine import open_engine
+from alexnet.inference.probability import Floats
 from alexnet.model.artifact import CONFIG, WEIGHTS, Artifact, load_model
 from alexnet.model.exported import SelfTest
 from alexnet.web.build import standalone_page
@@ -54,8 +62,9 @@ def export_web(
         SettingsError: an option does not fit another, or the page cannot compute a layer of the network.
     """
     artifact = original(model)
-    path = place_for(model, artifact, out, "web", "fp32", shrink=shrink)
-    graph = Graph(load_model(artifact), artifact)
+    path = place_for(model, artifact, out, name_ending("web", shrink=shrink))
+    original_network = load_model(artifact)
+    graph = Graph(original_network, artifact)
     images = open_images(artifact, calibrate, data_dir, track)
     shrunk = shrink_graph(graph, images, max_loss, force=force, track=track) if shrink else Shrunk()
     tensors = {name: tensor.numpy() for name, tensor in graph.state_dict().items()}
@@ -63,7 +72,7 @@ def export_web(
         artifact.architecture, tensors, artifact.classes, artifact.preprocessing, artifact.calibration.temperature
     )
     graph.load_state_dict({name: torch.from_numpy(each) for name, each in rounded(tensors).items()}, assign=True)
-    comparison = _compared(graph, artifact, images, track)
+    comparison = _compared(logits_of(original_network, artifact), graph, artifact, images, track)
     fault = comparison.fault(Limits.of("int8", comparison.n_images, max_loss if shrink else None))
     if fault is not None and not force:
         advice = "try a smaller --max-loss" if shrink else "use --format onnx"
@@ -72,25 +81,25 @@ def export_web(
     described = {
         "name": path.stem,
         "resize": artifact.preprocessing.resize,
-        "notes": _notes(artifact, comparison, images),
+        "notes": _notes(artifact, comparison),
         "self_test": SelfTest(tested, graph.probabilities(tested), TOLERANCE).to_json(),
     }
     write_atomically(path, standalone_page({**network, **described}, _title(path.stem, artifact.classes)))
     comparison = replace(comparison, n_bytes=n_bytes(path))
     write_atomically(comparison_path(path), comparison_text(comparison, path))
     notes = (*shrunk.notes, *([] if fault is None else [f"it falls short of its original: {fault}"]))
-    return Exported(path, artifact, comparison, notes)
+    return Exported(path, comparison, notes)
 
 
-def _compared(graph: Graph, artifact: Artifact, images: ExportImages, track: Track) -> Comparison:
+def _compared(before: Logits, graph: Graph, artifact: Artifact, images: ExportImages, track: Track) -> Comparison:
     """Return how the network with rounded weights compares with its original, without size and times."""
 
     @torch.no_grad()
-    def logits(pixels: Pixels) -> Numbers:
+    def logits(pixels: Pixels) -> Floats:
         return np.asarray(graph(torch.from_numpy(pixels))[1].numpy())
 
     comparison = compare(
-        open_engine(artifact, "torch").logits,
+        before,
         logits,
         images,
         artifact.calibration.temperature,
@@ -101,11 +110,10 @@ def _compared(graph: Graph, artifact: Artifact, images: ExportImages, track: Tra
     return replace(comparison, milliseconds_before={}, milliseconds={})
 
 
-def _notes(artifact: Artifact, comparison: Comparison, images: ExportImages) -> list[str]:
+def _notes(artifact: Artifact, comparison: Comparison) -> list[str]:
     """Return what the page says of the network, a line each."""
     net = artifact.architecture
-    # Without the name of the data, which may be a path.
-    compared = images.compared.partition(" of ")[0]
+    compared = f"{comparison.n_images} {comparison.split} images"
     return [
         "The network is inside this page, and images stay on this device.",
         f"{net.variant} at {net.image_size} px, weights of 8 bits: top-1 {comparison.top1_after:.3f} on {compared}.",
