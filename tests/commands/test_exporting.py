@@ -10,7 +10,6 @@ from alexnet.commands.usage import UsageError
 from alexnet.errors import SettingsError
 from alexnet.exporting.comparison import Comparison
 from alexnet.exporting.place import Exported
-from alexnet.model.opening import load_artifact
 
 
 def test_it_prints_what_came_of_it(trained_run, tmp_path, capsys) -> None:
@@ -25,9 +24,9 @@ def test_it_prints_what_came_of_it(trained_run, tmp_path, capsys) -> None:
     assert printed.splitlines()[-1] == (f"written to {out}; it holds eight small images of the data, for its self-test")
 
 
-def test_notes_go_to_stderr(trained_run, monkeypatch, capsys) -> None:
+def test_notes_go_to_stderr(monkeypatch, capsys) -> None:
     comparison = Comparison(200, 0.985, -2, 0.25, 0.8, 0.81, 187_000_000, 5_200_000, {1: 44.0}, {1: 11.4})
-    done = Exported(Path("x.onnx"), load_artifact(trained_run), comparison, ("fc7 stays whole",))
+    done = Exported(Path("x.onnx"), comparison, ("fc7 stays whole",))
     monkeypatch.setattr("alexnet.exporting.export.export", lambda *_, **__: done)
     assert run(["export", "x", "--shrink", "--max-loss", "0.05"]) == 0
     printed, said = capsys.readouterr()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from alexnet.commands.usage import UsageError, at_least_1
 
@@ -18,6 +18,7 @@ def explain(
     out: Annotated[str, "options", "FOLDER"] = "explained",
     data: Annotated[str | None, "options", "DATA"] = None,
     max_pixels: int | None = None,
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
     json_: bool = False,
 ) -> int:
     """Explain predictions: draw what a network looks at in images.
@@ -28,11 +29,14 @@ def explain(
     be read never stops the others; the exit status is then 1.
 
     Args:
-        model: A run folder, the model folder in it, or hf:user/name for a model on the Hugging Face hub.
+        model: A run folder, the model folder in it, an export of it (.onnx, or the folder of OpenVINO), or
+            hf:user/name for a model on the Hugging Face hub.
         image: Images, or folders of images.
         out: Where to draw. Existing files are kept: a new one gets a number.
         data: Where the images of the run are now, if they have moved.
         max_pixels: Images that claim more are refused; auto: as in training.
+        engine: What computes: torch for a model folder; onnxruntime or openvino for an export, without torch. auto: the
+            fastest that is installed.
         json_: Print one JSON object: all but the kernels as numbers.
 
     Examples:
@@ -50,7 +54,10 @@ def explain(
         raise UsageError("explain needs at least one image or folder")
     at_least_1("max_pixels", max_pixels)
     panel_folder(out)  # before the images of the run are looked at
-    explainer = Explainer.of(load(model, max_pixels=max_pixels), data=data, track=display.track)
+    classifier = load(model, max_pixels=max_pixels, engine=engine)
+    if classifier.is_export:
+        display.say(f"engine: {classifier.engines}")
+    explainer = Explainer.of(classifier, data=data, track=display.track)
     display.warn(explainer.notes)
     left_out: list[str] = []
     images = [each for given in image for each in expand(given, left_out)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.data.batches.batches import evaluation_batches
+from alexnet.data.batches.evaluation import evaluation_batches
 from alexnet.data.batches.examples import Examples, examples
 from alexnet.data.parallel import Track
 from alexnet.data.record import Row, find

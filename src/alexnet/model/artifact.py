@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
-
 from alexnet.data.fingerprint import SeenImages
 from alexnet.errors import ArtifactError, shown
 from alexnet.files.atomic import atomic_folder
@@ -133,6 +131,7 @@ def save_tensors(tensors: "dict[str, Tensor]", path: Path) -> None:
     Raises:
         OSError: the disk is full, or cannot be written to.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
@@ -264,6 +263,7 @@ def load_model(artifact: Artifact) -> "AlexNet":
             f"{str(artifact.folder)!r} is an export, which can predict but holds no network of this package; give the "
             "run or the model folder"
         )
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from alexnet.network.module.model import without_weights
