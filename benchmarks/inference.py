@@ -223,10 +223,11 @@ def targets(results: Sequence[Result], facts: dict[str, Any], batch: int) -> lis
 
 
 def exported(model: Path, data: Path | None, folder: Path) -> dict[str, Path]:
-    """Export a model in each precision; what lies in the folder already is used again."""
+    """Export a model in each precision; an export of it that lies in the folder already is used again."""
+    artifact = load_artifact(model)
     found = {precision: folder / f"{precision.replace(' ', '-')}.onnx" for precision in (FP32, INT8, SHRUNK)}
     for precision, path in found.items():
-        if not path.exists():
+        if not path.exists() or not is_export_of(path, artifact):
             print(f"exporting {path.name}", file=sys.stderr, flush=True)
             export(
                 model,
@@ -238,6 +239,16 @@ def exported(model: Path, data: Path | None, folder: Path) -> dict[str, Path]:
                 force=True,
             )
     return found
+
+
+def is_export_of(path: Path, artifact: Artifact) -> bool:
+    """Return whether a file is an export of a model: of the same training, for the same size."""
+    export = load_artifact(path)
+    return (export.architecture, export.classes, export.seen) == (
+        artifact.architecture,
+        artifact.classes,
+        artifact.seen,
+    )
 
 
 def at_size(artifact: Artifact, size: int, folder: Path) -> Path:
@@ -337,6 +348,7 @@ def processes(exports: dict[str, Path], image: Path, n_rounds: int, facts: dict[
 def process_seconds(words: Sequence[str]) -> tuple[float, float]:
     """Run Python with some words; return the CPU time and the wall time of the process."""
     usual = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")}
+    usual["ORT_DISABLE_TELEMETRY"] = "1"
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, *words], env=usual, check=True, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -75,7 +75,7 @@ def test_of_equal_probabilities_either_may_be_the_first(gap, same) -> None:
         ("fp16", 400, 0, None, 5e-3),
         ("int8", 400, 4, 2, None),
         ("int8", 1000, 10, 5, None),
-        ("int8", 30, 1, 2, None),
+        ("int8", 30, 1, 1, None),
     ],
 )
 def test_the_limits(precision, n, differing, lost, difference) -> None:
@@ -84,7 +84,13 @@ def test_the_limits(precision, n, differing, lost, difference) -> None:
 
 @pytest.mark.parametrize(
     ("precision", "n", "max_loss", "lost"),
-    [("fp32", 400, 0.01, 4), ("int8", 400, 0.01, 6), ("fp32", 400, 0.0, 1), ("fp32", 50, 0.01, 1)],
+    [
+        ("fp32", 400, 0.01, 4),
+        ("int8", 400, 0.01, 6),
+        ("int8", 50, 0.0, 1),
+        ("fp32", 400, 0.0, 0),
+        ("fp32", 50, 0.01, 0),
+    ],
 )
 def test_a_shrunk_network_may_lose_images_but_predict_what_it_likes(precision, n, max_loss, lost) -> None:
     assert Limits.of(precision, n, max_loss) == Limits(lost=lost)

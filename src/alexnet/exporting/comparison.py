@@ -50,9 +50,12 @@ class Limits:
             max_loss: how much the top-1 of a shrunk network may fall, a share in [0, 1]; None for a network that was
                 not shrunk.
         """
-        lost = max(2, n_images // 200) if precision == "int8" else 0
+        lost = 0
+        if precision == "int8":
+            lost = max(2, n_images // 200) if n_images >= 200 else 1
         if max_loss is not None:
-            return cls(lost=lost + max(1, int(max_loss * n_images)))
+            # 0.01 of 400 images is a little less than 4 in floating point.
+            return cls(lost=lost + int(max_loss * n_images + 1e-9))
         if precision == "int8":
             return cls(differing=max(1, n_images // 100), lost=lost)
         return cls(differing=0, difference=1e-5 if precision == "fp32" else 5e-3)

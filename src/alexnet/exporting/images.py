@@ -104,7 +104,7 @@ def open_images(
     found = None if run is None else _of_run(run, artifact, source, limits, track)
     if found is None and calibrate is None and run is not None:
         raise DataError(
-            f"no image of the run {str(run.folder)!r} is in {source.name!r}, or all have changed; say where they are: "
+            f"most images of the run {str(run.folder)!r} are not in {source.name!r}, or have changed; say where they are: "
             f"{run.command}"
         )
     store, source = found or _of_others(artifact, source, limits, track)
@@ -127,25 +127,32 @@ def _of_run(
     store = _prepare(artifact, source, track)
     pairs = find(rows, source, store).pairs
     images = tuple(LabelledImage(image.path, row.label, row.split) for row, image in pairs if image is not None)
-    return (store, source.with_images(images)) if any(each.split == "train" for each in images) else None
+    # A few of them, in other data, would stand for all.
+    return (store, source.with_images(images)) if 2 * len(images) >= len(rows) else None
 
 
 def _of_others(artifact: Artifact, source: Source, limits: dict[str, int], track: Track) -> tuple[Store, Source]:
-    """Return images of other data, each with a split."""
+    """Return images of other data, each with a split. The network is compared on none that it was trained on."""
     source = labelled_as(source, artifact.classes)
-    images = source.images
-    if all(each.split is None for each in images):
-        order = np.random.default_rng(0).permutation(len(images)).tolist()
-        images = tuple(
-            LabelledImage(images[place].path, images[place].label, SPLITS[number % len(SPLITS)])
-            for number, place in enumerate(order)
-        )
+    images = [each for each in source.images if each.split is not None]
+    loose = [each for each in source.images if each.split is None]
+    for number, place in enumerate(np.random.default_rng(0).permutation(len(loose)).tolist()):
+        images.append(LabelledImage(loose[place].path, loose[place].label, SPLITS[number % len(SPLITS)]))
     chosen: list[LabelledImage] = []
     for split in SPLITS:
         of_split = [each for each in images if each.split == split]
         chosen += [of_split[place] for place in _sample([each.label for each in of_split], limits[split], split)]
     source = source.with_images(tuple(chosen))
-    return _prepare(artifact, source, track), source
+    store, seen = _prepare(artifact, source, track), artifact.seen
+    unseen = tuple(
+        each
+        for each in source.images
+        if each.split == "train"
+        or seen is None
+        or each.path not in store.rows
+        or store.content(each.path) not in seen.train
+    )
+    return store, source.with_images(unseen)
 
 
 def _sample(labels: Sequence[str], most: int, split: str) -> list[int]:

@@ -108,7 +108,10 @@ def _begin(target: Path, beside: Path, origin: Origin) -> None:
     if beside.exists():
         _read_origin(target, beside)  # replaced only if it is ours
     write_atomically(beside, json.dumps({_MADE_BY: asdict(origin)}, indent=2) + "\n")
-    target.touch(exist_ok=False)
+    try:
+        target.touch(exist_ok=False)
+    except FileExistsError:
+        raise SettingsError(f"another process has just begun {str(target)!r}; wait until it has ended") from None
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def _read_file(path: Path) -> Artifact:
         raise ArtifactError(
             f"{str(path)!r} is for other programs: {FOR_OTHERS[ending]}; give the run, the model folder or an .onnx"
         )
-    if path.name == OPENVINO_MODEL:
+    if path.parent.joinpath(OPENVINO_MODEL).is_file() and path.stem == Path(OPENVINO_MODEL).stem:
         return _read_openvino(path.parent)
     if ending in PICKLES:
         raise ArtifactError(

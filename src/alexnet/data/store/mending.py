@@ -14,7 +14,7 @@ from alexnet.data.store.catalogue import Catalogue
 from alexnet.data.store.pool import Mapped, Pool
 from alexnet.data.store.store import CHUNK, ENDINGS, POOL_VERSION, Preparation, Store, rows_by_content
 from alexnet.images.choices import MAX_PIXELS, Resize
-from alexnet.images.preprocessing import Library
+from alexnet.images.preprocessing import Library, library_for
 
 
 @dataclass
@@ -88,5 +88,6 @@ def _pools() -> Iterable[tuple[Pool, Resize, Library]]:
     for resize, (library, ending) in itertools.product(get_args(Resize), ENDINGS.items()):
         for folder in stores_folder().glob(f"*-{resize}-{POOL_VERSION}{ending}"):
             side = folder.name.partition("-")[0]
-            if side.isdecimal():
+            # What torch has resized cannot be made again without it.
+            if side.isdecimal() and library_for(library) == library:
                 yield Pool(folder, int(side)), resize, library

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from alexnet.errors import ArtifactError
 from alexnet.model.onnx_file import Floats, weight_name
 
 
@@ -21,21 +22,34 @@ def weights_of(network: Any) -> dict[str, Floats]:
 
 
 def _scaled_back(op: Any) -> Floats:
-    """Return the numbers of a constant after the steps that convert, shift and scale it."""
+    """Return the numbers of a constant after the steps that convert, shift and scale it.
+
+    Raises:
+        ArtifactError: integers are scaled in a way that is not known here.
+    """
+    name, is_scaled = op.get_friendly_name(), op.get_element_type().is_real()
     numbers = _numbers(op)
-    while True:
-        (target, *others) = op.output(0).get_target_inputs()
-        step = target.get_node()
-        constants = [each.get_source_output().get_node() for each in step.inputs()]
-        constants = [each for each in constants if each.get_type_name() == "Constant"]
-        kind = step.get_type_name()
-        if others or kind not in ("Convert", "Subtract", "Multiply") or (kind != "Convert" and not constants):
-            return numbers
-        if kind == "Subtract":
-            numbers = numbers - _numbers(constants[0])
-        elif kind == "Multiply":
-            numbers = numbers * _numbers(constants[0])
+    while not is_scaled:
+        targets = list(op.output(0).get_target_inputs())
+        step = targets[0].get_node() if len(targets) == 1 else None
+        kind = None if step is None else step.get_type_name()
+        if step is None or kind not in ("Convert", "Subtract", "Multiply"):
+            raise ArtifactError(
+                f"the weights {name!r} of OpenVINO's network are scaled in an unknown way; export it again"
+            )
+        if kind != "Convert":
+            other = _constant(step.input_value(1 - targets[0].get_index()).get_node())
+            numbers = numbers - other if kind == "Subtract" else numbers * other
+        is_scaled = kind == "Multiply"
         op = step
+    return numbers
+
+
+def _constant(op: Any) -> Floats:
+    """Return the numbers of a constant, also where it is converted first."""
+    while op.get_type_name() == "Convert":
+        op = op.input_value(0).get_node()
+    return _numbers(op)
 
 
 def _numbers(constant: Any) -> Floats:

@@ -46,7 +46,7 @@ def finite(numbers: Numbers, model: Path) -> Numbers:
     """
     if not np.isfinite(numbers).all():
         raise ArtifactError(
-            f"the model in {str(model)!r} outputs NaN or infinity: its weights are too large; "
-            "train it again at a lower learning rate"
+            f"the model in {str(model)!r} outputs NaN or infinity: its weights are damaged "
+            "or too large; copy it again, or train it again at a lower learning rate"
         )
     return numbers
