@@ -69,7 +69,7 @@ def test_images_that_are_gone_are_asked_for(moved_run) -> None:
 def test_images_that_have_all_changed_are_asked_for(moved_run, tmp_path) -> None:
     run, _ = moved_run
     make_image_folder(tmp_path / "gone", n_each=3, first=500)
-    with pytest.raises(DataError, match=r"no image of the run .* is in .*gone.*--calibrate DATA"):
+    with pytest.raises(DataError, match=r"most images of the run .* are not in .*gone.*--calibrate DATA"):
         opened(run)
 
 

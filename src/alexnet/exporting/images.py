@@ -104,8 +104,8 @@ def open_images(
     found = None if run is None else _of_run(run, artifact, source, limits, track)
     if found is None and calibrate is None and run is not None:
         raise DataError(
-            f"most images of the run {str(run.folder)!r} are not in {source.name!r}, or have changed; say where they are: "
-            f"{run.command}"
+            f"most images of the run {str(run.folder)!r} are not in {source.name!r}, or have changed; say where they "
+            f"are: {run.command}"
         )
     store, source = found or _of_others(artifact, source, limits, track)
     return _by_split(artifact, store, source)
@@ -143,16 +143,12 @@ def _of_others(artifact: Artifact, source: Source, limits: dict[str, int], track
         of_split = [each for each in images if each.split == split]
         chosen += [of_split[place] for place in _sample([each.label for each in of_split], limits[split], split)]
     source = source.with_images(tuple(chosen))
-    store, seen = _prepare(artifact, source, track), artifact.seen
-    unseen = tuple(
-        each
-        for each in source.images
-        if each.split == "train"
-        or seen is None
-        or each.path not in store.rows
-        or store.content(each.path) not in seen.train
+    store = _prepare(artifact, source, track)
+    known = () if artifact.seen is None else artifact.seen.train
+    readable = (each for each in source.images if each.path in store.rows)
+    return store, source.with_images(
+        tuple(each for each in readable if each.split == "train" or store.content(each.path) not in known)
     )
-    return store, source.with_images(unseen)
 
 
 def _sample(labels: Sequence[str], most: int, split: str) -> list[int]:

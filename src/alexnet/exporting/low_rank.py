@@ -66,15 +66,13 @@ def shrink(graph: Graph, images: ExportImages, max_loss: float, *, force: bool, 
                 break
     else:
         if not force:
+            shares = [f"{each / len(labels):.3f}" for each in (before, after)]
             raise SettingsError(
-                f"shrunk to rank {max(ranks.values())}, the network's top-1 on val images falls from "
-                f"{before / len(labels):.3f} to {after / len(labels):.3f}, by more than {max_loss:g}; allow more with --max-loss, or leave out --shrink"
+                f"shrunk to rank {max(ranks.values())}, the network's top-1 on val images falls from {shares[0]} to "
+                f"{shares[1]}, by more than {max_loss:g}; allow more with --max-loss, or leave out --shrink"
             )
-    notes = (
-        f"{name} stays whole: two layers of rank {max(ranks.values())} would be larger"
-        for name in whole
-        if name not in ranks
-    )
+    why = f"stays whole: two layers of rank {max(ranks.values())} would be larger"
+    notes = (f"{name} {why}" for name in whole if name not in ranks)
     return Shrunk(ranks, tuple(notes))
 
 
