@@ -91,6 +91,7 @@ def test_weights_in_8_bits_are_scaled_along_their_axis(tmp_path, axis, shape) ->
         ("conv1.conv.weight", "conv1.conv.weight"),
         ("network.fc6.linear.0.bias", "fc6.linear.0.bias"),
         ("fc6.linear.weight_quantized", "fc6.linear.weight"),
+        ("fc8.linear.bias_compressed", "fc8.linear.bias"),
         ("conv5.norm.running_var", "conv5.norm.running_var"),
         ("fc6.linear.weight_scale", None),
         ("fc6.linear.weight_zero_point", None),

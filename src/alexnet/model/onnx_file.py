@@ -37,11 +37,11 @@ _TYPES = {
     10: np.dtype("<f2"),
     11: np.dtype("<f8"),
 }
-# The names of a state dict, perhaps inside another module. A layer of two factors has linear.0 and linear.1. Quantized
-# tensors have one word more.
+# Names of a state dict, perhaps inside another module. A layer of two factors has linear.0 and linear.1. ONNX Runtime
+# adds a word to the names of 8-bit tensors, OpenVINO another one to those of 16-bit tensors.
 _WEIGHT = re.compile(
     r"(?:.*\.)?((?:conv\d+\.(?:conv|norm)|fc\d+\.linear(?:\.[01])?)\.(?:weight|bias|running_mean|running_var))"
-    r"(_quantized)?",
+    r"(?:_quantized|_compressed)?",
     re.ASCII,
 )
 # Where the axis of the scales is not given.
