@@ -126,7 +126,7 @@ def _is_export(path: Path) -> bool:
     """Return whether an export of ours is there."""
     try:
         if path.suffix == ENDINGS["web"]:
-            return "alexnet" in path.read_text(encoding="utf-8")[:2000]
+            return GENERATOR in path.read_text(encoding="utf-8")
         if path.suffix == ENDINGS["torch"]:
             return any(name.endswith(f"/extra/{METADATA_FILE}") for name in zipfile.ZipFile(path).namelist())
         return load_artifact(path).export is not None
