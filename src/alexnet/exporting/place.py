@@ -16,6 +16,7 @@ from alexnet.model.artifact import Artifact, config_of
 from alexnet.model.exported import Export, Precision
 from alexnet.model.hub import PREFIX, is_of_hub, public_name
 from alexnet.model.opening import METADATA_FILE, load_artifact
+from alexnet.web.build import GENERATOR
 
 ExportFormat = Literal["onnx", "openvino", "torch", "web"]
 # A name that the user chooses must have the same suffix.
