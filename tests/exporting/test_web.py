@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from alexnet import export, load
+from alexnet import evaluate, export, load
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.exporting import web as room
 from alexnet.inference.inputs import expand
@@ -89,12 +89,24 @@ def test_a_page_that_falls_short_is_refused_and_leaves_nothing(trained_run, tmp_
     assert done.path.exists()
 
 
+def test_it_is_compared_with_the_network_as_it_was(trained_run, tmp_path, monkeypatch) -> None:
+    # Only the last layer, which the network and its graph share.
+    def without_last_layer(tensors):
+        return {name: 0 * tensor if name.startswith("fc8") else tensor for name, tensor in tensors.items()}
+
+    monkeypatch.setattr(room, "rounded", without_last_layer)
+    done = export(trained_run, "web", out=tmp_path / "photos.html", force=True)
+    assert done.comparison.top1_before == evaluate(trained_run).scores.top1
+    assert done.comparison.largest_difference > 0.3
+
+
 def test_only_an_older_page_is_replaced(trained_run, tmp_path) -> None:
     out = tmp_path / "photos.html"
-    out.write_text("<title>my own</title>")
-    with pytest.raises(SettingsError, match="is no export of alexnet"):
-        export(trained_run, "web", out=out)
-    assert out.read_text() == "<title>my own</title>"
+    for own in ("<title>my own</title>", '<meta name="generator" content="alexnet report">'):
+        out.write_text(own)
+        with pytest.raises(SettingsError, match="is no export of alexnet"):
+            export(trained_run, "web", out=out)
+        assert out.read_text() == own
     out.unlink()
     for _ in range(2):
         export(trained_run, "web", out=out)

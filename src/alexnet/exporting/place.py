@@ -16,6 +16,7 @@ from alexnet.model.artifact import Artifact, config_of
 from alexnet.model.exported import Export, Precision
 from alexnet.model.hub import PREFIX, is_of_hub, public_name
 from alexnet.model.opening import METADATA_FILE, load_artifact
+from alexnet.web.build import GENERATOR
 
 ExportFormat = Literal["onnx", "openvino", "torch", "web"]
 # A name that the user chooses must have the same suffix.
@@ -126,7 +127,7 @@ def _is_export(path: Path) -> bool:
     """Return whether an export of ours is there."""
     try:
         if path.suffix == ENDINGS["web"]:
-            return "alexnet" in path.read_text(encoding="utf-8")[:2000]
+            return GENERATOR in path.read_text(encoding="utf-8")
         if path.suffix == ENDINGS["torch"]:
             return any(name.endswith(f"/extra/{METADATA_FILE}") for name in zipfile.ZipFile(path).namelist())
         return load_artifact(path).export is not None

@@ -1,5 +1,6 @@
 """A trained network as one HTML file that classifies images in a browser, without a server."""
 
+import copy
 import os
 from dataclasses import replace
 
@@ -63,16 +64,18 @@ def export_web(
     """
     artifact = original(model)
     path = place_for(model, artifact, out, name_ending("web", shrink=shrink))
-    original_network = load_model(artifact)
-    graph = Graph(original_network, artifact)
+    network = load_model(artifact)
+    graph = Graph(network, artifact)
     images = open_images(artifact, calibrate, data_dir, track)
     shrunk = shrink_graph(graph, images, max_loss, force=force, track=track) if shrink else Shrunk()
     tensors = {name: tensor.numpy() for name, tensor in graph.state_dict().items()}
-    network = encode(
+    encoded = encode(
         artifact.architecture, tensors, artifact.classes, artifact.preprocessing, artifact.calibration.temperature
     )
-    graph.load_state_dict({name: torch.from_numpy(each) for name, each in rounded(tensors).items()}, assign=True)
-    comparison = _compared(logits_of(original_network, artifact), graph, artifact, images, track)
+    # A copy, since the graph shares layers with the network that it is compared with.
+    page = copy.deepcopy(graph)
+    page.load_state_dict({name: torch.from_numpy(each) for name, each in rounded(tensors).items()}, assign=True)
+    comparison = _compared(logits_of(network, artifact), page, artifact, images, track)
     fault = comparison.fault(Limits.of("int8", comparison.n_images, max_loss if shrink else None))
     if fault is not None and not force:
         advice = "try a smaller --max-loss" if shrink else "use --format onnx"
@@ -82,21 +85,21 @@ def export_web(
         "name": path.stem,
         "resize": artifact.preprocessing.resize,
         "notes": _notes(artifact, comparison),
-        "self_test": SelfTest(tested, graph.probabilities(tested), TOLERANCE).to_json(),
+        "self_test": SelfTest(tested, page.probabilities(tested), TOLERANCE).to_json(),
     }
-    write_atomically(path, standalone_page({**network, **described}, _title(path.stem, artifact.classes)))
+    write_atomically(path, standalone_page({**encoded, **described}, _title(path.stem, artifact.classes)))
     comparison = replace(comparison, n_bytes=n_bytes(path))
     write_atomically(comparison_path(path), comparison_text(comparison, path))
     notes = (*shrunk.notes, *([] if fault is None else [f"it falls short of its original: {fault}"]))
     return Exported(path, comparison, notes)
 
 
-def _compared(before: Logits, graph: Graph, artifact: Artifact, images: ExportImages, track: Track) -> Comparison:
-    """Return how the network with rounded weights compares with its original, without size and times."""
+def _compared(before: Logits, page: Graph, artifact: Artifact, images: ExportImages, track: Track) -> Comparison:
+    """Return how the network of the page compares with its original, without size and times."""
 
     @torch.no_grad()
     def logits(pixels: Pixels) -> Floats:
-        return np.asarray(graph(torch.from_numpy(pixels))[1].numpy())
+        return np.asarray(page(torch.from_numpy(pixels))[1].numpy())
 
     comparison = compare(
         before,
