@@ -88,6 +88,6 @@ def served(classifier: FakeClassifier | None = None, name: str = "colours", expl
 
 
 def app_of(*models: Served, api_key: str | None = None, log=lambda facts: None, **settings: Any):
-    """Return an application with these models, by default one."""
+    """Return an application with these models, by default one. Any host name may lead to it."""
     named = {each.name: each for each in models or (served(),)}
-    return create_app(named, ServerSettings(**settings), page=PAGE, api_key=api_key, log=log)
+    return create_app(named, ServerSettings(**{"host": "0.0.0.0", **settings}), page=PAGE, api_key=api_key, log=log)

@@ -168,7 +168,9 @@ def test_the_docs_name_every_path_and_load_nothing_from_elsewhere(client) -> Non
             assert f"{method.upper()} {path}<" in response.text
     assert "src=" not in response.text
     assert "http:" not in response.text
-    assert response.headers["content-security-policy"].startswith("default-src 'none'")
+    policy = response.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "script-src" not in policy
     assert client.get("/redoc").status_code == 404
 
 
@@ -215,6 +217,30 @@ def test_a_wrong_method_is_refused_with_all_that_are_right(client) -> None:
         assert "DELETE is not offered" in response.json()["error"]
 
 
+def test_a_server_that_stops_is_not_ready() -> None:
+    app = app_of()
+    with TestClient(app) as client:
+        app.state.is_stopping = True
+        for path in ("/ready", "/v2/health/ready", "/v2/models/colours/ready"):
+            assert client.get(path).status_code == 503, path
+        assert client.get("/health").status_code == client.get("/v2/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["local", "with a key", "for all networks"])
+def test_a_local_server_without_a_key_responds_to_names_of_this_machine_only(kind) -> None:
+    host, key = "0.0.0.0" if kind == "for all networks" else "127.0.0.1", KEY if kind == "with a key" else None
+    with TestClient(app_of(host=host, api_key=key)) as client:
+
+        def status(name: str) -> int:
+            headers = {"host": name, "authorization": f"Bearer {KEY}"}
+            return client.get("/model", headers=headers).status_code
+
+        for name in ("localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]", "[::1]:8000"):
+            assert status(name) == 200, name
+        for name in ("example.org", "example.org:8000", "127.0.0.1.example.org", "192.0.2.1", ""):
+            assert status(name) == (421 if kind == "local" else 200), name
+
+
 def test_a_failure_says_nothing_of_this_machine() -> None:
     classifier = FakeClassifier()
     classifier.fails = True
@@ -223,6 +249,9 @@ def test_a_failure_says_nothing_of_this_machine() -> None:
         assert response.status_code == 500
         assert list(response.json()) == ["error"]
         assert "secret" not in response.text
+        assert response.headers["x-content-type-options"] == "nosniff"
+        several = client.post("/predict", files=[("f", ("a.png", RED))] * 3)
+        assert (several.status_code, list(several.json())) == (500, ["error"])
         classifier.fails = False
         assert client.post("/predict", content=RED).status_code == 200
 
@@ -232,9 +261,9 @@ def test_a_failure_says_nothing_of_this_machine() -> None:
 
 def test_without_the_key_only_probes_and_the_page_are_served() -> None:
     with TestClient(app_of(api_key=KEY)) as client:
-        for path in ("/health", "/ready", "/"):
+        for path in ("/health", "/ready", "/v2/health/live", "/v2/health/ready", "/"):
             assert client.get(path).status_code == client.head(path).status_code == 200
-        for path in ("/model", "/metrics", "/openapi.json", "/v2", "/v2/health/live", "/nowhere", "/health/"):
+        for path in ("/model", "/metrics", "/openapi.json", "/v2", "/v2/models/colours", "/nowhere", "/health/"):
             response = client.get(path)
             assert response.status_code == 401, path
             assert "API key" in response.json()["error"]
@@ -272,6 +301,8 @@ def test_other_sites_may_not_read_responses_unless_allowed() -> None:
         assert client.options("/predict", headers=preflight).status_code == 405
     with TestClient(app_of(api_key=KEY, cors=("https://example.org",))) as client:
         assert client.options("/predict", headers=preflight).status_code == 200
+        assert client.post("/predict", headers=headers).headers["access-control-allow-origin"] == "https://example.org"
+        assert 'status="401"' in client.get("/metrics", headers={"authorization": f"Bearer {KEY}"}).text
         response = client.get("/model", headers={**headers, "authorization": f"Bearer {KEY}"})
         assert response.headers["access-control-allow-origin"] == "https://example.org"
         other = client.get("/model", headers={"origin": "https://other.org", "authorization": f"Bearer {KEY}"})
@@ -286,11 +317,12 @@ def test_each_request_is_one_line_of_json_without_its_images(capsys) -> None:
 
     with TestClient(app_of(log=log_line)) as client:
         client.post("/predict?model=colours", files=[("f", ("private name.png", RED))] * 2)
-        client.get("/no\nwhere")
+        client.head("/no\nwhere")
     lines = capsys.readouterr().out.splitlines()
     first, second = map(json.loads, lines)
     assert (first["method"], first["path"], first["status"]) == ("POST", "/predict", 200)
     assert (first["model"], first["images"]) == ("colours", 2)
     assert first["milliseconds"] > 0
     assert "private" not in lines[0]
+    assert second["method"] == "HEAD"
     assert (second["path"], second["status"], second["images"]) == ("/no\nwhere", 404, 0)

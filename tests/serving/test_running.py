@@ -12,7 +12,8 @@ import pytest
 
 from alexnet.errors import SettingsError
 from alexnet.serving import running as module
-from alexnet.serving.running import bind
+from alexnet.serving.running import bind, run
+from alexnet.serving.settings import ServerSettings
 
 from ..forked import start
 from .fake import FakeClassifier, app_of, image_file, served
@@ -69,10 +70,10 @@ def test_a_client_that_sends_a_byte_now_and_then_is_cut_off(monkeypatch, begins_
         if begins_in == "body":
             connection.sendall(whole[:-100])
             whole = whole[-100:]
-        began = time.monotonic()
         found = sent_slowly(connection, whole, 0.05)
-        assert time.monotonic() - began < 3
-        assert found == b"" or (found.startswith(b"HTTP/1.1 408 ") and b"too slowly" in found)
+        assert found.startswith(b"HTTP/1.1 408 ")
+        assert b"too slowly" in found
+        connection.close()
         state = server.server.server_state
         until(lambda: not state.connections and not state.tasks)
 
@@ -138,7 +139,7 @@ def test_what_is_not_http_is_refused(content) -> None:
                 found = received(connection)
             except ConnectionError:  # it may be cut off before all of it is sent
                 found = b""
-        assert found == b"" or found.startswith(b"HTTP/1.1 400 ")
+        assert found.startswith(b"HTTP/1.1 400 ") or (not found and len(content) > 100_000)
         assert not found or "HTTP/1.1" in json.loads(found.partition(b"\r\n\r\n")[2])["error"]
         assert server.post(RED).status == 200
 
@@ -149,6 +150,23 @@ def test_a_request_that_is_too_large_gets_its_reason_and_the_connection_stays() 
             found = post(client, content)  # type: ignore[arg-type]
             assert (found.status, "--upload-mb" in found.json["error"]) == (413, True)
         assert post(client, RED).status == 200
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_request_that_is_too_large_gets_its_reason_before_the_connection_is_closed(version) -> None:
+    whole = request_of(b"a" * 3_000_000).replace(b"HTTP/1.1\r\n", b"HTTP/" + version + b"\r\nconnection: close\r\n")
+    with running(app_of(upload_mb=1)) as server, server.connect() as connection:
+        connection.sendall(whole)
+        assert received(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_broken_body_of_a_request_for_a_head_is_refused_in_silence(capsys) -> None:
+    with running(app_of()) as server, server.connect() as connection:
+        connection.sendall(b"HEAD / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")
+        found = received(connection)
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert found.endswith(b"\r\n\r\n")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_client_that_leaves_is_no_error(capsys) -> None:
@@ -170,9 +188,7 @@ def test_a_full_queue_refuses_at_once_and_the_others_get_their_predictions() -> 
     with running(app_of(served(classifier), queue=2, max_images=1)) as server, ThreadPoolExecutor(2) as threads:
         waiting = [threads.submit(server.post, RED) for _ in range(2)]
         until(lambda: "alexnet_waiting_images 2.0" in server.get("/metrics"))
-        began = time.monotonic()
-        refused = server.post(b"a" * 1_000_000)
-        assert time.monotonic() - began < 1
+        refused = server.post(b"a" * 1_000_000)  # while the engine stands still
         assert (refused.status, "--queue" in refused.json["error"]) == (503, True)
         assert int(refused.headers["retry-after"]) >= 1
         classifier.may_compute.set()
@@ -211,7 +227,7 @@ def test_a_stop_under_load_loses_no_request() -> None:
                 with server.client() as client:
                     try:
                         client.connect()
-                    except ConnectionRefusedError:
+                    except (ConnectionRefusedError, ConnectionResetError):
                         return
                     try:
                         is_last = False
@@ -249,13 +265,6 @@ def test_a_stop_waits_for_what_is_being_computed() -> None:
         assert (response.status, response.headers["connection"]) == (200, "close")
 
 
-def test_an_idle_server_stops_at_once() -> None:
-    with running(app_of()) as server:
-        began = time.monotonic()
-        server.stop()
-        assert time.monotonic() - began < 2
-
-
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
 def test_a_signal_ends_the_process_well(tmp_path, number) -> None:
     process = start(PROCESS, cwd=tmp_path)
@@ -280,3 +289,15 @@ def test_an_address_that_is_taken_or_elsewhere_is_refused() -> None:
         bind("192.0.2.1", 0)
     with pytest.raises(SettingsError, match="--host"):
         bind("not a host", 0)
+    with pytest.raises(SettingsError, match="--host"):
+        bind("a..b", 0)
+
+
+def test_of_two_servers_that_start_together_one_says_that_the_address_is_taken(monkeypatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with bind("127.0.0.1", port) as second:
+            first.listen()
+            with pytest.raises(SettingsError, match="--port"):
+                run(app_of(), ServerSettings(port=port), second)

@@ -14,8 +14,13 @@ from .running import running
 IMAGES = st.sampled_from([image_file(colour, kind) for colour in ("red", "blue") for kind in ("PNG", "JPEG", "GIF")])
 FILES = IMAGES | st.binary()
 KEY = "secret-key"
-# JSON schema cannot say which bytes are an image, so that what it allows may be refused.
-CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404", "413", "422"]}}}
+# JSON schema cannot say which bytes are an image, so that what it allows may be refused. Too many images are a 413.
+CONFIG = {
+    "checks": {
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404", "413", "422"]},
+        "negative_data_rejection": {"expected-statuses": ["4xx"]},
+    }
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,4 +66,4 @@ def test_a_key_is_described_where_it_is_needed() -> None:
     described = app_of(api_key=KEY).openapi()
     assert described["security"] == [{"key": []}]
     free = [path for path, each in described["paths"].items() if each.get("get", {}).get("security") == []]
-    assert sorted(free) == ["/", "/health", "/ready"]
+    assert sorted(free) == ["/", "/health", "/ready", "/v2/health/live", "/v2/health/ready"]

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from alexnet.errors import shown
 from alexnet.serving import inference_protocol, schema
-from alexnet.serving.gate import CLIENT_LEFT, PROBES, Gate, json_response, log_line
+from alexnet.serving.gate import CLIENT_LEFT, PROBES, Gate, Guard, json_response, log_line
 from alexnet.serving.metrics import CONTENT_TYPE
 from alexnet.serving.models import Served
 from alexnet.serving.reading.images import DEFAULT_TOP
@@ -22,12 +22,12 @@ from alexnet.serving.service import Service
 from alexnet.serving.settings import ServerSettings
 from alexnet.version import VERSION
 
-# The page may load nothing from elsewhere, whatever is in it.
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; worker-src blob:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-}
+# The pages may load nothing from elsewhere, whatever is in them.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PAGE_POLICY = (
+    f"{POLICY}; script-src 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; "
+    "worker-src blob:"
+)
 Top = Annotated[int, Query(ge=1, description="Most classes for each image.")]
 ModelName = Annotated[str | None, Query(description="Name of the model; by default the first.")]
 
@@ -66,7 +66,8 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.is_stopping = False
-    app.add_middleware(Gate, key=api_key, metrics=service.metrics, log=log)
+    # What is added last comes first.
+    app.add_middleware(Guard, key=api_key, is_local=settings.is_local)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -74,6 +75,7 @@ def create_app(
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         )
+    app.add_middleware(Gate, metrics=service.metrics, log=log)
     _add_predicting(app, service, settings)
     _add_looking(app, service, page)
     app.include_router(inference_protocol.router(service.find, lambda: app.state.is_stopping))
@@ -112,7 +114,7 @@ def _add_looking(app: FastAPI, service: Service, page: str) -> None:
     @app.get("/", response_class=HTMLResponse)
     async def show_page() -> HTMLResponse:
         """The page to drop images on."""
-        return HTMLResponse(page, headers=PAGE_HEADERS)
+        return HTMLResponse(page, headers={"Content-Security-Policy": PAGE_POLICY})
 
     @app.get("/model", responses=schema.responses(schema.ModelInfo, 401, 404, 422))
     async def model_info(model: ModelName = None) -> Response:
@@ -139,7 +141,7 @@ def _add_looking(app: FastAPI, service: Service, page: str) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         """The OpenAPI description as a page."""
-        return HTMLResponse(schema.docs_page(app.openapi()), headers=PAGE_HEADERS)
+        return HTMLResponse(schema.docs_page(app.openapi()), headers={"Content-Security-Policy": POLICY})
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> Response:
@@ -168,19 +170,14 @@ def _add_error_handlers(app: FastAPI) -> None:
             sentence = "there is nothing at this path; /docs lists what there is"
         if error.status_code == 405:
             # Starlette names the methods of one route, and a path may have several.
-            methods = [method.upper() for method in app.openapi()["paths"].get(request.url.path, ())]
+            methods = [method.upper() for method in app.openapi()["paths"].get(request.scope["path"], ())]
             headers["Allow"] = ", ".join(methods) or headers.get("Allow", "")
-            sentence = f"{request.method} is not offered at this path, only {headers['Allow']}"
+            sentence = f"{request.state.facts.method} is not offered at this path, only {headers['Allow']}"
         return json_response({"error": sentence}, error.status_code, headers)
 
     @app.exception_handler(ClientDisconnect)
     async def end(_: Request, error: ClientDisconnect) -> Response:
         return Response(status_code=CLIENT_LEFT)  # for the log: the client has left
-
-    @app.exception_handler(Exception)
-    async def fail(_: Request, error: Exception) -> Response:
-        # Its traceback goes to the log. It may name paths of this machine, so it is not sent.
-        return json_response({"error": "the server has failed at this request; its log says why"}, 500)
 
 
 def _describe_key(app: FastAPI) -> None:

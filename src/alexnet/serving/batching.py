@@ -2,7 +2,7 @@
 
 An image is decoded in a thread before it joins the queue, so one that cannot be read fails alone. Each model has one
 thread for its engine. While the engine computes a batch, the next one fills. An idle engine waits only for images that
-are being decoded at that moment, and only for a few milliseconds: a single client never waits for others.
+have arrived and are not decoded yet, and only for a few milliseconds: a single client never waits for others.
 """
 
 import asyncio

@@ -24,30 +24,36 @@ def router(find: Callable[[str], Served], is_stopping: Callable[[], bool]) -> AP
     """
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
+    def status() -> int:
+        return 503 if is_stopping() else 200
+
     @routes.get("", responses=schema.responses(schema.ServerMetadata, 401))
     async def server_metadata() -> Response:
         """The server and its version."""
         return json_response({"name": "alexnet", "version": VERSION, "extensions": []})
 
-    @routes.get("/health/live", responses=schema.responses(schema.Live, 401))
+    @routes.get("/health/live", responses=schema.responses(schema.Live))
     async def server_live() -> Response:
         """Whether the server runs."""
         return json_response({"live": True})
 
-    @routes.get("/health/ready", responses=schema.responses(schema.Ready, 401))
+    @routes.get("/health/ready", responses={**schema.responses(schema.Ready), 503: {"model": schema.Ready}})
     async def server_ready() -> Response:
-        """Whether the server accepts requests."""
-        return json_response({"ready": not is_stopping()})
+        """Whether the server accepts requests: status 503 once it is stopping."""
+        return json_response({"ready": not is_stopping()}, status())
 
     @routes.get("/models/{name}", responses=schema.responses(schema.ModelMetadata, 401, 404, 422))
     async def model_metadata(name: str) -> Response:
         """A model's inputs and outputs."""
         return json_response(metadata(find(name)))
 
-    @routes.get("/models/{name}/ready", responses=schema.responses(schema.ModelReady, 401, 404, 422))
+    @routes.get(
+        "/models/{name}/ready",
+        responses={**schema.responses(schema.ModelReady, 401, 404, 422), 503: {"model": schema.ModelReady}},
+    )
     async def model_ready(name: str) -> Response:
-        """Whether a model accepts requests."""
-        return json_response({"name": find(name).name, "ready": not is_stopping()})
+        """Whether a model accepts requests: status 503 once the server is stopping."""
+        return json_response({"name": find(name).name, "ready": not is_stopping()}, status())
 
     return routes
 

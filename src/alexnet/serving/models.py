@@ -77,7 +77,7 @@ def name_of(path: str | os.PathLike[str]) -> str:
     if text.startswith(PREFIX):
         name = text.partition("@")[0].rpartition("/")[2]
     else:
-        place = Path(text).absolute()
+        place = Path(os.path.abspath(text))  # noqa: PTH100  # without "..", and links keep their names
         place = place.parent if place.name == "model" and place.parent.name else place
         name = place.stem if place.suffix == FILE_ENDING else place.name
     # File names may hold bytes that are not text.
@@ -88,8 +88,7 @@ def explainer_of(classifier: Classifier) -> Callable[[Pixels], Explanation] | No
     """Return a function that explains one decoded image ``(H, W, 3)``; None if the network is not covered."""
     if covers(classifier.artifact.architecture) is not None:
         return None
-    explainer = Explainer(classifier)
-    return lambda pixels: next(explainer.explain_each(pixels))
+    return Explainer(classifier).explain_decoded
 
 
 def default_of(models: Mapping[str, Served]) -> str:

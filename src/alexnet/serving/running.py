@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import signal
@@ -40,12 +41,15 @@ class TimedProtocol(H11Protocol):
     _reading: asyncio.TimerHandle | None = None
     _began = 0.0
     _n_bytes = 0
+    _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._begin()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         if self._arrival is None:
             self._begin()
         self._n_bytes += len(data)
@@ -65,6 +69,12 @@ class TimedProtocol(H11Protocol):
         if is_early:
             self._end()
             self._arrival = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def shutdown(self) -> None:
+        if self._is_refused:
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -97,10 +107,11 @@ class TimedProtocol(H11Protocol):
             self._begin()
         elif left > 0:
             self._arrival = self.loop.call_later(left, self._check)
-        elif self._n_bytes == 0:  # a connection that was opened in advance, as browsers do
-            self.transport.close()
+        elif self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+            self.transport.close()  # a connection that was opened in advance, as browsers do
         else:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the request arrives too slowly: {self._n_bytes} bytes so far")
+            sentence = f"the request arrives too slowly; send at least {LEAST_BYTES_PER_SECOND:,} bytes a second"
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, sentence)
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Send an error, unless a response has begun, and close the connection."""
@@ -112,13 +123,18 @@ class TimedProtocol(H11Protocol):
                 ("connection", "close"),
             ]
             begin = h11.Response(status_code=status, headers=headers, reason=status.phrase)
-            for event in (begin, h11.Data(data=body), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+            with contextlib.suppress(h11.LocalProtocolError):  # a response to HEAD has no body
+                for event in (begin, h11.Data(data=body), h11.EndOfMessage()):
+                    self.transport.write(self.conn.send(event) or b"")
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.close()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)  # where the client reads nothing
+        # Closed with bytes that nobody has read, it would be reset, and the client might not see the reason.
+        self._end()
+        self._is_refused = True
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
 
 class GracefulServer(uvicorn.Server):
@@ -166,8 +182,8 @@ class GracefulServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening)
         with contextlib.suppress(OSError):  # none is left
-            while True:
-                connection, _ = listening.accept()
+            for _ in range(BACKLOG):  # not for as long as new ones come
+                connection = listening.accept()[0]
                 await loop.connect_accepted_socket(self._protocol, connection)
 
     def _protocol(self) -> asyncio.Protocol:
@@ -175,7 +191,9 @@ class GracefulServer(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket with an address of its own, which does not listen yet.
+    """Return a socket with an address, which does not listen yet.
+
+    Another server that does not listen yet either may have the same one: ``run`` finds that out.
 
     Raises:
         SettingsError: the address is taken, or not one of this machine.
@@ -183,7 +201,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise SettingsError(f"cannot listen on {host!r}: {one_line(error)}; give another --host") from error
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -201,14 +219,30 @@ def run(app: FastAPI, settings: ServerSettings, bound: socket.socket) -> None:
         app: what to serve.
         settings: how long a request may take.
         bound: a socket of ``bind``. It is closed at the end.
+
+    Raises:
+        SettingsError: another server listens on its address by now.
     """
     _allow_many_files()
     # It warns of each damaged form, which is its sender's business.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    # At its end, uvicorn raises the signal again that has stopped it. For a server, that is no failure.
+    server = GracefulServer(app, settings)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # Until uvicorn handles signals itself. At its end, it raises the signal again that has stopped it: for a server,
+    # that is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    GracefulServer(app, settings).run(sockets=[bound])
+        signal.signal(number, stop)
+    try:
+        server.run(sockets=[bound])
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {one_line(error)}; give another --port"
+        ) from error
 
 
 def _allow_many_files() -> None:

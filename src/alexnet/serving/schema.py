@@ -188,26 +188,12 @@ _BASE64 = {"type": "string", "format": "byte", "description": "The file of an im
 
 def images_body(most: int) -> dict[str, Any]:
     """Return the description of a request of one or several images, at most ``most``."""
-    several = {"type": "array", "minItems": 1, "maxItems": most}
     return _body(
         {
             "image/*": {"schema": _FILE},
             "application/octet-stream": {"schema": _FILE},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["images"],
-                    "properties": {"images": {**several, "items": _FILE}},
-                }
-            },
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["images"],
-                    "additionalProperties": False,
-                    "properties": {"images": {**several, "items": _BASE64}},
-                }
-            },
+            "multipart/form-data": {"schema": _images(_FILE, most)},
+            "application/json": {"schema": {**_images(_BASE64, most), "additionalProperties": False}},
         }
     )
 
@@ -222,6 +208,7 @@ def hugging_face_body() -> dict[str, Any]:
         {
             "image/*": {"schema": _FILE},
             "application/octet-stream": {"schema": _FILE},
+            "multipart/form-data": {"schema": _images(_FILE, 1)},
             "application/json": {
                 "schema": {
                     "type": "object",
@@ -238,6 +225,11 @@ def hugging_face_body() -> dict[str, Any]:
             },
         }
     )
+
+
+def _images(item: dict[str, Any], most: int) -> dict[str, Any]:
+    images = {"type": "array", "minItems": 1, "maxItems": most, "items": item}
+    return {"type": "object", "required": ["images"], "properties": {"images": images}}
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:

@@ -153,7 +153,12 @@ class Service:
             except ImageError as error:
                 return error
 
-        found = [await computed(images[0])] if len(images) == 1 else await asyncio.gather(*map(computed, images))
+        if len(images) == 1:
+            found = [await computed(images[0])]
+        else:
+            async with asyncio.TaskGroup() as group:  # if the engine fails for one, the others end too
+                tasks = [group.create_task(computed(image)) for image in images]
+            found = [task.result() for task in tasks]
         errors = [each for each in found if isinstance(each, ImageError)]
         self.metrics.count_images(served.name, len(images) - len(errors), len(errors))
         if errors and len(images) == 1:

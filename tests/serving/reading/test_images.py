@@ -44,21 +44,27 @@ def test_base64_may_be_a_data_url_or_of_several_lines(text) -> None:
 
 def test_several_images_are_numbered_and_each_fails_alone() -> None:
     urls = ["http://localhost:1/a.png", " FILE:///etc/passwd", "s3://bucket/a"]
-    body = {"images": [BASE64, "#", 7, *urls, "a" * 1001]}
+    body = {"images": [BASE64, "#", *urls, "a" * 1001]}
     sent = images_of(json.dumps(body).encode(), JSON, most=9)
-    assert [each.name for each in sent] == [f"image {number}" for number in range(1, 8)]
+    assert [each.name for each in sent] == [f"image {number}" for number in range(1, 7)]
     assert sent[0].content == FILE
     reasons = [each.content.reason for each in sent[1:] if isinstance(each.content, ImageError)]
-    assert len(reasons) == 6
+    assert len(reasons) == 5
     assert "not base64" in reasons[0]
-    assert "7" in reasons[1]
-    assert all("URL" in reason for reason in reasons[2:5])
-    assert "not base64" in reasons[5]
+    assert all("URL" in reason for reason in reasons[1:4])
+    assert "not base64" in reasons[4]
 
 
 def test_more_images_than_allowed_are_refused_with_the_option_that_allows_more() -> None:
     with pytest.raises(RequestError, match="--max-images") as caught:
         images_of(json.dumps({"images": [BASE64] * 3}).encode(), JSON, most=2)
+    assert caught.value.status == 413
+
+
+def test_hugging_face_takes_one_image() -> None:
+    form = b"".join(b'--b\r\ncontent-disposition: form-data; name="f"; filename="a"\r\n\r\na\r\n' for _ in "ab")
+    with pytest.raises(RequestError, match="send several to /predict") as caught:
+        hugging_face_input(form + b"--b--\r\n", "multipart/form-data; boundary=b")
     assert caught.value.status == 413
 
 
@@ -73,6 +79,7 @@ def test_more_images_than_allowed_are_refused_with_the_option_that_allows_more()
         ([], "object"),
         ({}, "'images' is None"),
         ({"images": "abc"}, "'images' is 'abc'"),
+        ({"images": [BASE64, 7]}, "image 2 is 7"),
         ({"image": []}, "did you mean 'images'"),
         ({"x" * 100_000: []}, "unknown field"),
         ({"images": {"\ud800": 1}}, "'images'"),
@@ -97,6 +104,8 @@ def test_hugging_face_sends_bytes_or_base64_with_parameters() -> None:
     ("body", "words"),
     [
         ({}, "'inputs' is missing"),
+        ({"inputs": 7}, "image is 7"),
+        (b'{"inputs": "", "parameters": {"top_k": 1e999}}', "'top_k'"),
         ({"inputs": BASE64, "parameters": [1]}, "must be an object"),
         ({"inputs": BASE64, "parameters": {"function_to_apply": "sigmoid"}}, "only softmax"),
         ({"inputs": BASE64, "parameters": {"top": 1}}, "did you mean 'top_k'"),

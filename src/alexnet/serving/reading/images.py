@@ -13,7 +13,7 @@ from typing import Any
 from python_multipart.multipart import parse_options_header
 
 from alexnet.errors import ImageError, nearest, one_line, shown
-from alexnet.serving.reading.form import files_of
+from alexnet.serving.reading.form import MOST_PARTS, files_of
 from alexnet.serving.reading.refusal import RequestError
 
 DEFAULT_TOP = 5
@@ -73,7 +73,10 @@ def hugging_face_input(body: bytes, content_type: str) -> tuple[Sent, int]:
         RequestError: there is not exactly one image, the request is damaged, or it asks for what is not offered here.
     """
     if not is_json(content_type):
-        return images_of(body, content_type, most=1)[0], DEFAULT_TOP
+        image, *others = images_of(body, content_type, most=MOST_PARTS)
+        if others:
+            raise RequestError(413, "POST / takes one image; send several to /predict")
+        return image, DEFAULT_TOP
     content = _parsed(body, '{"inputs": "the file of an image in base64"}')
     if "inputs" not in content:
         raise RequestError(400, "'inputs' is missing; it must be the file of an image in base64")
@@ -84,7 +87,8 @@ def hugging_face_input(body: bytes, content_type: str) -> tuple[Sent, int]:
     if (function := parameters.get("function_to_apply")) not in (None, "softmax"):
         raise RequestError(400, f"'function_to_apply' is {shown(function)}; only softmax is offered")
     top = DEFAULT_TOP if parameters.get("top_k") is None else parameters["top_k"]
-    if isinstance(top, bool) or not isinstance(top, int | float) or top != round(top) or top < 1:
+    is_whole = top.is_integer() if isinstance(top, float) else isinstance(top, int) and not isinstance(top, bool)
+    if not is_whole or top < 1:
         raise RequestError(400, f"'top_k' is {shown(top)}; it must be a whole number, and at least 1")
     return Sent("image", _from_base64("image", content["inputs"])), int(top)
 
@@ -128,8 +132,13 @@ def _refuse_unknown(content: dict[str, Any], known: tuple[str, ...]) -> None:
 
 
 def _from_base64(name: str, text: object) -> bytes | ImageError:
+    """Return the file, or what is wrong with it.
+
+    Raises:
+        RequestError: it is no text, so that the whole request is damaged.
+    """
     if not isinstance(text, str):
-        return ImageError(name, f"it is {shown(text)}; give its file in base64")
+        raise RequestError(400, f"{name} is {shown(text)}; give its file in base64")
     beginning = text[:_N_BEGINNING]
     if _URL.match(beginning):
         return ImageError(name, "it is a URL, and nothing is downloaded here; send the image itself")

@@ -12,6 +12,8 @@ from alexnet.serving.settings import ServerSettings
 # A larger request takes one of a few places, so that many slow uploads cannot fill the memory.
 SMALL = 1 << 20
 N_LARGE = 16
+# A large request waits for one of these places for so long.
+PLACE_SECONDS = 10.0
 MOST_RETRY_SECONDS = 60
 
 
@@ -80,9 +82,19 @@ class Intake:
         chunks, n_bytes = [], 0
         async for chunk in request.stream():
             if n_bytes <= SMALL < n_bytes + len(chunk):
-                await places.enter_async_context(self._large)
+                await self._take_place(places)
             chunks.append(chunk)
             n_bytes += len(chunk)
             if n_bytes > most:
                 raise too_large
         return b"".join(chunks)
+
+    async def _take_place(self, places: AsyncExitStack) -> None:
+        """Wait for one of the places of large requests. That there is none is not the client's fault."""
+        seconds = min(PLACE_SECONDS, self._settings.timeout / 2)
+        try:
+            async with asyncio.timeout(seconds):
+                await places.enter_async_context(self._large)
+        except TimeoutError:
+            sentence = f"{N_LARGE} other requests of more than 1 MB are being read; try again later"
+            raise RequestError(503, sentence, max(1, round(seconds))) from None
