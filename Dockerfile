@@ -15,6 +15,7 @@ ENV PATH=/opt/alexnet/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 # Nobody, by number: some systems run no image whose user has only a name.
 USER 65532:65532
 EXPOSE 8000
+# Options of the command may change all but the port: publish the one in the container as any other.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
 ENTRYPOINT ["alexnet", "serve", "--host", "0.0.0.0"]

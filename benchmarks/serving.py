@@ -21,6 +21,7 @@ import contextlib
 import itertools
 import json
 import multiprocessing
+import os
 import re
 import resource
 import socket
@@ -149,14 +150,19 @@ async def response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def send_all(port: int, sendings: Iterator[Sending], until: float, tally: Tally) -> None:
-    """Send one request after the other on one connection, until the time is over."""
-    reader, writer = await asyncio.open_connection(HOST, port)
-    while (began := time.monotonic()) < until:
-        sending = next(sendings)
-        writer.write(sending.content)
-        status, body = await response(reader)
-        tally.count(sending, status, body, time.monotonic() - began)
-    writer.close()
+    """Send one request after the other on one connection, until the time is over; a lost connection is replaced."""
+    while time.monotonic() < until:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        with contextlib.closing(writer):
+            while (began := time.monotonic()) < until:
+                sending = next(sendings)
+                writer.write(sending.content)
+                try:
+                    status, body = await response(reader)
+                except (OSError, asyncio.IncompleteReadError) as error:
+                    tally.count(sending, type(error).__name__, b"", time.monotonic() - began)
+                    break
+                tally.count(sending, status, body, time.monotonic() - began)
 
 
 async def send_one(port: int, sending: Sending, tally: Tally) -> None:
@@ -238,19 +244,23 @@ def served(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes
 
 def processes_of(root: int) -> list[int]:
     """Return the numbers of a process and all that it has started."""
-    children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    children = [number for each in Path(f"/proc/{root}/task").glob("*/children") for number in each.read_text().split()]
     return [root, *(each for child in children for each in processes_of(int(child)))]
 
 
 def usage_of(process: subprocess.Popen[bytes]) -> tuple[float, float]:
-    """Return processor seconds and memory in MiB of a server and the processes that it has started."""
-    ticks, n_pages = 0, 0
+    """Return processor seconds and memory in MiB of a server and the processes that it has started.
+
+    What several processes share is counted once: each has its part of it (PSS).
+    """
+    ticks, n_kibibytes = 0, 0
     for number in processes_of(process.pid):
         folder = Path(f"/proc/{number}")
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
-        n_pages += int((folder / "statm").read_text().split()[1])
-    return ticks / 100, n_pages * resource.getpagesize() / 2**20
+        memory = re.search(r"^Pss: +(\d+) kB$", (folder / "smaps_rollup").read_text(), re.MULTILINE)
+        n_kibibytes += int(memory[1]) if memory else 0
+    return ticks / os.sysconf("SC_CLK_TCK"), n_kibibytes / 1024
 
 
 def load_test(command: Sequence[str], port: int, sendings: list[Sending], n_connections: int, seconds: float) -> Any:
@@ -325,7 +335,9 @@ def measure(given: argparse.Namespace) -> None:
         found = load_test(command, port, sendings, given.connections, given.seconds)
         found["share"] = round(found["requests_per_second"] / possible, 3)
         print(f"alexnet serve, {name}: {json.dumps(found)}", flush=True)
-    if with_litserve:
+    if not with_litserve:
+        print("litserve is not installed, so it is not measured")
+    else:
         command = [sys.executable, "-m", "benchmarks.litserve_server", given.model, str(port), "--engine", given.engine]
         found = load_test(command, port, sendings, given.connections, given.seconds)
         print(f"litserve, form: {json.dumps(found)}", flush=True)

@@ -13,6 +13,7 @@ from alexnet.serving.models import load_models, name_of
         ("runs/images/model", "images"),
         ("/model", "model"),
         ("runs/v1.2", "v1.2"),
+        ("runs/images/..", "runs"),
         ("exports/images-int8.onnx", "images-int8"),
         ("exports/images-openvino", "images-openvino"),
         ("hf:anna/birds", "birds"),

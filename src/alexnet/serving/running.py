@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import signal
@@ -208,8 +207,12 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind(address)
     except OSError as error:
         bound.close()
-        raise SettingsError(f"cannot listen on {host} port {port}: {one_line(error)}; give another --port") from error
+        raise _no_port(host, port, error) from error
     return bound
+
+
+def _no_port(host: str, port: int, error: OSError) -> SettingsError:
+    return SettingsError(f"cannot listen on {host} port {port}: {one_line(error)}; give another --port")
 
 
 def run(app: FastAPI, settings: ServerSettings, bound: socket.socket) -> None:
@@ -223,6 +226,10 @@ def run(app: FastAPI, settings: ServerSettings, bound: socket.socket) -> None:
     Raises:
         SettingsError: another server listens on its address by now.
     """
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise _no_port(settings.host, settings.port, error) from error
     _allow_many_files()
     # It warns of each damaged form, which is its sender's business.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
@@ -235,14 +242,7 @@ def run(app: FastAPI, settings: ServerSettings, bound: socket.socket) -> None:
     # that is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    try:
-        server.run(sockets=[bound])
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise SettingsError(
-            f"cannot listen on {settings.host} port {settings.port}: {one_line(error)}; give another --port"
-        ) from error
+    server.run(sockets=[bound])
 
 
 def _allow_many_files() -> None:
