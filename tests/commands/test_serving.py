@@ -1,6 +1,3 @@
-import sys
-from types import ModuleType
-
 import pytest
 
 from alexnet import cli
@@ -15,9 +12,6 @@ from ..serving.fake import served
 def started(monkeypatch) -> list:
     """Serve a fake model, and return at once; the list holds what would have been served."""
     seen: list = []
-    page = ModuleType("alexnet.web.build")
-    page.server_page = lambda: "<html>"  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "alexnet.web.build", page)
     monkeypatch.setattr(models, "load_models", lambda paths, engine, max_pixels: {each: served() for each in paths})
     monkeypatch.setattr(running, "run", lambda app, settings, bound: seen.append((app, settings, bound.getsockname())))
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
