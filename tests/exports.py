@@ -137,7 +137,7 @@ def as_stored(weights: Weights, precision: Precision) -> Weights:
         return weights
     if precision == "fp16":
         return {name: each.astype(np.float16).astype(np.float32) for name, each in weights.items()}
-    return {name: q * scale if q.ndim > 1 else each for name, each in weights.items() for q, scale in [in_8_bits(each)]}
+    return {name: np.multiply(*in_8_bits(each)) if each.ndim > 1 else each for name, each in weights.items()}
 
 
 def in_8_bits(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
