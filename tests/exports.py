@@ -3,6 +3,7 @@
 The network is computed here in numpy as well, so that what is expected comes from none of the engines.
 """
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -202,11 +203,9 @@ def onnx_bytes(weights: Weights, precision: Precision, metadata: dict[str, str])
 def write_openvino(folder: Path, weights: Weights, precision: Precision = "fp32") -> Path:
     """Write a folder of OpenVINO."""
     openvino = quiet.openvino()
+    network = openvino.Core().read_model(io.BytesIO(onnx_bytes(weights, precision, {})))
     folder.mkdir()
-    (folder / "network.onnx").write_bytes(onnx_bytes(weights, precision, {}))
-    network = openvino.convert_model(str(folder / "network.onnx"))
-    openvino.save_model(network, str(folder / "model.xml"), compress_to_fp16=precision == "fp16")
-    (folder / "network.onnx").unlink()
+    openvino.save_model(network, folder / "model.xml", compress_to_fp16=False)
     artifact = artifact_at(folder, as_stored(weights, precision), "openvino", precision)
     (folder / "alexnet.json").write_text(json.dumps(config_of(artifact)))
     return folder
