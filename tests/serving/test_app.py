@@ -69,7 +69,7 @@ def test_several_images_keep_their_order_and_one_that_cannot_be_read_fails_alone
         (b"", "no image"),
         (b"not an image", "cannot read image: not an image in a known format"),
         (b"http://localhost/a.png", "not an image"),
-        (RED[:60], "damaged"),
+        (RED[:45], "damaged"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 1_000_000, "cannot read image"),
         (json.dumps({"images": []}).encode(), "JSON"),
     ],
@@ -317,7 +317,7 @@ def test_each_request_is_one_line_of_json_without_its_images(capsys) -> None:
 
     with TestClient(app_of(log=log_line)) as client:
         client.post("/predict?model=colours", files=[("f", ("private name.png", RED))] * 2)
-        client.head("/no\nwhere")
+        client.head("/no%0Awhere")
     lines = capsys.readouterr().out.splitlines()
     first, second = map(json.loads, lines)
     assert (first["method"], first["path"], first["status"]) == ("POST", "/predict", 200)
