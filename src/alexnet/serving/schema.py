@@ -178,7 +178,9 @@ def responses(returned: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
 
     The type is None where it does not return JSON.
     """
-    errors = {status: {"model": Error, "description": DESCRIPTIONS[status]} for status in statuses}
+    errors: dict[int | str, dict[str, Any]] = {
+        status: {"model": Error, "description": DESCRIPTIONS[status]} for status in statuses
+    }
     return errors if returned is None else {200: {"model": returned}, **errors}
 
 
