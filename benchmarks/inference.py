@@ -326,7 +326,7 @@ def report(
 
 def processes(exports: dict[str, Path], image: Path, n_rounds: int, facts: dict[str, Any]) -> dict[str, Any]:
     """Print and return the CPU time and wall time of whole processes, in turns."""
-    commands = {
+    commands: dict[str, tuple[str, ...]] = {
         precision: ("-m", "alexnet", "predict", str(exports[precision]), str(image)) for precision in MOST_SECONDS
     }
     commands["only importing"] = ("-c", "import numpy, PIL, onnxruntime")
