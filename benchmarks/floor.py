@@ -90,7 +90,7 @@ def machine(packages: Sequence[str]) -> dict[str, Any]:
         "cores": n_cores(),
         "flags": [flag for flag in FLAGS if flag in flags],
         "python": platform.python_version(),
-        "versions": {name: found for name in packages if (found := _version(name)) is not None},
+        "versions": {name: number for name in packages if (number := _version(name)) is not None},
         "load": [round(each, 1) for each in os.getloadavg()],
     }
 

@@ -326,7 +326,7 @@ def report(
 
 def processes(exports: dict[str, Path], image: Path, n_rounds: int, facts: dict[str, Any]) -> dict[str, Any]:
     """Print and return the CPU time and wall time of whole processes, in turns."""
-    commands = {
+    commands: dict[str, tuple[str, ...]] = {
         precision: ("-m", "alexnet", "predict", str(exports[precision]), str(image)) for precision in MOST_SECONDS
     }
     commands["only importing"] = ("-c", "import numpy, PIL, onnxruntime")
@@ -350,7 +350,7 @@ def process_seconds(words: Sequence[str]) -> tuple[float, float]:
     usual = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")}
     usual["ORT_DISABLE_TELEMETRY"] = "1"
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, *words], env=usual, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *words], env=usual, check=True, capture_output=True)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
