@@ -44,8 +44,12 @@ def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
             norm.weight.normal_(mean=1, std=0.5)
             norm.bias.normal_(std=0.2)
         last = model.get_submodule(model.layer_names[-1]).get_submodule("linear")
-        logits = model(torch.randn(16, net.in_channels, net.image_size, net.image_size))
-        last.weight.mul_(4 / logits.std())
+        last.bias.zero_()
+        pixels = torch.from_numpy(pixels_for(net, 16))
+        logits = Graph(model, artifact_of(net))(pixels)[1]
+        # As far apart as those of a trained network, and none of the classes always the first.
+        last.weight.mul_(1.5 / logits.std(dim=0).mean())
+        last.bias.copy_(-1.5 * logits.mean(dim=0) / logits.std(dim=0).mean())
     return model
 
 
