@@ -161,7 +161,7 @@ def measure(sides: Sequence[Side], n_threads: int, batches: Sequence[int], n_rou
             took = milliseconds(work, batch)
             if number:  # the first round is warm-up
                 found[from_files, batch, name].append(took)
-        print(f"{n_threads} threads: round {number} of {n_rounds}", file=sys.stderr, flush=True)
+        print(f"threads: {n_threads}, round {number} of {n_rounds}", file=sys.stderr, flush=True)
     return [
         Result(name, n_threads, from_files, batch, *(tuple(each) for each in zip(*times, strict=True)))
         for (from_files, batch, name), times in found.items()
@@ -187,8 +187,8 @@ def table(results: Sequence[Result], floors: dict[str, dict[int, float]]) -> str
     """
     batches = sorted({result.batch for result in results})
     by_place = {(result.side, result.batch): result for result in results}
-    heads = [f"{n}: wall, ms | CPU, ms | torch's CPU time to it" for n in batches]
-    lines = [f"| images at a time | {' | '.join(heads)} |", f"|---|{'---|---|---|' * len(batches)}"]
+    heads = [f"{n} at a time: wall, ms | CPU, ms | times torch" for n in batches]
+    lines = [f"| an image | {' | '.join(heads)} |", f"|---|{'---|---|---|' * len(batches)}"]
     for side in dict.fromkeys(result.side for result in results):
         cells = []
         for batch in batches:
@@ -277,6 +277,7 @@ def compare(
         with ThreadPoolExecutor(n_threads) as threads:
             sides = list(all_sides(model, exports, paths, threads, n_threads))
             results += measure(sides, n_threads, batches, n_rounds)
+        rates[n_threads] = rates[n_threads].best(measure_rates(n_threads))
     return results, rates
 
 
