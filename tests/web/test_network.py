@@ -1,6 +1,7 @@
 """The network in JavaScript against the same network in torch, with the same rounded weights."""
 
 import base64
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,11 @@ from alexnet.exporting.graph import Graph
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm, Pool
 from alexnet.network.value.variants import resolve
-from alexnet.web.encoding import encode, rounded
+from alexnet.web.encoding import Tensors, encode, rounded
 
 from ..exporting.networks import NETS as EXPORTED
 from ..exporting.networks import artifact_of, graph_of, pixels_for
+from .predicting import png
 
 SMALL = resolve("small", width=0.125, hidden=(16, 12), n_classes=5)
 ODD = Architecture(
@@ -59,12 +61,20 @@ RUN = """([saved, images]) => {
 }"""
 
 
+# What ``serve`` in classifier.js does with each file.
+PREDICT = '([saved, file]) => new Classifier(saved).predict(new Blob([fromBase64(file)], { type: "image/png" }))'
+
+
+def encoded(net: Architecture, tensors: Tensors) -> dict[str, Any]:
+    artifact = artifact_of(net)
+    return encode(net, tensors, artifact.classes, artifact.preprocessing, artifact.calibration.temperature)
+
+
 def in_both(net: Architecture, compute: Any, graph: Graph | None = None, n: int = 3) -> tuple[Any, list[Any], Graph]:
     """Return what torch and what JavaScript compute for images, and the network in torch."""
     graph = graph or graph_of(net)
-    artifact = artifact_of(net)
     tensors = {name: tensor.numpy() for name, tensor in graph.state_dict().items()}
-    saved = encode(net, tensors, artifact.classes, artifact.preprocessing, artifact.calibration.temperature)
+    saved = encoded(net, tensors)
     graph.load_state_dict({name: torch.from_numpy(each) for name, each in rounded(tensors).items()}, assign=True)
     pixels = pixels_for(net, n)
     with torch.no_grad():
@@ -88,17 +98,25 @@ def test_javascript_computes_what_torch_computes(name, compute) -> None:
 def test_maps_are_those_of_grad_cam(name, compute) -> None:
     net = NETS[name]
     (_, _, _, maps), found, graph = in_both(net, compute, n=2)
-    pixels = torch.from_numpy(pixels_for(net, 2))
-    with torch.no_grad():
-        flat = graph.flatten(pixels)[0].numpy()
     head = Head.of(net, {name: tensor.numpy() for name, tensor in graph.state_dict().items()})
     n_seen = 0
     for number in range(net.n_classes):
-        expected = class_maps(head, maps, flat, np.array([number, number]))
+        expected = class_maps(head, maps, np.array([number, number]))
         for each, values in zip(found, expected, strict=True):
             assert np.allclose(each["classMaps"][number], values, rtol=1e-3, atol=1e-4 * max(1e-3, values.max()))
             n_seen += values.max() > 0
     assert n_seen
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "silu", "local norm after the pool", "grey", "no hidden layer"])
+def test_a_file_is_predicted_whether_or_not_there_are_maps(name, compute) -> None:
+    net = NETS[name]
+    saved = encoded(net, {name: tensor.numpy() for name, tensor in graph_of(net).state_dict().items()})
+    found = compute.evaluate(PREDICT, [json.dumps(saved), base64.b64encode(png("red")).decode()])
+    assert sum(each["probability"] for each in found["predictions"]) == pytest.approx(1)
+    labels = [each["label"] for each in found["predictions"]]
+    assert sorted(labels) == list(artifact_of(net).classes)
+    assert [each["label"] for each in found["maps"]][:1] == (labels[:1] if covers(net) is None else [])
 
 
 def test_maps_of_a_shrunk_network_are_those_of_the_whole_product(compute) -> None:
@@ -120,7 +138,5 @@ def test_maps_of_a_shrunk_network_are_those_of_the_whole_product(compute) -> Non
     tensors = {name: tensor.numpy() for name, tensor in graph.state_dict().items()}
     tensors["fc6.linear.weight"] = tensors["fc6.linear.1.weight"] @ tensors["fc6.linear.0.weight"]
     tensors["fc6.linear.bias"] = tensors["fc6.linear.1.bias"]
-    with torch.no_grad():
-        flat = graph.flatten(torch.from_numpy(pixels_for(net, 1)))[0].numpy()
-    expected = class_maps(Head.of(net, tensors), maps, flat, np.array([1]))[0]
+    expected = class_maps(Head.of(net, tensors), maps, np.array([1]))[0]
     assert np.allclose(found[0]["classMaps"][1], expected, rtol=1e-3, atol=1e-5)

@@ -37,7 +37,7 @@ def standalone_page(network: Mapping[str, Any], title: str) -> str:
         title: the title of the page.
     """
     description = {name: network[name] for name in DESCRIPTION}
-    rest = {name: value for name, value in network.items() if name not in ("name", "resize", "notes")}
+    rest = {name: value for name, value in network.items() if name not in DESCRIPTION or name == "classes"}
     blocks = _data("model", description) + _data("network", rest)
     scripts = {"compute": script(COMPUTE), "page": script(LOCAL)}
     return _page(title, scripts, connect="'none'", generator=GENERATOR, blocks=blocks)

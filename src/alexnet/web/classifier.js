@@ -24,11 +24,11 @@ class Classifier {
       .map((probability, number) => ({ number, label: classes[number], probability }))
       .sort((one, other) => other.probability - one.probability)
       .slice(0, TOP);
-    const close = ranked.slice(0, 2).filter(each => each.probability >= CLOSE * ranked[0].probability);
-    const maps = close.map(({ number, label }) => ({ label, values: this.network.classMap(outputs, number), field }));
+    const isClose = each => each.probability >= CLOSE * ranked[0].probability;
+    const explained = field ? ranked.slice(0, 2).filter(isClose) : [];
     return {
       predictions: ranked.map(({ label, probability }) => ({ label, probability })),
-      maps: field ? maps : [],
+      maps: explained.map(({ number, label }) => ({ label, values: this.network.classMap(outputs, number), field })),
       milliseconds: performance.now() - start,
     };
   }

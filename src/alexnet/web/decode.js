@@ -16,16 +16,17 @@ const BAND = 1 << 20;
 async function decode(file, side, maxPixels) {
   const beginning = new Uint8Array(await file.slice(0, 3).arrayBuffer());
   const bitmap = await openBitmap(file);
-  const { width, height } = bitmap;
-  if (width * height > maxPixels) {
+  try {
+    const { width, height } = bitmap;
+    if (width * height > maxPixels) {
+      throw new Error(`it has ${width}x${height} pixels, more than the ${maxPixels.toLocaleString("en")} allowed`);
+    }
+    const isJpeg = beginning[0] === 0xff && beginning[1] === 0xd8 && beginning[2] === 0xff;
+    const most = isJpeg ? Math.floor(Math.min(width, height) / side) : 1;
+    return readPixels(bitmap, [8, 4, 2].find(by => by <= most) ?? 1);
+  } finally {
     bitmap.close();
-    throw new Error(`it has ${width}x${height} pixels, more than the ${maxPixels.toLocaleString("en")} allowed`);
   }
-  const isJpeg = beginning[0] === 0xff && beginning[1] === 0xd8 && beginning[2] === 0xff;
-  const most = isJpeg ? Math.floor(Math.min(width, height) / side) : 1;
-  const image = readPixels(bitmap, [8, 4, 2].find(by => by <= most) ?? 1);
-  bitmap.close();
-  return image;
 }
 
 async function openBitmap(file) {

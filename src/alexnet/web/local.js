@@ -39,7 +39,10 @@ class Predictor {
   }
 }
 
-/** Return a tested classifier: in a worker, so that the page stays responsive; if that fails, here. */
+/**
+ * Return a tested classifier: in a worker, so that the page stays responsive; if that fails, here. A failed self-test is
+ * repeated too: a browser may have a canvas in the page but none in workers, or let only the page read it.
+ */
 async function startClassifier(text) {
   try {
     return await startWorker(text);

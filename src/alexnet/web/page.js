@@ -73,7 +73,6 @@ function askForKey(why) {
 
 /** Make a card for each file, and predict them as soon as possible. */
 function add(files) {
-  if (fault) return;
   const cards = Array.from(files, makeCard);
   if (!cards.length) {
     find("status").textContent = "There is no file in this; save the image, then choose its file.";
@@ -219,6 +218,7 @@ find("model-choice").onchange = async event => {
   try {
     describe(await predictor.describe(event.target.value));
   } catch (error) {
+    event.target.value = model.name;
     find("status").textContent = error.message;
   }
 };
