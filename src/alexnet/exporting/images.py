@@ -155,7 +155,7 @@ def _sample(labels: Sequence[str], most: int, split: str) -> list[int]:
     """Return the places of at most ``most`` images: of ``train`` as many of each class, of others as they come."""
     if split == "train":
         return choose(labels, most)
-    return np.linspace(0, len(labels) - 1, min(most, len(labels))).round().astype(int).tolist()
+    return [round(place) for place in np.linspace(0, len(labels) - 1, min(most, len(labels))).tolist()]
 
 
 def _prepare(artifact: Artifact, source: Source, track: Track) -> Store:

@@ -132,7 +132,8 @@ def _principal(centred: Tensor, rank: int) -> Tensor:
     kept = values > LEAST_VARIANCE * values[-1]
     kept[-1] = True
     values, vectors = values[kept], vectors[:, kept]
-    return centred.t() @ vectors / values.clamp(min=1e-30).sqrt() if few else vectors
+    basis: Tensor = centred.t() @ vectors / values.clamp(min=1e-30).sqrt() if few else vectors
+    return basis
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

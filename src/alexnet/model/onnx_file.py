@@ -28,7 +28,7 @@ _NODE, _INITIALIZER, _INPUT, _OP_TYPE, _ATTRIBUTE, _NAME_OF_ATTRIBUTE, _INTEGER 
 _DIMS, _DATA_TYPE, _NAME, _LOCATION = 1, 2, 8, 14
 _RAW, _FLOATS, _INT32S, _INT64S = 9, 4, 5, 7
 # TensorProto.DataType: how a number lies in the file, little-endian.
-_TYPES = {
+_TYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype("<f4"),
     2: np.dtype("u1"),
     3: np.dtype("i1"),
@@ -190,6 +190,7 @@ def _array(tensor: dict[int, list[int | memoryview]]) -> Array:
     if kind is None:
         raise ValueError("its numbers are of another type")
     dims = signed_numbers(tensor.get(_DIMS, []))
+    numbers: Array
     if _RAW in tensor:
         numbers = np.frombuffer(message_of(tensor[_RAW][-1]), kind)
     elif _FLOATS in tensor:
@@ -200,4 +201,4 @@ def _array(tensor: dict[int, list[int | memoryview]]) -> Array:
     if numbers.dtype != kind or numbers.size != math.prod(dims) or min(dims, default=0) < 0:
         raise ValueError(f"it holds {numbers.size} numbers for the shape {dims}")
     # A copy in the machine's own order of bytes: the file may be closed.
-    return numbers.astype(kind.newbyteorder("=")).reshape(dims)
+    return np.asarray(numbers.astype(kind.newbyteorder("=")).reshape(dims))

@@ -63,7 +63,8 @@ def encode(
     if net.activation not in ACTIVATIONS:
         raise _impossible(f"the activation {net.activation}")
     weights = _Weights()
-    layers, maps_after = [], 0
+    layers: list[dict[str, Any]] = []
+    maps_after = 0
     side = net.image_size
     for name, layer, _ in net.conv_layers():
         for part, each in _conv_parts(name, layer, net, tensors, weights):
@@ -169,7 +170,7 @@ def _linear_parts(name: str, tensors: Tensors, weights: _Weights) -> list[dict[s
 def _weighted(name: str, tensors: Tensors, weights: _Weights) -> dict[str, Any]:
     integers, scales = quantise(tensors[f"{name}.weight"])
     n_out, n_in = integers.shape
-    arrays = {"scales": scales, "biases": tensors[f"{name}.bias"], "integers": integers}
+    arrays: dict[str, Floats | Integers] = {"scales": scales, "biases": tensors[f"{name}.bias"], "integers": integers}
     return {"n_out": n_out, "n_in": n_in, **{key: weights.add(array) for key, array in arrays.items()}}
 
 
