@@ -71,7 +71,7 @@ def place_for(
         SettingsError: something else is there; or the path has no folder, or an ending that says another format.
     """
     path = _beside(model, artifact, ending) if out is None else expanded(out)
-    suffix = Path(ending).suffix
+    suffix = Path(f"x{ending}").suffix  # a name that begins with a dot has none
     if suffix and path.suffix != suffix:
         raise SettingsError(f"--out is {str(path)!r}; the name of this format ends in {suffix}")
     if not path.parent.is_dir():
