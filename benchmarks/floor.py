@@ -3,7 +3,8 @@
 Numbers are read at the rate of a matrix times a vector, or of a sum where that is higher; multiply-adds are done at the
 rate of a product of square matrices. A layer takes at least the longer of the two for its weights and its
 multiply-adds in float32, and a network the sum of its layers. (A convolution by Winograd's method has fewer
-multiply-adds and may be faster.)
+multiply-adds and may be faster.) The rates are of CPU time, so that other work on the machine does not count; what it
+takes from caches and memory does.
 """
 
 import os
@@ -19,12 +20,10 @@ import torch
 
 from alexnet.data.parallel import n_cores
 from alexnet.network.value.architecture import Architecture
-from alexnet.training.machine.runtime import detect
-from benchmarks.training import product_rate
 
 # Far more than any cache holds.
 N_NUMBERS = 1 << 26
-PRODUCT_SIDES = (2048,)
+PRODUCT_SIDE = 2048
 # Flags of a CPU that decide how fast small numbers are.
 FLAGS = (
     "avx2",
@@ -48,23 +47,28 @@ class Rates:
     bytes_read: float
     mult_adds: float
 
+    def best(self, other: "Rates") -> "Rates":
+        """Return the higher of each rate."""
+        return Rates(max(self.bytes_read, other.bytes_read), max(self.mult_adds, other.mult_adds))
+
 
 def measure_rates(n_threads: int) -> Rates:
     """Measure both rates with a number of threads; the best of several."""
     torch.set_num_threads(n_threads)
     matrix, vector = torch.rand(N_NUMBERS // 4096, 4096), torch.rand(4096)
-    seconds = min(best_of(lambda: torch.mv(matrix, vector)), best_of(matrix.sum))
-    operations = product_rate(detect("cpu", "fp32"), PRODUCT_SIDES)
-    return Rates(bytes_read=4 * matrix.numel() / seconds, mult_adds=operations / 2)
+    square = torch.rand(PRODUCT_SIDE, PRODUCT_SIDE)
+    reading = min(best_of(lambda: torch.mv(matrix, vector)), best_of(matrix.sum))
+    multiplying = best_of(lambda: torch.mm(square, square))
+    return Rates(4 * matrix.numel() * n_threads / reading, PRODUCT_SIDE**3 * n_threads / multiplying)
 
 
-def best_of(work: Callable[[], object], n: int = 5) -> float:
-    """Return the least seconds that something took."""
+def best_of(work: Callable[[], object], n: int = 7) -> float:
+    """Return the least CPU time that something took, of all threads together, in seconds."""
     seconds = []
     for _ in range(n):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     return min(seconds)
 
 
@@ -90,7 +94,7 @@ def machine(packages: Sequence[str]) -> dict[str, Any]:
         "cores": n_cores(),
         "flags": [flag for flag in FLAGS if flag in flags],
         "python": platform.python_version(),
-        "versions": {name: found for name in packages if (found := _version(name)) is not None},
+        "versions": {name: number for name in packages if (number := _version(name)) is not None},
         "load": [round(each, 1) for each in os.getloadavg()],
     }
 

@@ -161,7 +161,7 @@ def measure(sides: Sequence[Side], n_threads: int, batches: Sequence[int], n_rou
             took = milliseconds(work, batch)
             if number:  # the first round is warm-up
                 found[from_files, batch, name].append(took)
-        print(f"{n_threads} threads: round {number} of {n_rounds}", file=sys.stderr, flush=True)
+        print(f"threads: {n_threads}, round {number} of {n_rounds}", file=sys.stderr, flush=True)
     return [
         Result(name, n_threads, from_files, batch, *(tuple(each) for each in zip(*times, strict=True)))
         for (from_files, batch, name), times in found.items()
@@ -187,8 +187,8 @@ def table(results: Sequence[Result], floors: dict[str, dict[int, float]]) -> str
     """
     batches = sorted({result.batch for result in results})
     by_place = {(result.side, result.batch): result for result in results}
-    heads = [f"{n}: wall, ms | CPU, ms | torch's CPU time to it" for n in batches]
-    lines = [f"| images at a time | {' | '.join(heads)} |", f"|---|{'---|---|---|' * len(batches)}"]
+    heads = [f"{n} at a time: wall, ms | CPU, ms | times torch" for n in batches]
+    lines = [f"| an image | {' | '.join(heads)} |", f"|---|{'---|---|---|' * len(batches)}"]
     for side in dict.fromkeys(result.side for result in results):
         cells = []
         for batch in batches:
@@ -277,6 +277,7 @@ def compare(
         with ThreadPoolExecutor(n_threads) as threads:
             sides = list(all_sides(model, exports, paths, threads, n_threads))
             results += measure(sides, n_threads, batches, n_rounds)
+        rates[n_threads] = rates[n_threads].best(measure_rates(n_threads))
     return results, rates
 
 
@@ -326,7 +327,7 @@ def report(
 
 def processes(exports: dict[str, Path], image: Path, n_rounds: int, facts: dict[str, Any]) -> dict[str, Any]:
     """Print and return the CPU time and wall time of whole processes, in turns."""
-    commands = {
+    commands: dict[str, tuple[str, ...]] = {
         precision: ("-m", "alexnet", "predict", str(exports[precision]), str(image)) for precision in MOST_SECONDS
     }
     commands["only importing"] = ("-c", "import numpy, PIL, onnxruntime")
@@ -350,7 +351,7 @@ def process_seconds(words: Sequence[str]) -> tuple[float, float]:
     usual = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")}
     usual["ORT_DISABLE_TELEMETRY"] = "1"
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, *words], env=usual, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *words], env=usual, check=True, capture_output=True)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 

@@ -5,10 +5,11 @@
 
 DATA is a folder of images. Clients in a process of their own send them over and over, one at a time on each of the
 connections. Printed are requests/s; the rates of the engine and of the decoder alone, on all cores; the rate at which
-one could do both, one after the other; the share of it that was reached; response times; processor time of the server
-and of the clients, which share the cores; and the server's memory after a tenth of the time and at the end. Every
-response is compared with what ``Classifier.predict`` returns. Where litserve is installed, it serves the same model to
-the same clients afterwards, and both get files of a form: it reads no plain bytes. ``--files`` sends forms in any case.
+one could do both, one after the other; the share of it that was reached, and the same in processor time, which other
+programs on the machine change less; response times; the cores that the server and the clients kept busy, which they
+share; and the server's memory after a tenth of the time and at the end. Every response is compared with what
+``Classifier.predict`` returns. Where litserve is installed, it serves the same model to the same clients afterwards,
+and both get files of a form: it reads no plain bytes. ``--files`` sends forms in any case.
 
 ``--at-once`` sends so many requests at the same time, each on a connection of its own. Every tenth is broken: a file of
 FOLDER that cannot be read, a request that is too large, a cut or enormous image, JSON that is none. Printed is how
@@ -32,7 +33,7 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -280,6 +281,7 @@ def load_test(command: Sequence[str], port: int, sendings: list[Sending], n_conn
         "statuses": dict(both),
         "wrong": first.n_wrong + rest.n_wrong,
         "milliseconds_median_and_99th": [round(1000 * times[int(share * len(times))], 1) for share in (0.5, 0.99)],
+        "server_milliseconds_each": round(1000 * (cpu_end - cpu) / both.total(), 2),
         "server_cores": round((cpu_end - cpu) / wall, 2),
         "client_cores": round((first.cpu_seconds + rest.cpu_seconds) / wall, 2),
         "memory_mib": [round(memory), round(memory_end)],
@@ -289,18 +291,18 @@ def load_test(command: Sequence[str], port: int, sendings: list[Sending], n_conn
 # What could be reached
 
 
-def rate(work: Any, n_each: int) -> float:
-    """Return images/s of something that is repeated for some seconds."""
+def seconds_each(work: Callable[[], object], n_each: int) -> tuple[float, float]:
+    """Return the seconds, and the processor's seconds, that each image takes of something that is repeated."""
     work()
-    began, n_done = time.perf_counter(), 0
+    began, cpu, n_done = time.perf_counter(), time.process_time(), 0
     while (passed := time.perf_counter() - began) < SECONDS_ALONE:
         work()
         n_done += n_each
-    return n_done / passed
+    return passed / n_done, (time.process_time() - cpu) / n_done
 
 
-def rates_alone(classifier: Classifier, images: Sequence[bytes]) -> tuple[float, float]:
-    """Return images/s of the engine alone, in full batches, and of decoding alone, both on all cores."""
+def alone(classifier: Classifier, images: Sequence[bytes]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the seconds of the engine alone, in full batches, and of decoding alone, both on all cores."""
     batch_size = ServerSettings().batch_size
     decoded = [classifier.decode(each, "image") for each in images[:batch_size]]
     with ThreadPoolExecutor(n_cores()) as threads:
@@ -308,7 +310,8 @@ def rates_alone(classifier: Classifier, images: Sequence[bytes]) -> tuple[float,
         def decode() -> None:
             list(threads.map(classifier.decode, images, itertools.repeat("image")))
 
-        return rate(lambda: classifier.predict_decoded(decoded, 5), len(decoded)), rate(decode, len(images))
+        engine = seconds_each(lambda: classifier.predict_decoded(decoded, 5), len(decoded))
+        return engine, seconds_each(decode, len(images))
 
 
 # From the command line
@@ -319,13 +322,17 @@ def measure(given: argparse.Namespace) -> None:
     images = images_in(Path(given.data))
     classifier = load(given.model, engine=given.engine)
     expected = expectations(classifier, images)
-    engine, decoder = rates_alone(classifier, images)
-    possible = 1 / (1 / engine + 1 / decoder)
+    engine, decoder = alone(classifier, images)
+    seconds, cpu_seconds = engine[0] + decoder[0], engine[1] + decoder[1]
     with_litserve = find_spec("litserve") is not None
     print(f"{classifier.engine.title}, {n_cores()} cores, {len(images)} images", flush=True)
-    print(f"engine {engine:.1f} images/s, decoder {decoder:.1f}, one after the other {possible:.1f}", flush=True)
+    print(
+        f"engine {1 / engine[0]:.1f} images/s, decoder {1 / decoder[0]:.1f}, one after the other {1 / seconds:.1f}; "
+        f"processor time for an image: {1000 * engine[1]:.2f} + {1000 * decoder[1]:.2f} ms",
+        flush=True,
+    )
     del classifier
-    shapes = {"bytes": request_of} if not given.files else {}
+    shapes: dict[str, Callable[[bytes], bytes]] = {} if given.files else {"bytes": request_of}
     if given.files or with_litserve:
         shapes["form"] = form_of
     port = free_port()
@@ -333,7 +340,8 @@ def measure(given: argparse.Namespace) -> None:
     for name, shape in shapes.items():
         sendings = [Sending(shape(image), each) for image, each in zip(images, expected, strict=True)]
         found = load_test(command, port, sendings, given.connections, given.seconds)
-        found["share"] = round(found["requests_per_second"] / possible, 3)
+        found["share"] = round(found["requests_per_second"] * seconds, 3)
+        found["share_of_processor_time"] = round(1000 * cpu_seconds / found["server_milliseconds_each"], 3)
         print(f"alexnet serve, {name}: {json.dumps(found)}", flush=True)
     if not with_litserve:
         print("litserve is not installed, so it is not measured")

@@ -3,6 +3,7 @@
 The network is computed here in numpy as well, so that what is expected comes from none of the engines.
 """
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -137,7 +138,7 @@ def as_stored(weights: Weights, precision: Precision) -> Weights:
         return weights
     if precision == "fp16":
         return {name: each.astype(np.float16).astype(np.float32) for name, each in weights.items()}
-    return {name: q * scale if q.ndim > 1 else each for name, each in weights.items() for q, scale in [in_8_bits(each)]}
+    return {name: np.multiply(*in_8_bits(each)) if each.ndim > 1 else each for name, each in weights.items()}
 
 
 def in_8_bits(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -202,11 +203,9 @@ def onnx_bytes(weights: Weights, precision: Precision, metadata: dict[str, str])
 def write_openvino(folder: Path, weights: Weights, precision: Precision = "fp32") -> Path:
     """Write a folder of OpenVINO."""
     openvino = quiet.openvino()
+    network = openvino.Core().read_model(io.BytesIO(onnx_bytes(weights, precision, {})))
     folder.mkdir()
-    (folder / "network.onnx").write_bytes(onnx_bytes(weights, precision, {}))
-    network = openvino.convert_model(str(folder / "network.onnx"))
-    openvino.save_model(network, str(folder / "model.xml"), compress_to_fp16=precision == "fp16")
-    (folder / "network.onnx").unlink()
+    openvino.save_model(network, folder / "model.xml", compress_to_fp16=False)
     artifact = artifact_at(folder, as_stored(weights, precision), "openvino", precision)
     (folder / "alexnet.json").write_text(json.dumps(config_of(artifact)))
     return folder

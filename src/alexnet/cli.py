@@ -177,10 +177,36 @@ def _deferred(function: Callable[..., int], defaults: dict[str, Any]) -> Callabl
         # The fields of a dataclass are options without a prefix. The parameter of --as is as_: Python reserves "as".
         option = tyro.conf.arg(name="" if is_dataclass(parameter.annotation) else name.rstrip("_"))
         default = defaults.get(name, parameter.default)
-        parameters.append(parameter.replace(annotation=Annotated[parameter.annotation, option], default=default))
+        parameters.append(
+            parameter.replace(annotation=Annotated[_plain(parameter.annotation), option], default=default)
+        )
     store.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     store.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return store
+
+
+def _plain(kind: Any) -> Any:
+    """Return a type, or one that reads the same and whose defaults tyro checks by itself.
+
+    For others it imports typeguard, and with that asyncio and unittest: a tenth of a second.
+    """
+    from tyro.constructors import PrimitiveConstructorSpec
+
+    if get_origin(kind) is Annotated:
+        inner, *words = get_args(kind)
+        return Annotated[_plain(inner), *words]
+    if get_origin(kind) is UnionType:
+        return Union[get_args(kind)]  # noqa: UP007 - there is no other way to write it
+    if kind == tuple[str, ...]:
+        spec = PrimitiveConstructorSpec(
+            nargs="*",
+            metavar="[STR [STR ...]]",
+            instance_from_str=tuple,
+            is_instance=lambda value: isinstance(value, tuple),
+            str_from_instance=list,
+        )
+        return Annotated[tuple, spec]
+    return kind
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def part(monkeypatch):
 @pytest.mark.soak
 def test_every_side_runs(part, trained_run, image_folder, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(part("floor"), "N_NUMBERS", 1 << 20)
-    monkeypatch.setattr(part("floor"), "PRODUCT_SIDES", (256,))
+    monkeypatch.setattr(part("floor"), "PRODUCT_SIDE", 256)
     inference = part("inference")
     monkeypatch.setattr(inference, "n_cores", lambda: 2)
     words = [str(trained_run), str(image_folder), "--rounds", "1", "--batch", "3", "--exports", str(tmp_path / "made")]
@@ -48,7 +48,7 @@ def test_every_side_runs(part, trained_run, image_folder, tmp_path, monkeypatch,
     assert report["bytes"]["int8"] < report["bytes"]["fp32"]
     assert report["machine"]["versions"].keys() >= {"torch", "torchvision", "onnxruntime", "openvino"}
     out = capsys.readouterr().out
-    assert out.count("\n| images at a time |") == 4
+    assert out.count("\n| an image |") == 4
     assert "times torch" in out
 
     # The same exports, and whole processes.
@@ -114,6 +114,11 @@ def test_the_floor_is_the_longer_of_reading_and_arithmetic(part) -> None:
         assert floor.floor(net, rates(math.inf, 1.0), batch) == net.n_mult_adds
     both = floor.floor(net, rates(1.0, 1.0), 1)
     assert max(4 * net.n_parameters, net.n_mult_adds) < both < 4 * net.n_parameters + net.n_mult_adds
+
+
+def test_the_better_rates_count(part) -> None:
+    floor = part("floor")
+    assert floor.Rates(1.0, 4.0).best(floor.Rates(2.0, 3.0)) == floor.Rates(2.0, 4.0)
 
 
 def test_a_machine_is_named(part, monkeypatch) -> None:

@@ -1,9 +1,11 @@
 """Networks to export: every variant, and custom ones, with weights as if they were trained."""
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
@@ -11,6 +13,7 @@ from alexnet import AlexNet
 from alexnet.data.batches.examples import Examples
 from alexnet.exporting.graph import Graph
 from alexnet.exporting.images import ExportImages
+from alexnet.exporting.onnx import to_onnx
 from alexnet.images.decoding import Pixels
 from alexnet.images.preprocessing import Preprocessing, mean_and_std
 from alexnet.model.artifact import Artifact, Calibration
@@ -44,8 +47,12 @@ def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
             norm.weight.normal_(mean=1, std=0.5)
             norm.bias.normal_(std=0.2)
         last = model.get_submodule(model.layer_names[-1]).get_submodule("linear")
-        logits = model(torch.randn(16, net.in_channels, net.image_size, net.image_size))
-        last.weight.mul_(4 / logits.std())
+        last.bias.zero_()
+        pixels = torch.from_numpy(pixels_for(net, 16))
+        logits = Graph(model, artifact_of(net))(pixels)[1]
+        # Far enough apart to say something, and not so far that rounding errors count. No class is always the first.
+        last.weight.mul_(0.4 / logits.std(dim=0).mean())
+        last.bias.copy_(-0.4 * logits.mean(dim=0) / logits.std(dim=0).mean())
     return model
 
 
@@ -63,6 +70,12 @@ def artifact_of(net: Architecture, folder: Path = Path("nowhere")) -> Artifact:
 
 def graph_of(net: Architecture, seed: int = 0) -> Graph:
     return Graph(as_trained(net, seed), artifact_of(net))
+
+
+@functools.cache
+def onnx_of(name: str) -> onnx.ModelProto:
+    """Return one of ``NETS`` as an ONNX model. It takes seconds, and tests must not change it."""
+    return to_onnx(graph_of(NETS[name]))
 
 
 def pixels_for(net: Architecture, n: int, seed: int = 0) -> Pixels:

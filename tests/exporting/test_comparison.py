@@ -100,7 +100,7 @@ def test_each_number_that_falls_short_is_named() -> None:
     found = compared(of_classes([0] * 10), of_classes([0] * 7 + [1] * 3))
     assert found.fault(Limits(2, 1, 0.5)) == (
         "the top-1 of 3 of 10 images changes (at most 2 may), 3 more of 10 images are predicted wrong (at most 1 may), "
-        "a probability changes by 0.87 (at most 0.5)"
+        "a probability changes by 0.86 (at most 0.5)"
     )
     assert found.fault(Limits(3, 3, 0.9)) is None
     assert found.fault(Limits()) is None

@@ -18,11 +18,13 @@ NET = Architecture(
 )
 
 
-def made_up(n: int = 300, hidden: tuple[int, ...] = (96, 80)) -> tuple[Graph, ExportImages]:
-    """Return a network, and images with the labels that it predicts."""
+def made_up(n: int = 600, hidden: tuple[int, ...] = (96, 80)) -> tuple[Graph, ExportImages]:
+    """Return a network, and images that it is sure of, with the labels that it predicts."""
     net = Architecture(layers=NET.layers, hidden=hidden, grid=3, n_classes=3, image_size=9)
     graph, pixels = Graph(as_trained(net), artifact_of(net)), pixels_for(net, n)
-    return graph, export_images(net, pixels, graph.probabilities(pixels).argmax(axis=1))
+    probabilities = graph.probabilities(pixels)
+    sure = probabilities.max(axis=1) > 0.7
+    return graph, export_images(net, pixels[sure], probabilities[sure].argmax(axis=1))
 
 
 def shrunk(graph: Graph, images: ExportImages, max_loss: float, *, force: bool = False) -> Shrunk:

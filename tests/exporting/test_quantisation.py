@@ -20,7 +20,7 @@ from alexnet.model.opening import load_artifact
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv
 
-from .networks import NETS, artifact_of, as_trained, export_images, graph_of, pixels_for
+from .networks import NETS, artifact_of, as_trained, export_images, graph_of, onnx_of, pixels_for
 
 
 def saturates() -> bool:
@@ -37,8 +37,7 @@ def logits_by(model: onnx.ModelProto):
 @pytest.mark.parametrize("name", ["batchnorm at 67 px", "paper", "batchnorm+group", "no hidden"])
 def test_it_is_a_quarter_of_the_size_and_nearly_the_same(name) -> None:
     net = NETS[name]
-    graph, pixels = graph_of(net), pixels_for(net, 64)
-    whole = to_onnx(graph)
+    graph, pixels, whole = graph_of(net), pixels_for(net, 64), onnx_of(name)
     before = whole.SerializeToString()
     small = to_int8(whole, np.array_split(pixels, 3))
     assert whole.SerializeToString() == before, "the model given is not changed"
@@ -49,7 +48,7 @@ def test_it_is_a_quarter_of_the_size_and_nearly_the_same(name) -> None:
 
 def test_weights_have_seven_bits_and_names_that_lead_back_to_them() -> None:
     graph = graph_of(NETS["small"])
-    model = to_int8(to_onnx(graph), [pixels_for(NETS["small"], 8)])
+    model = to_int8(onnx_of("small"), [pixels_for(NETS["small"], 8)])
     stored = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     for name, weight in graph.state_dict().items():
         if name.endswith(".weight"):
@@ -63,7 +62,7 @@ def test_weights_have_seven_bits_and_names_that_lead_back_to_them() -> None:
 
 def test_logits_are_not_rounded_to_256_steps() -> None:
     net = NETS["small"]
-    model = to_int8(to_onnx(graph_of(net)), [pixels_for(net, 8)])
+    model = to_int8(onnx_of("small"), [pixels_for(net, 8)])
     logits = logits_by(model)(pixels_for(net, 500, seed=1))
     assert len(np.unique(logits[:, 0])) > 256
 

@@ -37,10 +37,10 @@ def probabilities(results) -> np.ndarray:
 
 
 def test_an_export_predicts_as_its_model_folder(small, image_folder) -> None:
-    """Torch and Pillow resize single pixels to different levels, which is seen in the third digit at most."""
+    """Torch and Pillow resize single pixels to different levels. In images of noise, many of them differ."""
     images = sorted((image_folder / "red").iterdir())
     folder, export = (probabilities(load(small[kind]).predict(images)) for kind in ("folder", "onnx"))
-    assert np.abs(folder - export).max() < 5e-3
+    assert np.abs(folder - export).max() < 0.02
     together = load(small["folder"], ensemble=[small["onnx"]]).predict(images)
     assert np.abs(probabilities(together) - export).max() < 1e-6, "of several models all see the same pixels"
 

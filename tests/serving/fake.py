@@ -70,7 +70,8 @@ class FakeClassifier:
         return [self._ranked(pixels, top) for (pixels,) in batch]
 
     def _ranked(self, pixels, top: int) -> tuple[Prediction, ...]:
-        shares = pixels[0, 0] / pixels[0, 0].sum()
+        colour = pixels[0, 0] + 1.0  # black has shares, too
+        shares = colour / colour.sum()
         best = np.argsort(-shares, kind="stable")[:top]
         return tuple(Prediction(self.classes[number], float(shares[number])) for number in best)
 

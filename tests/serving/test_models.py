@@ -40,11 +40,11 @@ def test_a_pickle_is_refused_and_never_loaded(tmp_path, ending) -> None:
 
 
 def test_a_trained_network_is_described_and_explains_itself(trained_run) -> None:
-    (served,) = load_models([trained_run], max_pixels=1000).values()
+    (served,) = load_models([trained_run], max_pixels=10_000).values()
     about = served.describe()
     assert (about["name"], about["classes"], about["image_size"]) == ("photos", ["blue", "green", "red"], 67)
     assert about["explains"]
-    assert served.classifier.max_pixels == 1000
+    assert served.classifier.max_pixels == 10_000
     assert served.explain is not None
     pixels = np.zeros((40, 60, 3), np.uint8)
     pixels[..., 0] = 200

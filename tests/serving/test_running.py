@@ -198,7 +198,7 @@ def test_a_full_queue_refuses_at_once_and_the_others_get_their_predictions() -> 
 
 
 def test_many_clients_at_once_get_what_they_asked_for() -> None:
-    files = {"red": RED, "blue": image_file("blue", "JPEG"), "bad": b"%PDF-1.7", "cut": RED[:50]}
+    files = {"red": RED, "blue": image_file("blue", "JPEG"), "bad": b"%PDF-1.7", "cut": RED[:45]}
     kinds = [*files] * 40
     with running(app_of()) as server:
 

@@ -24,8 +24,7 @@ def evaluate(
     """Evaluate a trained network on labelled images.
 
     Args:
-        model: A run folder, the model folder in it, an export of it (.onnx, or the folder of OpenVINO), or
-            hf:user/name for a model on the Hugging Face hub.
+        model: A run folder, its model folder, an export (.onnx, or a folder of OpenVINO), or hf:user/name on the hub.
         data: Labelled images, as for alexnet train. Those that the network learned from are left out.
         split: The part to evaluate; auto: test, or all images where the data is not split.
         views: 1: the whole image. 10: the mean over ten views as in the paper: corners, centre and their mirror images.
@@ -35,8 +34,7 @@ def evaluate(
         out_of_fold: With --errors: predict all images of the data, each by one of K small networks that are trained
             now and do not learn from it. Finds wrong labels among training images. auto: no.
         max_pixels: Images that claim more are skipped; auto: as in training.
-        engine: What computes: torch for a model folder, onnxruntime or openvino for an export. auto: the fastest that
-            is installed.
+        engine: torch runs model folders, onnxruntime and openvino run exports; auto: the fastest installed.
         data_dir: Where named sets are downloaded to; none: as in training.
         json_: Print one JSON object instead of tables.
 

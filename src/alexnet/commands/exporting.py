@@ -21,7 +21,7 @@ def export(
     out: Annotated[str | None, "options", "PATH", "beside the run"] = None,
     force: bool = False,
 ) -> int:
-    """Export a trained network, to predict without torch, in other programs, or in a browser.
+    """Export a trained network: for use without torch, or in a browser.
 
     The export is compared with the network on the run's test images before it is kept, and refused if it falls short.
     It holds eight small training images: whoever loads it repeats their predictions on their own processor.

@@ -145,19 +145,19 @@ class Explainer:
         if folder is None:
             return explanation
         n = self._net.in_channels
-        square = np.repeat(to_channels(fit(pixels, how.store_size, how.resize), n), 3 // n, axis=2)
+        square = np.repeat(to_channels(fit(pixels, how.store_size, how.resize, how.library), n), 3 // n, axis=2)
         panel = draw(explanation, square, self.kernels, self.gallery)
         return replace(explanation, panel=str(_save(panel, folder, where)))
 
     def explain_decoded(self, pixels: Pixels) -> Explanation:
         """Return the explanation of a decoded image ``(H, W, 3)``, without a name."""
         (member,) = self.classifier.members
-        image = member.preprocess(pixels)
+        image = np.array(member.preprocess(pixels))  # a copy: torch wants an array that it may write to
         (predictions,) = self.classifier.predict_decoded([(image,)], top=N_PREDICTIONS)
         if self.gallery is None:
             return Explanation("", predictions, self._maps(image, None, predictions))
         engine = cast("TorchEngine", self._engine)  # who has a gallery has layers
-        seen = activations(engine.model, engine.normalised(np.array(image[None])))
+        seen = activations(engine.model, engine.normalised(image[None]))
         channels = (
             channel
             for name, peaks in seen.peaks.items()

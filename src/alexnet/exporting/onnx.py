@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import torch
 from onnxscript import optimizer, rewriter
+from onnxscript.rewriter.rules.common import collapse_slice2_rule, materialize_reshape_shape_rule
 
 from alexnet.errors import SettingsError
 from alexnet.exporting.graph import Graph
@@ -49,7 +50,8 @@ def to_onnx(graph: Graph) -> onnx.ModelProto:
         )
         assert program is not None
         optimizer.fold_constants(program.model, onnx_shape_inference=True)
-        program.model = rewriter.rewrite(program.model)
+        # Not all of its rules: one removes biases that are all zero.
+        program.model = rewriter.rewrite(program.model, [materialize_reshape_shape_rule, collapse_slice2_rule])
         model = program.model_proto
     _strip(model)
     return model

@@ -46,10 +46,11 @@ def _scaled_back(op: Any) -> Floats:
 
 
 def _constant(op: Any) -> Floats:
-    """Return the numbers of a constant, also where it is converted first."""
-    while op.get_type_name() == "Convert":
+    """Return the numbers of a constant, also where it is converted or reshaped first."""
+    shape = list(op.output(0).get_shape())
+    while op.get_type_name() in ("Convert", "Reshape"):
         op = op.input_value(0).get_node()
-    return _numbers(op)
+    return _numbers(op).reshape(shape)
 
 
 def _numbers(constant: Any) -> Floats:
