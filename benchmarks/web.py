@@ -16,6 +16,7 @@ import numpy as np
 from alexnet.inference.classifier import load
 from alexnet.inference.inputs import expand
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Reads the labels, the probabilities and the milliseconds of each card.
 READ = """() => [...document.querySelectorAll(".card")].map(card => ({
   labels: [...card.querySelectorAll(".bars span")].map(each => each.textContent),
@@ -30,7 +31,7 @@ def in_browser(page: Path, images: list[Path], screenshot: str | None) -> tuple[
 
     noticed: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         shown = browser.new_page()
         shown.on("console", lambda message: noticed.append(message.text))
         shown.on("pageerror", lambda error: noticed.append(str(error)))

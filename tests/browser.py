@@ -53,6 +53,14 @@ def watched(browser: Any) -> Iterator[Callable[..., Any]]:
     assert [each for each in complaints if not each.startswith(own)] == []
 
 
+def finish(page: Any) -> None:
+    """Wait until a page of predictions has predicted all its images."""
+    from playwright.sync_api import expect
+
+    page.locator(".card").first.wait_for()
+    expect(page.locator("[aria-busy]")).to_have_count(0, timeout=60_000)
+
+
 def is_too_wide(page: Any) -> bool:
     """Return whether a page scrolls sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))

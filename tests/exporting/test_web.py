@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
 
 from alexnet import evaluate, export, load
 from alexnet.errors import ArtifactError, SettingsError
@@ -13,7 +12,7 @@ from alexnet.exporting import web as room
 from alexnet.inference.inputs import expand
 from alexnet.model.exported import SelfTest
 
-from ..browser import chromium, watched
+from ..browser import chromium, finish, watched
 from ..conftest import shared_data
 
 
@@ -28,8 +27,7 @@ def in_browser(page, images):
     with chromium() as browser, watched(browser) as open_page:
         shown = open_page(page)
         shown.locator("#files").set_input_files([str(image) for image in images])
-        shown.locator(".card").first.wait_for()
-        expect(shown.locator("[aria-busy]")).to_have_count(0, timeout=60_000)
+        finish(shown)
         labels = shown.locator(".bars li:first-child span").all_inner_texts()
         shares = shown.locator(".bars li:first-child").evaluate_all(
             "all => all.map(each => +each.style.getPropertyValue('--share'))"

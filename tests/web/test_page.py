@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
 from alexnet import load
 
-from ..browser import PHONE, is_too_wide
+from ..browser import PHONE, finish, is_too_wide
 from ..html.page import HOSTILE
 from .predicting import png, shares, write_page
 
@@ -45,11 +44,6 @@ def choose(page, *files: tuple[str, bytes]) -> None:
         [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in files]
     )
     finish(page)
-
-
-def finish(page) -> None:
-    page.locator(".card").first.wait_for()
-    expect(page.locator("[aria-busy]")).to_have_count(0)
 
 
 def titles(page) -> list[str]:

@@ -9,8 +9,9 @@ from playwright.sync_api import expect
 
 from alexnet.web.build import server_page
 
+from ..browser import finish
 from .predicting import png, shares
-from .test_page import choose, finish, first_labels
+from .test_page import choose, first_labels
 
 ADDRESS = "http://alexnet.test/"
 FIELD = {"size": 51, "stride": 8, "start": -20, "n": 4, "image_size": 67, "end": 67}
@@ -135,10 +136,12 @@ def test_the_key_is_asked_for_and_sent(browser, server) -> None:
     page.route("**/*", server)
     page.goto(ADDRESS)
     page.locator("#key").wait_for()
-    for typed in ("wrong", "secret"):
+    for typed in ("wrong", "ключ", " secret "):
         page.locator("#key-field").fill(typed)
         page.keyboard.press("Enter")
-        if typed == "wrong":
+        if typed == "ключ":  # no header can hold it
+            assert page.locator("#key-field:invalid").is_visible()
+        elif typed == "wrong":
             page.get_by_text("The server refuses this key.").wait_for()
     page.get_by_text("A network of 6 classes").wait_for()
     assert page.locator("#key").is_hidden()
@@ -156,6 +159,15 @@ def test_another_network_is_chosen(page, server) -> None:
     assert server.asked[-1] == "predict?top=5&model=second"
     assert page.locator(".maps").count() == 0
     assert "Grad-CAM is not available" in page.locator("#notes").inner_text()
+
+
+def test_the_list_keeps_the_network_in_use_where_another_cannot_be_had(page) -> None:
+    page.locator("#models").wait_for()
+    page.unroute("**/*")
+    page.route("**/*", lambda route: route.abort())
+    page.locator("#model-choice").select_option("second")
+    expect(page.locator("#status")).to_contain_text("the server cannot be reached")
+    expect(page.locator("#model-choice")).to_have_value("first")
 
 
 def test_a_server_that_is_gone_gets_a_sentence(page, server) -> None:
