@@ -38,7 +38,7 @@ def make_environment(folder: Path, extras: str) -> Path:
     """Install the runtime with extras into a new virtual environment; return its Python."""
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--quiet"]
     constraints = {**os.environ, "PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
     subprocess.run([*command, f"{ROOT / 'runtime'}[{extras}]"], check=True, env=constraints)
     return python
