@@ -108,8 +108,8 @@ def test_an_image_that_is_too_large_gets_one_too(compute) -> None:
 # What Chromium makes something else of: animations whose first frame is shown later, orientations that are stored in a
 # PNG or WebP, or in a damaged EXIF, and a transparent colour of a PNG of one bit.
 OTHER = {
-    "apng__blend_op_over.png", "apng__mode_16bit.png", "apng__mode_palette_alpha.png", "exif_imagemagick_orientation.png",
-    "xmp_tags_orientation.png", "hopper_orientation_6.webp", "hopper_bad_exif.jpg", "i_trns.png",
+    "apng__blend_op_over.png", "apng__mode_16bit.png", "apng__mode_palette_alpha.png", "xmp_tags_orientation.png",
+    "exif_imagemagick_orientation.png", "hopper_orientation_6.webp", "hopper_bad_exif.jpg", "i_trns.png",
 }  # fmt: skip
 
 
