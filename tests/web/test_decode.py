@@ -71,7 +71,8 @@ def test_every_kind_of_png_is_the_same_within_a_level(mode, compute) -> None:
 def test_a_jpeg_is_reduced_as_in_python(size, subsampling, compute) -> None:
     off = difference(compute, saved(scene(*size), "JPEG", quality=92, subsampling=subsampling))
     inside = off[:-1, :-1]  # at the edge, libjpeg also uses pixels beyond it
-    assert inside.mean() < 0.5
+    # Colours of half the resolution are enlarged by the browser and then reduced; by libjpeg neither.
+    assert inside.mean() < (0.5 if subsampling == 0 else 1.2)
     assert inside.max() <= (2 if subsampling == 0 else 40)
 
 
@@ -104,15 +105,18 @@ def test_an_image_that_is_too_large_gets_one_too(compute) -> None:
         in_browser(compute, saved(scene(90, 70), "PNG"), 64, 6299)
 
 
-# Images of which the browser's decoder and libjpeg, libwebp or Pillow rightly make something else: CMYK without a
-# profile, a PNG of 16 bits, and an animation whose first frame is not shown.
-OTHER = {"pil_sample_cmyk.jpg"}
+# What Chromium makes something else of: animations whose first frame is shown later, orientations that are stored in a
+# PNG or WebP, or in a damaged EXIF, and a transparent colour of a PNG of one bit.
+OTHER = {
+    "apng__blend_op_over.png", "apng__mode_16bit.png", "apng__mode_palette_alpha.png", "xmp_tags_orientation.png",
+    "exif_imagemagick_orientation.png", "hopper_orientation_6.webp", "hopper_bad_exif.jpg", "i_trns.png",
+}  # fmt: skip
 
 
 def test_odd_images_are_the_same_or_refused_by_the_browser(compute) -> None:
     folder = shared_data("nasty_images")
     files = sorted(path for name in ("pillow", "exif_orientation") for path in (folder / name).iterdir())
-    n_same, different = 0, []
+    n_compared, different = 0, []
     for path in files:
         try:
             expected = decode(path, min_side=64, max_pixels=MOST)
@@ -124,6 +128,6 @@ def test_odd_images_are_the_same_or_refused_by_the_browser(compute) -> None:
             continue
         if found.shape != expected.shape or np.abs(found.astype(int) - expected).mean() > 2:
             different.append(path.name)
-        n_same += 1
-    assert n_same > 40
+        n_compared += 1
+    assert n_compared > 40
     assert set(different) <= OTHER
