@@ -157,15 +157,15 @@ socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
 from alexnet.cli import main
 main(sys.argv[1:])
 """
-    photo = str(image_folder / "red" / "photo 1.jpg")
+    image = str(image_folder / "red" / "photo 1.jpg")
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
-    command = [sys.executable, "-c", script, "predict", str(small["int8"]), photo, "--top", "1"]
+    command = [sys.executable, "-c", script, "predict", str(small["int8"]), image, "--top", "1"]
     environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    expected = load(small["int8"]).predict(photo, top=1)[0].predictions[0]
-    assert done.stdout == f"{photo}  {expected.label} {expected.probability:.1%}\n"
+    expected = load(small["int8"]).predict(image, top=1)[0].predictions[0]
+    assert done.stdout == f"{image}  {expected.label} {expected.probability:.1%}\n"
     assert list(home.iterdir()) == []
     command[4] = str(small["folder"])
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
