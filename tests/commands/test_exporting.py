@@ -31,7 +31,7 @@ def test_notes_go_to_stderr(monkeypatch, capsys) -> None:
     assert run(["export", "x", "--shrink", "--max-loss", "0.05"]) == 0
     printed, said = capsys.readouterr()
     assert said == "note: fc7 stays whole\n"
-    assert "same top-1 for 197 of 200 test images; largest change of a probability: 0.25; gained: 2 images" in printed
+    assert "same top-1 for 197 of 200 test images; largest change of a probability: 0.25; images gained: 2" in printed
     assert re.search(r"size +187\.0 MB +5\.2 MB", printed)
 
 

@@ -82,5 +82,5 @@ def _table(comparison: "Comparison") -> str:
     return (
         f"{text(made)}\n\nsame top-1 for {n - comparison.n_differing} of {n} {comparison.split} images; largest change "
         f"of a probability: {comparison.largest_difference:.2g}; "
-        f"{'lost' if lost >= 0 else 'gained'}: {abs(lost)} images"
+        f"images {'lost' if lost >= 0 else 'gained'}: {abs(lost)}"
     )
