@@ -20,7 +20,7 @@ from alexnet.inference.inputs import expand
 READ = """() => [...document.querySelectorAll(".card")].map(card => ({
   labels: [...card.querySelectorAll(".bars span")].map(each => each.textContent),
   probabilities: [...card.querySelectorAll(".bars li")].map(each => +each.style.getPropertyValue("--share")),
-  milliseconds: parseFloat(card.querySelector(".fine:last-child")?.textContent),
+  milliseconds: parseFloat(card.querySelector(":scope > div > .fine")?.textContent),
 }))"""
 
 

@@ -63,7 +63,8 @@ def encode(
     if net.activation not in ACTIVATIONS:
         raise _impossible(f"the activation {net.activation}")
     weights = _Weights()
-    layers, maps_after = [], 0
+    layers: list[dict[str, Any]] = []
+    maps_after = 0
     side = net.image_size
     for name, layer, _ in net.conv_layers():
         for part, each in _conv_parts(name, layer, net, tensors, weights):
@@ -154,8 +155,8 @@ def _norm(norm: Norm | None, name: str, tensors: Tensors, weights: _Weights) -> 
             "scales": weights.add(scales),
             "shifts": weights.add(shifts),
         }
-    scales = scales / np.sqrt(tensors[f"{name}.running_var"] + BATCH_NORM_EPS)
-    shifts = shifts - tensors[f"{name}.running_mean"] * scales
+    scales = np.asarray(scales / np.sqrt(tensors[f"{name}.running_var"] + BATCH_NORM_EPS), np.float32)
+    shifts = np.asarray(shifts - tensors[f"{name}.running_mean"] * scales, np.float32)
     return {"kind": norm.kind, "scales": weights.add(scales), "shifts": weights.add(shifts)}
 
 
