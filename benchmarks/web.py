@@ -21,7 +21,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 READ = """() => [...document.querySelectorAll(".card")].map(card => ({
   labels: [...card.querySelectorAll(".bars span")].map(each => each.textContent),
   probabilities: [...card.querySelectorAll(".bars li")].map(each => +each.style.getPropertyValue("--share")),
-  milliseconds: parseFloat(card.querySelector(".fine:last-child")?.textContent),
+  milliseconds: parseFloat(card.querySelector(":scope > div > .fine")?.textContent),
 }))"""
 
 

@@ -155,8 +155,8 @@ def _norm(norm: Norm | None, name: str, tensors: Tensors, weights: _Weights) -> 
             "scales": weights.add(scales),
             "shifts": weights.add(shifts),
         }
-    scales = scales / np.sqrt(tensors[f"{name}.running_var"] + BATCH_NORM_EPS)
-    shifts = shifts - tensors[f"{name}.running_mean"] * scales
+    scales = np.asarray(scales / np.sqrt(tensors[f"{name}.running_var"] + BATCH_NORM_EPS), np.float32)
+    shifts = np.asarray(shifts - tensors[f"{name}.running_mean"] * scales, np.float32)
     return {"kind": norm.kind, "scales": weights.add(scales), "shifts": weights.add(shifts)}
 
 
