@@ -60,7 +60,7 @@ def test_a_page_predicts_what_the_network_does(shrink, trained_run, image_folder
     check(in_browser(out, images), load(trained_run).predict(images))
 
 
-def test_real_photos_are_prepared_as_in_python(trained_run, tmp_path) -> None:
+def test_real_images_are_prepared_as_in_python(trained_run, tmp_path) -> None:
     images = list(expand(str(shared_data("trashnet5") / "test")))[::8][:50]
     done = export(trained_run, "web", out=tmp_path / "photos.html")
     # They look like no image that this small network has learned.
