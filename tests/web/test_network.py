@@ -86,10 +86,10 @@ def in_both(net: Architecture, compute: Any, graph: Graph | None = None, n: int 
 @pytest.mark.parametrize("name", NETS)
 def test_javascript_computes_what_torch_computes(name, compute) -> None:
     (probabilities, _, _, maps), found, _ = in_both(NETS[name], compute)
-    assert np.ptp(np.log(probabilities), axis=0).max() > 1e-2, "the images are all the same to this network"
+    assert np.ptp(np.log(probabilities), axis=0).max() > 2e-3, "the images are all the same to this network"
     for expected, each in zip(probabilities, found, strict=True):
         assert np.allclose(each["probabilities"], expected, atol=2e-5)
-        assert np.allclose(np.log(each["probabilities"]), np.log(expected), atol=1e-3)
+        assert np.allclose(np.log(each["probabilities"]), np.log(expected), atol=2e-4)
         assert sum(each["probabilities"]) == pytest.approx(1)
     for expected, each in zip(maps, found, strict=True):
         assert np.allclose(each["maps"], expected.ravel(), atol=1e-5 * max(1, np.abs(expected).max()))
