@@ -32,8 +32,8 @@ from alexnet.model.exported import Export, Format, Precision, SelfTest
 from alexnet.model.opening import load_artifact
 
 ENGINES: dict[Format, EngineName] = {"onnx": "onnxruntime", "openvino": "openvino"}
-# How far the probabilities of the self-test may be from the expected ones. In int8, those of a network of trashnet5 were
-# within 0.0006 of them in ONNX Runtime and OpenVINO; weights of 8 bits were off by 0.048 where sums saturate.
+# How far the probabilities of the self-test may be from the expected ones. In int8, those of a network of trashnet5
+# were within 0.0006 of them in ONNX Runtime and OpenVINO; weights of 8 bits were off by 0.048 where sums saturate.
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-4, "int8": 0.01}
 
 
