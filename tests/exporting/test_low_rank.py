@@ -22,6 +22,9 @@ def made_up(n: int = 600, hidden: tuple[int, ...] = (96, 80)) -> tuple[Graph, Ex
     """Return a network, and images that it is sure of, with the labels that it predicts."""
     net = Architecture(layers=NET.layers, hidden=hidden, grid=3, n_classes=3, image_size=9)
     graph, pixels = Graph(as_trained(net), artifact_of(net)), pixels_for(net, n)
+    with torch.no_grad():
+        for tensor in graph.get_submodule(graph.last).parameters():
+            tensor.mul_(3.75)
     probabilities = graph.probabilities(pixels)
     sure = probabilities.max(axis=1) > 0.7
     return graph, export_images(net, pixels[sure], probabilities[sure].argmax(axis=1))
