@@ -212,7 +212,9 @@ def test_a_page_that_disagrees_with_its_self_test_predicts_nothing(trained_run, 
     assert said.startswith("This browser computes other probabilities than the network has (0.01")
     assert page.locator("#choose").is_hidden()
     page.evaluate(DROP, ["red.png", list(png("red"))])
-    assert titles(page) == []
+    page.locator(".card .fault").wait_for()
+    assert titles(page) == ["red.png"]
+    assert page.locator(".bars").count() == 0
 
 
 def test_many_classes_are_folded_and_the_rest_has_its_share(trained_run, tmp_path, opened) -> None:

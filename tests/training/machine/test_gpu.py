@@ -13,7 +13,7 @@ from alexnet.data.batches.batches import training_batches
 from alexnet.data.batches.crops import crop_on_device
 from alexnet.data.batches.examples import Examples
 from alexnet.images.preprocessing import MEAN, STD
-from alexnet.inference import engine
+from alexnet.inference.engines import torch_engine
 from alexnet.inference.engines.torch_engine import TorchEngine
 from alexnet.training.learning.reports import EpochReport
 from alexnet.training.machine.runtime import detect
@@ -82,7 +82,7 @@ def test_a_run_learns_and_predicts_the_same_on_a_cpu(gpu_run, image_folder, monk
     artifact = load(gpu_run.folder).artifact
     images = np.random.default_rng(0).integers(0, 256, (8, 67, 67, 3), dtype=np.uint8)
     on_gpu = TorchEngine(artifact).logits(images)
-    monkeypatch.setattr(engine.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch_engine.torch.cuda, "is_available", lambda: False)
     on_cpu = TorchEngine(artifact).logits(images)
     assert np.abs(on_gpu - on_cpu).max() < 0.01 * np.abs(on_cpu).max()
 
