@@ -78,20 +78,21 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("world_size", "ended"), [("1", "exit, finalized"), ("2", "exit, ")])
-def test_one_of_several_processes_ends_without_shutting_down_the_interpreter(world_size, ended) -> None:
+@pytest.mark.parametrize(("numbers", "ended"), [("[]", "exit, finalized"), ("[1.5]", "exit, ")])
+def test_one_of_several_processes_ends_without_shutting_down_the_interpreter(numbers, ended) -> None:
     """Gloo's threads may still need Python's lock, and abort the process then (pytorch/pytorch #179291)."""
-    script = """
+    script = f"""
 import atexit, os, sys
 from alexnet import cli
+from alexnet.training.machine import distributed
+distributed._LAST_SUMS[:] = {numbers}
 class Last:
     def __del__(self, write=os.write): write(1, b"finalized")
 sys.last = Last()
 atexit.register(print, "exit", end=", ")
 cli.main(["predict"])
 """
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "WORLD_SIZE": world_size})
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, ended)
 
 

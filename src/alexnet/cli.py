@@ -67,12 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _exit(status: int) -> NoReturn:
-    """End this process. As one of several that train together, end it without shutting down the interpreter.
+    """End this process. As one of several that have trained together, end it without shutting down the interpreter.
 
     Gloo's threads may need Python's lock a moment after their last sum is done. On a busy machine that is after the
     training, and a process whose interpreter is shutting down aborts then (pytorch/pytorch #179291).
     """
-    if os.environ.get("WORLD_SIZE", "1") == "1":
+    distributed = sys.modules.get("alexnet.training.machine.distributed")
+    if distributed is None or not distributed.has_connected():
         sys.exit(status)
     atexit._run_exitfuncs()
     sys.stdout.flush()

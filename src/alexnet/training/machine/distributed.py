@@ -109,6 +109,11 @@ def is_launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def has_connected() -> bool:
+    """Return whether this process has summed numbers with others."""
+    return bool(_LAST_SUMS)
+
+
 def init_distributed(device: torch.device) -> Group:
     """Connect to the other processes that ``torchrun`` has started; without torchrun, return at once.
 
