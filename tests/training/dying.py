@@ -10,6 +10,7 @@ rename  a folder that is complete gets its name
 model   the same, of the model at the end
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -32,6 +33,10 @@ EVENTS = ("take", "append", "fsync", "rename", "model")
 RANK, EVENT, N, SECONDS = sys.argv[1:5]
 happened: Counter[str] = Counter()
 holds_folder = False
+
+
+def say() -> None:
+    print("events:", *(f"{event}={happened[event]}" for event in EVENTS))
 
 
 def die() -> None:
@@ -73,7 +78,8 @@ if __name__ == "__main__":
     os.rename = noted("rename", os.rename)
     VARIANTS["batchnorm"] = SMALL
     training._write_report = lambda folder: None
+    atexit.register(say)  # where several processes train, the next line does not return
     try:
         cli.main(sys.argv[5:])
     finally:
-        print("events:", *(f"{event}={happened[event]}" for event in EVENTS))
+        say()
