@@ -78,24 +78,6 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("numbers", "ended"), [("[]", "exit, finalized"), ("[1.5]", "exit, ")])
-def test_one_of_several_processes_ends_without_shutting_down_the_interpreter(numbers, ended) -> None:
-    """Gloo's threads may still need Python's lock, and abort the process then (pytorch/pytorch #179291)."""
-    script = f"""
-import atexit, os, sys
-from alexnet import cli
-from alexnet.training.machine import distributed
-distributed._LAST_SUMS[:] = {numbers}
-class Last:
-    def __del__(self, write=os.write): write(1, b"finalized")
-sys.last = Last()
-atexit.register(print, "exit", end=", ")
-cli.main(["predict"])
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, ended)
-
-
 def test_drawing_needs_no_torch() -> None:
     script = """
 import sys
@@ -129,6 +111,24 @@ main(["train", "nowhere"])
     command = [sys.executable, "-u", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**environment, **given})
     assert done.stdout.split() == [str(given.get("OMP_WAIT_POLICY")), str(policy)], "importing alexnet changes nothing"
+
+
+@pytest.mark.parametrize(("numbers", "ended"), [("[]", "exit, finalized"), ("[1.5]", "exit, ")])
+def test_one_of_several_processes_ends_without_shutting_down_the_interpreter(numbers, ended) -> None:
+    """Gloo's threads may still need Python's lock, and abort the process then (pytorch/pytorch #179291)."""
+    script = f"""
+import atexit, os, sys
+from alexnet import cli
+from alexnet.training.machine import distributed
+distributed._LAST_SUMS[:] = {numbers}
+class Last:
+    def __del__(self, write=os.write): write(1, b"finalized")
+sys.last = Last()
+atexit.register(print, "exit", end=", ")
+cli.main(["predict"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, ended)
 
 
 def test_public_names_are_there() -> None:

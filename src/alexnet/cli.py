@@ -73,7 +73,7 @@ def _exit(status: int) -> NoReturn:
     training, and a process whose interpreter is shutting down aborts then (pytorch/pytorch #179291).
     """
     distributed = sys.modules.get("alexnet.training.machine.distributed")
-    if distributed is None or not distributed.has_connected():
+    if distributed is None or not distributed.has_summed():
         sys.exit(status)
     atexit._run_exitfuncs()
     sys.stdout.flush()

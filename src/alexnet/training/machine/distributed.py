@@ -109,8 +109,8 @@ def is_launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def has_connected() -> bool:
-    """Return whether this process has summed numbers with others."""
+def has_summed() -> bool:
+    """Return whether this process has summed numbers with others, as every training in several processes does."""
     return bool(_LAST_SUMS)
 
 
