@@ -7,7 +7,6 @@ import os
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from alexnet.cli import run as run_alexnet
 from alexnet.network.value.variants import VARIANTS
 
+from .conftest import make_image_folder
 from .training.small import narrow
 
 ROOT = Path(__file__).parents[1]
@@ -50,8 +50,8 @@ def run_shell(line: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_code_blocks_run(document, image_folder, tmp_path, monkeypatch, capsys) -> None:
-    shutil.copytree(image_folder, tmp_path / "images")
+def test_code_blocks_run(document, tmp_path, monkeypatch, capsys) -> None:
+    make_image_folder(tmp_path / "images", n_each=20)
     (tmp_path / "images" / "blue").rename(tmp_path / "images" / "glass")
     monkeypatch.chdir(tmp_path)
     if document.name != "report.md":  # a report takes longer than such a training

@@ -24,7 +24,7 @@ def part(monkeypatch):
     return lambda name: import_module(f"benchmarks.equal_compute.{name}")
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_every_arm_runs_on_a_cpu(tmp_path) -> None:
     out = tmp_path / "results.jsonl"
     command = [sys.executable, "-m", "benchmarks.equal_compute", "--smoke", "--out", str(out)]

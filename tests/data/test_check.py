@@ -404,6 +404,7 @@ def expected_count(expected: dict[str, str], word: str) -> int:
     return sum(expect == word for expect in expected.values())
 
 
+@pytest.mark.slow
 def test_the_known_faults_of_trashnet() -> None:
     report = check(opened(shared_data("trashnet5")))
     named = {

@@ -184,8 +184,8 @@ def responses(returned: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
     return errors if returned is None else {200: {"model": returned}, **errors}
 
 
-_FILE = {"type": "string", "format": "binary", "minLength": 1}
-_BASE64 = {"type": "string", "format": "byte", "minLength": 1, "description": "The file of an image in base64; no URL"}
+_FILE = {"type": "string", "format": "binary"}
+_BASE64 = {"type": "string", "format": "byte", "description": "The file of an image in base64; no URL"}
 
 
 def images_body(most: int) -> dict[str, Any]:

@@ -45,10 +45,11 @@ def test_intervals_of_mean_recall_cover_the_truth(recalls) -> None:
     assert 0.93 <= coverage(truth, lambda: mean_of_shares(rng.binomial(n, recalls), n, len(n)), 3000) <= 0.97
 
 
-def test_intervals_of_the_loss_cover_the_truth() -> None:
+@pytest.mark.parametrize("n", [250, pytest.param(1000, marks=pytest.mark.slow)])
+def test_intervals_of_the_loss_cover_the_truth(n) -> None:
     rng = np.random.default_rng(3)
     # Losses of a good network are skewed: most are near 0, a few are large.
-    assert 0.93 <= coverage(0.5, lambda: bootstrap_mean(rng.gamma(0.5, 1.0, 402), int(rng.integers(2**31)))) <= 0.97
+    assert 0.93 <= coverage(0.5, lambda: bootstrap_mean(rng.gamma(0.5, 1.0, 402), int(rng.integers(2**31))), n) <= 0.97
 
 
 @pytest.mark.parametrize(("only", "only_other"), [(0.05, 0.05), (0.12, 0.06), (0.02, 0.01)])
