@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# The tests start hundreds of processes: compiling the package anew for each takes longer than the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test soak slow lint types format
 
 demo: .venv/installed

@@ -42,7 +42,9 @@ def test_an_export_predicts_like_its_original(name, trained_run, image_folder, t
     if format_ == "openvino" and not is_installed("openvino"):
         pytest.skip("needs OpenVINO")
     out = tmp_path / f"photos{ENDINGS.get(format_, '.onnx')}"
+    before = {path: path.stat().st_mtime_ns for path in trained_run.rglob("*")}
     done = export(trained_run, out=out, **choice)
+    assert {path: path.stat().st_mtime_ns for path in trained_run.rglob("*")} == before, "the run is left as it was"
     assert done.path == out
     assert left_in(tmp_path) == sorted([out.name, f"{out.name}.json"])
     if format_ != "torch":
@@ -164,12 +166,6 @@ def test_what_is_not_installed_is_named(trained_run, tmp_path, monkeypatch) -> N
     with pytest.raises(SettingsError, match=r"OpenVINO is not installed; pip install 'alexnet\[openvino\]'"):
         export(trained_run, "openvino", out=tmp_path / "x")
     assert left_in(tmp_path) == []
-
-
-def test_the_run_is_left_as_it_was(trained_run, tmp_path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in trained_run.rglob("*")}
-    export(trained_run, out=tmp_path / "x.onnx")
-    assert {path: path.stat().st_mtime_ns for path in trained_run.rglob("*")} == before
 
 
 def test_what_was_trained_on_is_still_known(exported_run, trained_run) -> None:

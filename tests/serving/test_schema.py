@@ -22,7 +22,14 @@ expected-statuses = ["4xx"]
 def test_schemathesis_finds_nothing(tmp_path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     script = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]
-    options = ["--max-examples", "100", "--no-color", "--generation-deterministic", "--header", f"Authorization: Bearer {KEY}"]
+    options = [
+        "--max-examples",
+        "100",
+        "--no-color",
+        "--generation-deterministic",
+        "--header",
+        f"Authorization: Bearer {KEY}",
+    ]
     with running(app_of(served(name="first"), served(name="second", explains=False), api_key=KEY)) as server:
         command = [*script, f"{server.address}/openapi.json", *options]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
