@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# The tests start hundreds of processes: compiling the package anew for each takes longer than the tests.
+# The tests start hundreds of processes: compiling the package anew for each takes longer than many of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test soak slow lint types format

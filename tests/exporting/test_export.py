@@ -13,6 +13,7 @@ from alexnet import evaluate, export, load
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.exporting import export as room
 from alexnet.exporting import onnx as writing
+from alexnet.exporting.low_rank import Shrunk
 from alexnet.exporting.onnx import to_onnx
 from alexnet.files.installed import is_installed
 from alexnet.inference.engines.engine import open_engine
@@ -100,6 +101,20 @@ def test_an_export_with_swapped_channels_is_refused_and_leaves_nothing(
         done = export(trained_run, out=tmp_path / "x.onnx", force=True)
         assert done.notes[-1].startswith("it falls short of its original: the top-1 of ")
         assert left_in(tmp_path) == ["x.onnx", "x.onnx.json"]
+
+
+def test_a_shrunk_export_with_swapped_channels_is_refused_whatever_it_loses(trained_run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(room, "to_onnx", with_swapped_channels)
+    with pytest.raises(ArtifactError, match="the ONNX file computes other probabilities than the shrunk network"):
+        export(trained_run, shrink=True, max_loss=1.0, out=tmp_path / "x.onnx")
+    assert left_in(tmp_path) == []
+
+
+def test_a_network_that_stayed_whole_has_the_limits_of_a_whole_one(trained_run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(room, "shrink_graph", lambda *_, **__: Shrunk(notes=("it stays whole",)))
+    monkeypatch.setattr(room, "to_onnx", with_swapped_channels)
+    with pytest.raises(ArtifactError, match=r"export refused: the top-1 of \d+ of 12 images changes"):
+        export(trained_run, shrink=True, max_loss=1.0, out=tmp_path / "x.onnx")
 
 
 def test_a_file_whose_channels_were_swapped_later_is_refused_by_its_self_test(exported_run, tmp_path) -> None:

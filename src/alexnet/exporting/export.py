@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+
 from alexnet.data.parallel import Track, untracked
 from alexnet.errors import ArtifactError, SettingsError, nearest, shown
 from alexnet.exporting.comparison import Limits, Logits, compare, logits_of
@@ -112,11 +114,11 @@ def export(
             n_bytes=n_bytes(unfinished),
             track=track,
         )
-        limits = Limits.of(precision, comparison.n_images, max_loss if shrink else None)
+        limits = Limits.of(precision, comparison.n_images, max_loss if shrunk.ranks else None)
         fault = comparison.fault(limits)
         if fault is not None and not force:
             raise ArtifactError(
-                f"export refused: {fault}; {_advice(precision, shrink=shrink)}, or keep it with --force"
+                f"export refused: {fault}; {_advice(precision, shrink=bool(shrunk.ranks))}, or keep it with --force"
             )
     write_atomically(comparison_path(path), comparison_text(comparison, path))
     notes = (*shrunk.notes, *([] if fault is None else [f"it falls short of its original: {fault}"]))
@@ -158,6 +160,11 @@ def _write(
         write_program(graph, path, described(graph.probabilities(tested)))
         return
     model = to_onnx(graph)
+    # Of a shrunk network the comparison only counts what is lost, which a wrong conversion might not change.
+    if shrunk.ranks and not np.allclose(exact_probabilities(model, tested), graph.probabilities(tested), atol=1e-4):
+        raise ArtifactError(
+            "export refused: the ONNX file computes other probabilities than the shrunk network; try --format torch"
+        )
     if precision == "int8":
         model = to_int8(model, images.batches(images.train.sample(MOST_IMAGES), track, "finding ranges"))
     elif precision == "fp16":

@@ -76,9 +76,9 @@ def export_web(
     page = copy.deepcopy(graph)
     page.load_state_dict({name: torch.from_numpy(each) for name, each in rounded(tensors).items()}, assign=True)
     comparison = _compared(logits_of(network, artifact), page, artifact, images, track)
-    fault = comparison.fault(Limits.of("int8", comparison.n_images, max_loss if shrink else None))
+    fault = comparison.fault(Limits.of("int8", comparison.n_images, max_loss if shrunk.ranks else None))
     if fault is not None and not force:
-        advice = "try a smaller --max-loss" if shrink else "use --format onnx"
+        advice = "try a smaller --max-loss" if shrunk.ranks else "use --format onnx"
         raise ArtifactError(f"export refused: {fault}; {advice}, or keep it with --force")
     tested = images.self_test()
     described = {
