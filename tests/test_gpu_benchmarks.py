@@ -30,7 +30,7 @@ def bench(gpu, tmp_path):
     return module.Bench(module.SMOKE, None, tmp_path, smoke=False)
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_every_part_runs_on_a_cpu(tmp_path) -> None:
     out, began = tmp_path / "report.json", time.monotonic()
     command = [sys.executable, "-m", "benchmarks.gpu", "--smoke", "--out", str(out)]

@@ -77,6 +77,7 @@ def assert_same_learning(one: Path, two: Path) -> None:
     assert weights.keys() == same.keys()
 
 
+@pytest.mark.slow  # test_two_machines_learn_what_one_learns, which CI runs, uses torchrun too
 def test_two_processes_of_torchrun_learn_what_one_learns(odd_images, one, tmp_path) -> None:
     command = [*TORCHRUN, "--standalone", "--nproc-per-node", "2", SMALL, "train", odd_images, *QUICK]
     done = subprocess.run([*command, "--out", tmp_path / "two"], capture_output=True, text=True, check=False)
@@ -103,7 +104,7 @@ def test_two_processes_choose_the_same_network(odd_images, tmp_path) -> None:
     assert_same_learning(tmp_path / "one", tmp_path / "two")
 
 
-@pytest.mark.parametrize(("precision", "n_parts"), [("fp32", 1), ("bf16", 2)])
+@pytest.mark.parametrize(("precision", "n_parts"), [("fp32", 1), pytest.param("bf16", 2, marks=pytest.mark.slow)])
 def test_several_processes_resume_together_to_the_bit(odd_images, tmp_path, precision, n_parts) -> None:
     options = (*QUICK, "--precision", precision, "--accumulate", str(n_parts))
     launch(2, "train", odd_images, *options, "--out", tmp_path / "whole", cwd=tmp_path)
