@@ -9,6 +9,7 @@ import argparse
 from typing import Any
 
 import litserve  # type: ignore[import-not-found, unused-ignore]
+from fastapi import Request
 
 from alexnet.images.decoding import Pixels
 from alexnet.inference.classifier import Prediction, load
@@ -27,7 +28,7 @@ class Images(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
     def setup(self, device: str) -> None:
         self._classifier = load(self._model, engine=self._engine)
 
-    def decode_request(self, request: Any) -> tuple[Pixels, ...]:
+    def decode_request(self, request: Request) -> tuple[Pixels, ...]:
         return self._classifier.decode(request["image"].file.read(), "image")
 
     def batch(self, inputs: list[tuple[Pixels, ...]]) -> list[tuple[Pixels, ...]]:

@@ -4,12 +4,12 @@
     python -m benchmarks.serving MODEL DATA --at-once 1000 [--broken FOLDER]
 
 DATA is a folder of images. Clients in a process of their own send them over and over, one at a time on each of the
-connections. Printed are requests/s; the rates of the engine and of the decoder alone, on all cores; the rate at which
-one could do both, one after the other; the share of it that was reached, and the same in processor time, which other
-programs on the machine change less; response times; the cores that the server and the clients kept busy, which they
-share; and the server's memory after a tenth of the time and at the end. Every response is compared with what
-``Classifier.predict`` returns. Where litserve is installed, it serves the same model to the same clients afterwards,
-and both get files of a form: it reads no plain bytes. ``--files`` sends forms in any case.
+connections. Printed are requests/s; the rates of the engine and of the decoder alone, on all cores, the mean of before
+and after; the rate at which one could do both, one after the other; the share of it that was reached, and the same in
+processor time, which other programs on the machine change less; response times; the cores that the server and the
+clients kept busy, which they share; and the server's memory after a tenth of the time and at the end. Every response is
+compared with what ``Classifier.predict`` returns. Where litserve is installed, it serves the same model to the same
+clients afterwards, and both get files of a form: it reads no plain bytes. ``--files`` sends forms in any case.
 
 ``--at-once`` sends so many requests at the same time, each on a connection of its own. Every tenth is broken: a file of
 FOLDER that cannot be read, a request that is too large, a cut or enormous image, JSON that is none. Printed is how
@@ -25,6 +25,7 @@ import multiprocessing
 import os
 import re
 import resource
+import signal
 import socket
 import statistics
 import struct
@@ -40,6 +41,8 @@ from http.client import HTTPConnection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from alexnet.data.parallel import n_cores
 from alexnet.errors import ImageError
@@ -228,7 +231,8 @@ def get(port: int, path: str) -> tuple[int, str]:
 @contextlib.contextmanager
 def served(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    # With a group of its own: LitServe's workers outlive it.
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         while True:
             with contextlib.suppress(OSError):
@@ -241,6 +245,8 @@ def served(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes
     finally:
         process.terminate()
         process.wait(60)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def processes_of(root: int) -> list[int]:
@@ -322,16 +328,8 @@ def measure(given: argparse.Namespace) -> None:
     images = images_in(Path(given.data))
     classifier = load(given.model, engine=given.engine)
     expected = expectations(classifier, images)
-    engine, decoder = alone(classifier, images)
-    seconds, cpu_seconds = engine[0] + decoder[0], engine[1] + decoder[1]
     with_litserve = find_spec("litserve") is not None
     print(f"{classifier.engine.title}, {n_cores()} cores, {len(images)} images", flush=True)
-    print(
-        f"engine {1 / engine[0]:.1f} images/s, decoder {1 / decoder[0]:.1f}, one after the other {1 / seconds:.1f}; "
-        f"processor time for an image: {1000 * engine[1]:.2f} + {1000 * decoder[1]:.2f} ms",
-        flush=True,
-    )
-    del classifier
     shapes: dict[str, Callable[[bytes], bytes]] = {} if given.files else {"bytes": request_of}
     if given.files or with_litserve:
         shapes["form"] = form_of
@@ -339,7 +337,16 @@ def measure(given: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "alexnet", "serve", given.model, "--port", str(port), "--engine", given.engine]
     for name, shape in shapes.items():
         sendings = [Sending(shape(image), each) for image, each in zip(images, expected, strict=True)]
+        before = alone(classifier, images)
         found = load_test(command, port, sendings, given.connections, given.seconds)
+        # The speed of a shared machine changes by a tenth within minutes.
+        engine, decoder = np.mean([before, alone(classifier, images)], axis=0)
+        seconds, cpu_seconds = engine + decoder
+        print(
+            f"engine {1 / engine[0]:.1f} images/s, decoder {1 / decoder[0]:.1f}, one after the other "
+            f"{1 / seconds:.1f}; processor time for an image: {1000 * engine[1]:.2f} + {1000 * decoder[1]:.2f} ms",
+            flush=True,
+        )
         found["share"] = round(found["requests_per_second"] * seconds, 3)
         found["share_of_processor_time"] = round(1000 * cpu_seconds / found["server_milliseconds_each"], 3)
         print(f"alexnet serve, {name}: {json.dumps(found)}", flush=True)
