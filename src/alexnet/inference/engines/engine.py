@@ -15,7 +15,8 @@ from alexnet.model.onnx_file import Floats
 from alexnet.network.value.checks import check_choice
 
 EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
-# What can run a model, fastest first (docs/engines.md). None: a model folder.
+# What can run a model; first what is fastest for one image of a network that is not shrunk (docs/benchmarks.md).
+# None: a model folder.
 _ABLE: dict[Format | None, tuple[EngineName, ...]] = {
     None: ("torch",),
     "onnx": ("onnxruntime", "openvino"),
