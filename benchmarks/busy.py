@@ -27,7 +27,7 @@ from alexnet.data.sources.open import open_source
 from alexnet.data.split import split
 from alexnet.data.store.store import prepare, store_size
 from alexnet.network.module.model import AlexNet
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 from alexnet.training.assembly import assemble
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit_steps

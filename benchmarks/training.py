@@ -45,7 +45,8 @@ from alexnet.data.store.store import Store, prepare, store_size
 from alexnet.images.preprocessing import MEAN, STD
 from alexnet.network.module.model import AlexNet
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.variants import Variant, resolve
+from alexnet.network.value.changes import resolve
+from alexnet.network.value.variants import Variant
 from alexnet.training.assembly import assemble
 from alexnet.training.choices.recipe import OptimizerName
 from alexnet.training.choices.settings import Settings

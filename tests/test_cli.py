@@ -22,7 +22,7 @@ from alexnet.commands.terminal.introduction import describe_recipe, expected_epo
 from alexnet.commands.terminal.tables import prediction_lines
 from alexnet.inference.classifier import ImagePredictions, Prediction
 from alexnet.network.diagram import mermaid
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 from alexnet.training.choices.recipes import PAPER
 from alexnet.training.learning.state import Position
 from alexnet.training.plan import Plan, Timing

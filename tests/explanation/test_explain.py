@@ -16,7 +16,7 @@ from alexnet.images.decoding import decode
 from alexnet.inference.classifier import Classifier
 from alexnet.model.artifact import save_artifact
 from alexnet.network.module.model import AlexNet
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 
 from .drawn import CLASSES, SIDE, SQUARE, drawn
 

@@ -11,7 +11,7 @@ from alexnet.explanation import gallery as room
 from alexnet.explanation.activations import activations
 from alexnet.explanation.gallery import FILE, Gallery, choose, most_images
 from alexnet.inference.classifier import Classifier, load
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 
 from ..conftest import coloured_image, make_image_folder
 

@@ -9,8 +9,8 @@ import torch
 from alexnet import VARIANTS, AlexNet
 from alexnet.explanation.activations import activations
 from alexnet.explanation.gradcam import Head, class_maps, covers
+from alexnet.network.value.changes import resolve
 from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, Pool
-from alexnet.network.value.variants import resolve
 
 narrow = partial(resolve, width=0.125, hidden=(24, 16), n_classes=7)
 SMALL = narrow("small")

@@ -4,7 +4,7 @@ import torch
 
 from alexnet import VARIANTS, AlexNet, load
 from alexnet.explanation.kernels import Kernels
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 
 
 def kernels_of(model: AlexNet) -> Kernels:

@@ -4,7 +4,8 @@ import torch
 
 from alexnet import AlexNet
 from alexnet.explanation.windows import Field, Window, fields
-from alexnet.network.value.variants import VARIANTS, resolve
+from alexnet.network.value.changes import resolve
+from alexnet.network.value.variants import VARIANTS
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -18,8 +18,8 @@ from alexnet.images.decoding import Pixels
 from alexnet.images.preprocessing import Preprocessing, mean_and_std
 from alexnet.model.artifact import Artifact, Calibration
 from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.changes import resolve
 from alexnet.network.value.layers import Conv
-from alexnet.network.value.variants import resolve
 
 from ..network.test_contract import NETS as CONTRACT
 

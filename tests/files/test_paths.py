@@ -4,7 +4,7 @@ from alexnet import Settings, load, train
 from alexnet.data.sources.open import open_source
 from alexnet.errors import AlexNetError
 from alexnet.files.paths import expanded
-from alexnet.network.value.variants import load_architecture
+from alexnet.network.value.changes import load_architecture
 from alexnet.training.choices.settings import load_settings
 from alexnet.training.session import Session
 

@@ -15,8 +15,8 @@ from alexnet.model.artifact import Artifact, load_model, save_artifact
 from alexnet.model.opening import load_artifact
 from alexnet.network import diagram
 from alexnet.network.module.model import without_weights
+from alexnet.network.value.changes import resolve
 from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm, Pool
-from alexnet.network.value.variants import resolve
 from alexnet.training.choices.recipes import MODERN
 from alexnet.training.learning.optimizer import make_optimizer
 from alexnet.training.learning.step import Step

@@ -6,7 +6,7 @@ import torchinfo
 
 from alexnet import AlexNet, summary
 from alexnet.network import diagram
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 
 from ..conftest import SHARED
 

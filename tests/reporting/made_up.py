@@ -20,7 +20,7 @@ from alexnet.images.preprocessing import Preprocessing
 from alexnet.inference.classifier import Prediction
 from alexnet.inference.probability import log_softmax
 from alexnet.model.artifact import Artifact
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 from alexnet.reporting.facts import Data, Facts, Foreign, HeatMap, Kernels, Neighbours, sample
 from alexnet.training.learning.reports import EpochReport
 

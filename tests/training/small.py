@@ -9,7 +9,8 @@ import sys
 from alexnet import cli
 from alexnet.commands import training
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.variants import VARIANTS, resolve
+from alexnet.network.value.changes import resolve
+from alexnet.network.value.variants import VARIANTS
 
 
 def narrow(net: Architecture) -> Architecture:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 from alexnet.training.choices.recipes import MODERN
 from alexnet.training.plan import Plan, Timing, fitting_sizes
 

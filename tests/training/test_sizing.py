@@ -8,7 +8,7 @@ import pytest
 
 from alexnet import Settings
 from alexnet.data.store.store import with_room
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 from alexnet.training import sizing
 from alexnet.training.choices.recipes import MODERN, PAPER, RECIPES
 from alexnet.training.machine.distributed import Group

@@ -12,8 +12,8 @@ import torch
 from alexnet.explanation.gradcam import Head, class_maps, covers
 from alexnet.exporting.graph import Graph
 from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.changes import resolve
 from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm, Pool
-from alexnet.network.value.variants import resolve
 from alexnet.web.encoding import Tensors, encode, rounded
 
 from ..exporting.networks import NETS as EXPORTED

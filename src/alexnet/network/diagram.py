@@ -86,12 +86,16 @@ def _box_words(net: Architecture, op: Op) -> str | None:
     if op.kind != "Conv":
         assert layer.pool is not None
         kernel, stride = layer.pool.kernel, layer.pool.stride
-        return f"Pool({layer.pool.kind},kernel={_times(kernel, kernel)},stride={stride}): {_times(*op.shape)}"
+        options = [layer.pool.kind, f"kernel={_times(kernel, kernel)}", f"stride={stride}"]
+        options += ["rounding=up"] if layer.pool.rounding == "up" else []
+        return f"Pool({','.join(options)}): {_times(*op.shape)}"
     options = [f"kernel={_times(layer.kernel, layer.kernel)}"]
     if layer.padding:
         options.append(f"pad={layer.padding}")
     if layer.stride > 1:
         options.append(f"stride={layer.stride}")
+    if layer.rounding == "up":
+        options.append("rounding=up")
     if layer.groups > 1:
         options.append(f"groups={layer.groups}")
     return f"Conv({','.join(options)}): {_times(*op.shape)}"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from alexnet import AlexNet
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 
 BATCHNORM = resolve("batchnorm", width=0.125, hidden=(12, 10), n_classes=3, image_size=224, dropout=0.0)
 NETS = {

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from alexnet import AlexNet, Architecture
 from alexnet.errors import SettingsError
+from alexnet.network.value.changes import resolve
 from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, Pool
-from alexnet.network.value.variants import VARIANTS, resolve
+from alexnet.network.value.variants import VARIANTS
 
 from ...html.page import HOSTILE, Page
 

@@ -8,9 +8,10 @@ from torch import nn
 from alexnet import AlexNet, Architecture
 from alexnet.errors import SettingsError
 from alexnet.network import diagram
+from alexnet.network.value.changes import CHANNEL_STEP, Changes, load_architecture, resolve
 from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm
 from alexnet.network.value.options import NetworkOptions
-from alexnet.network.value.variants import CHANNEL_STEP, VARIANTS, Changes, load_architecture, resolve
+from alexnet.network.value.variants import VARIANTS
 
 COUNTS = {"batchnorm": 50_846_760, "paper": 60_965_224, "caffenet": 60_965_224, "torchvision": 61_100_840}
 

@@ -16,7 +16,8 @@ from alexnet import AlexNet
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.images.pixels import MEAN, STD
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.variants import VARIANTS, resolve
+from alexnet.network.value.changes import resolve
+from alexnet.network.value.variants import VARIANTS
 from alexnet.network.weights.adaptation import with_channels, with_grid
 from alexnet.network.weights.loading import TORCHVISION_MODULES, as_torchvision, load_tensors
 from alexnet.network.weights.recognition import recognise

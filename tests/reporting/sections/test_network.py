@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from alexnet.network.value.variants import VARIANTS, resolve
+from alexnet.network.value.changes import resolve
+from alexnet.network.value.variants import VARIANTS
 from alexnet.reporting.sections.network import drawing, network
 
 from ..made_up import facts_of

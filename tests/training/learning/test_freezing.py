@@ -8,7 +8,7 @@ from alexnet import AlexNet, Architecture
 from alexnet.errors import ArtifactError, SettingsError
 from alexnet.model.artifact import load_model
 from alexnet.model.opening import load_artifact
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 from alexnet.network.weights.loading import load_tensors
 from alexnet.training.choices.recipes import MODERN
 from alexnet.training.choices.settings import Settings

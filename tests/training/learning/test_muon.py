@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet import AlexNet
-from alexnet.network.value.variants import resolve
+from alexnet.network.value.changes import resolve
 from alexnet.training.choices.recipe import change
 from alexnet.training.choices.recipes import MODERN, PAPER
 from alexnet.training.learning.freezing import freeze

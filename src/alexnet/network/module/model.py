@@ -9,15 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.errors import SettingsError, nearest
-from alexnet.network.module.dropout import Dropout
 from alexnet.network.module.initialisation import initialise
-from alexnet.network.module.norms import LocalResponseNorm
+from alexnet.network.module.layers import conv_layer, folded, hidden_layer
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm
-from alexnet.network.value.variants import Changes, Variant, resolve
-
-# Never in place: hooks (saliency, embeddings) must see the output of the convolution.
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
+from alexnet.network.value.changes import Changes, resolve
+from alexnet.network.value.variants import Variant
 
 
 class Layers(nn.Module):
@@ -26,11 +22,13 @@ class Layers(nn.Module):
     Attributes:
         architecture: the value that the network was built from.
         layer_names: the names of the layers with weights: ``conv1`` ... ``fc8``.
+        mean_image: what is subtracted from each image, ``(C, S, S)``, in the units of images; None if nothing is.
     """
 
     architecture: Architecture
     layer_names: tuple[str, ...]
     flatten: nn.Flatten
+    mean_image: Tensor | None
 
     def _run_layers(self, names: Iterable[str], outputs: Tensor) -> Tensor:
         """Apply the layers to images or maps. Maps are flattened before the first fully-connected layer."""
@@ -38,7 +36,7 @@ class Layers(nn.Module):
             layer = self.get_submodule(name)
             if outputs.ndim == 4 and name.startswith("fc"):
                 if self._folds(layer, outputs):
-                    outputs = _folded(layer, outputs, self.architecture.grid)
+                    outputs = folded(layer, outputs, self.architecture.grid)
                     continue
                 outputs = self._flatten(outputs)
             outputs = layer(outputs)
@@ -47,12 +45,12 @@ class Layers(nn.Module):
     def _folds(self, layer: nn.Module, maps: Tensor) -> bool:
         """Return whether pooling maps up to the grid and the layer's weights are applied as one matrix.
 
-        Only in training, where it is faster: elsewhere hooks must see the layer's input. Not with dropout, which acts
-        between the two.
+        Only in training, where it is faster: elsewhere hooks must see the layer's input. Not where its inputs are dropped,
+        which happens between the two.
         """
-        grid, is_square = self.architecture.grid, maps.shape[-2] == maps.shape[-1]
-        dropout = getattr(layer, "dropout", None)
-        return self.training and is_square and maps.shape[-1] < grid and (dropout is None or not dropout.p)
+        net, is_square = self.architecture, maps.shape[-2] == maps.shape[-1]
+        is_dropped = net.dropout_place == "inputs" and net.dropout > 0 and hasattr(layer, "dropout")
+        return self.training and is_square and maps.shape[-1] < net.grid and not is_dropped
 
     def _flatten(self, maps: Tensor) -> Tensor:
         """Flatten maps ``(N, C, h, w)`` to ``(N, n)``. Maps of another size than the grid are pooled to it first."""
@@ -62,6 +60,20 @@ class Layers(nn.Module):
             maps = F.adaptive_avg_pool2d(maps, grid)
         flat: Tensor = self.flatten(maps)
         return flat
+
+    def _centred(self, images: Tensor) -> Tensor:
+        """Return images less the mean image, if there is one, resized to theirs.
+
+        Raises:
+            SettingsError: the images are too small for the layers.
+        """
+        self._check_size(images)
+        if self.mean_image is None:
+            return images
+        mean = self.mean_image[None]
+        if mean.shape[-2:] != images.shape[-2:]:
+            mean = F.interpolate(mean, images.shape[-2:], mode="bilinear", antialias=True)
+        return images - mean
 
     def _check_size(self, images: Tensor) -> None:
         height, width = images.shape[-2:]
@@ -101,12 +113,14 @@ class AlexNet(Layers):
         net = resolve(architecture, **changes)
         self.architecture = net
 
+        mean = torch.zeros(net.in_channels, net.image_size, net.image_size) if net.mean_image else None
+        self.register_buffer("mean_image", mean)
         for name, layer, in_channels in net.conv_layers():
-            self.add_module(name, _conv_layer(net, layer, in_channels))
+            self.add_module(name, conv_layer(net, layer, in_channels))
         self.flatten = nn.Flatten()
         *hidden, (last, n_inputs, n_classes) = net.linear_layers()
         for name, n_in, n_out in hidden:
-            self.add_module(name, _hidden_layer(net, n_in, n_out))
+            self.add_module(name, hidden_layer(net, n_in, n_out))
         self.add_module(last, nn.Sequential(OrderedDict(linear=nn.Linear(n_inputs, n_classes))))
         self._conv_names = tuple(name for name, _, _ in net.conv_layers())
         self._fc_names = tuple(name for name, _, _ in net.linear_layers())
@@ -128,8 +142,7 @@ class AlexNet(Layers):
         Raises:
             SettingsError: the images are too small for the layers.
         """
-        self._check_size(images)
-        return self._run_layers(self._conv_names, images)
+        return self._run_layers(self._conv_names, self._centred(images))
 
     def forward_head(self, maps: Tensor) -> Tensor:
         """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
@@ -213,6 +226,7 @@ class Features(Layers):
         self.layer_names = model.layer_names[: model.layer_names.index(layer) + 1]
         for name in self.layer_names:
             self.add_module(name, model.get_submodule(name))
+        self.register_buffer("mean_image", model.mean_image)
         self.flatten = nn.Flatten()
         self.n_channels = next(each.shape[0] for each in self.get_submodule(layer).parameters())
         self.training = model.training
@@ -223,65 +237,7 @@ class Features(Layers):
         Raises:
             SettingsError: the images are too small for the whole network.
         """
-        self._check_size(images)
-        return self._run_layers(self.layer_names, images)
-
-
-def _conv_layer(net: Architecture, layer: Conv, in_channels: int) -> nn.Sequential:
-    parts: OrderedDict[str, nn.Module] = OrderedDict()
-    parts["conv"] = nn.Conv2d(
-        in_channels, layer.channels, layer.kernel, layer.stride, layer.padding, groups=layer.groups
-    )
-    for part in layer.parts:
-        parts[part] = ACTIVATIONS[net.activation]() if part == "activation" else _norm_or_pool(layer, part)
-    return nn.Sequential(parts)
-
-
-def _norm_or_pool(layer: Conv, part: str) -> nn.Module:
-    if part == "pool":
-        assert layer.pool is not None
-        pooling = nn.MaxPool2d if layer.pool.kind == "max" else nn.AvgPool2d
-        return pooling(layer.pool.kernel, layer.pool.stride)
-    norm = layer.norm
-    if isinstance(norm, LocalNorm):
-        return LocalResponseNorm(norm.size, norm.alpha, norm.beta, norm.k)
-    if isinstance(norm, GroupNorm):
-        return nn.GroupNorm(norm.n_groups, layer.channels)
-    return nn.BatchNorm2d(layer.channels)
-
-
-def _hidden_layer(net: Architecture, n_inputs: int, n_outputs: int) -> nn.Sequential:
-    # Dropout comes before the weights, as in Krizhevsky's later code and the reference table. The paper (section 4.2)
-    # drops the same activations, but describes them as the outputs of the layer before.
-    return nn.Sequential(
-        OrderedDict(
-            dropout=Dropout(net.dropout),
-            linear=nn.Linear(n_inputs, n_outputs),
-            activation=ACTIVATIONS[net.activation](),
-        )
-    )
-
-
-def _folded(layer: nn.Module, maps: Tensor, grid: int) -> Tensor:
-    """Return the output of the first fully-connected layer for maps smaller than its grid.
-
-    Pooling is linear, so its matrix is multiplied with the weights first: the product is exact, and smaller. A step of
-    the default network on 64 images of 67 px takes a quarter less time.
-
-    Args:
-        layer: the layer.
-        maps: ``(N, C, n, n)``, with ``n`` below ``grid``.
-        grid: side of the maps that the layer reads.
-    """
-    linear: nn.Linear = layer.get_submodule("linear")  # type: ignore[assignment]
-    n_channels, n = maps.shape[1], maps.shape[-1]
-    # The pooling matrix, (n * n, grid * grid): what pooling makes of each pixel.
-    pixels = torch.eye(n * n, dtype=linear.weight.dtype, device=maps.device).view(n * n, 1, n, n)
-    pooling = F.adaptive_avg_pool2d(pixels, grid).flatten(1)
-    weight = linear.weight.view(-1, grid * grid) @ pooling.t()
-    outputs = F.linear(maps.flatten(1), weight.view(-1, n_channels * n * n), linear.bias)
-    activation = getattr(layer, "activation", None)
-    return outputs if activation is None else activation(outputs)
+        return self._run_layers(self.layer_names, self._centred(images))
 
 
 def without_weights(architecture: Architecture) -> AlexNet:

@@ -19,7 +19,9 @@ from alexnet.network.value.checks import (
 from alexnet.network.value.layers import Activation, BatchNorm, Conv, Pool
 from alexnet.network.value.operations import ACTIVATION_NAMES, Op
 
-Initialisation = Literal["torch", "paper", "caffenet"]
+Initialisation = Literal["torch", "paper", "caffenet", "original"]
+DropoutPlace = Literal["inputs", "outputs"]
+DropoutScaling = Literal["training", "prediction"]
 
 # conv1 to conv5 and the 5x5 grid that fc6 reads, from the reference document's table.
 # Departure: the paper splits conv2, conv4 and conv5 over two GPUs (section 3.5) and normalises responses locally
@@ -63,7 +65,14 @@ class Architecture:
     activation: Activation = "relu"
     """The non-linearity after each layer except the last."""
     dropout: float = 0.5
-    """Share of the inputs of each hidden layer that is dropped in training, in [0, 1). Section 4.2."""
+    """Share of the numbers at each hidden layer that are dropped in training, in [0, 1). Section 4.2."""
+    dropout_place: DropoutPlace = "inputs"
+    """Whether the inputs of hidden layers are dropped, or their outputs, as the paper says."""
+    dropout_scaling: DropoutScaling = "training"
+    """When the sum of the numbers is corrected: in ``training``, what is kept is divided by its share; or in
+    ``prediction``, all are multiplied by that share, as the paper says. The expected numbers are in the same ratio."""
+    mean_image: bool = False
+    """Whether a mean image, kept with the weights, is subtracted from each image."""
     initialisation: Initialisation = "torch"
     """How the random weights are drawn: see ``network.module.initialisation``."""
 
@@ -81,6 +90,10 @@ class Architecture:
             raise SettingsError(f"dropout is {shown(self.dropout)}; it must be at least 0 and below 1")
         check_choice("activation", self.activation, get_args(Activation))
         check_choice("initialisation", self.initialisation, get_args(Initialisation))
+        check_choice("dropout_place", self.dropout_place, get_args(DropoutPlace))
+        check_choice("dropout_scaling", self.dropout_scaling, get_args(DropoutScaling))
+        if not isinstance(self.mean_image, bool):
+            raise SettingsError(f"mean_image is {shown(self.mean_image)}; it must be true or false")
         if not self.layers:
             raise SettingsError("an architecture needs at least one convolutional layer")
         self._check_groups()
@@ -138,30 +151,38 @@ class Architecture:
         yield Op(layer="flatten", kind="Flatten", shape=(self.n_map_features,))
         for position, (name, n_inputs, n_outputs) in enumerate(self.linear_layers()):
             is_hidden = position < len(self.hidden)
-            if is_hidden:
+            if is_hidden and self.dropout_place == "inputs":
                 yield Op(layer=name, kind="Dropout", shape=(n_inputs,))
             n = (n_inputs + 1) * n_outputs
             yield Op(layer=name, kind="Linear", shape=(n_outputs,), n_parameters=n, n_mult_adds=n)
             if is_hidden:
                 yield Op(layer=name, kind=ACTIVATION_NAMES[self.activation], shape=(n_outputs,))
+            if is_hidden and self.dropout_place == "outputs":
+                yield Op(layer=name, kind="Dropout", shape=(n_outputs,))
 
     @property
     def smallest_image_size(self) -> int:
         """Side in pixels of the smallest square image for which every map has at least one pixel."""
-        return self.image_size_for(1)
+        side = 1
+        for layer in reversed(self.layers):
+            side = layer.smallest_input(side)
+        return side
 
     def image_size_for(self, map_size: int) -> int:
-        """Return the side in pixels of the smallest square image for which the last map has ``map_size`` pixels a side.
+        """Return the side in pixels of the square image that all windows fit, and whose last map has that side.
 
-        At the sizes between, windows do not fit, and the last rows and columns of maps are left out: at 96 px the last
-        pool of the default network uses 3x3 of 4x4 pixels, and at 99 px 5x5 of 5x5.
+        At the sizes between, windows do not fit. Where their number is rounded down, the last rows and columns of maps
+        are left out: at 96 px the last pool of the default network uses 3x3 of 4x4 pixels, and at 99 px 5x5 of 5x5.
         """
-        size = map_size
+        side = map_size
         for layer in reversed(self.layers):
-            if layer.pool:
-                size = (size - 1) * layer.pool.stride + layer.pool.kernel
-            size = max(1, (size - 1) * layer.stride + layer.kernel - 2 * layer.padding)
-        return size
+            side = layer.fitting_input(side)
+        return side
+
+    @property
+    def scale_in_prediction(self) -> float:
+        """What the numbers at dropout are multiplied by in prediction: 1 unless dropout is scaled there."""
+        return 1 - self.dropout if self.dropout_scaling == "prediction" else 1.0
 
     @property
     def n_parameters(self) -> int:

@@ -1,6 +1,6 @@
 """Checks of the fields of frozen values, and reading such values from JSON. Each refusal names the field."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
@@ -69,6 +69,6 @@ def divisors(*numbers: int) -> list[int]:
     return [n for n in range(1, min(numbers) + 1) if not any(number % n for number in numbers)]
 
 
-def alternatives(numbers: list[int]) -> str:
-    """Return the numbers for a sentence: ``1, 2 or 4``."""
-    return " or ".join(", ".join(map(str, numbers)).rsplit(", ", 1))
+def alternatives(choices: Sequence[int | str]) -> str:
+    """Return the choices for a sentence: ``1, 2 or 4``."""
+    return " or ".join(", ".join(map(str, choices)).rsplit(", ", 1))

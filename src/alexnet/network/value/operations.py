@@ -5,7 +5,7 @@ from dataclasses import dataclass
 Shape = tuple[int, ...]
 
 ACTIVATION_NAMES = {"relu": "ReLU", "tanh": "Tanh", "gelu": "GELU", "silu": "SiLU"}
-NORM_NAMES = {"batch": "BatchNorm", "group": "GroupNorm", "local": "LocalResponseNorm"}
+NORM_NAMES = {"batch": "BatchNorm", "group": "GroupNorm", "local": "LocalResponseNorm", "map": "MapResponseNorm"}
 POOL_NAMES = {"max": "MaxPool", "average": "AvgPool"}
 
 

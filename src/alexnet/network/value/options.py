@@ -7,8 +7,9 @@ from typing import Annotated, cast
 
 from alexnet.errors import SettingsError
 from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.changes import Changes, NormName, PoolName, load_architecture, resolve
 from alexnet.network.value.layers import Activation, Place
-from alexnet.network.value.variants import VARIANTS, Changes, NormName, PoolName, Variant, load_architecture, resolve
+from alexnet.network.value.variants import VARIANTS, Variant
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 from alexnet.errors import ArtifactError, SettingsError, listed, nearest, shown, words
 from alexnet.images.pixels import PixelKind
 from alexnet.network.module.model import AlexNet
+from alexnet.network.value.checks import alternatives
 from alexnet.network.value.variants import VARIANTS
 from alexnet.network.weights.adaptation import adapted
 from alexnet.network.weights.recognition import (
@@ -218,7 +219,8 @@ def _advice(theirs: Shapes, ours: Shapes, *, some_fit: bool) -> str:
     """Return what to do about weights that do not fit."""
     hidden = tuple(shape[0] for name, shape in theirs.items() if name.startswith("fc"))[:-1]
     like = [name for name in variants_like(theirs) if VARIANTS[name].hidden == hidden]
-    ways = [f"use a variant that has it (--variant {like[0]})"] if like and like != variants_like(ours) else []
+    has_it = f"use a variant that has it (--variant {alternatives(like)})"
+    ways = [has_it] if like and like != variants_like(ours) else []
     ways += ["load what fits with --init-take fitting (partial=True)"] if some_fit else []
     return f"; {', or '.join(ways)}" if ways else "; none of it can be loaded"
 

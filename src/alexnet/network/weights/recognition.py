@@ -18,6 +18,7 @@ _ROLES = {"0": "weight", "1": "bias"}
 _WRAPPERS = ("module.", "_orig_mod.", "module.")
 _LAYOUTS = {
     "batchnorm": "the reference layout",
+    "original": "the grouped layout of 2012 and Caffe",
     "paper": "the grouped layout of 2012 and Caffe",
     "caffenet": "the grouped layout of 2012 and Caffe",
     "torchvision": "torchvision's layout",
