@@ -45,8 +45,8 @@ class Layers(nn.Module):
     def _folds(self, layer: nn.Module, maps: Tensor) -> bool:
         """Return whether pooling maps up to the grid and the layer's weights are applied as one matrix.
 
-        Only in training, where it is faster: elsewhere hooks must see the layer's input. Not where its inputs are dropped,
-        which happens between the two.
+        Only in training, where it is faster: elsewhere hooks must see the layer's input. Not where its inputs are
+        dropped, which happens between the two.
         """
         net, is_square = self.architecture, maps.shape[-2] == maps.shape[-1]
         is_dropped = net.dropout_place == "inputs" and net.dropout > 0 and hasattr(layer, "dropout")

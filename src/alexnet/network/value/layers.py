@@ -187,9 +187,7 @@ class Conv:
         if not isinstance(self.norm, Norm | None):
             raise SettingsError(f"a layer's norm is {shown(self.norm)}; it must be {kinds}")
         if not isinstance(self.second_norm, ResponseNorm | None):
-            raise SettingsError(
-                f"a layer's second_norm is {shown(self.second_norm)}; it must be a LocalNorm or MapNorm, without weights"
-            )
+            raise SettingsError(f"a layer's second_norm is {shown(self.second_norm)}; use a LocalNorm or a MapNorm")
         if self.second_norm is not None and self.norm is None:
             raise SettingsError("a layer has a second_norm, but no norm; give it as its norm")
         # At least two channels a group: torch refuses to normalise the single number of one channel of 1x1.
