@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alexnet import AlexNet, Architecture
 from alexnet.errors import SettingsError
 from alexnet.network.value.changes import resolve
-from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, Pool
+from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, MapNorm, Pool
 from alexnet.network.value.variants import VARIANTS
 
 from ...html.page import HOSTILE, Page
@@ -27,7 +27,14 @@ def test_parameters_do_not_depend_on_the_image_size() -> None:
     assert resolve(image_size=128).n_parameters == resolve(image_size=300).n_parameters == resolve().n_parameters
 
 
-pools = st.builds(Pool, kind=st.sampled_from(["max", "average"]), kernel=st.integers(1, 3), stride=st.integers(1, 3))
+roundings = st.sampled_from(["down", "up"])
+
+
+@st.composite
+def pools(draw) -> Pool:
+    kernel, stride = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    rounding = draw(roundings) if stride <= kernel else "down"
+    return Pool(kind=draw(st.sampled_from(["max", "average"])), kernel=kernel, stride=stride, rounding=rounding)
 
 
 @st.composite
@@ -37,16 +44,26 @@ def layer_lists(draw) -> tuple[Conv, ...]:
     for _ in range(draw(st.integers(1, 4))):
         groups = draw(st.sampled_from([1, 1, 2]))
         channels = groups * draw(st.integers(2, 4))
-        pool = draw(st.none() | pools)
-        place = draw(st.sampled_from(["before", "after", "pooled"] if pool else ["before", "after"]))
+        pool = draw(st.none() | pools())
+        places = ["before", "after", "pooled"] if pool else ["before", "after"]
+        place = draw(st.sampled_from(places))
         norm = draw(
             st.sampled_from(
-                [None, BatchNorm(place=place), GroupNorm(place=place, n_groups=groups), LocalNorm(place=place, size=3)]
+                [
+                    None,
+                    BatchNorm(place=place),
+                    GroupNorm(place=place, n_groups=groups),
+                    LocalNorm(place=place, size=3, groups=groups),
+                    MapNorm(place=place, size=draw(st.integers(1, 3))),
+                ]
             )
         )
+        kernel, stride = draw(st.integers(1, 5)), draw(st.integers(1, 3))
         layer = Conv(
-            channels=channels, kernel=draw(st.integers(1, 5)), stride=draw(st.integers(1, 3)),
-            padding=draw(st.integers(0, 2)), groups=groups, norm=norm, pool=pool,
+            channels=channels, kernel=kernel, stride=stride, padding=draw(st.integers(0, 2)), groups=groups,
+            rounding=draw(roundings) if stride <= kernel else "down",
+            norm=norm, second_norm=draw(st.none() | st.builds(MapNorm, place=st.sampled_from(places))) if norm else None,
+            pool=pool, activation_after=draw(st.sampled_from(["conv", "pool"])) if pool else "conv",
         )  # fmt: skip
         if layers and layers[-1].channels % groups:
             layer = replace(layer, groups=1)
@@ -61,12 +78,15 @@ def layer_lists(draw) -> tuple[Conv, ...]:
     grid=st.integers(1, 3),
     in_channels=st.sampled_from([2, 4]),
     activation=st.sampled_from(["relu", "tanh", "gelu", "silu"]),
+    dropout_place=st.sampled_from(["inputs", "outputs"]),
     extra=st.integers(0, 9),
 )
-def test_shapes_and_counts_equal_the_modules(layers, hidden, grid, in_channels, activation, extra) -> None:
+def test_shapes_and_counts_equal_the_modules(
+    layers, hidden, grid, in_channels, activation, dropout_place, extra
+) -> None:
     net = Architecture(
         layers=layers, hidden=tuple(hidden), grid=grid, in_channels=in_channels, activation=activation, n_classes=3,
-        image_size=10_000,
+        image_size=10_000, dropout_place=dropout_place,
     )  # fmt: skip
     net = replace(net, image_size=net.smallest_image_size + extra)
     model = AlexNet(net).eval()

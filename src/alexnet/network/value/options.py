@@ -20,7 +20,7 @@ class NetworkOptions:
     """
 
     variant: Annotated[Variant | None, "common"] = None
-    """batchnorm, paper, caffenet, torchvision or small."""
+    """batchnorm, original, paper, caffenet, torchvision or small."""
 
     architecture: Annotated[str | None, "network", "FILE"] = None
     """Your own network: a JSON file or JSON text."""

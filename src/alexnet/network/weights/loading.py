@@ -13,6 +13,7 @@ from alexnet.network.module.model import AlexNet
 from alexnet.network.value.checks import alternatives
 from alexnet.network.value.variants import VARIANTS
 from alexnet.network.weights.adaptation import adapted
+from alexnet.network.weights.columns import has_columns, joined
 from alexnet.network.weights.recognition import (
     SavedModule,
     Shapes,
@@ -76,8 +77,9 @@ def load_tensors(
 ) -> Loaded:
     """Load the weights of another AlexNet into a network, whatever their names: see ``recognise``.
 
-    Other image channels and another grid of the first fully-connected layer are adapted. The last layer is loaded if
-    the number of classes is the same. Missing norms keep their initial values. Everything else must fit.
+    The two columns of the program of 2012 are joined first: see ``columns``. Other image channels and another grid of
+    the first fully-connected layer are adapted. The last layer is loaded if the number of classes is the same. Missing
+    norms keep their initial values. Everything else must fit.
 
     Args:
         model: the network. It is not changed if there is an error.
@@ -95,6 +97,7 @@ def load_tensors(
     if pixels not in get_args(PixelKind):
         raise SettingsError(f"unknown pixels {pixels!r}{nearest(str(pixels), get_args(PixelKind))}")
     own = model.state_dict()
+    tensors = joined(tensors, where) if has_columns(tensors) else tensors
     found, ours = recognise(tensors), recognise(own)
     _check_supported([module for name, module in found.items() if name in ours], where)
     theirs = adapted(found, model.architecture, pixels, where)
