@@ -10,13 +10,17 @@ from pathlib import Path
 from alexnet import VARIANTS, Architecture
 from alexnet.network import diagram
 from alexnet.network.value import variants
+from alexnet.network.value.layers import LocalNorm
 from alexnet.network.value.operations import Op
 
 HEAD = """# The family
 
-Five AlexNets, layer by layer. `examples/family_page.py` writes this page from the architectures, and a test checks that
+Six AlexNets, layer by layer. `examples/family_page.py` writes this page from the architectures, and a test checks that
 it is up to date. To change a network, see [customizing](customizing.md).
 """
+
+
+NORM_WORDS = {"LocalResponseNorm": "local norm", "MapResponseNorm": "norm within maps", "BatchNorm": "batch norm"}
 
 
 def page() -> str:
@@ -33,6 +37,7 @@ def _overview() -> str:
         ("smallest image", lambda net: f"{net.smallest_image_size} px"),
         ("parameters", lambda net: f"{net.n_parameters:,}"),
         ("multiply-adds", lambda net: f"{net.n_mult_adds / 1e6:,.0f} M"),
+        ("dropout", lambda net: f"of {net.dropout_place}, scaled in {net.dropout_scaling}"),
         ("initialisation", lambda net: net.initialisation),
     ]
     return _table(
@@ -56,24 +61,27 @@ def _cell(net: Architecture, ops: list[Op]) -> str:
         if op.kind == "Conv":
             assert layer is not None
             more = "".join(f", {name} {value}" for name, value, usual in (
-                ("stride", layer.stride, 1), ("pad", layer.padding, 0), ("groups", layer.groups, 1)
+                ("stride", layer.stride, 1), ("pad", layer.padding, 0), ("groups", layer.groups, 1),
+                ("rounded", layer.rounding, "down"),
             ) if value != usual)  # fmt: skip
             words.append(f"conv {layer.kernel}x{layer.kernel}{more}: {shape}")
         elif op.kind.endswith("Pool"):
             assert layer is not None
             assert layer.pool is not None
-            words.append(f"{layer.pool.kind} pool {layer.pool.kernel}/{layer.pool.stride}: {shape}")
+            rounded = ", rounded up" if layer.pool.rounding == "up" else ""
+            words.append(f"{layer.pool.kind} pool {layer.pool.kernel}/{layer.pool.stride}{rounded}: {shape}")
         elif op.kind == "Linear":
             words.append(f"linear: {shape}")
         else:
-            words.append({"LocalResponseNorm": "local norm", "BatchNorm": "batch norm"}.get(op.kind, op.kind))
+            norms = layer.norms.values() if layer else ()
+            groups = next((norm.groups for norm in norms if isinstance(norm, LocalNorm) and norm.groups > 1), None)
+            within = f", groups {groups}" if groups and op.kind == "LocalResponseNorm" else ""
+            words.append(NORM_WORDS.get(op.kind, op.kind) + within)
     return "<br>".join(words)
 
 
 def _about_norm() -> str:
     """Return the section on local response normalisation, from the docstring of ``LocalNorm``."""
-    from alexnet.network.value.layers import LocalNorm
-
     text = inspect.cleandoc(LocalNorm.__doc__ or "").replace("``", "`")
     return f"## Local response normalisation\n\n{text}\n"
 

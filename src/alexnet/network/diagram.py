@@ -4,7 +4,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.operations import POOL_NAMES, Op
+from alexnet.network.value.layers import Conv, LocalNorm
+from alexnet.network.value.operations import NORM_NAMES, POOL_NAMES, Op
 
 if TYPE_CHECKING:
     from alexnet.network.module.model import AlexNet
@@ -82,7 +83,7 @@ def _box_words(net: Architecture, op: Op) -> str | None:
         return f"Linear(): {op.shape[0]}"
     if op.kind != "Conv" and op.kind not in POOL_NAMES.values():
         return None
-    layer = next(layer for name, layer, _ in net.conv_layers() if name == op.layer)
+    layer = _layer(net, op)
     if op.kind != "Conv":
         assert layer.pool is not None
         kernel, stride = layer.pool.kernel, layer.pool.stride
@@ -108,7 +109,14 @@ def _arrow_word(net: Architecture, op: Op) -> str:
         return f"Dropout({net.dropout:g})"
     if op.kind == "AdaptiveAvgPool":
         return f"AdaptiveAvgPool({_times(*op.shape[1:])})"
+    if op.kind == NORM_NAMES["local"]:
+        groups = max(norm.groups for norm in _layer(net, op).norms.values() if isinstance(norm, LocalNorm))
+        return f"{op.kind}(groups={groups})" if groups > 1 else op.kind
     return op.kind
+
+
+def _layer(net: Architecture, op: Op) -> Conv:
+    return next(layer for name, layer, _ in net.conv_layers() if name == op.layer)
 
 
 def _arrow(words: list[str]) -> str:

@@ -62,8 +62,9 @@ def layer_lists(draw) -> tuple[Conv, ...]:
         layer = Conv(
             channels=channels, kernel=kernel, stride=stride, padding=draw(st.integers(0, 2)), groups=groups,
             rounding=draw(roundings) if stride <= kernel else "down",
-            norm=norm, second_norm=draw(st.none() | st.builds(MapNorm, place=st.sampled_from(places))) if norm else None,
-            pool=pool, activation_after=draw(st.sampled_from(["conv", "pool"])) if pool else "conv",
+            norm=norm, pool=pool,
+            second_norm=draw(st.none() | st.builds(MapNorm, place=st.sampled_from(places))) if norm else None,
+            activation_after=draw(st.sampled_from(["conv", "pool"])) if pool else "conv",
         )  # fmt: skip
         if layers and layers[-1].channels % groups:
             layer = replace(layer, groups=1)

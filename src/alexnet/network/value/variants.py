@@ -32,7 +32,7 @@ PAPER = Architecture(
     image_size=227,
     initialisation="paper",
 )
-"""What the paper's text says. ``ORIGINAL`` is what ran.
+"""What the paper's text says. ``original`` is what ran.
 
 Departure: the paper says 224x224 pixels, but its 55x55 maps need 227 where all windows of 11x11 lie inside the image.
 The program rounds the number of windows up.
@@ -59,31 +59,22 @@ ORIGINAL = replace(
             channels=256,
             kernel=5,
             padding=2,
-            rounding="up",
             groups=2,
             norm=LocalNorm(groups=2),
             second_norm=MapNorm(),
             pool=Pool(rounding="up"),
         ),
-        Conv(channels=384, kernel=3, padding=1, rounding="up"),
-        Conv(channels=384, kernel=3, padding=1, rounding="up", groups=2),
-        Conv(
-            channels=256,
-            kernel=3,
-            padding=1,
-            rounding="up",
-            groups=2,
-            pool=Pool(rounding="up"),
-            activation_after="pool",
-        ),
+        Conv(channels=384, kernel=3, padding=1),
+        Conv(channels=384, kernel=3, padding=1, groups=2),
+        Conv(channels=256, kernel=3, padding=1, groups=2, pool=Pool(rounding="up"), activation_after="pool"),
     ),
     image_size=224,
     initialisation="original",
 )
 """The network that won in 2012, to the letter: number 145 of its program.
 
-docs/original.md lists where it departs from the paper's text: windows rounded up, so that 224 px are enough; the first
-norm before the ReLU; a second norm within maps in layer 2; larger weights at first in conv3 to conv5.
+The number of windows is rounded up, so 224 px are enough; the first norm comes before the ReLU; layer 2 has a second
+norm, within maps; and conv3 to conv5 begin with larger weights. docs/original.md compares it with the paper's text.
 
 Source: computerhistory/AlexNet-Source-Code, layers-145.cfg and layer-params-145.cfg.
 """
