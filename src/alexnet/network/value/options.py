@@ -29,7 +29,7 @@ class NetworkOptions:
     hidden: Annotated[tuple[int, ...] | None, "network"] = None
     """Sizes of hidden layers, such as 512 512."""
     dropout: Annotated[float | None, "network"] = None
-    """Share of inputs dropped in training."""
+    """Share of numbers dropped in training."""
     norm: Annotated[NormName | None, "network"] = None
     """Norm: batch, group, local or none."""
     norm_place: Annotated[Place | None, "network"] = None

@@ -23,7 +23,7 @@ class FewPasses:
 
     Attributes:
         below: the number of passes over the training images below which it is used.
-        dropout: share of the inputs of hidden layers dropped.
+        dropout: share of the numbers at hidden layers that are dropped.
         area: share of an image that a random resized crop covers, from the smallest to the largest.
     """
 
@@ -78,7 +78,7 @@ class Recipe:
     sizes: tuple[tuple[float, float], ...] = ()
     """Progressive image sizes: (until this share of training, this share of the final size); then the final size."""
     dropout: float | None = None
-    """Share of the inputs of hidden layers dropped; None for the network's."""
+    """Share of the numbers at hidden layers that are dropped; None for the network's."""
     few_passes: FewPasses | None = None
     """Other numbers for few passes; None for none."""
     augmentation: Augmentation
