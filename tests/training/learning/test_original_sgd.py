@@ -1,4 +1,4 @@
-"""The step of recipe ``original``, held against the update written out; of the program: src/weights.cu, from line 146."""
+"""A step of recipe ``original``, held against the program's update written out; there it is in src/weights.cu."""
 
 import copy
 from dataclasses import replace
@@ -116,8 +116,8 @@ def test_across_a_division_it_differs_from_torchs_sgd() -> None:
         first = {name: each.detach().clone() for name, each in model.named_parameters()}
         take(model, optimizer, recipe, 26 / 91, 1)
         results.append((first, dict(model.named_parameters())))
-    (first, second), (torch_first, torch_second) = results
     weight = "fc8.linear.weight"
+    (first, _), (torch_first, _) = results
     assert torch.allclose(first[weight], torch_first[weight], atol=1e-7), "the same until the rate changes"
     moved, torch_moved = ((after[weight] - before[weight]).norm() for before, after in results)
     assert moved > 3 * torch_moved
@@ -130,7 +130,9 @@ def test_parameters_are_in_groups_of_one_rate_and_one_decay() -> None:
     names = {each: name for name, each in model.named_parameters()}
     set_lr(optimizer, ORIGINAL, THIRD)
     found = {
-        names[each]: (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for each in group["params"]
+        names[each]: (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for each in group["params"]
     }
     assert found.keys() == set(names.values())
     for name, (lr, decay) in found.items():
