@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.errors import SettingsError, nearest
+from alexnet.images.tensors import fitted
 from alexnet.network.module.initialisation import initialise
 from alexnet.network.module.layers import conv_layer, folded, hidden_layer
 from alexnet.network.value.architecture import Architecture
@@ -70,10 +71,7 @@ class Layers(nn.Module):
         self._check_size(images)
         if self.mean_image is None:
             return images
-        mean = self.mean_image[None]
-        if mean.shape[-2:] != images.shape[-2:]:
-            mean = F.interpolate(mean, images.shape[-2:], mode="bilinear", antialias=True)
-        return images - mean
+        return images - fitted(self.mean_image, *images.shape[-2:])
 
     def _check_size(self, images: Tensor) -> None:
         height, width = images.shape[-2:]
