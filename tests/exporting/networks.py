@@ -28,6 +28,8 @@ NETS = {
     **CONTRACT,
     "batchnorm at 67 px": resolve(CONTRACT["batchnorm"], image_size=67),
     "batchnorm at 300 px": resolve(CONTRACT["batchnorm"], image_size=300),
+    # Its windows hang over in conv1 and in the first two pools.
+    "original at 84 px": resolve(CONTRACT["original"], image_size=84),
     "small at 45 px": resolve(CONTRACT["small"], image_size=45),
     "no pool": Architecture(
         layers=(Conv(channels=8, kernel=3), Conv(channels=8, kernel=3)), hidden=(6,), grid=4, n_classes=3, image_size=9
@@ -46,6 +48,8 @@ def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
             norm.running_var.uniform_(0.5, 2)
             norm.weight.normal_(mean=1, std=0.5)
             norm.bias.normal_(std=0.2)
+        if model.mean_image is not None:
+            model.mean_image.normal_(std=0.2)
         last = model.get_submodule(model.layer_names[-1]).get_submodule("linear")
         last.bias.zero_()
         pixels = torch.from_numpy(pixels_for(net, 16))
