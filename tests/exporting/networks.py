@@ -37,8 +37,8 @@ NETS = {
 }
 
 
-def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
-    """Return a network whose norms have statistics, and whose probabilities are far from equal."""
+def at_random(net: Architecture, seed: int = 0) -> AlexNet:
+    """Return a network whose norms have statistics, and its mean image numbers."""
     torch.manual_seed(seed)
     # Of the paper's own small weights hardly anything of an image would reach the logits of so narrow a network.
     model = AlexNet(replace(net, initialisation="torch")).eval()
@@ -50,6 +50,13 @@ def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
             norm.bias.normal_(std=0.2)
         if model.mean_image is not None:
             model.mean_image.normal_(std=0.2)
+    return model
+
+
+def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
+    """Return a network as ``at_random``, but with probabilities that are far from equal."""
+    model = at_random(net, seed)
+    with torch.no_grad():
         last = model.get_submodule(model.layer_names[-1]).get_submodule("linear")
         last.bias.zero_()
         pixels = torch.from_numpy(pixels_for(net, 16))

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
 
 from alexnet.explanation.activations import activations
 from alexnet.exporting.graph import Graph, pooling_matrix
 from alexnet.images.tensors import normalise, to_tensor
 
-from .networks import NETS, artifact_of, as_trained, graph_of, pixels_for
+from ..network import drawn
+from .networks import NETS, artifact_of, as_trained, at_random, graph_of, pixels_for
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -27,6 +29,19 @@ def test_it_computes_what_the_network_computes(name) -> None:
         np.testing.assert_allclose(mine, theirs, atol=1e-4, rtol=1e-4)
     np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
     assert 0.1 < float(found[0].max()) < 0.9999, "probabilities say something"
+
+
+@settings(max_examples=40, deadline=None)
+@given(net=drawn.networks())
+def test_it_computes_what_any_network_computes(net) -> None:
+    model, artifact, pixels = at_random(net), artifact_of(net), pixels_for(net, 2)
+    images = normalise(to_tensor(pixels), artifact.preprocessing.mean, artifact.preprocessing.std)
+    with torch.inference_mode():
+        expected = (model(images), model.embed(images), torch.from_numpy(activations(model, images).maps))
+        found = Graph(model, artifact)(torch.from_numpy(pixels))[1:]
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine.shape == theirs.shape
+        assert (mine - theirs).abs().max() < 1e-4 * max(1, float(theirs.abs().max()))
 
 
 @pytest.mark.parametrize("side", range(1, 12))
