@@ -62,7 +62,7 @@ class Layers(nn.Module):
         flat: Tensor = self.flatten(maps)
         return flat
 
-    def _centred(self, images: Tensor) -> Tensor:
+    def centred(self, images: Tensor) -> Tensor:
         """Return images less the mean image, if there is one, resized to theirs.
 
         Raises:
@@ -140,7 +140,7 @@ class AlexNet(Layers):
         Raises:
             SettingsError: the images are too small for the layers.
         """
-        return self._run_layers(self._conv_names, self._centred(images))
+        return self._run_layers(self._conv_names, self.centred(images))
 
     def forward_head(self, maps: Tensor) -> Tensor:
         """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
@@ -235,7 +235,7 @@ class Features(Layers):
         Raises:
             SettingsError: the images are too small for the whole network.
         """
-        return self._run_layers(self.layer_names, self._centred(images))
+        return self._run_layers(self.layer_names, self.centred(images))
 
 
 def without_weights(architecture: Architecture) -> AlexNet:
