@@ -188,5 +188,7 @@ def test_a_closure_is_called_before_the_step() -> None:
 
 @pytest.mark.parametrize("changed", [{"optimizer": "muon"}, {"nesterov": True}])
 def test_other_momentum_is_refused(changed) -> None:
-    with pytest.raises(SettingsError, match=r"lr_inside_momentum does not go with .*(muon|Nesterov).*--optimizer sgd"):
+    with pytest.raises(
+        SettingsError, match=r"lr_inside_momentum .* not .*(muon|Nesterov).*; use --optimizer sgd, or another"
+    ):
         change(ORIGINAL, **changed)

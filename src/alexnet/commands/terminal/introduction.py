@@ -77,9 +77,9 @@ def describe_recipe(recipe: Recipe, net: Architecture) -> str:
     }
     parts = (
         f"recipe {recipe.name}: {recipe.optimizer}",
-        f"learning rate {recipe.lr:.2g}" + (f" ({recipe.bias_lr:.2g} for biases)" if recipe.bias_lr else ""),
+        f"learning rate {recipe.lr:.2g}",
         f"dropout {dropout:g}" if dropout else "no dropout",
         crops[recipe.augmentation.crop],
-        "less the mean image" if net.mean_image else "",
+        "less a mean image" if net.mean_image else "",
     )
     return ", ".join(filter(None, parts))

@@ -150,8 +150,8 @@ class Recipe:
         if self.lr_inside_momentum and (self.optimizer != "sgd" or self.nesterov):
             has = "Nesterov momentum" if self.optimizer == "sgd" else f"the optimizer {self.optimizer!r}"
             raise SettingsError(
-                f"lr_inside_momentum does not go with {has}: in recipe {self.name} momentum is plain and contains the "
-                "learning rate; use --optimizer sgd, or another recipe"
+                f"lr_inside_momentum of recipe {self.name} needs the plain momentum of SGD, not {has}; "
+                "use --optimizer sgd, or another recipe"
             )
         if (self.milestones and self.schedule != "steps") or (self.warm_up and self.schedule != "linear"):
             raise SettingsError(
