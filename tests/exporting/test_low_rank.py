@@ -63,13 +63,13 @@ def test_a_loss_that_is_allowed_gives_a_smaller_rank() -> None:
 
 @pytest.mark.parametrize("place", ["inputs", "outputs"])
 def test_factors_come_from_what_a_layer_reads_also_where_dropout_scales_it(place, monkeypatch) -> None:
-    monkeypatch.setattr(low_rank, "RANKS", (24,))
+    monkeypatch.setattr(low_rank, "RANKS", (32,))
     net = replace(NET, dropout=0.75, dropout_place=place, dropout_scaling="prediction")
-    graph, pixels = Graph(as_trained(net), artifact_of(net)), pixels_for(net, 400)
-    images, few = export_images(net, pixels, graph.probabilities(pixels).argmax(axis=1)), torch.from_numpy(pixels[:50])
-    before = graph(few)[1]
-    assert shrunk(graph, images, 1.0).ranks == {"fc2": 24, "fc3": 24}
-    assert (graph(few)[1] - before).abs().mean() < 0.05 * before.std()
+    graph, pixels = Graph(as_trained(net), artifact_of(net)), pixels_for(net, 30)
+    images, before = export_images(net, pixels, np.zeros(30)), graph(torch.from_numpy(pixels))[1]
+    # What 30 images give has 29 dimensions around its mean: nothing is lost.
+    assert shrunk(graph, images, 1.0).ranks == {"fc2": 29, "fc3": 29}
+    torch.testing.assert_close(graph(torch.from_numpy(pixels))[1], before, atol=1e-3, rtol=0)
 
 
 def test_force_takes_the_largest_rank(monkeypatch) -> None:
