@@ -292,6 +292,8 @@ def test_as_many_epochs_are_announced_as_fit(n_epochs, seconds_left, done, words
         ({}, "recipe modern: muon, learning rate 0.02, dropout 0.2, crops of 35% to 100% of an image"),
         ({"epochs": 5}, "recipe modern: muon, learning rate 0.02, no dropout, crops of 60% to 100% of an image"),
         ({"recipe": "paper"}, "recipe paper: sgd, learning rate 0.01, dropout 0.5, crops of 7/8 of the side"),
+        ({"variant": "original", "recipe": "paper"},
+         "recipe paper: sgd, learning rate 0.01, dropout 0.5 of outputs, crops of 7/8 of the side"),
         ({"recipe": "article", "hidden": ()}, "recipe article: sgd, learning rate 0.005, no dropout, no crops"),
         ({"recipe": "original", "variant": "original"},
          "recipe original: sgd, learning rate 0.01, dropout 0.5, crops of 7/8 of the side, less a mean image"),

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from alexnet.explanation.activations import activations
 from alexnet.exporting.graph import Graph, pooling_matrix
 from alexnet.images.tensors import normalise, to_tensor
+from alexnet.inference.engines.torch_engine import TorchEngine
+from alexnet.model.artifact import save_artifact
 
 from ..network import drawn
 from .networks import NETS, artifact_of, as_trained, at_random, graph_of, pixels_for
@@ -42,6 +44,15 @@ def test_it_computes_what_any_network_computes(net) -> None:
     for mine, theirs in zip(found, expected, strict=True):
         assert mine.shape == theirs.shape
         assert (mine - theirs).abs().max() < 1e-4 * max(1, float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["program", "original at 84 px", "own", "no pool"])
+def test_the_maps_are_those_of_the_engine_of_torch(name, tmp_path) -> None:
+    net = NETS[name]
+    model, artifact, pixels = as_trained(net), artifact_of(net, tmp_path / "model"), pixels_for(net, 2)
+    save_artifact(artifact, model.state_dict(), "")
+    maps = TorchEngine(artifact).maps(pixels)
+    np.testing.assert_allclose(Graph(model, artifact)(torch.from_numpy(pixels))[3], maps, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("side", range(1, 12))
