@@ -6,13 +6,16 @@ BIN := .venv/bin
 # The tests start hundreds of processes: compiling the package anew for each takes longer than many of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test soak slow lint types format
+.PHONY: demo course test soak slow lint types format
 
 demo: .venv/installed
 	rm -rf runs/demo runs/demo-images
 	$(BIN)/alexnet train digits --out runs/demo --epochs 8
 	$(BIN)/alexnet evaluate runs/demo
 	$(BIN)/python examples/ten_digits.py runs/demo runs/demo-images
+
+course: .venv/installed
+	$(BIN)/python examples/course.py
 
 test: .venv/installed
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not soak"

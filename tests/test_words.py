@@ -1,6 +1,7 @@
 """One concept has one word, the one that practitioners use: the old words stay away."""
 
 import io
+import json
 import re
 import tokenize
 from pathlib import Path
@@ -62,7 +63,15 @@ def old_words(path: Path, text: str, first: int = 1) -> list[str]:
 
 
 def is_text(path: Path) -> bool:
-    return path.suffix in {".md", ".py", ".toml", ".typed"}
+    return path.suffix in {".ipynb", ".md", ".py", ".toml", ".typed"}
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file; of a notebook, that of its cells, with an empty line between two."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return text
+    return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
 
 
 @pytest.mark.parametrize(("line", "found"), [
@@ -83,8 +92,14 @@ def test_old_words_are_found(line, found) -> None:
 def test_no_old_word_is_in_code_messages_or_documents() -> None:
     found = []
     for path in filter(is_text, TEXTS):
-        found += old_words(path, path.read_text(encoding="utf-8"))
+        found += old_words(path, text_of(path))
     assert found == []
+
+
+def test_the_words_of_notebooks_are_read() -> None:
+    notebooks = [path for path in TEXTS if path.suffix == ".ipynb"]
+    assert len(notebooks) == 5
+    assert all("## Questions" in text_of(path) for path in notebooks)
 
 
 def test_no_old_word_is_in_a_name_of_the_tests() -> None:
