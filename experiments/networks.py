@@ -1,11 +1,12 @@
 """The networks and images that several experiments share."""
 
 from dataclasses import replace
+from typing import Any, Literal
 
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv, LocalNorm, MapNorm, Pool
 from alexnet.network.value.variants import ORIGINAL
-from alexnet.reproduction.value import Arm, Data, Scale
+from alexnet.reproduction.value import Arm, Data, Measure, Scale
 
 _MAX, _MEAN = Pool(rounding="up"), Pool(kind="average", rounding="up")
 
@@ -67,14 +68,104 @@ Departure: torch's own random weights; with N(0, 0.01) so few channels hardly le
 
 CIFAR: dict[Scale, Data] = {
     "smoke": Data(name="digits", n_train=48, n_val=12, n_test=24, side=32),
-    "cpu": Data(name="cifar10", n_train=5000, n_val=500),
+    "cpu": Data(name="cifar10", n_train=4000, n_val=500),
     "gpu": Data(name="cifar10", n_train=None, n_val=5000),
 }
 """Images of 32 px; on the scale smoke digits."""
 
-PHOTOS: dict[Scale, Data] = {
+LARGE: dict[Scale, Data] = {
     "smoke": Data(name="digits", n_train=48, n_val=12, n_test=24, side=80),
-    "cpu": Data(name="trashnet5", side=128),
+    "cpu": Data(name="trashnet5", side=147),
     "gpu": Data(name="trashnet5", side=256),
 }
 """Larger images of fewer classes; on the scale smoke digits."""
+
+SCALES: tuple[Scale, ...] = ("smoke", "cpu", "gpu")
+_TRAINING: dict[Scale, dict[str, Any]] = {
+    "smoke": {"epochs": 1, "batch_size": 16, "lr": 0.01},
+    "cpu": {"epochs": 12, "batch_size": 32, "lr": 0.01, "precision": "fp32"},
+    "gpu": {"epochs": 30, "batch_size": 128, "lr": 0.02},
+}
+_IMAGES: dict[Scale, Data] = CIFAR | {"cpu": replace(CIFAR["cpu"], n_train=3000)}
+
+
+def small_arm(
+    scale: Scale,
+    name: str = "original",
+    says: str = "as it is: two columns, both norms, overlapping pools",
+    network: Architecture = COLUMNS,
+    *,
+    measures: tuple[Measure, ...] = (),
+    centre: bool = True,
+    **training: Any,
+) -> Arm:
+    """Return ``original`` for CIFAR-10, or a changed one, trained as in section 5: the arm of most experiments.
+
+    Without changes it is the same in all of them, so its runs are computed once. Colours are not shifted unless said.
+    """
+    usual = {"recipe": "paper", "image_size": 32, "colour_shift": 0.0, **_TRAINING[scale]}
+    return Arm(
+        name=name,
+        says=says,
+        network=network,
+        data=_IMAGES[scale],
+        training=usual | training,
+        measures=measures,
+        centre=centre,
+    )
+
+
+SEEDS: dict[Scale, tuple[int, ...]] = {"smoke": (0,), "cpu": (0, 1, 2, 3, 4), "gpu": (0, 1, 2)}
+
+
+def change_layers(net: Architecture, changes: dict[int, dict[str, Any]], **other: Any) -> Architecture:
+    """Return a network with some convolutional layers changed, by number from 1."""
+    layers = tuple(replace(layer, **changes.get(number, {})) for number, layer in enumerate(net.layers, start=1))
+    return replace(net, layers=layers, **other)
+
+
+def original_for_large(scale: Scale, side: int | None = None, width: float | None = None) -> Architecture:
+    """Return ``original`` as it is on a GPU, and at half the width for smaller images on a CPU.
+
+    Its last map is as large as the images give; the program's is 6x6.
+    """
+    side = {"smoke": 67, "cpu": 96, "gpu": 224}[scale] if side is None else side
+    width = {"smoke": 1 / 16, "cpu": 0.5, "gpu": 1.0}[scale] if width is None else width
+    layers = tuple(replace(layer, channels=round(layer.channels * width)) for layer in ORIGINAL.layers)
+    hidden = {"smoke": (16, 16), "cpu": (512, 512), "gpu": (4096, 4096)}[scale]
+    net = replace(ORIGINAL, layers=layers, hidden=hidden, initialisation="torch")
+    grid = side
+    for layer in net.layers:
+        grid = layer.pooled_side(layer.conv_side(grid))
+    return replace(net, image_size=side, grid=grid)
+
+
+def large_arm(
+    scale: Scale,
+    name: str = "original",
+    says: str = "as it is",
+    network: Architecture | None = None,
+    *,
+    measures: tuple[Measure, ...] = ("kernels", "neighbours"),
+    side: int | None = None,
+    weights: Literal["network", "recipe"] = "network",
+    **training: Any,
+) -> Arm:
+    """Return ``original`` for larger images, or a changed one."""
+    net = network or original_for_large(scale, side)
+    usual: dict[Scale, dict[str, Any]] = {
+        "smoke": {"epochs": 1, "batch_size": 16},
+        "cpu": {"epochs": 12, "batch_size": 32, "lr": 0.01, "precision": "fp32"},
+        "gpu": {"epochs": 60, "batch_size": 64, "lr": 0.01},
+    }
+    shared = {"recipe": "paper", "image_size": net.image_size, "colour_shift": 0.0, **usual[scale]}
+    return Arm(
+        name=name,
+        says=says,
+        network=net,
+        data=LARGE[scale],
+        training=shared | training,
+        measures=measures,
+        weights=weights,
+        centre=True,
+    )

@@ -49,7 +49,8 @@ def reproduce(
     results = Results(out if out is not None else root / "experiments" / "results", scale)
     Schedule(results=results, data=folder, jobs=jobs or usual_jobs(scale), say=say).run(some)
     docs = out if out is not None else root / "docs"
-    return write_page(list(experiments.values()), results.folder, docs, scale)
+    scales: tuple[Scale, ...] = ("smoke",) if scale == "smoke" else ("gpu", "cpu")
+    return write_page(list(experiments.values()), results.folder, docs, scales)
 
 
 def usual_jobs(scale: Scale) -> int:

@@ -104,6 +104,7 @@ def figures(trainings: list[Training], test: Examples, arm: Arm) -> Numbers:
     found = errors(first, first.train, "train", centre=arm.centre)
     found |= errors(first, first.val, "val", centre=arm.centre)
     found |= errors(first, test, "test", centre=arm.centre)
+    found["gap"] = found["test_error"] - found["train_error"]
     if "views" in arm.measures:
         found |= measures.views(trainings, test)
     if "kernels" in arm.measures:
