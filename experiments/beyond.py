@@ -1,6 +1,7 @@
 """Beyond the paper: image sizes, batch norm, and the recipes at equal time.
 
-Claim: none of the paper's. Mishkin and others have top-1 30.9, 41.4, 47.1 and 56.5% on ImageNet with images of 64, 96, 128 and 224 px.
+Claim: none of the paper's. Mishkin and others have top-1 30.9, 41.4, 47.1 and 56.5% on ImageNet with images
+of 64, 96, 128 and 224 px.
 Source: "Systematic evaluation of convolution neural network advances on the ImageNet", 2017, of a CaffeNet.
 Command: alexnet reproduce beyond --scale cpu
 Time: about 20 minutes on two slow cores.
@@ -13,9 +14,9 @@ from typing import Any, get_args
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import BatchNorm
 from alexnet.network.value.variants import BATCHNORM, ORIGINAL, PAPER
-from alexnet.reproduction.value import Arm, Claim, Experiment, Scale
+from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Scale
 from alexnet.training.choices.recipe import RecipeName
-from experiments.networks import SCALES, change_layers, original_for_large, large_arm
+from experiments.networks import SCALES, change_layers, large_arm, original_for_large
 
 SIDES: dict[Scale, tuple[int, ...]] = {"smoke": (67, 75), "cpu": (64, 96, 128), "gpu": (64, 96, 128, 224)}
 SECONDS: dict[Scale, int] = {"smoke": 4, "cpu": 60, "gpu": 20}
@@ -43,7 +44,12 @@ def normed(scale: Scale) -> tuple[Arm, ...]:
 def timed(scale: Scale) -> tuple[Arm, ...]:
     """Return the recipes, each with its own network, in the same time; ``modern`` chooses its image size."""
     usual = original_for_large(scale)
-    networks: dict[str, Architecture] = {"original": ORIGINAL, "paper": PAPER, "article": BATCHNORM, "modern": BATCHNORM}
+    networks: dict[str, Architecture] = {
+        "original": ORIGINAL,
+        "paper": PAPER,
+        "article": BATCHNORM,
+        "modern": BATCHNORM,
+    }
     arms = []
     for name, variant in networks.items():
         if name not in get_args(RecipeName):

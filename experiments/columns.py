@@ -1,7 +1,9 @@
 """Two columns are better than half the network, and better if they talk.
 
-Claim: two columns take top-1 and top-5 errors down by 1.7 and 1.2 points, compared with one column that has half the kernels.
-Source: section 3.5. The program's log: 145-half (39.17% instead of 37.5% on ILSVRC-2010 test), 150 (columns that never talk).
+Claim: two columns take top-1 and top-5 errors down by 1.7 and 1.2 points, compared with one column that
+has half the kernels.
+Source: section 3.5. The program's log: 145-half (39.17% instead of 37.5% on ILSVRC-2010 test), 150 (columns that never
+talk).
 Command: alexnet reproduce columns --scale cpu
 Time: about 5 minutes on two slow cores.
 Result: see docs/paper.md.
@@ -10,7 +12,7 @@ Result: see docs/paper.md.
 from dataclasses import replace
 
 from alexnet.network.value.layers import LocalNorm, MapNorm
-from alexnet.reproduction.value import Arm, Claim, Experiment, Scale
+from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Scale
 from experiments.networks import COLUMNS, SCALES, SEEDS, change_layers, small_arm
 
 SILENT = change_layers(COLUMNS, {3: {"groups": 2}})

@@ -1,13 +1,14 @@
 """Crops and mirrors prevent overfitting; colour shifts lower the error.
 
-Claim: without crops and mirrors the network overfits substantially; colour shifts take more than 1 point off the top-1 error.
+Claim: without crops and mirrors the network overfits substantially; colour shifts take more than 1 point off
+the top-1 error.
 Source: section 4.1. The program's log has nothing on it; its run 145 stopped shifting colours after epoch 67 of 91.
 Command: alexnet reproduce crops --scale cpu
 Time: about 5 minutes on two slow cores.
 Result: see docs/paper.md.
 """
 
-from alexnet.reproduction.value import TEST_ERROR, TRAIN_ERROR, Arm, Claim, Experiment, Figure, Scale
+from alexnet.reproduction.plan.value import TEST_ERROR, TRAIN_ERROR, Arm, Claim, Experiment, Figure, Scale
 from experiments.networks import SCALES, SEEDS, small_arm
 
 GAP = Figure(name="gap", words="test error less training error")

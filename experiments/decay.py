@@ -7,7 +7,7 @@ Time: about 3 minutes on two slow cores.
 Result: see docs/paper.md.
 """
 
-from alexnet.reproduction.value import TEST_ERROR, TRAIN_ERROR, Claim, Experiment
+from alexnet.reproduction.plan.value import TEST_ERROR, TRAIN_ERROR, Claim, Experiment
 from experiments.networks import SCALES, SEEDS, small_arm
 
 EXPERIMENT = Experiment(

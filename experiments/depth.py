@@ -10,7 +10,7 @@ Result: see docs/paper.md.
 from dataclasses import replace
 
 from alexnet.network.value.architecture import Architecture
-from alexnet.reproduction.value import Arm, Claim, Experiment, Scale
+from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Scale
 from experiments.networks import COLUMNS, SCALES, SEEDS, small_arm
 
 

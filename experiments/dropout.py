@@ -9,14 +9,12 @@ Result: see docs/paper.md.
 
 from dataclasses import replace
 
-from alexnet.reproduction.value import TEST_ERROR, TRAIN_ERROR, Arm, Claim, Experiment, Figure, Scale
+from alexnet.reproduction.plan.value import TEST_ERROR, TRAIN_ERROR, Arm, Claim, Experiment, Figure, Scale
 from experiments.networks import COLUMNS, SCALES, SEEDS, small_arm
 
 GAP = Figure(name="gap", words="test error less training error")
 LEVEL = 1.2
-PASSES = Figure(
-    name="train_loss", level=LEVEL, words=f"epochs to a training loss of {LEVEL:g} nats", is_share=False
-)
+PASSES = Figure(name="train_loss", level=LEVEL, words=f"epochs to a training loss of {LEVEL:g} nats", is_share=False)
 
 
 def arms(scale: Scale) -> tuple[Arm, ...]:

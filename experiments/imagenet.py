@@ -10,7 +10,7 @@ Result: see docs/paper.md.
 from dataclasses import replace
 
 from alexnet.network.value.variants import ORIGINAL
-from alexnet.reproduction.value import Arm, Data, Experiment, Figure, Scale
+from alexnet.reproduction.plan.value import Arm, Data, Experiment, Figure, Scale
 from experiments.networks import SCALES
 
 SPEED = Figure(name="images_per_second", words="images/s", is_share=False)

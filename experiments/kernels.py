@@ -1,13 +1,14 @@
 """Kernels specialise, one column on colour; fc7 finds images of the same class.
 
-Claim: kernels of conv1 select frequencies, orientations and colours; those of one column are largely without colour, those of the other largely coloured; images that are near each other in fc7 are alike.
+Claim: kernels of conv1 select frequencies, orientations and colours; those of one column are largely
+without colour, those of the other largely coloured; images that are near each other in fc7 are alike.
 Source: section 6.1, figures 3 and 4. The program's log has nothing on it.
 Command: alexnet reproduce kernels --scale cpu
 Time: none: its runs are those of norm on larger images, 12 minutes on two slow cores.
 Result: see docs/paper.md.
 """
 
-from alexnet.reproduction.value import Claim, Experiment, Figure
+from alexnet.reproduction.plan.value import Claim, Experiment, Figure
 from experiments.networks import SCALES, SEEDS, large_arm
 
 STRUCTURE = Figure(name="structure", words="structure", is_share=False)
@@ -64,9 +65,9 @@ EXPERIMENT = Experiment(
     figures=(STRUCTURE, ORIENTATION, GAP, SAME),
     plot="kernels",
     notes=(
-        "Structure is the correlation of neighbouring weights; orientation the length of the mean of exp(2i angle) over "
-        "the power spectrum; colour the share of a kernel's energy that differs between its three channels. By chance is "
-        "the mean gap between random halves of the same kernels. Neighbours are the five nearest training images by "
-        "Euclidean distance."
+        "Structure is the correlation of neighbouring weights; orientation the length of the mean of exp(2i angle) "
+        "over the power spectrum; colour the share of a kernel's energy that differs between its three channels. By "
+        "chance is the mean gap between random halves of the same kernels. Neighbours are the five nearest training "
+        "images by Euclidean distance."
     ),
 )

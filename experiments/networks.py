@@ -6,7 +6,7 @@ from typing import Any, Literal
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv, LocalNorm, MapNorm, Pool
 from alexnet.network.value.variants import ORIGINAL
-from alexnet.reproduction.value import Arm, Data, Measure, Scale
+from alexnet.reproduction.plan.value import Arm, Data, Measure, Scale
 
 _MAX, _MEAN = Pool(rounding="up"), Pool(kind="average", rounding="up")
 

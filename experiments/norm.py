@@ -12,7 +12,7 @@ Result: see docs/paper.md.
 from dataclasses import replace
 
 from alexnet.network.value.layers import LocalNorm, MapNorm
-from alexnet.reproduction.value import TEST_ERROR, TRAIN_ERROR, Arm, Claim, Experiment, Scale
+from alexnet.reproduction.plan.value import TEST_ERROR, TRAIN_ERROR, Arm, Claim, Experiment, Scale
 from experiments.networks import (
     CIFAR,
     COLUMNS,
@@ -20,8 +20,8 @@ from experiments.networks import (
     SCALES,
     SEEDS,
     change_layers,
-    original_for_large,
     large_arm,
+    original_for_large,
     small_arm,
 )
 
@@ -68,7 +68,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
         small_arm(scale, "one", "no norm within maps", change_layers(COLUMNS, {2: {"second_norm": None}})),
     )
     # Smoke shows that all of it runs; a GPU has the time for every arm.
-    some = (
+    some: tuple[Arm, ...] = (
         large_arm(scale, "large", "original on larger images, as it is"),
         large_arm(scale, "large-none", "on larger images, no norm", change_layers(large, {1: NOTHING, 2: NOTHING})),
     )
@@ -78,7 +78,10 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
                 scale, "large-before", "on larger images, before ReLU", change_layers(large, {2: {"norm": before}})
             ),
             large_arm(
-                scale, "large-one", "on larger images, no norm within maps", change_layers(large, {2: {"second_norm": None}})
+                scale,
+                "large-one",
+                "on larger images, no norm within maps",
+                change_layers(large, {2: {"second_norm": None}}),
             ),
         )
     return four_layers(scale) + cifar + some

@@ -8,8 +8,8 @@ Result: see docs/paper.md.
 """
 
 from alexnet.network.value.layers import Pool
-from alexnet.reproduction.value import Arm, Claim, Experiment, Scale
-from experiments.networks import COLUMNS, SCALES, SEEDS, change_layers, original_for_large, large_arm, small_arm
+from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Scale
+from experiments.networks import COLUMNS, SCALES, SEEDS, change_layers, large_arm, original_for_large, small_arm
 
 SEPARATE = Pool(kernel=2, stride=2, rounding="up")
 

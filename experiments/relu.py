@@ -13,9 +13,11 @@ with a seed that no other run has.
 from dataclasses import replace
 from typing import Any
 
-from alexnet.reproduction.value import TEST_ERROR, Arm, Choice, Claim, Experiment, Figure, Scale
+from alexnet.network.value.layers import Activation
+from alexnet.reproduction.plan.value import TEST_ERROR, Arm, Choice, Claim, Experiment, Figure, Scale
 from experiments.networks import CIFAR, FOUR_LAYERS
 
+ACTIVATIONS: dict[Activation, str] = {"relu": "ReLU", "tanh": "tanh"}
 LEVEL = 0.25
 EPOCHS = Figure(name="train_error", level=LEVEL, words="epochs to 25% training error", is_share=False)
 
@@ -42,7 +44,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
             measures=("curve",),
             stop_below=LEVEL,
         )
-        for name, words in (("relu", "ReLU"), ("tanh", "tanh"))
+        for name, words in ACTIVATIONS.items()
     )
 
 

@@ -1,13 +1,16 @@
 """Ten views and five networks lower the error.
 
-Claim: ten views instead of the centre crop take the top-1 error from 39.0% to 37.5%; five networks instead of one from 40.7% to 38.1%.
+Claim: ten views instead of the centre crop take the top-1 error from 39.0% to 37.5%; five networks
+instead of one from 40.7% to 38.1%.
 Source: sections 4.1 and 6, tables 1 and 2. The program's log has the same for number 145.
 Command: alexnet reproduce views --scale cpu
 Time: about 8 minutes on two slow cores.
 Result: see docs/paper.md.
 """
 
-from alexnet.reproduction.value import Arm, Claim, Experiment, Figure, Scale
+from dataclasses import replace
+
+from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Figure, Scale
 from experiments.networks import SCALES, small_arm
 
 ONE = Figure(name="one_view_error", words="one view")
@@ -17,9 +20,9 @@ FIVE = Figure(name="ensemble_error", words="ten views, all networks")
 
 def arm(scale: Scale) -> Arm:
     """Return five networks that learn from the same images, with other random weights and batches."""
-    changed = {"cpu": {"epochs": 8}}.get(scale, {})
-    five = small_arm(scale, "five", "five networks", measures=("views",), **changed)
-    return Arm(**{**vars(five), "n_networks": 2 if scale == "smoke" else 5})
+    epochs = {"smoke": 1, "cpu": 8, "gpu": 30}[scale]
+    five = small_arm(scale, "five", "five networks", measures=("views",), epochs=epochs)
+    return replace(five, n_networks=2 if scale == "smoke" else 5)
 
 
 EXPERIMENT = Experiment(

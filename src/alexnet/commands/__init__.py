@@ -1,7 +1,8 @@
 """The commands: one function each. Its signature gives the options, its docstring the help.
 
 ``looking`` at networks and images, ``training``, then ``evaluating``, ``explaining``, ``exporting``, ``serving`` and
-``using`` what was trained; ``reproducing`` the paper. Nothing heavy is imported before a command needs it, so ``alexnet --help`` is quick.
+``using`` what was trained; ``reproducing`` the paper. Nothing heavy is imported before a command needs it, so
+``alexnet --help`` is quick.
 """
 
 from collections.abc import Callable

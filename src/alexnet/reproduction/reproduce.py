@@ -5,11 +5,11 @@ from pathlib import Path
 
 from alexnet.data.parallel import n_cores
 from alexnet.errors import DataError, SettingsError
-from alexnet.reproduction.catalogue import ROOT, chosen, load_experiments
-from alexnet.reproduction.page import write_page
-from alexnet.reproduction.results import Results
-from alexnet.reproduction.schedule import Say, Schedule
-from alexnet.reproduction.value import Scale
+from alexnet.reproduction.findings.page import write_page
+from alexnet.reproduction.plan.catalogue import ROOT, chosen, load_experiments
+from alexnet.reproduction.plan.value import Scale
+from alexnet.reproduction.runs.results import Results
+from alexnet.reproduction.runs.schedule import Say, Schedule
 
 
 def reproduce(

@@ -12,7 +12,7 @@ from torch import nn
 
 from alexnet.data.batches.augmentation import PAPER_SHARE
 from alexnet.data.batches.evaluation import evaluation_batches
-from alexnet.data.batches.examples import Examples
+from alexnet.data.batches.examples import Examples, Integers
 from alexnet.evaluation.scores.metrics import score
 from alexnet.evaluation.views import average_of_views
 from alexnet.explanation.kernels import Kernels
@@ -111,7 +111,7 @@ def colour_of(weights: Floats) -> Floats:
     grey = exact.mean(axis=1, keepdims=True)
     energy = (exact**2).sum(axis=(1, 2, 3))
     part = ((exact - grey) ** 2).sum(axis=(1, 2, 3))
-    return np.divide(part, energy, out=np.zeros(len(weights)), where=energy > 0)
+    return np.asarray(np.divide(part, energy, out=np.zeros(len(weights)), where=energy > 0))
 
 
 def orientation_of(weights: Floats) -> Floats:
@@ -128,7 +128,7 @@ def orientation_of(weights: Floats) -> Floats:
     angles = np.arctan2(frequencies[:, None], frequencies[None, :])
     vector = (power * np.exp(2j * angles)).sum(axis=(1, 2))
     total = power.sum(axis=(1, 2))
-    return np.divide(np.abs(vector), total, out=np.zeros(len(weights)), where=total > 0)
+    return np.asarray(np.divide(np.abs(vector), total, out=np.zeros(len(weights)), where=total > 0))
 
 
 def column_gap(values: Floats) -> tuple[float, float]:
@@ -161,8 +161,7 @@ def neighbours(training: Training, test: Examples) -> Numbers:
     known, asked = embeddings(training, train, size), embeddings(training, queries, size)
     labels = train.labels
     by_layer = _share_alike(asked, known, queries.labels, labels)
-    pixels = [_thumbnails(each) for each in (queries, train)]
-    by_pixels = _share_alike(*pixels, queries.labels, labels)
+    by_pixels = _share_alike(_thumbnails(queries), _thumbnails(train), queries.labels, labels)
     counts = np.bincount(labels, minlength=len(training.classes)) / len(labels)
     return {
         "neighbours_same_class": by_layer,
@@ -189,7 +188,7 @@ def _thumbnails(data: Examples) -> Floats:
     return np.concatenate([batch.reshape(len(batch), -1).astype(np.float32) for batch in batches])
 
 
-def _share_alike(asked: Floats, known: Floats, labels: Floats, known_labels: Floats) -> float:
+def _share_alike(asked: Floats, known: Floats, labels: Integers, known_labels: Integers) -> float:
     alike = []
     squares = (known**2).sum(axis=1)
     for one, label in zip(asked, labels, strict=True):

@@ -4,20 +4,12 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from alexnet.reproduction.value import Claim, Figure
+from alexnet.reproduction.plan.reading import Run, read
+from alexnet.reproduction.plan.value import Claim
 
 Verdict = Literal["reproduced", "not reproduced", "not testable at this size", "not run yet"]
-Run = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A figure of one run; ``censored`` if a level was not reached, and the value is only a lower bound."""
-
-    value: float
-    censored: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,24 +29,6 @@ class Effect:
     high: float
     n: int
     censored: int = 0
-
-
-def read(figure: Figure, run: Run) -> Reading | None:
-    """Return a figure of a run as stored; None where it has none."""
-    if figure.level is None:
-        value = run["figures"].get(figure.name)
-        return None if value is None else Reading(float(value))
-    curve = [point for point in run["curve"] if figure.name in point]
-    before: tuple[float, float] | None = None
-    for point in curve:
-        epoch, value = float(point["epoch"]), float(point[figure.name])
-        if value <= figure.level:
-            if before is None or before[1] == value:
-                return Reading(epoch)
-            share = (before[1] - figure.level) / (before[1] - value)
-            return Reading(before[0] + share * (epoch - before[0]))
-        before = epoch, value
-    return None if before is None else Reading(before[0], censored=True)
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:

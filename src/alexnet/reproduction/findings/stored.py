@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from alexnet.reproduction.results import Results, settings_digest
-from alexnet.reproduction.value import Arm, Claim, Experiment, Figure
-from alexnet.reproduction.verdict import Effect, Run, Verdict, effect, mean_and_interval, read, verdict
+from alexnet.reproduction.findings.verdict import Effect, Verdict, effect, mean_and_interval, verdict
+from alexnet.reproduction.plan.reading import Run, read
+from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Figure
+from alexnet.reproduction.runs.results import Results, settings_digest
 
 Runs = dict[str, dict[int, dict[str, Any]]]
 
@@ -17,6 +18,11 @@ class Outcome:
     claim: Claim
     effect: Effect | None
     verdict: Verdict
+
+    @property
+    def was_run(self) -> bool:
+        """Whether both arms have runs; they may still have no effect, where a level was not reached."""
+        return self.verdict != "not run yet"
 
 
 def runs_of(experiment: Experiment, results: Results) -> Runs:
@@ -40,8 +46,11 @@ def _as_chosen(experiment: Experiment, arm: Arm, run: Run) -> Arm:
 
 
 def outcome(claim: Claim, runs: Runs) -> Outcome:
-    """Return what came of a claim; not run yet where an arm has no runs."""
-    found = effect(claim, runs.get(claim.without, {}), runs.get(claim.arm, {}))
+    """Return what came of a claim; not run yet where no seed has runs of both arms."""
+    without, arm = runs.get(claim.without, {}), runs.get(claim.arm, {})
+    found = effect(claim, without, arm)
+    if found is None and without.keys() & arm.keys():
+        return Outcome(claim, None, "not testable at this size")
     return Outcome(claim, found, verdict(claim, found))
 
 

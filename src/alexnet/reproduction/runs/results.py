@@ -15,7 +15,7 @@ from typing import Any
 from alexnet.data.parallel import n_cores
 from alexnet.errors import RunError
 from alexnet.files.atomic import write_atomically
-from alexnet.reproduction.value import Arm, Scale
+from alexnet.reproduction.plan.value import Arm, Scale
 from alexnet.version import VERSION
 
 
@@ -117,7 +117,7 @@ def _processor() -> str:
 def _commit() -> str | None:
     """Return the commit of a clone; None for an installed package, or without git."""
     command = ["git", "rev-parse", "--short", "HEAD"]
-    folder = Path(__file__).resolve().parents[3]
+    folder = Path(__file__).resolve().parents[4]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env={**os.environ})
     except (OSError, subprocess.CalledProcessError):

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alexnet.errors import InstallError, SettingsError, nearest
-from alexnet.reproduction.value import Experiment
+from alexnet.reproduction.plan.value import Experiment
 
 # Where a clone has them: beside src.
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 REPOSITORY_HAS = ("experiments", "pyproject.toml")
 
 
@@ -45,15 +45,10 @@ def load_experiments(root: Path = ROOT) -> dict[str, Experiment]:
         spec.loader.exec_module(module)
     found = []
     for file in sorted(folder.glob("*.py")):
-        module = importlib.import_module(f"{package}.{file.stem}") if file.stem != "__init__" else module_of(package)
-        if isinstance(value := getattr(module, "EXPERIMENT", None), Experiment):
-            found.append(value)
+        if file.stem != "__init__":
+            value = getattr(importlib.import_module(f"{package}.{file.stem}"), "EXPERIMENT", None)
+            found += [value] if isinstance(value, Experiment) else []
     return {each.name: each for each in sorted(found, key=lambda each: each.worth)}
-
-
-def module_of(name: str) -> object:
-    """Return a module that is loaded."""
-    return sys.modules[name]
 
 
 def chosen(names: Sequence[str], experiments: dict[str, Experiment]) -> list[Experiment]:

@@ -9,7 +9,7 @@ from alexnet.data.source import LabelledImage, Source
 from alexnet.data.sources.open import open_source
 from alexnet.data.store.store import Store, prepare
 from alexnet.errors import DataError
-from alexnet.reproduction.value import Data
+from alexnet.reproduction.plan.value import Data
 
 # What a data folder may hold, and the named set that stands for it where it does not.
 FILES = {"cifar10": "cifar10_jpeg.zip", "trashnet5": "trashnet5", "apple_leaf3": "apple_leaf3"}

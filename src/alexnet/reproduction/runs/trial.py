@@ -13,10 +13,10 @@ from alexnet.errors import RunError
 from alexnet.evaluation.scores.metrics import score
 from alexnet.network.module.initialisation import initialise
 from alexnet.network.module.model import AlexNet
-from alexnet.reproduction import measures
-from alexnet.reproduction.images import subset
-from alexnet.reproduction.results import machine
-from alexnet.reproduction.value import Arm
+from alexnet.reproduction.runs import measures
+from alexnet.reproduction.runs.images import subset
+from alexnet.reproduction.runs.results import machine
+from alexnet.reproduction.plan.value import Arm
 from alexnet.training.assembly import assemble, init_runtime
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit, val_logits
@@ -45,7 +45,8 @@ def run_arm(arm: Arm, seed: int, folder: Path | None, deadline: float | None = N
         RunError: the loss is nan or infinite.
     """
     began = time.monotonic()
-    trainings, curve = [], []
+    trainings: list[Training] = []
+    curve: list[Numbers] = []
     for number in range(arm.n_networks):
         training, test = prepare(arm, seed, folder, seed + SEED_STEP * number)
         trainings.append(training)

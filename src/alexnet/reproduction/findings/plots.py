@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 from PIL import Image
 
-from alexnet.reproduction.stored import Runs, over_seeds
-from alexnet.reproduction.value import Experiment
+from alexnet.reproduction.findings.stored import Runs, over_seeds
+from alexnet.reproduction.plan.value import Experiment
 from alexnet.training.run.curves import BLUE, GREEN, GREY, STYLE, VERMILION, as_svg
 
 COLOURS = (BLUE, VERMILION, GREEN, GREY)

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alexnet.files.atomic import write_atomically
-from alexnet.reproduction.plots import plot
-from alexnet.reproduction.results import Results
-from alexnet.reproduction.stored import Outcome, Runs, outcome, over_seeds, runs_of
-from alexnet.reproduction.value import Arm, Experiment, Figure, Scale
+from alexnet.reproduction.findings.plots import plot
+from alexnet.reproduction.findings.stored import Outcome, Runs, outcome, over_seeds, runs_of
+from alexnet.reproduction.plan.value import Arm, Experiment, Figure, Scale
+from alexnet.reproduction.runs.results import Results
 
 IMAGENET_IMAGES, IMAGENET_EPOCHS = 1_281_167, 90
 IMAGENET_COMMAND = "alexnet train imagenet --variant original --recipe original"
@@ -20,11 +20,11 @@ Each experiment compares a network with the same network less one idea of the pa
 a few thousand larger images. It can show whether an idea helps there, not what it is worth on ImageNet. `alexnet
 reproduce` runs them, and writes this page from the stored runs in `experiments/results` alone.
 
-An effect is the difference of two arms, in points of the error, or the ratio where it says "times", paired by seed, with
-its 95% interval over seeds (Student's t). The verdict follows from the interval alone:
+An effect is the difference of two arms, in points of the error, or the ratio where it says "times", paired by seed,
+with its 95% interval over seeds (Student's t). The verdict follows from the interval alone:
 
 - **reproduced**: all of it is on the side that the paper claims, whatever the size of the effect;
-- **not reproduced**: it does not reach the effect that the paper has, or no effect at all where the paper has no number;
+- **not reproduced**: it does not reach the effect that the paper has, or no effect at all where it has no number;
 - **not testable at this size**: it holds both no effect and the paper's;
 - of a claim that two things do the same, reproduced or not means that it lies inside or outside of a margin, which
   stands in the experiment.
@@ -61,7 +61,7 @@ def _claims(experiments: Sequence[Experiment], found: Found, scales: Sequence[Sc
     for each in experiments:
         for claim in each.claims:
             outcomes = [(scale, outcome(claim, found[each.name, scale])) for scale in scales]
-            run = [(scale, one) for scale, one in outcomes if one.effect is not None]
+            run = [(scale, one) for scale, one in outcomes if one.was_run]
             link = f"[{claim.says}](#{_anchor(each.title)})"
             start = f"| {link} | {claim.paper} | {claim.log} |"
             if not run:
@@ -72,7 +72,8 @@ def _claims(experiments: Sequence[Experiment], found: Found, scales: Sequence[Sc
 
 def _effect(one: Outcome) -> str:
     effect, claim = one.effect, one.claim
-    assert effect is not None
+    if effect is None:
+        return f"no run reached {claim.figure.words.removeprefix('epochs to ')}"
     n = f"{effect.n} {'seed' if effect.n == 1 else 'seeds'}"
     least = f"at least, in {effect.censored} of them; " if effect.censored else ""
     if claim.is_ratio:
@@ -87,7 +88,10 @@ def _effect(one: Outcome) -> str:
 
 
 def _section(experiment: Experiment, found: Found, scales: Sequence[Scale], docs: Path) -> list[str]:
-    parts = [f"## {experiment.title}", f"`alexnet reproduce {experiment.name}`; {experiment.source}. {experiment.notes}"]
+    parts = [
+        f"## {experiment.title}",
+        f"`alexnet reproduce {experiment.name}`; {experiment.source}. {experiment.notes}",
+    ]
     margins = {claim.margin for claim in experiment.claims if claim.margin}
     if margins:
         parts.append(f"Two things do the same if the interval lies within {_percent(max(margins))} of 0.")
@@ -108,7 +112,9 @@ def _section(experiment: Experiment, found: Found, scales: Sequence[Scale], docs
     if not run_any:
         parts.append("Not run yet.")
     if not experiment.claims:
-        parts.append(f"The command that would reproduce the paper's tables, which nobody has run here:\n\n    {IMAGENET_COMMAND}")
+        parts.append(
+            f"The command that would reproduce the paper's tables, which nobody has run here:\n\n    {IMAGENET_COMMAND}"
+        )
     return parts
 
 
@@ -127,7 +133,9 @@ def _how(arms: Sequence[Arm], runs: Runs) -> str:
     some = [(arm, run) for arm in arms for run in runs[arm.name].values()]
     lines = []
     images = sorted({(arm.data.name, run["n_train"], run["n_test"]) for arm, run in some})
-    lines.append("Images: " + "; ".join(f"{name}, {train:,} to train and {test:,} to test" for name, train, test in images))
+    lines.append(
+        "Images: " + "; ".join(f"{name}, {train:,} to train and {test:,} to test" for name, train, test in images)
+    )
     machines = sorted(
         {
             f"{run['machine']['gpu'] or run['machine']['processor']}, {run['threads']} thread"
