@@ -1,12 +1,12 @@
 """The networks and images that several experiments share."""
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import Conv, LocalNorm, MapNorm, Pool
 from alexnet.network.value.variants import ORIGINAL
-from alexnet.reproduction.plan.value import Arm, Data, Measure, Scale
+from alexnet.reproduction.plan.value import Arm, Data, Measure, Scale, Weights
 
 _MAX, _MEAN = Pool(rounding="up"), Pool(kind="average", rounding="up")
 
@@ -61,10 +61,7 @@ COLUMNS = replace(
     image_size=32,
     initialisation="torch",
 )
-"""``original`` for CIFAR-10: the same layers in the same order, a third of the channels, and a smaller stem.
-
-Departure: torch's own random weights; with N(0, 0.01) so few channels hardly learn.
-"""
+"""``original`` for CIFAR-10: the same layers in the same order, a third of the channels, and a smaller stem."""
 
 CIFAR: dict[Scale, Data] = {
     "smoke": Data(name="digits", n_train=48, n_val=12, n_test=24, side=32),
@@ -80,6 +77,7 @@ LARGE: dict[Scale, Data] = {
 }
 """Larger images of fewer classes; on the scale smoke digits."""
 
+MILESTONES = (0.7, 0.9)
 SCALES: tuple[Scale, ...] = ("smoke", "cpu", "gpu")
 _TRAINING: dict[Scale, dict[str, Any]] = {
     "smoke": {"epochs": 1, "batch_size": 16, "lr": 0.01},
@@ -111,6 +109,8 @@ def small_arm(
         data=_IMAGES[scale],
         training=usual | training,
         measures=measures,
+        weights="he",
+        milestones=MILESTONES,
         centre=centre,
     )
 
@@ -148,7 +148,7 @@ def large_arm(
     *,
     measures: tuple[Measure, ...] = ("kernels", "neighbours"),
     side: int | None = None,
-    weights: Literal["network", "recipe"] = "network",
+    weights: Weights = "he",
     **training: Any,
 ) -> Arm:
     """Return ``original`` for larger images, or a changed one."""
@@ -167,5 +167,6 @@ def large_arm(
         training=shared | training,
         measures=measures,
         weights=weights,
+        milestones=MILESTONES if weights == "he" else None,
         centre=True,
     )

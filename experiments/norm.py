@@ -17,6 +17,7 @@ from experiments.networks import (
     CIFAR,
     COLUMNS,
     FOUR_LAYERS,
+    MILESTONES,
     SCALES,
     SEEDS,
     change_layers,
@@ -42,6 +43,7 @@ def four_layers(scale: Scale) -> tuple[Arm, ...]:
             says=says,
             network=change_layers(FOUR_LAYERS, {1: {"norm": norm}, 2: {"norm": norm}}),
             data=CIFAR[scale],
+            milestones=MILESTONES,
             training={
                 "recipe": "paper",
                 "crop": "whole",

@@ -13,6 +13,14 @@ Measure = Literal["curve", "views", "kernels", "neighbours", "speed"]
 the kernels of conv1; the neighbours by the last hidden layer; or how fast it trains, and nothing else."""
 
 
+Weights = Literal["network", "recipe", "he"]
+"""Random weights: those that the network names; those of the recipe; or those of He and others, 2015.
+
+Departure: the paper draws N(0, 0.01). In networks as narrow as those of the experiments, signals would then vanish, and
+with torch's own weights most of the few steps would pass before anything is learned.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Data:
     """The images of a run: subsets drawn with its seed, nested, so that a smaller one lies within a larger one."""
@@ -40,11 +48,13 @@ class Arm:
     data: Data
     training: Mapping[str, Any] = field(default_factory=dict)
     """Fields of ``Settings``: the recipe, and what differs from it."""
-    weights: Literal["network", "recipe"] = "network"
-    """Which random weights: those that the network names, or those of the recipe.
+    milestones: tuple[float, ...] | None = None
+    """Shares of training after which the rate is divided by 10; None for the recipe's.
 
-    Departure: the recipe ``paper`` draws N(0, 0.01) whatever the network. Small networks do not learn from these.
+    Departure: the recipe ``paper`` divides it after each quarter, which is too early where there are few epochs.
     """
+    weights: Weights = "network"
+    """Which random weights it begins with."""
     centre: bool = False
     """Whether images are evaluated by their centre crop of 7/8 of the side, as the paper does, instead of whole."""
     measures: tuple[Measure, ...] = ()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from alexnet.data.batches.examples import Examples, examples
 from alexnet.errors import RunError
@@ -77,10 +78,26 @@ def prepare(arm: Arm, seed: int, folder: Path | None, own_seed: int) -> tuple[Tr
     source, store = subset(arm.data, folder, seed)
     began = time.monotonic() if settings.time_limit else None
     training = assemble(source, store, settings, runtime, group=group, began=began)
-    if arm.weights == "network":
+    if arm.milestones is not None:
+        training.plan.recipe = replace(training.plan.recipe, milestones=arm.milestones)
+    if arm.weights != "recipe":
         torch.manual_seed(own_seed)
-        initialise(training.model, arm.network.initialisation)
+        initialise(training.model, "torch" if arm.weights == "he" else arm.network.initialisation)
+    if arm.weights == "he":
+        draw_he(training.model)
     return training, examples(store, source, "test", source.classes, settings.n_channels)
+
+
+def draw_he(model: nn.Module) -> None:
+    """Draw the weights of all layers by fan-in, with biases of zero. Norms stay as they are.
+
+    Source: He and others, 2015, "Delving deep into rectifiers".
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
 
 
 def train(training: Training, arm: Arm, deadline: float | None) -> list[Numbers]:
