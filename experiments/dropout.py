@@ -19,7 +19,7 @@ PASSES = Figure(name="train_loss", level=LEVEL, words=f"epochs to a training los
 
 def arms(scale: Scale) -> tuple[Arm, ...]:
     """Return dropout of outputs, of inputs and none, on images that are not augmented: there networks overfit."""
-    epochs = {"smoke": 1, "cpu": 20, "gpu": 40}[scale]
+    epochs = {"smoke": 1, "cpu": 14, "gpu": 20}[scale]
     networks = {
         "outputs": ("dropout of the outputs of fc6 and fc7, as in the program", COLUMNS),
         "inputs": ("dropout of their inputs, as in many networks since", replace(COLUMNS, dropout_place="inputs")),
@@ -77,7 +77,7 @@ EXPERIMENT = Experiment(
     ),
     arms={scale: arms(scale) for scale in SCALES},
     seeds=SEEDS,
-    seconds={"smoke": 3, "cpu": 1500, "gpu": 60},
+    seconds={"smoke": 3, "cpu": 1500, "gpu": 50},
     figures=(TEST_ERROR, TRAIN_ERROR, GAP, PASSES),
     plot="train_loss",
     notes="The training loss is that of the whole training subset after each epoch, without augmentation or dropout.",

@@ -61,7 +61,7 @@ EXPERIMENT = Experiment(
     ),
     arms={scale: (large_arm(scale, "large", "original on larger images"),) for scale in SCALES},
     seeds=SEEDS,
-    seconds={"smoke": 1, "cpu": 900, "gpu": 30},
+    seconds={"smoke": 1, "cpu": 10, "gpu": 5},
     figures=(STRUCTURE, ORIENTATION, GAP, SAME),
     plot="kernels",
     notes=(

@@ -65,7 +65,7 @@ COLUMNS = replace(
 
 CIFAR: dict[Scale, Data] = {
     "smoke": Data(name="digits", n_train=48, n_val=12, n_test=24, side=32),
-    "cpu": Data(name="cifar10", n_train=4000, n_val=500),
+    "cpu": Data(name="cifar10", n_train=3000, n_val=500),
     "gpu": Data(name="cifar10", n_train=None, n_val=5000),
 }
 """Images of 32 px; on the scale smoke digits."""
@@ -81,10 +81,10 @@ MILESTONES = (0.7, 0.9)
 SCALES: tuple[Scale, ...] = ("smoke", "cpu", "gpu")
 _TRAINING: dict[Scale, dict[str, Any]] = {
     "smoke": {"epochs": 1, "batch_size": 16, "lr": 0.01},
-    "cpu": {"epochs": 12, "batch_size": 32, "lr": 0.01, "precision": "fp32"},
-    "gpu": {"epochs": 30, "batch_size": 128, "lr": 0.02},
+    "cpu": {"epochs": 10, "batch_size": 16, "lr": 0.01, "precision": "fp32"},
+    "gpu": {"epochs": 10, "batch_size": 256, "lr": 0.04},
 }
-_IMAGES: dict[Scale, Data] = CIFAR | {"cpu": replace(CIFAR["cpu"], n_train=3000)}
+_IMAGES: dict[Scale, Data] = CIFAR | {"cpu": replace(CIFAR["cpu"], n_train=2000)}
 
 
 def small_arm(
@@ -155,8 +155,8 @@ def large_arm(
     net = network or original_for_large(scale, side)
     usual: dict[Scale, dict[str, Any]] = {
         "smoke": {"epochs": 1, "batch_size": 16},
-        "cpu": {"epochs": 12, "batch_size": 32, "lr": 0.01, "precision": "fp32"},
-        "gpu": {"epochs": 60, "batch_size": 64, "lr": 0.01},
+        "cpu": {"epochs": 10, "batch_size": 16, "lr": 0.01, "precision": "fp32"},
+        "gpu": {"epochs": 30, "batch_size": 64, "lr": 0.01},
     }
     shared = {"recipe": "paper", "image_size": net.image_size, "colour_shift": 0.0, **usual[scale]}
     return Arm(
