@@ -155,7 +155,7 @@ def large_arm(
     net = network or original_for_large(scale, side)
     usual: dict[Scale, dict[str, Any]] = {
         "smoke": {"epochs": 1, "batch_size": 16},
-        "cpu": {"epochs": 10, "batch_size": 16, "lr": 0.01, "precision": "fp32"},
+        "cpu": {"epochs": 8, "batch_size": 16, "lr": 0.01, "precision": "fp32"},
         "gpu": {"epochs": 30, "batch_size": 64, "lr": 0.01},
     }
     shared = {"recipe": "paper", "image_size": net.image_size, "colour_shift": 0.0, **usual[scale]}

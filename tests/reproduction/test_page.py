@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 from alexnet.reproduction.findings.page import write_page
 from alexnet.reproduction.plan.value import Choice, Figure
@@ -50,10 +51,8 @@ def test_smoke_and_runs_with_other_settings_are_left_out(tmp_path) -> None:
     store(Results(tmp_path / "results", "smoke"), experiment(), BETTER)
     assert "not run yet" in page_of(tmp_path, experiment())
     store(Results(tmp_path / "results", "cpu"), experiment(), BETTER)
-    arms = {"cpu": tuple(each.__class__(**{**vars(each), "training": {**each.training, "epochs": 9}})
-                         for each in experiment().arms["cpu"])}  # fmt: skip
-    arms["gpu"] = arms["cpu"]
-    assert "not run yet" in page_of(tmp_path, experiment(arms=arms))
+    arms = tuple(replace(each, training={**each.training, "epochs": 9}) for each in experiment().arms["cpu"])
+    assert "not run yet" in page_of(tmp_path, experiment(arms=dict.fromkeys(("cpu", "gpu"), arms)))
 
 
 def test_an_arm_may_have_chosen_a_setting(tmp_path) -> None:
@@ -61,7 +60,7 @@ def test_an_arm_may_have_chosen_a_setting(tmp_path) -> None:
     one, results = experiment(choice=choice), Results(tmp_path / "results", "cpu")
     store(results, one, {"without": [0.5, 0.51]})
     arm = one.arm("cpu", "with")
-    chose = arm.__class__(**{**vars(arm), "training": {**arm.training, "lr": 0.5}})
+    chose = replace(arm, training={**arm.training, "lr": 0.5})
     for seed in range(2):
         results.write("made-up", chose, seed, run(0.4) | {"settings": chose.to_json()})
     assert "| with | the arm with | 1,000 | 0 | 0.5 |" in page_of(tmp_path, one)

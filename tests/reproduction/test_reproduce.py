@@ -11,19 +11,8 @@ from alexnet.reproduction.plan.catalogue import ROOT, load_experiments
 from alexnet.reproduction.reproduce import reproduce
 
 NAMES = (
-    "relu",
-    "norm",
-    "pools",
-    "columns",
-    "crops",
-    "dropout",
-    "decay",
-    "views",
-    "depth",
-    "kernels",
-    "beyond",
-    "imagenet",
-)
+    "relu", "norm", "pools", "columns", "crops", "dropout", "decay", "views", "depth", "kernels", "beyond", "imagenet",
+)  # fmt: skip
 
 
 def test_each_experiment_says_what_it_is() -> None:
@@ -87,7 +76,7 @@ def test_smoke_results_are_not_stored_in_the_clone() -> None:
 
 
 def test_a_folder_of_data_must_be_there(tmp_path) -> None:
-    with pytest.raises(DataError, match="nowhere.*--data"):
+    with pytest.raises(DataError, match=r"nowhere.*--data"):
         reproduce(["relu"], "cpu", data=tmp_path / "nowhere", out=tmp_path)
 
 

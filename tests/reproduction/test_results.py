@@ -42,5 +42,5 @@ def test_a_damaged_result_is_named(tmp_path, text) -> None:
     results = Results(tmp_path, "cpu")
     results.write("relu", arm("with"), 0, run())
     results.path("relu", "with", 0).write_text(text)
-    with pytest.raises(RunError, match="with-0.json.*delete it to run it again"):
+    with pytest.raises(RunError, match=r"with-0\.json.*delete it to run it again"):
         results.find("relu", arm("with"), 0)

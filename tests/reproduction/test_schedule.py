@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from alexnet.errors import RunError
@@ -76,9 +78,7 @@ def test_each_arm_chooses_what_is_best_for_itself(tmp_path, monkeypatch) -> None
     by = Figure(name="train_error", level=0.25)
     choice = Choice(setting="lr", values=(0.1, 0.2), arms=("with", "without"), by=by, seed=100)
     one = experiment(choice=choice)
-    arms = tuple(
-        each.__class__(**{**vars(each), "training": {**each.training, "epochs": 5}}) for each in one.arms["smoke"]
-    )
+    arms = tuple(replace(each, training={**each.training, "epochs": 5}) for each in one.arms["smoke"])
     one = experiment(choice=choice, arms={"smoke": arms}, seeds={"smoke": (0,)})
     assert schedule(tmp_path).run([one]) == 6
     # The second rate has as many epochs as the first one needed.

@@ -24,7 +24,7 @@ An effect is the difference of two arms, in points of the error, or the ratio wh
 with its 95% interval over seeds (Student's t). The verdict follows from the interval alone:
 
 - **reproduced**: all of it is on the side that the paper claims, whatever the size of the effect;
-- **not reproduced**: it does not reach the effect that the paper has, or no effect at all where it has no number;
+- **not reproduced**: it does not reach the effect that the paper has, or no effect at all where it gives none;
 - **not testable at this size**: it holds both no effect and the paper's;
 - of a claim that two things do the same, reproduced or not means that it lies inside or outside of a margin, which
   stands in the experiment.
