@@ -4,7 +4,7 @@ from typing import Any
 
 from alexnet.network.value.variants import SMALL
 from alexnet.reproduction.plan.value import Arm, Claim, Data, Experiment
-from alexnet.reproduction.runs.results import Results
+from alexnet.reproduction.running.results import Results
 
 
 def arm(name: str, **training: Any) -> Arm:

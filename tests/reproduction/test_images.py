@@ -3,7 +3,7 @@ import pytest
 
 from alexnet.errors import DataError
 from alexnet.reproduction.plan.value import Data
-from alexnet.reproduction.runs.images import missing, open_images, subset
+from alexnet.reproduction.running.images import missing, open_images, subset
 
 from ..conftest import make_image_folder
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alexnet.reproduction.runs.measures import colour_of, column_gap, orientation_of
+from alexnet.reproduction.running.measures import colour_of, column_gap, orientation_of
 
 
 def grating(angle: float, colour: tuple[float, float, float], side: int = 11) -> np.ndarray:

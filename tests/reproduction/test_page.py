@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from alexnet.reproduction.findings.page import write_page
 from alexnet.reproduction.plan.value import Choice, Figure
-from alexnet.reproduction.runs.results import Results
+from alexnet.reproduction.running.results import Results
 
 from .made_up import claim, experiment, run, store
 

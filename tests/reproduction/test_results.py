@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from alexnet.errors import RunError
-from alexnet.reproduction.runs.results import Results, settings_digest
+from alexnet.reproduction.running.results import Results, settings_digest
 
 from .made_up import arm, run
 

@@ -4,9 +4,9 @@ import pytest
 
 from alexnet.errors import RunError
 from alexnet.reproduction.plan.value import Choice, Figure
-from alexnet.reproduction.runs import trial
-from alexnet.reproduction.runs.results import Results
-from alexnet.reproduction.runs.schedule import Schedule
+from alexnet.reproduction.running import trial
+from alexnet.reproduction.running.results import Results
+from alexnet.reproduction.running.schedule import Schedule
 
 from .made_up import experiment, run
 

@@ -8,8 +8,8 @@ from alexnet.errors import DataError, SettingsError
 from alexnet.reproduction.findings.page import write_page
 from alexnet.reproduction.plan.catalogue import ROOT, chosen, load_experiments
 from alexnet.reproduction.plan.value import Scale
-from alexnet.reproduction.runs.results import Results
-from alexnet.reproduction.runs.schedule import Say, Schedule
+from alexnet.reproduction.running.results import Results
+from alexnet.reproduction.running.schedule import Say, Schedule
 
 
 def reproduce(

@@ -8,7 +8,7 @@ from alexnet.files.atomic import write_atomically
 from alexnet.reproduction.findings.plots import plot
 from alexnet.reproduction.findings.stored import Outcome, Runs, outcome, over_seeds, runs_of
 from alexnet.reproduction.plan.value import Arm, Experiment, Figure, Scale
-from alexnet.reproduction.runs.results import Results
+from alexnet.reproduction.running.results import Results
 
 IMAGENET_IMAGES, IMAGENET_EPOCHS = 1_281_167, 90
 IMAGENET_COMMAND = "alexnet train imagenet --variant original --recipe original"

@@ -6,7 +6,7 @@ from typing import Any
 from alexnet.reproduction.findings.verdict import Effect, Verdict, effect, mean_and_interval, verdict
 from alexnet.reproduction.plan.reading import Run, read
 from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Figure
-from alexnet.reproduction.runs.results import Results, settings_digest
+from alexnet.reproduction.running.results import Results, settings_digest
 
 Runs = dict[str, dict[int, dict[str, Any]]]
 

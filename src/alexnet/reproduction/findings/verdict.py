@@ -75,7 +75,7 @@ def verdict(claim: Claim, found: Effect | None) -> Verdict:
     """Return what an effect says of a claim.
 
     Reproduced: the whole interval lies on the side that the paper claims. Not reproduced: the interval reaches neither
-    what the paper measured nor, where it gives no number, any effect at all. Otherwise the interval holds both no
+    what the paper measured nor, where it gives none, any effect at all. Otherwise the interval holds both no
     effect and the paper's: more seeds or more images are needed. For a claim of no effect, the interval must lie
     within, or outside of, a margin that the experiment names.
     """

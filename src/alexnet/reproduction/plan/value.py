@@ -121,7 +121,7 @@ class Claim:
     """The figure of ``arm``, where it is another one."""
     is_ratio: bool = False
     claimed: float | None = None
-    """The paper's effect, as a share or a ratio; None where it gives no number."""
+    """The paper's effect, as a share or a ratio; None where it gives none."""
     expected: Expected = "higher"
     """``higher``: the effect is above nothing. ``equal``: it is within ``margin`` of nothing."""
     margin: float = 0.0

@@ -72,7 +72,10 @@ def views(trainings: Sequence[Training], test: Examples) -> Numbers:
     def error(log_probabilities: Floats) -> float:
         return 1 - score(log_probabilities, test.labels, classes).top1
 
-    found = {"one_view_error": float(np.mean([*map(error, one)])), "ten_views_error": float(np.mean([*map(error, ten)]))}
+    found = {
+        "one_view_error": float(np.mean([*map(error, one)])),
+        "ten_views_error": float(np.mean([*map(error, ten)])),
+    }
     if len(trainings) > 1:
         found |= {"ensemble_one_view_error": error(mean_log_probabilities(one))}
         found |= {"ensemble_error": error(mean_log_probabilities(ten))}

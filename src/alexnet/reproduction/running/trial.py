@@ -14,10 +14,10 @@ from alexnet.errors import RunError
 from alexnet.evaluation.scores.metrics import score
 from alexnet.network.module.initialisation import initialise
 from alexnet.network.module.model import AlexNet
-from alexnet.reproduction.runs import measures
-from alexnet.reproduction.runs.images import subset
-from alexnet.reproduction.runs.results import machine
 from alexnet.reproduction.plan.value import Arm
+from alexnet.reproduction.running import measures
+from alexnet.reproduction.running.images import subset
+from alexnet.reproduction.running.results import machine
 from alexnet.training.assembly import assemble, init_runtime
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit, val_logits

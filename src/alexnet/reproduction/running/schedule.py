@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import AlexNetError, RunError
-from alexnet.reproduction.runs.images import missing
-from alexnet.reproduction.runs.results import Results
-from alexnet.reproduction.plan.value import Arm, Choice, Experiment, Scale
 from alexnet.reproduction.plan.reading import Reading, read
+from alexnet.reproduction.plan.value import Arm, Choice, Experiment, Scale
+from alexnet.reproduction.running.images import missing
+from alexnet.reproduction.running.results import Results
 
 Say = Callable[[str], None]
 
@@ -192,7 +192,7 @@ class Schedule:
 
 def _attempt(arm: Arm, seed: int, data: Path | None, deadline: float | None) -> dict[str, Any] | AlexNetError:
     """Return a run, or the error: one that crosses to another process must be a value."""
-    from alexnet.reproduction.runs.trial import run_arm
+    from alexnet.reproduction.running.trial import run_arm
 
     try:
         return run_arm(arm, seed, data, deadline)
