@@ -72,10 +72,8 @@ def views(trainings: Sequence[Training], test: Examples) -> Numbers:
     def error(log_probabilities: Floats) -> float:
         return 1 - score(log_probabilities, test.labels, classes).top1
 
-    found = {
-        "one_view_error": float(np.mean([*map(error, one)])),
-        "ten_views_error": float(np.mean([*map(error, ten)])),
-    }
+    found = {"one_view_error": float(np.mean([*map(error, one)]))}
+    found |= {"ten_views_error": float(np.mean([*map(error, ten)]))}
     if len(trainings) > 1:
         found |= {"ensemble_one_view_error": error(mean_log_probabilities(one))}
         found |= {"ensemble_error": error(mean_log_probabilities(ten))}
@@ -83,7 +81,7 @@ def views(trainings: Sequence[Training], test: Examples) -> Numbers:
 
 
 def kernels(training: Training) -> Numbers:
-    """Return measures of the kernels of conv1, trained and not: structure, colour, orientation; and the columns' gap."""
+    """Return measures of the kernels of conv1, trained and not: structure, colour, orientation; the columns' gap."""
     weights = _kernels_of(training.model)
     torch.manual_seed(training.seed)
     random = _kernels_of(AlexNet(training.plan.architecture))

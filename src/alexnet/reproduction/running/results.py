@@ -44,7 +44,7 @@ class Results:
         return _read(self.path(experiment, arm, seed))
 
     def find(self, experiment: str, arm: Arm, seed: int) -> dict[str, Any] | None:
-        """Return the run of an arm and a seed with just these settings, perhaps one that another experiment has made."""
+        """Return the run of an arm and a seed with just these settings, perhaps one of another experiment."""
         wanted = settings_digest(arm, seed)
         own = self.read(experiment, arm.name, seed)
         if own is not None and own["digest"] == wanted:

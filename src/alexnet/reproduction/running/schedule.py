@@ -108,12 +108,7 @@ class Schedule:
             n, arms = self._choose(experiment, experiment.choice, arms, workers, deadline)
         # By seed first: what is stopped half-way has compared all arms with some seeds.
         wanted = [Task(experiment.name, arm, seed) for seed in experiment.seeds[self.scale] for arm in arms]
-        missing_runs = []
-        for task in wanted:
-            # One by one: an arm may be the same as another that was looked for just before.
-            if self._run_of(task) is None:
-                missing_runs.append(task)
-        n += self._compute(missing_runs, workers, deadline)
+        n += self._compute([each for each in wanted if self._run_of(each) is None], workers, deadline)
         done = sum(self._run_of(each) is not None for each in wanted)
         self.say(f"{experiment.name}: {done} of {len(wanted)} runs, {n} of them new, {time.monotonic() - began:.0f} s")
         return n
@@ -145,7 +140,7 @@ class Schedule:
             }
             tasks = [Task(experiment.name, each, choice.seed) for each in tried.values()]
             n += self._compute([each for each in tasks if self._run_of(each) is None], workers, deadline)
-            for (name, best), task in zip(found.items(), tasks, strict=True):
+            for best, task in zip(found.values(), tasks, strict=True):
                 best.hear(value, read(choice.by, run) if (run := self._run_of(task)) is not None else None)
         for name, best in found.items():
             chose = choice.values[0] if best.value is None else best.value

@@ -28,7 +28,7 @@ Numbers = dict[str, float]
 SEED_STEP = 1000
 
 
-class OutOfTime(RunError):
+class OutOfTimeError(RunError):
     """The experiment's share of the time is over."""
 
 
@@ -42,7 +42,7 @@ def run_arm(arm: Arm, seed: int, folder: Path | None, deadline: float | None = N
         deadline: when training must end, on the clock of ``time.monotonic``.
 
     Raises:
-        OutOfTime: the deadline has passed.
+        OutOfTimeError: the deadline has passed.
         RunError: the loss is nan or infinite.
     """
     began = time.monotonic()
@@ -58,10 +58,7 @@ def run_arm(arm: Arm, seed: int, folder: Path | None, deadline: float | None = N
     run: dict[str, Any] = {"machine": machine(), "settings": arm.to_json(), "precision": first.runtime.precision}
     run |= {"threads": torch.get_num_threads(), "n_train": len(first.train), "n_test": len(test)}
     run |= {"parameters": first.plan.architecture.n_parameters, "multiply_adds": first.plan.architecture.n_mult_adds}
-    if "speed" in arm.measures:
-        found = measures.speed(first)
-    else:
-        found = figures(trainings, test, arm)
+    found = measures.speed(first) if "speed" in arm.measures else figures(trainings, test, arm)
     if "kernels" in arm.measures:
         assert isinstance(first.model, AlexNet)
         run["kernels"] = measures.kernels_png(first.model)
@@ -110,7 +107,7 @@ def train(training: Training, arm: Arm, deadline: float | None) -> list[Numbers]
             point |= errors(training, training.train, "train", centre=arm.centre)
         curve.append({name: round(value, 6) for name, value in point.items()})
         if deadline is not None and time.monotonic() > deadline:
-            raise OutOfTime(f"the time is over after epoch {report.epoch}")
+            raise OutOfTimeError(f"the time is over after epoch {report.epoch}")
         if arm.stop_below is not None and point["train_error"] < arm.stop_below:
             break
     return curve
