@@ -207,7 +207,7 @@ def speed(training: Training) -> Numbers:
     with training.runtime.threads():
         for batch in remaining_batches(training, planned):
             began = time.perf_counter()
-            train_step(training, batch).item()
+            train_step(training, batch, 0.0).item()
             rates.append(len(batch.labels) / (time.perf_counter() - began))
             if len(rates) > N_STEPS_TIMED:
                 break
