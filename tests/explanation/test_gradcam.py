@@ -38,7 +38,7 @@ NETS = {name: narrow(name) for name in VARIANTS} | {
     "maps smaller than the grid": narrow("batchnorm", image_size=67),
     "grey": narrow("small", in_channels=1),
     "one layer": replace(SMALL, layers=(Conv(channels=8, kernel=5, stride=2, pool=Pool()),)),
-    "every window hangs over": replace(PROGRAM, n_classes=7),
+    "every window hangs over": replace(PROGRAM, hidden=(24, 16), n_classes=7),
     "average pool that hangs over": with_last(pool=Pool(kind="average", kernel=4, stride=3, rounding="up")),
     "activation after the pool": with_last(
         activation_after="pool", norm=BatchNorm(place="after"), pool=Pool(kernel=4, stride=3, rounding="up")
