@@ -90,3 +90,17 @@ def test_the_page_needs_no_torch(tmp_path) -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "| claim |" in (tmp_path / "docs" / "paper.md").read_text(encoding="utf-8")
+
+
+def test_what_was_tried_first_stands_on_the_page(tmp_path) -> None:
+    reached = Figure(name="train_error", level=0.25, words="epochs to 25%", is_share=False)
+    one = experiment(choice=Choice(setting="lr", values=(0.01, 0.5), arms=("with",), by=reached))
+    results = Results(tmp_path / "results", "cpu")
+    store(results, one, BETTER)
+    arm = one.arm("cpu", "with")
+    for value, errors in ((0.01, [0.5, 0.0]), (0.5, [0.5, 0.4])):
+        tried = replace(arm, name=f"with-lr-{value:g}", training={**arm.training, "lr": value, "epochs": 7})
+        points = [{"epoch": number, "train_error": each} for number, each in enumerate(errors, start=1)]
+        results.write("made-up", tried, 100, run(curve=points) | {"settings": tried.to_json()})
+    text = page_of(tmp_path, one)
+    assert "Tried first with seed 100, epochs to 25% by lr: with 0.01: 1.50; with 0.5: more than 2.00." in text

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from alexnet.files.atomic import write_atomically
 from alexnet.reproduction.findings.plots import plot
-from alexnet.reproduction.findings.stored import Outcome, Runs, outcome, over_seeds, runs_of
+from alexnet.reproduction.findings.stored import Outcome, Runs, outcome, over_seeds, runs_of, tried
+from alexnet.reproduction.plan.reading import Reading
 from alexnet.reproduction.plan.value import Arm, Experiment, Figure, Scale
 from alexnet.reproduction.running.results import Results
 
@@ -43,9 +44,10 @@ def write_page(experiments: Sequence[Experiment], results: Path, docs: Path, sca
         scales: which runs count, those with the most to say first.
     """
     found = {(each.name, scale): runs_of(each, Results(results, scale)) for each in experiments for scale in scales}
+    values = {(each.name, scale): tried(each, Results(results, scale)) for each in experiments for scale in scales}
     parts = [HEAD, "\n".join(_claims(experiments, found, scales))]
     for each in experiments:
-        parts += _section(each, found, scales, docs)
+        parts += _section(each, found, values, scales, docs)
     page = docs / PAGE
     docs.mkdir(parents=True, exist_ok=True)
     write_atomically(page, "\n\n".join(part.strip() for part in parts) + "\n")
@@ -53,6 +55,7 @@ def write_page(experiments: Sequence[Experiment], results: Path, docs: Path, sca
 
 
 Found = dict[tuple[str, Scale], Runs]
+Tried = dict[tuple[str, Scale], list[tuple[str, float, Reading]]]
 
 
 def _claims(experiments: Sequence[Experiment], found: Found, scales: Sequence[Scale]) -> Iterator[str]:
@@ -87,7 +90,7 @@ def _effect(one: Outcome) -> str:
     return f"{numbers[0]}{unit} ({n})" if effect.n == 1 else f"{numbers[0]}{unit} ({numbers[1]} to {numbers[2]}; {n})"
 
 
-def _section(experiment: Experiment, found: Found, scales: Sequence[Scale], docs: Path) -> list[str]:
+def _section(experiment: Experiment, found: Found, values: Tried, scales: Sequence[Scale], docs: Path) -> list[str]:
     parts = [
         f"## {experiment.title}",
         f"`alexnet reproduce {experiment.name}`; {experiment.source}. {experiment.notes}",
@@ -104,6 +107,8 @@ def _section(experiment: Experiment, found: Found, scales: Sequence[Scale], docs
         parts.append(f"### {experiment.title}: {scale}")
         parts.append(_how(experiment.arms[scale], runs))
         parts.append("\n".join(_arms_table(experiment, experiment.arms[scale], runs)))
+        if values[experiment.name, scale]:
+            parts.append(_tried(experiment, values[experiment.name, scale]))
         name = experiment.name if scale == "cpu" else f"{experiment.name}-{scale}"
         if file := plot(experiment, runs, docs / IMAGES, name):
             parts.append(f"![{experiment.title}, {scale}]({(IMAGES / file).as_posix()})")
@@ -116,6 +121,17 @@ def _section(experiment: Experiment, found: Found, scales: Sequence[Scale], docs
             f"The command that would reproduce the paper's tables, which nobody has run here:\n\n    {IMAGENET_COMMAND}"
         )
     return parts
+
+
+def _tried(experiment: Experiment, values: Sequence[tuple[str, float, Reading]]) -> str:
+    """Return what was tried with a seed of its own before the runs above."""
+    choice = experiment.choice
+    assert choice is not None
+    shown = (
+        f"{arm} {value:g}: {'more than ' if reading.censored else ''}{_number(reading.value)}"
+        for arm, value, reading in values
+    )
+    return f"Tried first with seed {choice.seed}, {choice.by.words} by {choice.setting}: {'; '.join(shown)}."
 
 
 def _imagenet(runs: Runs) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from alexnet.reproduction.findings.verdict import Effect, Verdict, effect, mean_and_interval, verdict
-from alexnet.reproduction.plan.reading import Run, read
+from alexnet.reproduction.plan.reading import Reading, Run, read
 from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Figure
 from alexnet.reproduction.running.results import Results, settings_digest
 
@@ -34,6 +34,24 @@ def runs_of(experiment: Experiment, results: Results) -> Runs:
         if arm is not None and run["digest"] == settings_digest(_as_chosen(experiment, arm, run), seed):
             found[arm.name][seed] = run
     return found
+
+
+def tried(experiment: Experiment, results: Results) -> list[tuple[str, float, Reading]]:
+    """Return what each arm tried before it chose a setting: its name, the value, and the figure that decided."""
+    choice, found = experiment.choice, []
+    if choice is None:
+        return []
+    arms = {arm.name: arm for arm in experiment.arms[results.scale] if arm.name in choice.arms}
+    for run in results.runs(experiment.name):
+        name, training = run["arm"].partition(f"-{choice.setting}-")[0], run["settings"].get("training", {})
+        if name not in arms or run["arm"] == name or (reading := read(choice.by, run)) is None:
+            continue
+        # The epochs are those of the best value before.
+        own = {choice.setting: training.get(choice.setting), "epochs": training.get("epochs")}
+        arm = replace(arms[name], training={**arms[name].training, **own})
+        if run["digest"] == settings_digest(arm, choice.seed):
+            found.append((name, float(training[choice.setting]), reading))
+    return sorted(found, key=lambda each: each[:2])
 
 
 def _as_chosen(experiment: Experiment, arm: Arm, run: Run) -> Arm:
