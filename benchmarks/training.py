@@ -229,7 +229,16 @@ def one_batch(training: Training, size: int, batch: int) -> tuple[Tensor, Tensor
     n_classes, mean, std = len(training.classes), training.mean, training.std
     with runtime.autocast():
         moved = runtime.move_batch(next(batches))
-        return augment_batch(moved, how, seed=0, n_classes=n_classes, colours=training.colours, mean=mean, std=std)
+        return augment_batch(
+            moved,
+            how,
+            seed=0,
+            n_classes=n_classes,
+            colours=training.colours,
+            mean=mean,
+            std=std,
+            mean_image=training.mean_image,
+        )
 
 
 def _rate(events: Iterable[bool], batch: int, n_steps: int) -> float:

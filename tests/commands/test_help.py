@@ -18,7 +18,7 @@ ARGUMENTS = {
     "check": ["x"], "evaluate": ["x"], "report": ["x"], "export": ["x"], "serve": ["x"],
     "predict": ["x", "y"], "explain": ["x", "y"], "push": ["x", "y"],
 }  # fmt: skip
-NOT_TYPED = {"DATA", "--calibrate", "--out", "--track", "--ensemble", "--split-seed", "--cors"}
+NOT_TYPED = {"DATA", "NAME...", "--calibrate", "--data", "--out", "--track", "--ensemble", "--split-seed", "--cors"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -17,7 +17,7 @@ from ..exporting.networks import artifact_of, as_trained, pixels_for
 from .test_gradcam import NETS
 
 
-@pytest.mark.parametrize("name", ["batch norm after the pool", "maps smaller than the grid"])
+@pytest.mark.parametrize("name", ["batch norm after the pool", "maps smaller than the grid", "every window hangs over"])
 def test_maps_of_exported_weights_equal_those_of_the_network(name, tmp_path: Path) -> None:
     net = NETS[name]
     model = as_trained(net)

@@ -10,7 +10,9 @@ from alexnet import VARIANTS, AlexNet
 from alexnet.explanation.activations import activations
 from alexnet.explanation.gradcam import Head, class_maps, covers
 from alexnet.network.value.changes import resolve
-from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, Pool
+from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, MapNorm, Pool
+
+from ..network.test_contract import PROGRAM
 
 narrow = partial(resolve, width=0.125, hidden=(24, 16), n_classes=7)
 SMALL = narrow("small")
@@ -36,6 +38,14 @@ NETS = {name: narrow(name) for name in VARIANTS} | {
     "maps smaller than the grid": narrow("batchnorm", image_size=67),
     "grey": narrow("small", in_channels=1),
     "one layer": replace(SMALL, layers=(Conv(channels=8, kernel=5, stride=2, pool=Pool()),)),
+    "every window hangs over": replace(PROGRAM, n_classes=7),
+    "average pool that hangs over": with_last(pool=Pool(kind="average", kernel=4, stride=3, rounding="up")),
+    "activation after the pool": with_last(
+        activation_after="pool", norm=BatchNorm(place="after"), pool=Pool(kernel=4, stride=3, rounding="up")
+    ),
+    "inputs scaled in prediction": replace(SMALL, dropout=0.3, dropout_scaling="prediction"),
+    "outputs scaled in prediction": narrow("paper", activation="tanh", dropout=0.3),
+    "a mean image": replace(SMALL, mean_image=True),
 }
 
 
@@ -51,6 +61,9 @@ def test_maps_equal_captums(name) -> None:
     seen = activations(model, images)
     mine = class_maps(head(model), seen.maps, classes)
 
+    net = rectified_first(net)
+    model = with_weights_of(model, net)
+    assert np.allclose(model(images).detach(), made(NETS[name])(images).detach(), atol=1e-6)
     layer, parts = model.get_submodule(f"conv{len(net.layers)}"), net.layers[-1].parts
     read_by_pool = parts[parts.index("pool") - 1] if "pool" in parts else parts[-1]
     captum = LayerGradCam(model, layer.get_submodule(read_by_pool))
@@ -58,6 +71,20 @@ def test_maps_equal_captums(name) -> None:
     assert mine.shape == theirs.shape
     assert theirs.max() > 0
     assert np.abs(mine - theirs).max() < 1e-5 * theirs.max(), "of its largest value, which may be small"
+
+
+def rectified_first(net):
+    """Return the same network with the activation before the last pool, and what follows it still after the pool."""
+    *before, last = net.layers
+    if last.activation_after == "pool" and last.norm is not None and last.norm.place == "after":
+        last = replace(last, norm=replace(last.norm, place="pooled"))
+    return replace(net, layers=(*before, replace(last, activation_after="conv")))
+
+
+def with_weights_of(model: AlexNet, net) -> AlexNet:
+    other = AlexNet(net).eval()
+    other.load_state_dict(model.state_dict())
+    return other
 
 
 def made(net) -> AlexNet:
@@ -69,6 +96,8 @@ def made(net) -> AlexNet:
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 2)
             module.weight.data.normal_(1, 0.5)
+    if model.mean_image is not None:
+        model.mean_image.normal_()
     return model
 
 
@@ -87,6 +116,26 @@ def head(model: AlexNet) -> Head:
         (narrow("batchnorm", activation="silu"), "not available for the activation silu"),
         (with_last(norm=LocalNorm(place="pooled")), "not available with a LocalResponseNorm after the last pool"),
         (with_last(norm=GroupNorm(n_groups=2, place="pooled")), "not available with a GroupNorm after the last pool"),
+        (
+            with_last(norm=BatchNorm(), second_norm=MapNorm(place="pooled")),
+            "not available with a MapResponseNorm after the last pool",
+        ),
+        (
+            with_last(norm=LocalNorm(place="after"), activation_after="pool"),
+            "not available with a LocalResponseNorm after the last pool",
+        ),
+        (
+            with_last(norm=BatchNorm(place="pooled"), activation_after="pool"),
+            "not available with a BatchNorm between the last pool and its activation",
+        ),
+        (
+            with_last(pool=Pool(kind="average"), activation_after="pool"),
+            "not available with the activation ReLU after the last AvgPool",
+        ),
+        (
+            replace(with_last(activation_after="pool"), hidden=(), activation="gelu"),
+            "not available with the activation GELU after the last MaxPool",
+        ),
     ],
 )
 def test_other_networks_are_refused_by_name(net, reason) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,34 +9,54 @@ from alexnet.explanation.windows import Field, Window, fields
 from alexnet.network.value.changes import resolve
 from alexnet.network.value.variants import VARIANTS
 
+from ..network.test_contract import PROGRAM
+
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
 def test_a_position_sees_its_window_and_nothing_else(variant, place) -> None:
     """The gradient of a position reaches exactly the pixels that it sees, where no weight and no pool hides any."""
     size = 227 if variant != "small" else 64
-    net = resolve(variant, width=0.125, norm="none", pool="average", image_size=size, n_classes=2)
+    check_windows(resolve(variant, width=0.125, norm="none", pool="average", image_size=size, n_classes=2), place)
+
+
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+@pytest.mark.parametrize("pool", ["average", "max"])
+def test_a_window_that_hangs_over_sees_what_is_inside(pool, place) -> None:
+    """The position is one of the convolution before a max pool, and of the pool before a mean."""
+    layers = [replace(layer, norm=None, second_norm=None) for layer in PROGRAM.layers]
+    layers = [replace(each, activation_after="pool", pool=replace(each.pool, kind=pool)) for each in layers]
+    check_windows(replace(PROGRAM, layers=tuple(layers), activation="relu", mean_image=False), place)
+
+
+def check_windows(net, place) -> None:
+    size = net.image_size
     model = AlexNet(net).eval()
     for parameter in model.parameters():
         parameter.data.fill_(0.01)
     images = torch.ones(1, 3, size, size, requires_grad=True)
-    for name, field in fields(net).items():
-        outputs = model.get_submodule(name).get_submodule("conv")
-        before = model.features(previous) if (previous := _before(name)) else torch.nn.Identity()
-        maps = outputs(before(images))
+    outputs = images
+    for (name, field), layer in zip(fields(net).items(), net.layers, strict=True):
+        modules = dict(model.get_submodule(name).named_children())
+        for part in ("conv", *layer.commuted(net.activation)):
+            if part == "pool" and layer.pool.kind == "max":
+                # The mean hides no position, and its windows are the same.
+                pool = layer.pool
+                outputs = torch.nn.functional.avg_pool2d(
+                    outputs, pool.kernel, pool.stride, ceil_mode=pool.rounding == "up"
+                )
+            else:
+                outputs = modules[part](outputs)
+            if part == "activation":
+                maps = outputs
         assert maps.shape[-1] == field.n
         number = {"first": 0, "middle": field.n**2 // 2, "last": field.n**2 - 1}[place]
-        (gradient,) = torch.autograd.grad(maps[0, 0].flatten()[number], images)
+        (gradient,) = torch.autograd.grad(maps[0, 0].flatten()[number], images, retain_graph=True)
         rows, columns = (gradient[0, 0].abs().sum(axis).nonzero().flatten() for axis in (1, 0))
         seen = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
         window = field.window(number)
         edges = (window.left, window.top, window.right, window.bottom)
         assert tuple(round(edge * size) for edge in edges) == seen, name
-
-
-def _before(name: str) -> str | None:
-    number = int(name.removeprefix("conv"))
-    return f"conv{number - 1}" if number > 1 else None
 
 
 def test_the_fields_of_the_paper() -> None:

@@ -28,6 +28,8 @@ NETS = {
     **CONTRACT,
     "batchnorm at 67 px": resolve(CONTRACT["batchnorm"], image_size=67),
     "batchnorm at 300 px": resolve(CONTRACT["batchnorm"], image_size=300),
+    # Its windows hang over in conv1 and in the first two pools.
+    "original at 84 px": resolve(CONTRACT["original"], image_size=84),
     "small at 45 px": resolve(CONTRACT["small"], image_size=45),
     "no pool": Architecture(
         layers=(Conv(channels=8, kernel=3), Conv(channels=8, kernel=3)), hidden=(6,), grid=4, n_classes=3, image_size=9
@@ -35,8 +37,8 @@ NETS = {
 }
 
 
-def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
-    """Return a network whose norms have statistics, and whose probabilities are far from equal."""
+def at_random(net: Architecture, seed: int = 0) -> AlexNet:
+    """Return a network whose norms have statistics, and its mean image numbers."""
     torch.manual_seed(seed)
     # Of the paper's own small weights hardly anything of an image would reach the logits of so narrow a network.
     model = AlexNet(replace(net, initialisation="torch")).eval()
@@ -46,6 +48,15 @@ def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
             norm.running_var.uniform_(0.5, 2)
             norm.weight.normal_(mean=1, std=0.5)
             norm.bias.normal_(std=0.2)
+        if model.mean_image is not None:
+            model.mean_image.normal_(std=0.2)
+    return model
+
+
+def as_trained(net: Architecture, seed: int = 0) -> AlexNet:
+    """Return a network as ``at_random``, but with probabilities that are far from equal."""
+    model = at_random(net, seed)
+    with torch.no_grad():
         last = model.get_submodule(model.layer_names[-1]).get_submodule("linear")
         last.bias.zero_()
         pixels = torch.from_numpy(pixels_for(net, 16))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,17 @@ def test_the_smallest_rank_that_keeps_the_predictions_is_chosen(monkeypatch) -> 
 def test_a_loss_that_is_allowed_gives_a_smaller_rank() -> None:
     graph, images = made_up()
     assert shrunk(graph, images, 1.0).ranks == {"fc2": 16, "fc3": 16}
+
+
+@pytest.mark.parametrize("place", ["inputs", "outputs"])
+def test_factors_come_from_what_a_layer_reads_also_where_dropout_scales_it(place, monkeypatch) -> None:
+    monkeypatch.setattr(low_rank, "RANKS", (32,))
+    net = replace(NET, dropout=0.75, dropout_place=place, dropout_scaling="prediction")
+    graph, pixels = Graph(as_trained(net), artifact_of(net)), pixels_for(net, 30)
+    images, before = export_images(net, pixels, np.zeros(30)), graph(torch.from_numpy(pixels))[1]
+    # What 30 images give has 29 dimensions around its mean: nothing is lost.
+    assert shrunk(graph, images, 1.0).ranks == {"fc2": 29, "fc3": 29}
+    torch.testing.assert_close(graph(torch.from_numpy(pixels))[1], before, atol=1e-3, rtol=0)
 
 
 def test_force_takes_the_largest_rank(monkeypatch) -> None:

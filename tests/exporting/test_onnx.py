@@ -26,7 +26,7 @@ def run(content: bytes, pixels: np.ndarray) -> list[np.ndarray]:
 
 
 # They have no layer that the others lack.
-REPEATED = {"caffenet", "torchvision", "batchnorm", "batchnorm at 300 px"}
+REPEATED = {"original", "caffenet", "torchvision", "batchnorm", "batchnorm at 300 px"}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_float16_is_half_as_large_and_nearly_the_same() -> None:
 
 
 @needs_openvino
-@pytest.mark.parametrize("name", ["batchnorm at 67 px", "paper+grey", "own"])
+@pytest.mark.parametrize("name", ["batchnorm at 67 px", "paper+grey", "own", "program", "original at 84 px"])
 def test_openvino_computes_what_torch_computes(name, tmp_path) -> None:
     openvino = quiet.openvino()
     net = NETS[name]

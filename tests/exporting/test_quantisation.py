@@ -34,7 +34,7 @@ def outputs_by(model: onnx.ModelProto, name: str):
     return lambda pixels: session.run([name], {"images": pixels})[0]
 
 
-@pytest.mark.parametrize("name", ["batchnorm at 67 px", "paper", "batchnorm+group", "no hidden"])
+@pytest.mark.parametrize("name", ["batchnorm at 67 px", "paper", "batchnorm+group", "no hidden", "original at 84 px"])
 def test_it_is_a_quarter_of_the_size_and_nearly_the_same(name) -> None:
     net = NETS[name]
     graph, pixels, whole = graph_of(net), pixels_for(net, 64), onnx_of(name)

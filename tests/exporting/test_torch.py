@@ -10,7 +10,7 @@ from alexnet.exporting.torch import write_program
 from .networks import NETS, graph_of, pixels_for
 
 
-@pytest.mark.parametrize("name", ["batchnorm at 67 px", "paper", "batchnorm+group", "own"])
+@pytest.mark.parametrize("name", ["batchnorm at 67 px", "paper", "batchnorm+group", "own", "program"])
 def test_torch_runs_it_for_any_number_of_images(name, tmp_path, capfd) -> None:
     net = NETS[name]
     graph = graph_of(net)

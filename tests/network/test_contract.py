@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from alexnet import VARIANTS, AlexNet, summary
+from alexnet import VARIANTS, AlexNet, Architecture, summary
 from alexnet.images.preprocessing import Preprocessing, mean_and_std
 from alexnet.model.artifact import Artifact, load_model, save_artifact
 from alexnet.model.opening import load_artifact
 from alexnet.network import diagram
 from alexnet.network.module.model import without_weights
 from alexnet.network.value.changes import resolve
-from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm, Pool
+from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, MapNorm, Pool
 from alexnet.training.choices.recipes import MODERN
 from alexnet.training.learning.optimizer import make_optimizer
 from alexnet.training.learning.step import Step
@@ -36,12 +36,37 @@ OWN = resolve(
     ),
     dropout=0.1,
 )
+# Every field of the program of 2012, also as it has it not, at a size where all windows hang over the edge.
+PROGRAM = Architecture(
+    variant="program",
+    layers=(
+        Conv(
+            channels=8, kernel=5, stride=3, padding=1, rounding="up", norm=LocalNorm(place="before", groups=2),
+            second_norm=MapNorm(place="pooled"), pool=Pool(rounding="up"), activation_after="pool",
+        ),
+        Conv(
+            channels=8, kernel=3, stride=2, padding=1, rounding="up", groups=2, norm=MapNorm(size=2, alpha=0.5),
+            second_norm=LocalNorm(alpha=0.5, groups=4, place="before"), pool=Pool(kind="average", rounding="up"),
+        ),
+        Conv(channels=8, kernel=2, padding=1, norm=BatchNorm(place="after"), pool=Pool(kernel=2, rounding="up"),
+             activation_after="pool"),
+    ),
+    hidden=(12, 10),
+    grid=3,
+    dropout=0.3,
+    dropout_scaling="prediction",
+    mean_image=True,
+    n_classes=3,
+    image_size=34,
+    activation="tanh",
+)  # fmt: skip
 NETS = {name: resolve(name, width=0.125, hidden=(24, 16), n_classes=3) for name in VARIANTS}
 NETS |= {
     "batchnorm+group": resolve(NETS["batchnorm"], norm="group", norm_place="after", activation="gelu", pool="average"),
     "paper+grey": resolve(NETS["paper"], in_channels=1, image_size=96, groups=4, activation="tanh"),
     "no hidden": resolve(NETS["torchvision"], hidden=(), norm="batch", norm_place="pooled", pool="separate"),
     "own": replace(OWN, n_classes=3),
+    "program": PROGRAM,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
 
 from alexnet.explanation.gradcam import Head, class_maps, covers
 from alexnet.exporting.graph import Graph
@@ -17,7 +18,8 @@ from alexnet.network.value.layers import Conv, GroupNorm, LocalNorm, Pool
 from alexnet.web.encoding import Tensors, encode, rounded
 
 from ..exporting.networks import NETS as EXPORTED
-from ..exporting.networks import artifact_of, graph_of, pixels_for
+from ..exporting.networks import artifact_of, at_random, graph_of, pixels_for
+from ..network import drawn
 from .predicting import png
 
 SMALL = resolve("small", width=0.125, hidden=(16, 12), n_classes=5)
@@ -93,6 +95,14 @@ def test_javascript_computes_what_torch_computes(name, compute) -> None:
         assert sum(each["probabilities"]) == pytest.approx(1)
     for expected, each in zip(maps, found, strict=True):
         assert np.allclose(each["maps"], expected.ravel(), atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(net=drawn.networks())
+def test_javascript_computes_what_torch_computes_of_any_network(compute, net) -> None:
+    (probabilities, _, _, maps), found, _ = in_both(net, compute, Graph(at_random(net), artifact_of(net)), n=1)
+    assert np.allclose(found[0]["probabilities"], probabilities[0], atol=2e-5)
+    assert np.allclose(found[0]["maps"], maps[0].ravel(), atol=1e-5 * max(1, np.abs(maps).max()))
 
 
 @pytest.mark.parametrize("name", [name for name, net in NETS.items() if covers(net) is None])

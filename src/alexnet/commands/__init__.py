@@ -1,7 +1,8 @@
 """The commands: one function each. Its signature gives the options, its docstring the help.
 
 ``looking`` at networks and images, ``training``, then ``evaluating``, ``explaining``, ``exporting``, ``serving`` and
-``using`` what was trained. Nothing heavy is imported before a command needs it, so ``alexnet --help`` is quick.
+``using`` what was trained; ``reproducing`` the paper. Nothing heavy is imported before a command needs it, so
+``alexnet --help`` is quick.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from alexnet.commands.evaluating import evaluate
 from alexnet.commands.explaining import explain
 from alexnet.commands.exporting import export
 from alexnet.commands.looking import check, prepare, summary
+from alexnet.commands.reproducing import reproduce
 from alexnet.commands.serving import serve
 from alexnet.commands.training import train
 from alexnet.commands.using import predict, push, report
@@ -26,4 +28,5 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "export": export,
     "serve": serve,
     "push": push,
+    "reproduce": reproduce,
 }

@@ -35,6 +35,7 @@ class Activations:
     Attributes:
         peaks: of each convolutional layer's activation, by its name.
         maps: what the last pool reads, ``(N, C, h, w)``; without a pool, the output of the last convolutional layer.
+            They are rectified, also where the activation comes after the pool: see ``Conv.commuted``.
         embeddings: the output of the last hidden layer, ``(N, n_features)``; without one, the flattened maps.
     """
 
@@ -50,11 +51,13 @@ def activations(model: "AlexNet", images: "Tensor") -> Activations:
 
     net = model.architecture
     with torch.inference_mode():
-        peaks, outputs, maps = {}, images, images
-        for name, _, _ in net.conv_layers():
-            for part, module in model.get_submodule(name).named_children():
+        peaks, maps = {}, images
+        outputs = model.centred(images)
+        for name, layer, _ in net.conv_layers():
+            modules = dict(model.get_submodule(name).named_children())
+            for part in ("conv", *layer.commuted(net.activation)):
                 maps = outputs if part == "pool" else maps
-                outputs = module(outputs)
+                outputs = modules[part](outputs)
                 if part == "activation":
                     values, places = outputs.flatten(2).max(dim=2)
                     peaks[name] = Peaks(_array(values), np.asarray(places.cpu().numpy()))

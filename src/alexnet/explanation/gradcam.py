@@ -12,22 +12,24 @@ logit stand pools and fully-connected layers:
   average). Either way the sum over all positions stays the same. So ``alpha_k`` is the sum over channel ``k`` of the
   flattened maps, divided by the number of positions that the pool reads. It does not matter which ones were largest.
 
+An activation that follows the last pool comes before it here, where that is the same network: see ``Conv.commuted``.
+
 Source: Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
 section 3.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from alexnet.inference.probability import Floats
-from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.layers import Pool
-from alexnet.network.value.operations import NORM_NAMES
+from alexnet.network.value.architecture import Architecture, DropoutPlace
+from alexnet.network.value.layers import BatchNorm, Part, Pool
+from alexnet.network.value.operations import ACTIVATION_NAMES, NORM_NAMES, POOL_NAMES
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -36,16 +38,29 @@ SLOPES: dict[str, Callable[[Floats], Floats]] = {"relu": lambda y: np.sign(y), "
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}
 # As in torch's nn.BatchNorm2d.
 BATCH_NORM_EPS = 1e-5
+PLACES: tuple[DropoutPlace, ...] = get_args(DropoutPlace)
 
 
 def covers(net: Architecture) -> str | None:
     """Return None if the maps of a network are exact, else why there are none."""
-    norm = net.layers[-1].norm
     if net.hidden and net.activation not in SLOPES:
         return f"Grad-CAM is not available for the activation {net.activation}, only for {' and '.join(SLOPES)}"
-    if norm is not None and norm.place == "pooled" and norm.kind != "batch":
-        return f"Grad-CAM is not available with a {NORM_NAMES[norm.kind]} after the last pool"
+    layer, after = net.layers[-1], _after_last_pool(net)
+    others = [norm for part, norm in layer.norms.items() if part in after and not isinstance(norm, BatchNorm)]
+    if others:
+        return f"Grad-CAM is not available with a {NORM_NAMES[others[0].kind]} after the last pool"
+    if "activation" in after and "norm" in after:
+        return "Grad-CAM is not available with a BatchNorm between the last pool and its activation"
+    if "activation" in after:
+        assert layer.pool is not None
+        pool, activation = POOL_NAMES[layer.pool.kind], ACTIVATION_NAMES[net.activation]
+        return f"Grad-CAM is not available with the activation {activation} after the last {pool}"
     return None
+
+
+def _after_last_pool(net: Architecture) -> tuple[Part, ...]:
+    parts = net.layers[-1].commuted(net.activation)
+    return parts[parts.index("pool") + 1 :] if "pool" in parts else ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +88,8 @@ class Head:
         scale: what a batch norm after the last pool multiplies each channel by, ``(C,)``; ones without it.
         shift: what it then adds, ``(C,)``; zeros without it.
         grid: side of the maps that the first fully-connected layer reads.
+        input_scale: what the inputs of hidden layers are multiplied by, for dropout; 1 for none.
+        output_scale: what their outputs are multiplied by.
     """
 
     layers: tuple[tuple[Linear, ...], ...]
@@ -81,6 +98,8 @@ class Head:
     scale: Floats
     shift: Floats
     grid: int
+    input_scale: float
+    output_scale: float
 
     @classmethod
     def of(cls, net: Architecture, weights: Mapping[str, Floats]) -> "Head":
@@ -94,14 +113,15 @@ class Head:
         layers = tuple(_factors(f"{name}.linear", weights) for name, _, _ in net.linear_layers())
         last = net.layers[-1]
         scale, shift = np.ones(last.channels, np.float32), np.zeros(last.channels, np.float32)
-        if last.norm is not None and last.norm.place == "pooled":
+        if "norm" in _after_last_pool(net):
             mean, variance, weight, bias = (
                 weights[f"conv{len(net.layers)}.norm.{each}"]
                 for each in ("running_mean", "running_var", "weight", "bias")
             )
             scale = weight / np.sqrt(variance + BATCH_NORM_EPS)
             shift = bias - mean * scale
-        return cls(layers, net.activation, last.pool, scale, shift, net.grid)
+        of_inputs, of_outputs = (net.scale_in_prediction if net.dropout_place == place else 1.0 for place in PLACES)
+        return cls(layers, net.activation, last.pool, scale, shift, net.grid, of_inputs, of_outputs)
 
     def flat(self, maps: Floats) -> Floats:
         """Return the flattened maps that the first layer reads, ``(N, n)``.
@@ -123,19 +143,23 @@ class Head:
             flat: the flattened maps, ``(N, n)``.
             classes: the number of a class for each image, ``(N,)``.
         """
-        inputs = [flat]
-        for factors in self.layers[:-1]:
-            outputs = inputs[-1]
+        *hidden, last = self.layers
+        activated, outputs = [], flat
+        for factors in hidden:
+            outputs = outputs * self.input_scale
             for each in factors:
                 outputs = outputs @ each.weight.T + each.bias
-            inputs.append(ACTIVATIONS[self.activation](outputs))
+            activated.append(ACTIVATIONS[self.activation](outputs))
+            outputs = activated[-1] * self.output_scale
         # Of a logit with respect to the logits: 1 for itself.
-        slopes = np.eye(len(self.layers[-1][-1].bias), dtype=flat.dtype)[classes]
-        for number in reversed(range(len(self.layers))):
-            for each in reversed(self.layers[number]):
+        slopes = np.eye(len(last[-1].bias), dtype=flat.dtype)[classes]
+        for each in reversed(last):
+            slopes = slopes @ each.weight
+        for factors, activations in zip(reversed(hidden), reversed(activated), strict=True):
+            slopes = slopes * self.output_scale * SLOPES[self.activation](activations)
+            for each in reversed(factors):
                 slopes = slopes @ each.weight
-            if number:
-                slopes = slopes * SLOPES[self.activation](inputs[number])
+            slopes = slopes * self.input_scale
         return slopes
 
 
@@ -159,9 +183,15 @@ def _factors(name: str, weights: Mapping[str, Floats]) -> tuple[Linear, ...]:
 
 
 def _pooled(maps: Floats, pool: Pool) -> Floats:
-    """Return maps ``(N, C, h, w)`` pooled as torch does: windows that would reach over the edge are left out."""
+    """Return maps ``(N, C, h, w)`` pooled as torch does: windows that would reach over the edge are left out.
+
+    Where their number is rounded up, they are not; what lies outside counts for nothing.
+    """
+    if pool.rounding == "up":
+        over = [(0, (pool.kernel - side) % pool.stride) for side in maps.shape[2:]]
+        maps = np.pad(maps, [(0, 0), (0, 0), *over], constant_values=np.nan)
     windows = sliding_window_view(maps, (pool.kernel, pool.kernel), axis=(2, 3))[:, :, :: pool.stride, :: pool.stride]
-    return np.asarray(windows.max(axis=(4, 5)) if pool.kind == "max" else windows.mean(axis=(4, 5)))
+    return np.asarray(np.nanmax(windows, axis=(4, 5)) if pool.kind == "max" else np.nanmean(windows, axis=(4, 5)))
 
 
 def _means(n: int, grid: int) -> Floats:

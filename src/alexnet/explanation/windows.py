@@ -67,9 +67,13 @@ class Field:
 
 
 def fields(net: Architecture) -> dict[str, Field]:
-    """Return what the convolution of each layer sees, by the layer's name.
+    """Return what the activation of each layer sees, by the layer's name.
 
-    Group norms, whose means are over the whole map, are left out of account.
+    Its positions are those of the convolution, also where it could as well come before the max pool that it follows:
+    see ``Conv.commuted``. Else, after a pool, they are the pool's.
+
+    Norms over several positions are left out of account: those within maps, which damp, and group norms, whose means
+    are over the whole map.
     """
     found = {}
     size, stride, start, side, end = 1, 1, 0, net.image_size, net.image_size
@@ -78,11 +82,13 @@ def fields(net: Architecture) -> dict[str, Field]:
         start -= layer.padding * stride
         stride *= layer.stride
         side = layer.conv_side(side)
-        found[name] = Field(size, stride, start, side, net.image_size, end)
+        for part in layer.commuted(net.activation):
+            if part == "activation":
+                found[name] = Field(size, stride, start, side, net.image_size, end)
+            elif part == "pool" and layer.pool:
+                end = min(end, start + (side - 1) * stride + size)
+                size += (layer.pool.kernel - 1) * stride
+                stride *= layer.pool.stride
+                side = layer.pooled_side(side)
         end = min(end, start + (side - 1) * stride + size)
-        if layer.pool:
-            size += (layer.pool.kernel - 1) * stride
-            stride *= layer.pool.stride
-            side = layer.pooled_side(side)
-            end = min(end, start + (side - 1) * stride + size)
     return found

@@ -2,6 +2,7 @@
 
 import copy
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from alexnet.images.decoding import Pixels
 from alexnet.inference.engines.outputs import Numbers
 from alexnet.model.artifact import Artifact
 from alexnet.network.module.model import AlexNet
+from alexnet.network.value.layers import Conv, Pool
 
 
 class Graph(nn.Module):
@@ -19,7 +21,8 @@ class Graph(nn.Module):
 
     It computes what ``AlexNet`` computes, and normalisation and temperature as well. Its tensors have the names that
     they have in an ``AlexNet``, ``conv1.conv.weight`` to ``fc8.linear.bias``. What can be computed beforehand is: a
-    batch norm before the activation becomes part of its convolution, and pooling to the grid becomes a matrix.
+    batch norm before the activation becomes part of its convolution, and pooling to the grid becomes a matrix, as does
+    average pooling whose windows hang over. Where only the size tells whether windows hang over, it is told.
 
     Args:
         model: the network, in evaluation mode. Its weights are shared, not copied.
@@ -33,6 +36,7 @@ class Graph(nn.Module):
     mean: Tensor
     scale: Tensor
     pooling: Tensor | None
+    mean_image: Tensor | None
 
     def __init__(self, model: AlexNet, artifact: Artifact) -> None:
         super().__init__()
@@ -42,15 +46,19 @@ class Graph(nn.Module):
         # As in images.tensors.normalise, to the bit.
         self.register_buffer("mean", torch.tensor(how.mean).mul(255))
         self.register_buffer("scale", torch.tensor(how.std).mul(255).reciprocal())
+        self.register_buffer("mean_image", model.mean_image)
         side = net.image_size
         for name, layer, _ in net.conv_layers():
-            self.add_module(name, _convolutional(model.get_submodule(name)))
-            side = layer.pooled_side(layer.conv_side(side))
+            side = layer.conv_side(side)
+            parts = ("conv", *layer.commuted(net.activation))
+            self.add_module(name, _convolutional(layer, parts, model.get_submodule(name), side))
+            side = layer.pooled_side(side)
         self.register_buffer("pooling", None if side == net.grid else pooling_matrix(side, net.grid))
         for name, _, _ in net.linear_layers():
-            # Without dropout, which does nothing here.
-            parts = model.get_submodule(name).named_children()
-            self.add_module(name, nn.Sequential(OrderedDict(part for part in parts if part[0] != "dropout")))
+            modules = OrderedDict(model.get_submodule(name).named_children())
+            if net.scale_in_prediction == 1:  # dropout does nothing here
+                modules.pop("dropout", None)
+            self.add_module(name, nn.Sequential(modules))
         self._conv_names = tuple(name for name, _, _ in net.conv_layers())
         *hidden, (self.last, _, _) = net.linear_layers()
         self.hidden = tuple(name for name, _, _ in hidden)
@@ -63,7 +71,7 @@ class Graph(nn.Module):
         The probabilities ``(N, n_classes)`` are those of the logits divided by the temperature; the logits
         ``(N, n_classes)`` are not divided; the embeddings ``(N, n_features)`` are the outputs of the last hidden layer;
         the maps ``(N, C, h, w)`` are what the last pool reads or, without one, the outputs of the last convolutional
-        layer.
+        layer. They are rectified, also where the activation comes after the pool: see ``Conv.commuted``.
         """
         flat, maps = self.flatten(images)
         embeddings = self.embed(flat)
@@ -73,6 +81,8 @@ class Graph(nn.Module):
     def flatten(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the flattened maps that the first fully-connected layer reads, ``(N, n)``, and the last maps."""
         outputs = ((images.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
+        if self.mean_image is not None:
+            outputs = outputs - self.mean_image
         maps = outputs
         for name in self._conv_names:
             for part, module in self.get_submodule(name).named_children():
@@ -107,14 +117,50 @@ def pooling_matrix(side: int, grid: int) -> Tensor:
     return F.adaptive_avg_pool1d(torch.eye(side)[None], grid)[0].t().contiguous()
 
 
-def _convolutional(layer: nn.Module) -> nn.Sequential:
-    """Return a convolutional layer, a batch norm right after the convolution folded into it."""
-    parts = OrderedDict(layer.named_children())
-    conv, norm = parts["conv"], parts.get("norm")
-    if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and list(parts)[1] == "norm":
-        parts["conv"] = _folded(conv, norm)
-        del parts["norm"]
-    return nn.Sequential(parts)
+class HangingMean(nn.Module):
+    """Average pooling of maps of one size, whose last windows hang over the right and lower edge.
+
+    ONNX Runtime's ``AveragePool`` divides by all of such a window, torch's by the part inside.
+    """
+
+    matrix: Tensor
+
+    def __init__(self, pool: Pool, side: int) -> None:
+        super().__init__()
+        rows = F.avg_pool1d(torch.eye(side)[None], pool.kernel, pool.stride, ceil_mode=True)[0]
+        self.register_buffer("matrix", rows.t().contiguous())
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps ``(N, C, h, h)`` for maps ``(N, C, side, side)``."""
+        return self.matrix @ maps @ self.matrix.t()
+
+
+def _pool(pool: Pool, side: int) -> nn.Module:
+    """Return a pool of maps of one size."""
+    hangs = pool.rounding == "up" and (side - pool.kernel) % pool.stride > 0
+    if pool.kind == "max":
+        return nn.MaxPool2d(pool.kernel, pool.stride, ceil_mode=hangs)
+    return HangingMean(pool, side) if hangs else nn.AvgPool2d(pool.kernel, pool.stride)
+
+
+def _convolutional(layer: Conv, parts: Sequence[str], module: nn.Module, side: int) -> nn.Sequential:
+    """Return a convolutional layer, a batch norm right after the convolution folded into it.
+
+    Args:
+        layer: the layer.
+        parts: the names of its parts in order.
+        module: its parts as modules.
+        side: side of the convolution's output.
+    """
+    given = dict(module.named_children())
+    modules = OrderedDict((part, given[part]) for part in parts)
+    conv, norm = modules["conv"], modules.get("norm")
+    if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and parts[1] == "norm":
+        modules["conv"] = _folded(conv, norm)
+        del modules["norm"]
+    if layer.pool:
+        modules["pool"] = _pool(layer.pool, side)
+    return nn.Sequential(modules)
 
 
 def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:

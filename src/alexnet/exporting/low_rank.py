@@ -103,13 +103,22 @@ def _replace(
         layer = graph.get_submodule(name)
         assert isinstance(linear, nn.Linear)
         if name in smaller:
-            first, second = _factors(linear, inputs, rank)
+            first, second = _factors(linear, _read_by_linear(layer, inputs), rank)
             ranks[name] = first.out_features
             layer.add_module("linear", nn.Sequential(first, second))
         else:
             layer.add_module("linear", linear)
         inputs = layer(inputs)
     return ranks
+
+
+def _read_by_linear(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """Return what the linear part of a layer reads. Dropout of inputs, scaled in prediction, stands before it."""
+    for part, module in layer.named_children():
+        if part == "linear":
+            break
+        inputs = module(inputs)
+    return inputs
 
 
 def _factors(linear: nn.Linear, inputs: Tensor, rank: int) -> tuple[nn.Linear, nn.Linear]:

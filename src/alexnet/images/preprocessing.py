@@ -109,8 +109,13 @@ def to_channels(pixels: Pixels, n: int) -> Pixels:
     return ((pixels @ _LUMINANCE + 0x8000) >> 16).astype(np.uint8)[..., None]
 
 
-def mean_and_std(n_channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and standard deviation of each channel, in [0, 1], for colour (3) or greyscale (1)."""
+def mean_and_std(n_channels: int, *, mean_image: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and standard deviation of each channel, in [0, 1], for colour (3) or greyscale (1).
+
+    Networks that subtract a mean image read pixels from 0 to 255.
+    """
+    if mean_image:
+        return (0.0,) * n_channels, (1 / 255,) * n_channels
     return (MEAN, STD) if n_channels == 3 else (GREY_MEAN, GREY_STD)
 
 

@@ -1,6 +1,7 @@
 """Pixels as tensors, normalised for the network."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.images.decoding import Pixels
@@ -28,3 +29,10 @@ def normalise(images: Tensor, mean: tuple[float, ...] = MEAN, std: tuple[float, 
     scale = torch.tensor(std, device=device).mul(255).reciprocal().repeat(width)
     normal = lines.to(dtype).sub_(centre.to(dtype)).mul_(scale.to(dtype))
     return normal.view(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+def fitted(image: Tensor, height: int, width: int) -> Tensor:
+    """Return a mean image ``(C, S, S)`` for images of a size: ``(1, C, height, width)``, resized if it has another."""
+    if image.shape[-2:] == (height, width):
+        return image[None]
+    return F.interpolate(image[None], (height, width), mode="bilinear", antialias=True)

@@ -21,6 +21,7 @@ def model_card(artifact: Artifact) -> str:
     """Return the model card as Markdown, with the metadata that the Hugging Face hub reads."""
     made, net, preprocessing = artifact.provenance, artifact.architecture, artifact.preprocessing
     colours = "" if net.in_channels == 3 else ", luminance"
+    centred = ", less the mean image of the training images" if net.mean_image else ""
     listed = [f"- {label}" for label in artifact.classes[:_N_LISTED]]
     if len(artifact.classes) > _N_LISTED:
         listed.append(f"- and {len(artifact.classes) - _N_LISTED} more: see `config.json`")
@@ -37,7 +38,7 @@ An AlexNet (variant `{net.variant}`, {net.n_parameters:,} parameters) for these 
 | trained on | {public_name(made["data"])}: {made["n_train"]:,} images, {made["n_val"]:,} more to validate |
 | recipe | `{made["recipe"]["name"]}`, {_length(made)}, seed {made["seed"]}, {made["precision"]} |
 | top-1 on the validation images | {made["val_top1"]:.3f}{_overlap_note(made)} |
-| images | {_RESIZED[preprocessing.resize]} {preprocessing.store_size} px, then {net.image_size} px{colours} |
+| images | {_RESIZED[preprocessing.resize]} {preprocessing.store_size} px, then {net.image_size} px{colours}{centred} |
 | made with | alexnet {made["alexnet"]}, torch {made["torch"]}, {made["finished"]} |
 
 It predicts one of these classes whatever the image shows. It was evaluated only on images like its training images:

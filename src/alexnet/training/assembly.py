@@ -33,6 +33,7 @@ from alexnet.training.learning.state import Training
 from alexnet.training.learning.step import Step
 from alexnet.training.machine.distributed import Group, distribute, init_distributed
 from alexnet.training.machine.runtime import Runtime, detect, keep_memory, set_compiler_cache
+from alexnet.training.mean_image import set_mean_image
 from alexnet.training.plan import Plan
 from alexnet.training.run.resolved_settings import ResolvedSettings
 from alexnet.training.sizing import choose_image_size
@@ -172,7 +173,8 @@ def assemble(
     if began is not None:
         set_deadline(plan, len(val), settings, began)
     recipe = plan.recipe
-    colours = train.colours() if recipe.augmentation.colour_shift else None
+    how = recipe.augmentation
+    colours = train.colours(how.colour_rule) if how.colour_shift else None
     if runtime.has_room_for(train.n_bytes):
         train = train.on(runtime.device)
 
@@ -181,13 +183,16 @@ def assemble(
     if recipe.initialisation is not None:
         initialise(model, recipe.initialisation)
     loaded_names = resumed.loaded if resumed else None
+    has_checkpoint = loaded_names is not None
     loaded = _load_initial_weights(model, settings, classes, group) if settings.init and loaded_names is None else None
     loaded_names = frozenset(loaded.taken) if loaded else loaded_names or frozenset()
+    if plan.architecture.mean_image and "mean_image" not in loaded_names and not has_checkpoint:
+        set_mean_image(model, train, how.crop, group)
     frozen = freeze(model, settings.freeze, loaded_names) if settings.freeze else ()
     runtime.place(model)
     network = distribute(model, group, runtime.device)
     average = Average(model, recipe.ema) if recipe.ema else None
-    mean, std = mean_and_std(n_channels)
+    mean, std = mean_and_std(n_channels, mean_image=plan.architecture.mean_image)
     return Training(
         model=model,
         step=_step(model, network, train, settings, recipe, runtime, group, loaded_names),
@@ -243,7 +248,7 @@ def _recipe(settings: Settings, source: Source, n_examples: int, runtime: Runtim
     n_devices = group.world_size if runtime.device.type == "cuda" else 1
     lr = recipe.lr
     recipe = recipe.for_data(n_examples, runtime.largest_batch * n_devices)
-    return recipe if settings.lr is None else replace(recipe, lr=lr)  # the user's learning rate is not scaled
+    return recipe if settings.lr is None else recipe.with_lr(lr)  # the user's learning rate is not scaled
 
 
 def _check_batch_size(recipe: Recipe, settings: Settings, group: Group) -> None:

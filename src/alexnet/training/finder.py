@@ -55,8 +55,8 @@ def _try_rates(training: Training, n_steps: int, lowest: float, highest: float) 
     training.step.network.train()
     for number, batch in zip(range(n_steps), _endless_batches(training, planned), strict=False):
         lr = lowest * (highest / lowest) ** (number / (n_steps - 1))
-        set_lr(training.step.optimizer, lr)
-        loss = train_step(training, batch).item() / batch.n_all
+        set_lr(training.step.optimizer, plan.recipe.constant(lr), 0.0)
+        loss = train_step(training, batch, 0.0).item() / batch.n_all
         training.position.step += 1
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         smoothed = mean / (1 - SMOOTHING ** (number + 1))  # corrects the start at zero

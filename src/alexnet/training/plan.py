@@ -96,10 +96,14 @@ class Plan:
         return min(fitting_sizes(net), key=lambda size: abs(size - wanted), default=net.image_size)
 
     def for_passes(self, n: float) -> "Plan":
-        """Return the plan with the recipe for ``n`` passes over the training images, and its dropout in the network."""
-        recipe = self.recipe.for_passes(n)
-        dropout = self.architecture.dropout if recipe.dropout is None else recipe.dropout
-        return replace(self, recipe=recipe, architecture=replace(self.architecture, dropout=dropout))
+        """Return the plan with the recipe for ``n`` passes over the training images, and with the network for it.
+
+        The recipe may set its dropout, and give it a mean image. A network that has one keeps it.
+        """
+        recipe, net = self.recipe.for_passes(n), self.architecture
+        dropout = net.dropout if recipe.dropout is None else recipe.dropout
+        net = replace(net, dropout=dropout, mean_image=net.mean_image or recipe.mean_image)
+        return replace(self, recipe=recipe, architecture=net)
 
     def next_epoch(self, progress: float, epoch: int) -> PlannedEpoch:
         """Plan the epoch that starts at ``progress``, after ``epoch`` epochs."""

@@ -17,7 +17,7 @@ from markupsafe import Markup
 GENERATOR = '<meta name="generator" content="alexnet export --format web">'
 
 # What computes predictions. It runs in a worker, or in the page where there are no workers.
-COMPUTE = ("resize.js", "decode.js", "layers.js", "network.js", "classifier.js")
+COMPUTE = ("resize.js", "decode.js", "norms.js", "layers.js", "network.js", "classifier.js")
 LOCAL = ("overlay.js", "local.js", "page.js")
 SERVER = ("overlay.js", "server.js", "page.js")
 # What the page says of a network, beside the network itself.

@@ -13,7 +13,7 @@ from alexnet.explanation.windows import fields
 from alexnet.images.preprocessing import Preprocessing
 from alexnet.inference.probability import Floats
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, Norm, Pool
+from alexnet.network.value.layers import BatchNorm, Conv, GroupNorm, LocalNorm, MapNorm, Norm, Pool, ResponseNorm
 
 Integers = npt.NDArray[np.int8]
 Tensors = Mapping[str, Floats]
@@ -21,7 +21,7 @@ Tensors = Mapping[str, Floats]
 # What `LAYERS` in layers.js computes.
 ACTIVATIONS = ("relu", "tanh", "gelu", "silu")
 POOLS = ("max", "average")
-NORMS = (BatchNorm, GroupNorm, LocalNorm)
+NORMS = (BatchNorm, GroupNorm, LocalNorm, MapNorm)
 # The largest integer that stands for a weight. With its negative, zero stays zero.
 LARGEST = 127
 # Arrays begin at multiples of so many bytes, as browsers want.
@@ -40,9 +40,28 @@ def quantise(weight: Floats) -> tuple[Integers, Floats]:
     return np.rint(rows / scales[:, None]).astype(np.int8), scales
 
 
+def quantise_mean(image: Floats) -> tuple[Integers, Floats, Floats]:
+    """Return a mean image as integers ``(C, S * S)``, and a scale and a shift for each channel, ``(C,)``.
+
+    The shift is the channel's mean: what is left is small, and so is the step of its integers.
+
+    Args:
+        image: ``(C, S, S)``.
+    """
+    rows = image.reshape(len(image), -1)
+    shifts = np.asarray(rows.mean(axis=1), np.float32)
+    return *quantise(rows - shifts[:, None]), shifts
+
+
 def rounded(tensors: Tensors) -> dict[str, Floats]:
-    """Return the tensors of a network with the weights that the page has."""
-    return {name: _restored(tensor) if _is_weight(name, tensor) else tensor for name, tensor in tensors.items()}
+    """Return the tensors of a network with the weights and the mean image that the page has."""
+    found = {name: _restored(tensor) if _is_weight(name, tensor) else tensor for name, tensor in tensors.items()}
+    if (image := tensors.get("mean_image")) is not None:
+        integers, scales, shifts = quantise_mean(image)
+        found["mean_image"] = np.asarray(
+            (integers * scales[:, None] + shifts[:, None]).reshape(image.shape), np.float32
+        )
+    return found
 
 
 def encode(
@@ -64,7 +83,11 @@ def encode(
         raise _impossible(f"the activation {net.activation}")
     weights = _Weights()
     layers: list[dict[str, Any]] = []
-    maps_after = 0
+    if net.mean_image:
+        integers, scales, shifts = quantise_mean(tensors["mean_image"])
+        arrays: dict[str, Floats | Integers] = {"scales": scales, "shifts": shifts, "integers": integers}
+        layers.append({"kind": "centre", **{key: weights.add(array) for key, array in arrays.items()}})
+    maps_after = len(layers)
     side = net.image_size
     for name, layer, _ in net.conv_layers():
         for part, each in _conv_parts(name, layer, net, tensors, weights):
@@ -75,8 +98,10 @@ def encode(
     if side != net.grid:
         layers.append({"kind": "adaptive", "side": net.grid})
     *hidden, (last, _, _) = net.linear_layers()
+    scale = [] if net.scale_in_prediction == 1 else [{"kind": "scale", "factor": net.scale_in_prediction}]
+    before, after = (scale, []) if net.dropout_place == "inputs" else ([], scale)
     for name, _, _ in hidden:
-        layers += [*_linear_parts(name, tensors, weights), {"kind": net.activation}]
+        layers += [*before, *_linear_parts(name, tensors, weights), {"kind": net.activation}, *after]
     layers += _linear_parts(last, tensors, weights)
     field = vars(list(fields(net).values())[-1]) if covers(net) is None else None
     return {
@@ -119,18 +144,18 @@ def _conv_parts(
     name: str, layer: Conv, net: Architecture, tensors: Tensors, weights: _Weights
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the parts of a convolutional layer by name, ``conv`` first."""
-    places = {"kernel": layer.kernel, "stride": layer.stride, "padding": layer.padding, "groups": layer.groups}
+    places = {name: getattr(layer, name) for name in ("kernel", "stride", "padding", "rounding", "groups")}
     yield "conv", {"kind": "conv", **places, **_weighted(f"{name}.conv", tensors, weights)}
-    for part in layer.parts:
+    for part in layer.commuted(net.activation):
         if part == "activation":
             yield part, {"kind": net.activation}
         elif part == "pool":
             yield part, _pool(layer.pool)
-        elif not _is_folded(layer.norm):
-            yield part, _norm(layer.norm, f"{name}.norm", tensors, weights)
+        elif not _is_folded(norm := layer.norms[part]):
+            yield part, _norm(norm, f"{name}.{part}", tensors, weights)
 
 
-def _is_folded(norm: Norm | None) -> bool:
+def _is_folded(norm: Norm) -> bool:
     return isinstance(norm, BatchNorm) and norm.place == "before"
 
 
@@ -138,15 +163,14 @@ def _pool(pool: Pool | None) -> dict[str, Any]:
     assert pool is not None
     if pool.kind not in POOLS:
         raise _impossible(f"the pool {pool.kind}")
-    return {"kind": pool.kind, "kernel": pool.kernel, "stride": pool.stride}
+    return {"kind": pool.kind, "kernel": pool.kernel, "stride": pool.stride, "rounding": pool.rounding}
 
 
-def _norm(norm: Norm | None, name: str, tensors: Tensors, weights: _Weights) -> dict[str, Any]:
-    assert norm is not None
+def _norm(norm: Norm, name: str, tensors: Tensors, weights: _Weights) -> dict[str, Any]:
     if not isinstance(norm, NORMS):
         raise _impossible(f"the norm {norm.kind}")
-    if isinstance(norm, LocalNorm):
-        return {"kind": norm.kind, "size": norm.size, "alpha": norm.alpha, "beta": norm.beta, "k": norm.k}
+    if isinstance(norm, ResponseNorm):
+        return {name: value for name, value in vars(norm).items() if name != "place"}
     scales, shifts = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
     if isinstance(norm, GroupNorm):
         return {

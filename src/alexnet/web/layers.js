@@ -11,18 +11,24 @@
 const BLOCK = 1 << 15;
 // Rows of weights, and windows, that are multiplied at a time.
 const PANEL = 4, PAIR = 2;
-// As in torch.
-const GROUP_NORM_EPS = 1e-5;
 
 function makeMaps(channels, height, width) {
   return { data: new Float32Array(channels * height * width), channels, height, width };
 }
 
-/** Return maps with zeros around them. @param {Maps} maps @param {number} padding @returns {Maps} */
-function pad(maps, padding) {
-  if (!padding) return maps;
-  const { channels, height, width } = maps;
-  const padded = makeMaps(channels, height + 2 * padding, width + 2 * padding);
+/** Return how many windows a side has. Where they are rounded up, the last may hang over its end. */
+function nWindows(side, { kernel, stride, rounding }) {
+  const n = (side - kernel) / stride + 1;
+  return rounding === "up" ? Math.ceil(n) : Math.floor(n);
+}
+
+/** Return maps with zeros around them, enough for all windows. @param {Maps} maps @returns {Maps} */
+function pad(maps, layer) {
+  const { kernel, stride, padding } = layer, { channels, height, width } = maps;
+  const wide = [height, width].map(side => side + 2 * padding);
+  const [tall, across] = wide.map(side => Math.max(side, (nWindows(side, layer) - 1) * stride + kernel));
+  if (tall === height && across === width) return maps;
+  const padded = makeMaps(channels, tall, across);
   for (let row = 0; row < channels * height; row++) {
     const channel = Math.floor(row / height), y = row - channel * height + padding;
     const to = (channel * padded.height + y) * padded.width + padding;
@@ -34,15 +40,15 @@ function pad(maps, padding) {
 /**
  * A convolution: windows of the maps become columns of numbers, some at a time, and are multiplied with the weights.
  * @param {Maps} maps
- * @param {Weights & {kernel: number, stride: number, padding: number, groups: number, panels: Float64Array}} layer
+ * @param {Weights & {kernel: number, stride: number, padding: number, rounding: string, groups: number,
+ *   panels: Float64Array}} layer
  *   panels: see `panelsOf`
  * @returns {Maps}
  */
 function conv(maps, layer) {
-  const { kernel, stride, padding, groups, n_in, n_out } = layer;
-  const padded = pad(maps, padding);
-  const height = Math.floor((padded.height - kernel) / stride) + 1;
-  const width = Math.floor((padded.width - kernel) / stride) + 1;
+  const { padding, groups, n_in, n_out } = layer;
+  const padded = pad(maps, layer);
+  const [height, width] = [maps.height, maps.width].map(side => nWindows(side + 2 * padding, layer));
   const result = makeMaps(n_out, height, width);
   const n = height * width, most = PAIR * Math.max(1, Math.floor(BLOCK / n_in / PAIR));
   const windows = new Float64Array(Math.min(most, n + 1) * n_in);
@@ -146,21 +152,22 @@ function activation(compute) {
   return maps => ({ ...maps, data: maps.data.map(compute) });
 }
 
-/** Reduce each window of each channel to one number. */
-function pool(maps, { kernel, stride }, start, combine, finish) {
-  const { data, channels, height, width } = maps;
-  const [rows, columns] = [height, width].map(side => Math.floor((side - kernel) / stride) + 1);
+/** Reduce each window of each channel to one number. What lies outside the maps counts for nothing. */
+function pool(maps, layer, start, combine, finish) {
+  const { kernel, stride } = layer, { data, channels, height, width } = maps;
+  const [rows, columns] = [height, width].map(side => nWindows(side, layer));
   const pooled = makeMaps(channels, rows, columns);
   let to = 0;
   for (let channel = 0; channel < channels; channel++) {
     for (let top = 0; top < rows; top++) {
       for (let left = 0; left < columns; left++) {
         let value = start;
-        for (let y = 0; y < kernel; y++) {
+        const tall = Math.min(kernel, height - top * stride), wide = Math.min(kernel, width - left * stride);
+        for (let y = 0; y < tall; y++) {
           const from = (channel * height + top * stride + y) * width + left * stride;
-          for (let x = 0; x < kernel; x++) value = combine(value, data[from + x]);
+          for (let x = 0; x < wide; x++) value = combine(value, data[from + x]);
         }
-        pooled.data[to++] = finish(value, kernel * kernel);
+        pooled.data[to++] = finish(value, tall * wide);
       }
     }
   }
@@ -189,42 +196,16 @@ function adaptive(maps, { side }) {
   return pooled;
 }
 
-/** Multiply each channel by a scale and add a shift: a batch norm that does not follow a convolution. */
-function affine(maps, { scales, shifts }) {
+/** Subtract a mean image: for channel i, shifts[i] + scales[i] * integers. */
+function centre(maps, { integers, scales, shifts }) {
   const n = maps.height * maps.width;
-  const apply = (value, at) => value * scales[Math.floor(at / n)] + shifts[Math.floor(at / n)];
+  const apply = (value, at) => value - shifts[Math.floor(at / n)] - scales[Math.floor(at / n)] * integers[at];
   return { ...maps, data: maps.data.map(apply) };
 }
 
-/** Normalise groups of channels by their mean and variance. */
-function groupNorm(maps, { n_groups, scales, shifts }) {
-  const size = maps.data.length / n_groups;
-  const normal = new Float32Array(maps.data.length);
-  for (let group = 0; group < n_groups; group++) {
-    const values = maps.data.subarray(group * size, (group + 1) * size);
-    let sum = 0, squares = 0;
-    for (const value of values) sum += value;
-    for (const value of values) squares += (value - sum / size) ** 2;
-    const slope = 1 / Math.sqrt(squares / size + GROUP_NORM_EPS);
-    values.forEach((value, at) => { normal[group * size + at] = (value - sum / size) * slope; });
-  }
-  return affine({ ...maps, data: normal }, { scales, shifts });
-}
-
-/** Damp each number by the squares at its position in the `size` channels around its own. The paper, section 3.3. */
-function localNorm(maps, { size, alpha, beta, k }) {
-  const { data, channels } = maps;
-  const n = maps.height * maps.width, before = Math.floor(size / 2);
-  const normal = new Float32Array(data.length);
-  for (let channel = 0; channel < channels; channel++) {
-    const start = Math.max(0, channel - before), end = Math.min(channels, channel - before + size);
-    for (let at = 0; at < n; at++) {
-      let squares = 0;
-      for (let other = start; other < end; other++) squares += data[other * n + at] ** 2;
-      normal[channel * n + at] = data[channel * n + at] * (k + (alpha / size) * squares) ** -beta;
-    }
-  }
-  return { ...maps, data: normal };
+/** Multiply all numbers: where dropout is scaled in prediction. */
+function scale(maps, { factor }) {
+  return { ...maps, data: maps.data.map(value => value * factor) };
 }
 
 /** The error function, within 2e-7. Source: Abramowitz and Stegun, 7.1.26. */
@@ -236,14 +217,17 @@ function erf(value) {
 
 /** The layers by kind, each a function of maps and of the layer. alexnet/web/encoding.py names the same kinds. */
 const LAYERS = {
+  centre,
   conv,
   linear,
+  scale,
   max: (maps, layer) => pool(maps, layer, -Infinity, Math.max, value => value),
   average: (maps, layer) => pool(maps, layer, 0, (sum, value) => sum + value, (sum, n) => sum / n),
   adaptive,
   batch: affine,
   group: groupNorm,
   local: localNorm,
+  map: mapNorm,
   relu: activation(value => Math.max(value, 0)),
   tanh: activation(Math.tanh),
   gelu: activation(value => (value * (1 + erf(value / Math.SQRT2))) / 2),

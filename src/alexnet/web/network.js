@@ -76,6 +76,7 @@ class Network {
     slopes.forEach((slope, at) => { alphas[Math.floor(at / perChannel)] += slope / n; });
     for (const layer of this.layers.slice(this.saved.maps_after, this.firstLinear)) {
       if (layer.kind === "batch") layer.scales.forEach((scale, channel) => { alphas[channel] *= scale; });
+      if (layer.kind === "scale") alphas.forEach((_, channel) => { alphas[channel] *= layer.factor; });
     }
     const values = new Float64Array(n);
     alphas.forEach((alpha, channel) => {
@@ -90,9 +91,9 @@ class Network {
     let slopes = Float64Array.from({ length: this.saved.classes.length }, (_, at) => Number(at === number));
     for (let at = this.layers.length - 1; at >= this.firstLinear; at--) {
       const layer = this.layers[at];
-      slopes = layer.kind === "linear"
-        ? throughWeights(slopes, layer)
-        : slopes.map((slope, k) => slope * SLOPES[layer.kind](outputs[at].data[k]));
+      if (layer.kind === "linear") slopes = throughWeights(slopes, layer);
+      else if (layer.kind === "scale") slopes = slopes.map(slope => slope * layer.factor);
+      else slopes = slopes.map((slope, k) => slope * SLOPES[layer.kind](outputs[at].data[k]));
     }
     return slopes;
   }

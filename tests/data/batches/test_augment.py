@@ -11,7 +11,7 @@ from alexnet.data.batches.batches import Batch, training_batches
 from alexnet.data.batches.crops import Windows, crop_on_device, draw_windows
 from alexnet.data.batches.examples import Examples, Shard, principal_colours
 from alexnet.errors import SettingsError
-from alexnet.images.preprocessing import GREY_MEAN, GREY_STD, MEAN, STD
+from alexnet.images.preprocessing import GREY_MEAN, GREY_STD, MEAN, STD, mean_and_std
 from alexnet.images.tensors import normalise
 
 
@@ -121,6 +121,86 @@ def test_colours_shift_along_their_principal_components() -> None:
     shift = ((images - normalise(batch())) * torch.tensor(STD).view(1, 3, 1, 1)).mean(dim=(2, 3))
     assert torch.allclose(shift[:, 0], shift[:, 1], atol=1e-3)
     assert shift[:, 2].abs().max() < 1e-3
+
+
+def test_the_program_shifts_colours_by_standard_deviations_and_divides_everything() -> None:
+    """convdata_jpeg.py of 2012: components times their standard deviations; then a division by 1.1."""
+    pixels = batch().permute(0, 2, 3, 1).numpy()
+    by_eigenvalue, by_deviation = principal_colours(pixels).double(), principal_colours(pixels, "program").double()
+    values = torch.from_numpy(pixels[:, ::4, ::4].reshape(-1, 3) / 255.0)
+    assert torch.allclose(by_deviation @ by_deviation.T, torch.from_numpy(np.cov(values.T.numpy())), atol=1e-6)
+    assert torch.allclose(by_eigenvalue.norm(dim=0), by_deviation.norm(dim=0) ** 2, atol=1e-6)
+
+    mean, std = mean_and_std(3, mean_image=True)
+    mean_image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)) * 255
+    whole = Batch(batch(), LABELS, np.arange(8), 0, 8, None, 32)
+
+    def images(**how) -> torch.Tensor:
+        colours = by_deviation.float()
+        how = Augmentation(**how)
+        found, _ = augment_batch(
+            whole, how, seed=5, n_classes=3, colours=colours, mean=mean, std=std, mean_image=mean_image
+        )
+        return found.double()
+
+    torch.manual_seed(5)
+    shift = 255 * (torch.randn(8, 3).double() * 0.1) @ by_deviation.T
+    expected = mean_image + (batch().double() + shift[:, :, None, None] - mean_image) / 1.1
+    assert torch.allclose(images(colour_shift=0.1, colour_rule="program"), expected, atol=1e-4)
+    shifted = batch().double() + shift[:, :, None, None]
+    assert torch.allclose(images(colour_shift=0.1), shifted, atol=1e-4), "the paper divides nothing"
+    assert torch.allclose(images(colour_rule="program"), batch().double(), atol=1e-4), "off, nothing is divided"
+
+
+def test_of_grey_images_the_components_without_colour_are_zero() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1), dtype=np.uint8).repeat(3, axis=3)
+    colours = principal_colours(grey, "program")
+    assert colours[:, :2].abs().max() < 1e-6
+    assert torch.allclose(colours[:, 2].abs(), torch.full((3,), float(grey[:, ::4, ::4].std() / 255)), rtol=0.01)
+
+
+def test_what_is_erased_has_the_mean_image() -> None:
+    mean, std = mean_and_std(3, mean_image=True)
+    mean_image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)) * 255
+    whole = Batch(batch(), LABELS, np.arange(8), 0, 8, None, 32)
+    images, _ = augment_batch(
+        whole, Augmentation(erasing=1.0), seed=0, n_classes=3, colours=None, mean=mean, std=std, mean_image=mean_image
+    )
+    erased = (images - batch()).abs().amax(dim=1) > 1e-3
+    assert 0.01 < erased.float().mean() < 0.5
+    difference = (images - mean_image).abs().amax(dim=1)
+    assert difference[erased].max() < 1e-3
+
+
+def test_a_mean_image_of_another_size_is_resized() -> None:
+    mean, std = mean_and_std(3, mean_image=True)
+    whole = Batch(batch(), LABELS, np.arange(8), 0, 8, None, 32)
+    flat = torch.full((3, 50, 50), 100.0)
+    how = Augmentation(colour_shift=1e-9, colour_rule="program", erasing=1.0)
+    images, _ = augment_batch(
+        whole, how, seed=0, n_classes=3, colours=torch.zeros(3, 3), mean=mean, std=std, mean_image=flat
+    )
+    erased = (images - batch()).abs().amax(dim=1) > 1e-3
+    assert torch.allclose(images.permute(0, 2, 3, 1)[erased], torch.tensor(100.0), atol=1e-3)
+
+
+@pytest.mark.parametrize("crop", ["paper", "resized", "whole"])
+@pytest.mark.parametrize("n", [128, 70, 5])
+def test_images_in_a_row_are_cropped_and_mirrored_alike(crop, n) -> None:
+    windows = draw_windows(n, 256, Augmentation(crop=crop, n_alike=32), np.random.default_rng(0))
+    drawn = list(zip(windows.tops, windows.lefts, windows.heights, windows.widths, windows.mirrored, strict=True))
+    starts = drawn[::32]
+    assert all(drawn[i] == starts[i // 32] for i in range(n))
+    if crop != "whole":
+        assert len(set(starts)) == len(starts), "each 32 have a window of their own"
+    if crop == "paper":
+        assert set(windows.heights) == {224}
+
+
+@pytest.mark.parametrize("bad", [{"n_alike": 0}, {"colour_rule": "papre"}])
+def test_a_field_out_of_range_is_named(bad) -> None:
+    with pytest.raises(SettingsError, match=next(iter(bad))):
+        Augmentation(**bad)
 
 
 def test_trivial_augment_transforms_each_image_by_itself() -> None:

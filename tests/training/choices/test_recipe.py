@@ -1,12 +1,14 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.errors import SettingsError
-from alexnet.training.choices.recipe import SMALLEST_AUTO_BATCH, STEPS_PER_EPOCH, change
-from alexnet.training.choices.recipes import ARTICLE, MODERN, PAPER, RECIPES
+from alexnet.files.typed_json import as_kind
+from alexnet.training.choices.recipe import SMALLEST_AUTO_BATCH, STEPS_PER_EPOCH, LayerRate, Recipe, change
+from alexnet.training.choices.recipes import ARTICLE, MODERN, ORIGINAL, PAPER, RECIPES
 
 
 def test_learning_rate_climbs_and_falls_to_zero() -> None:
@@ -71,7 +73,7 @@ def test_few_passes_have_less_dropout_and_larger_crops() -> None:
     assert many.for_passes(1) == many
 
 
-@pytest.mark.parametrize("recipe", [PAPER, ARTICLE], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", [PAPER, ARTICLE, ORIGINAL], ids=lambda recipe: recipe.name)
 @pytest.mark.parametrize("n", [0.1, 1000])
 def test_published_recipes_are_the_same_for_any_number_of_passes(recipe, n) -> None:
     assert recipe.for_passes(n) == recipe
@@ -109,7 +111,7 @@ def test_a_batch_size_that_is_given_follows_nothing() -> None:
     assert (chosen.batch_size, chosen.lr) == (48, pytest.approx(0.02 * 0.75**0.5))
 
 
-@pytest.mark.parametrize("recipe", [PAPER, ARTICLE], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", [PAPER, ARTICLE, ORIGINAL], ids=lambda recipe: recipe.name)
 def test_published_recipes_keep_their_batch_whatever_the_data(recipe) -> None:
     assert recipe.for_data(100, largest=256) == recipe
 
@@ -127,6 +129,10 @@ def test_published_recipes_keep_their_batch_whatever_the_data(recipe) -> None:
         {"lr": float("inf")},
         {"weight_decay": -1.0},
         {"weight_decay": float("nan")},
+        {"bias_lr": 0.0},
+        {"bias_lr": float("inf")},
+        {"colour_shift_until": 1.1},
+        {"colour_shift_until": -0.1},
         {"clip_norm": -1.0},
         {"clip_norm": float("inf")},
         {"momentum": 1.0},
@@ -208,6 +214,76 @@ def test_the_articles_recipe_is_the_articles() -> None:
     assert how.crop == "whole"
     augmentations = (how.flip, how.turn, how.colour_shift, how.trivial_augment, how.erasing, how.mixup, how.cutmix)
     assert not any(augmentations)
+
+
+def test_the_originals_recipe_is_that_of_the_program() -> None:
+    """layer-params-145.cfg and convdata_jpeg.py of 2012; where epochs count, they are of 91."""
+    assert (ORIGINAL.batch_size, ORIGINAL.momentum, ORIGINAL.weight_decay, ORIGINAL.epochs) == (128, 0.9, 0.0005, 91)
+    assert ORIGINAL.lr_inside_momentum
+    assert not ORIGINAL.nesterov
+    assert not ORIGINAL.decay_all
+    assert ORIGINAL.initialisation == "original"
+    assert ORIGINAL.mean_image
+    assert (ORIGINAL.label_smoothing, ORIGINAL.ema, ORIGINAL.clip_norm, ORIGINAL.sizes) == (0, 0, 0, ())
+    how = ORIGINAL.augmentation
+    assert (how.crop, how.flip, how.n_alike, how.colour_shift, how.colour_rule) == ("paper", True, 32, 0.1, "program")
+    assert not any((how.turn, how.trivial_augment, how.erasing, how.mixup, how.cutmix))
+    shifts = [ORIGINAL.augmentation_at(epoch / 91).colour_shift for epoch in (0, 66, 67, 90)]
+    assert shifts == [0.1, 0.1, 0, 0]
+    assert ORIGINAL.augmentation_at(0.9).n_alike == 32
+
+
+@pytest.mark.parametrize(
+    ("epoch", "conv1", "others", "conv1_bias"),
+    [
+        (0, 0.01, 0.01, 0.02),
+        (24, 0.01, 0.01, 0.02),
+        (25, 0.001, 0.001, 0.02),
+        (51, 0.0001, 0.0001, 0.02),
+        (67, 0.00001, 0.0001, 0.02),
+        (71, 0.00001, 0.0001, 0.02),
+        (72, 0, 0.0001, 0),
+        (79, 0, 0.00001, 0),
+        (90, 0, 0.00001, 0),
+    ],
+)
+def test_the_originals_rates_by_epoch(epoch, conv1, others, conv1_bias) -> None:
+    progress = (epoch + 0.5) / 91
+    assert ORIGINAL.lr_of("conv1", "weights", progress) == pytest.approx(conv1)
+    assert ORIGINAL.lr_of("conv1", "biases", progress) == pytest.approx(conv1_bias)
+    for layer in ("conv2", "fc8", ""):
+        assert ORIGINAL.lr_of(layer, "weights", progress) == pytest.approx(others)
+        assert ORIGINAL.lr_of(layer, "biases", progress) == 0.02
+
+
+def test_the_rate_of_biases_keeps_its_ratio() -> None:
+    larger = change(ORIGINAL, batch_size=256)
+    assert (larger.lr, larger.bias_lr) == (pytest.approx(0.02), pytest.approx(0.04))
+    given = change(ORIGINAL, batch_size=256, lr=0.001)
+    assert (given.lr, given.bias_lr) == (0.001, pytest.approx(0.002))
+    constant = ORIGINAL.constant(0.5)
+    assert {constant.lr_of("", "weights", progress) for progress in (0, 0.5, 1)} == {0.5}
+    assert constant.lr_of("", "biases", 0) == pytest.approx(1.0)
+    assert MODERN.constant(0.5).lr_of("", "weights", 0) == 0.5, "without its warm-up"
+
+
+@pytest.mark.parametrize("recipe", [MODERN, PAPER, ARTICLE], ids=lambda recipe: recipe.name)
+def test_other_recipes_have_one_rate_for_all_layers_and_one_augmentation(recipe) -> None:
+    for progress in (0, 0.3, 0.7, 0.9, 1):
+        for of in ("weights", "biases"):
+            assert recipe.lr_of("conv1", of, progress) == recipe.lr_at(progress)
+        assert recipe.augmentation_at(progress) == recipe.augmentation
+
+
+def test_a_recipe_is_read_again_from_json() -> None:
+    for recipe in RECIPES.values():
+        assert as_kind(Recipe, json.loads(json.dumps(asdict(recipe))), "recipe") == recipe
+
+
+@pytest.mark.parametrize("bad", [{"since": 1.0}, {"since": -0.1}, {"share": -1.0}, {"share": float("nan")}])
+def test_a_layers_rate_out_of_range_is_refused(bad) -> None:
+    with pytest.raises(SettingsError, match=f"{next(iter(bad))} .* for conv1"):
+        LayerRate(**{"layer": "conv1", "of": "weights", "since": 0.5, "share": 0.1, **bad})
 
 
 def test_recipes_know_their_names() -> None:

@@ -99,7 +99,7 @@ def test_what_was_loaded_learns_at_a_fifth_of_the_rate_of_what_is_new(name) -> N
     assert [name for name, _ in loaded.adapted] == ["conv1.conv.weight"]
     recipe = replace(MODERN, weight_decay=0.0, optimizer=name)
     optimizer = make_optimizer(model, recipe, detect("cpu", "fp32"), frozenset(loaded.taken))
-    set_lr(optimizer, 0.1)
+    set_lr(optimizer, MODERN.constant(0.1), 0.0)
     before = copy.deepcopy(model.state_dict())
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)

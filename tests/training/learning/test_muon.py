@@ -186,7 +186,7 @@ def test_the_learning_rate_is_the_length_of_a_step_whatever_the_gradient() -> No
     for scale in (1e-3, 1.0, 1e3):
         model = network()
         optimizer = make_optimizer(model, replace(RECIPE, weight_decay=0.0), CPU)
-        set_lr(optimizer, 0.01)
+        set_lr(optimizer, RECIPE.constant(0.01), 0.0)
         before = model.conv3.conv.weight.detach().clone()
         give_gradients(model, 0)
         model.conv3.conv.weight.grad *= scale
@@ -215,7 +215,7 @@ def test_loaded_convolutions_take_steps_of_a_fifth() -> None:
     for loaded in (frozenset(), frozenset({"conv2.conv.weight"})):
         model = network()
         optimizer = make_optimizer(model, replace(RECIPE, weight_decay=0.0), CPU, loaded)
-        set_lr(optimizer, LR)
+        set_lr(optimizer, RECIPE.constant(LR), 0.0)
         before = {name: each.detach().clone() for name, each in model.named_parameters()}
         give_gradients(model, 0)
         optimizer.step()

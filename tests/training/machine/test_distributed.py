@@ -96,6 +96,22 @@ def test_two_processes_learn_what_one_learns_of_augmented_images(odd_images, tmp
     assert_same_learning(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_with_the_recipe_of_2012(odd_images, tmp_path) -> None:
+    """Crops for 32 images at a time reach over the parts of a batch, and the mean image is summed in two parts."""
+    options = (odd_images, *QUICK, "--recipe", "original")
+    for n in (1, 2):
+        launch(n, "train", *options, "--out", tmp_path / str(n), cwd=tmp_path)
+    one, two = tmp_path / "1", tmp_path / "2"
+    assert [line["train_loss"] for line in metrics(two)] == pytest.approx(
+        [line["train_loss"] for line in metrics(one)], rel=1e-4
+    )
+    weights, same = (load_file(run / "model" / "model.safetensors") for run in (one, two))
+    assert torch.equal(weights["mean_image"], same["mean_image"])
+    for name, each in weights.items():
+        assert torch.allclose(each, same[name], rtol=1e-3, atol=1e-4), name
+
+
 def test_two_processes_choose_the_same_network(odd_images, tmp_path) -> None:
     options = (odd_images, "--image-size", "32", *SAME[2:])
     launch(1, "train", *options, "--out", tmp_path / "one", cwd=tmp_path)

@@ -13,7 +13,8 @@ from alexnet.data.batches.augmentation import Augmentation
 from alexnet.data.batches.batches import Batch
 from alexnet.data.batches.crops import crop_on_device
 from alexnet.data.batches.examples import Integers
-from alexnet.images.tensors import normalise
+from alexnet.images.pixels import LUMINANCE
+from alexnet.images.tensors import fitted, normalise
 
 
 def augment_batch(
@@ -25,6 +26,7 @@ def augment_batch(
     colours: Tensor | None,
     mean: tuple[float, ...],
     std: tuple[float, ...],
+    mean_image: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Crop a batch on the device, if it is not cropped yet, augment it and normalise it.
 
@@ -36,6 +38,8 @@ def augment_batch(
         colours: the result of ``principal_colours``; needed for ``colour_shift``.
         mean: of each channel, in [0, 1].
         std: of each channel, in [0, 1].
+        mean_image: what the network is going to subtract, ``(C, S, S)``, in the units of normalised images; None if
+            nothing. Colours are divided, and rectangles erased, as if it were subtracted already.
 
     Returns:
         Normalised images ``(N, C, size, size)``, and class numbers ``(N,)`` or, after mixing, probabilities
@@ -51,14 +55,21 @@ def augment_batch(
 
         images = _per_image(images, batch.rows, seed + 2, v2.TrivialAugmentWide())
     normal = normalise(images, mean, std)
+    centre = None if mean_image is None else fitted(mean_image, *normal.shape[-2:])
+    if centre is not None:
+        normal = normal - centre  # in float32, also under autocast
     if how.colour_shift:
         assert colours is not None
         torch.manual_seed(seed)
         normal = normal + _colour_shift(batch.n_all, how.colour_shift, colours, std)[batch.rows].to(normal)
+        if how.colour_rule == "program":
+            normal = normal / (1 + how.colour_shift)
     if how.erasing:
         from torchvision.transforms import v2
 
         normal = _per_image(normal, batch.rows, seed + 3, v2.RandomErasing(how.erasing, value=0))  # the mean colour
+    if centre is not None:
+        normal = normal + centre
     torch.manual_seed(seed + 4)
     mixed, targets = _mix(normal, batch.labels, how, n_classes, batch.n_all)
     return mixed[batch.n_extra :], targets[batch.n_extra :]
@@ -84,7 +95,7 @@ def _rotate(image: Tensor) -> Tensor:
 def _colour_shift(n: int, scale: float, colours: Tensor, std: tuple[float, ...]) -> Tensor:
     shifts = torch.randn(n, 3) * scale @ colours.T
     if len(std) == 1:  # the luminance of the shift
-        shifts = shifts @ torch.tensor((0.299, 0.587, 0.114))[:, None]
+        shifts = shifts @ torch.tensor(LUMINANCE)[:, None]
     return (shifts / torch.tensor(std)).view(n, -1, 1, 1)
 
 

@@ -1,7 +1,7 @@
 """Random crops of training images: drawn for a whole batch, then cut out and resized on the CPU or on the device."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +32,14 @@ class Windows:
 
 
 def draw_windows(n: int, side: int, how: Augmentation, randomness: np.random.Generator) -> Windows:
-    """Draw a random window for each of ``n`` images of ``side`` pixels."""
+    """Draw a random window for each of ``n`` images of ``side`` pixels, or for each ``how.n_alike`` in a row."""
+    if how.n_alike > 1:
+        drawn = draw_windows(-(-n // how.n_alike), side, replace(how, n_alike=1), randomness)
+        return drawn.select(np.arange(n) // how.n_alike)
     if how.crop == "whole":
         heights = widths = np.full(n, side)
     elif how.crop == "paper":
-        heights = widths = np.full(n, max(1, round(side * PAPER_SHARE)))
+        heights = widths = np.full(n, paper_side(side))
     else:
         area = randomness.uniform(*how.area, n) * side**2
         log_aspect = randomness.uniform(-np.log(how.aspect), np.log(how.aspect), n)
@@ -46,6 +49,11 @@ def draw_windows(n: int, side: int, how: Augmentation, randomness: np.random.Gen
     tops = randomness.integers(0, side - heights + 1)
     mirrored = randomness.random(n) < 0.5 if how.flip else np.zeros(n, dtype=bool)
     return Windows(tops, lefts, heights, widths, mirrored)
+
+
+def paper_side(side: int) -> int:
+    """Return the side of the paper's crops of images of ``side`` pixels: 224 of 256."""
+    return max(1, round(side * PAPER_SHARE))
 
 
 def crop_stored(images: Images, rows: Integers, windows: Windows, size: int, threads: ThreadPoolExecutor) -> Pixels:

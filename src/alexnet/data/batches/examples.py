@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from alexnet.data.batches.augmentation import ColourRule
 from alexnet.data.source import Source
 from alexnet.data.store.store import Store
 from alexnet.data.store.verified import Verified
@@ -66,10 +67,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def colours(self) -> "Tensor":
+    def colours(self, rule: ColourRule = "paper") -> "Tensor":
         """Return the principal components of their colours, ``(3, 3)``; from a sample where there are many."""
         sample = self.rows[:: -(-len(self.rows) // N_COLOUR_IMAGES)]
-        return principal_colours(self.pixels[sample])
+        return principal_colours(self.pixels[sample], rule)
 
     def part(self, shard: Shard) -> "Examples":
         """Return the part of one process."""
@@ -116,15 +117,18 @@ def examples(
     return Examples(store.pixels, rows, labels, n_channels, names, store.forget)
 
 
-def principal_colours(pixels: Pixels) -> "Tensor":
+def principal_colours(pixels: Pixels, rule: ColourRule = "paper") -> "Tensor":
     """Return the principal components of the colours in ``(N, H, W, 3)``, as columns ``(3, 3)``.
 
-    They are the eigenvectors of the covariance of colours in [0, 1], each times its eigenvalue.
+    They are the eigenvectors of the covariance of colours in [0, 1], each times its eigenvalue or, by the rule
+    ``program``, times its standard deviation, the square root of that.
 
-    Source: section 4.1.
+    Source: section 4.1; convdata_jpeg.py of computerhistory/AlexNet-Source-Code.
     """
     import torch
 
     values = pixels[:, ::4, ::4].reshape(-1, 3).astype(np.float64) / 255
     eigenvalues, eigenvectors = np.linalg.eigh(np.cov(values, rowvar=False))
-    return torch.from_numpy((eigenvectors * eigenvalues).astype(np.float32))
+    # Of grey images two are zero, and rounding may put them below it.
+    lengths = eigenvalues if rule == "paper" else np.sqrt(eigenvalues.clip(min=0))
+    return torch.from_numpy((eigenvectors * lengths).astype(np.float32))

@@ -49,7 +49,10 @@ class TorchEngine:
         return self._run(self.model.embed, pixels)
 
     def maps(self, pixels: Pixels) -> Numbers:
-        """Return what the last pool reads, ``(N, C, h, w)``, for images ``(N, image_size, image_size, C)`` uint8."""
+        """Return what the last pool reads, ``(N, C, h, w)``, for images ``(N, image_size, image_size, C)`` uint8.
+
+        They are rectified, also in a network whose last activation comes after its max pool: see ``Conv.commuted``.
+        """
         return self._run(self._last_maps, pixels)
 
     def weights(self) -> dict[str, Floats]:
@@ -61,13 +64,16 @@ class TorchEngine:
         how = self._preprocessing
         return tensors.normalise(tensors.to_tensor(pixels).to(device()), how.mean, how.std).contiguous()
 
-    def _last_maps(self, outputs: Tensor) -> Tensor:
-        *_, last = (name for name, _, _ in self.model.architecture.conv_layers())
-        for name, _, _ in self.model.architecture.conv_layers():
-            for part, module in self.model.get_submodule(name).named_children():
-                if (name, part) == (last, "pool"):
-                    return outputs
-                outputs = module(outputs)
+    def _last_maps(self, images: Tensor) -> Tensor:
+        net, outputs = self.model.architecture, self.model.centred(images)
+        *before, (last, layer, _) = net.conv_layers()
+        for name, _, _ in before:
+            outputs = self.model.get_submodule(name)(outputs)
+        modules = dict(self.model.get_submodule(last).named_children())
+        for part in ("conv", *layer.commuted(net.activation)):
+            if part == "pool":
+                return outputs
+            outputs = modules[part](outputs)
         return outputs
 
     def _run(self, function: Callable[[Tensor], Tensor], pixels: Pixels) -> Numbers:

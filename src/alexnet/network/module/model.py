@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.errors import SettingsError, nearest
+from alexnet.images.tensors import fitted
 from alexnet.network.module.initialisation import initialise
 from alexnet.network.module.layers import conv_layer, folded, hidden_layer
 from alexnet.network.value.architecture import Architecture
@@ -61,7 +62,7 @@ class Layers(nn.Module):
         flat: Tensor = self.flatten(maps)
         return flat
 
-    def _centred(self, images: Tensor) -> Tensor:
+    def centred(self, images: Tensor) -> Tensor:
         """Return images less the mean image, if there is one, resized to theirs.
 
         Raises:
@@ -70,10 +71,7 @@ class Layers(nn.Module):
         self._check_size(images)
         if self.mean_image is None:
             return images
-        mean = self.mean_image[None]
-        if mean.shape[-2:] != images.shape[-2:]:
-            mean = F.interpolate(mean, images.shape[-2:], mode="bilinear", antialias=True)
-        return images - mean
+        return images - fitted(self.mean_image, *images.shape[-2:])
 
     def _check_size(self, images: Tensor) -> None:
         height, width = images.shape[-2:]
@@ -142,7 +140,7 @@ class AlexNet(Layers):
         Raises:
             SettingsError: the images are too small for the layers.
         """
-        return self._run_layers(self._conv_names, self._centred(images))
+        return self._run_layers(self._conv_names, self.centred(images))
 
     def forward_head(self, maps: Tensor) -> Tensor:
         """Return logits ``(N, n_classes)`` for the maps of ``forward_features``."""
@@ -237,7 +235,7 @@ class Features(Layers):
         Raises:
             SettingsError: the images are too small for the whole network.
         """
-        return self._run_layers(self.layer_names, self._centred(images))
+        return self._run_layers(self.layer_names, self.centred(images))
 
 
 def without_weights(architecture: Architecture) -> AlexNet:

@@ -224,6 +224,19 @@ class Conv:
             order += [part for part, norm in self.norms.items() if norm.place == place]
         return tuple(order)
 
+    def commuted(self, activation: Activation) -> tuple[Part, ...]:
+        """Return ``parts`` with the activation right before a max pool that it follows, where this changes nothing.
+
+        The largest number of a window stays the largest under a function that never falls. So the network is the same,
+        and each position of the activation is one of the convolution. A GELU and a SiLU fall.
+        """
+        parts = list(self.parts)
+        at = parts.index("activation")
+        rises = activation in ("relu", "tanh")
+        if rises and self.pool and self.pool.kind == "max" and at > 0 and parts[at - 1] == "pool":
+            parts[at - 1 : at + 1] = ["activation", "pool"]
+        return tuple(parts)
+
     def conv_side(self, side: int) -> int:
         """Return the side of the convolution's output for a map of ``side``; below 1 if no window fits."""
         return n_windows(side + 2 * self.padding, self.kernel, self.stride, self.rounding)

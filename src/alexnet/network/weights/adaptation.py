@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.errors import ArtifactError
-from alexnet.images.pixels import CAFFE_MEAN, MEAN, STD, PixelKind
+from alexnet.images.pixels import CAFFE_MEAN, LUMINANCE, MEAN, STD, PixelKind
+from alexnet.images.tensors import fitted
 from alexnet.network.value.architecture import Architecture
-from alexnet.network.weights.recognition import SavedModule
+from alexnet.network.weights.recognition import MEAN_IMAGE, SavedModule
 
 
 def adapted(
@@ -40,6 +41,51 @@ def adapted(
     elif first.n_dims == 2:
         results[f"fc{n_convs + 1}.linear"] = _for_grid(first, channels, net.grid)
     return results
+
+
+def adapted_mean_image(
+    mean: SavedModule | None, net: Architecture, pixels: PixelKind, where: str
+) -> SavedModule | None:
+    """Return the mean image of ``find_mean_image`` for the channels and the image size of the network.
+
+    Grey has the luminance of the mean colours.
+
+    Raises:
+        ArtifactError: only one of the file and the network has a mean image, so they read other pixels; or the file's
+            is no image. ``where`` names the file.
+    """
+    if mean is None:
+        if net.mean_image:
+            raise ArtifactError(
+                f"{where!r} has no mean_image, but the network subtracts one, from pixels of 0 to 255; use weights "
+                "that were trained so, or a recipe without a mean image (--recipe paper)"
+            )
+        return None
+    if not net.mean_image:
+        raise ArtifactError(
+            f"{where!r} holds a mean_image: it was trained on pixels of 0 to 255, and the network reads normalised "
+            "pixels; use --recipe original, which has a mean image"
+        )
+    if pixels == "caffe":
+        raise ArtifactError(f"{where!r} holds a mean_image, so its pixels cannot be 'caffe'; use bgr, or leave it out")
+    image = _exact(mean.tensors[MEAN_IMAGE])
+    if image.ndim != 3 or image.shape[0] not in (1, 3) or not image.numel():
+        shape = "x".join(map(str, image.shape))
+        raise ArtifactError(
+            f"mean_image in {where!r} is {shape}; it must be (channels, height, width) of 1 or 3 channels"
+        )
+    if pixels == "bgr":
+        mean = _changed(mean, mean_image=(image := image.flip(0), "BGR to RGB"))
+    n, size = len(image), net.image_size
+    if n != net.in_channels:
+        weights = image.new_tensor(LUMINANCE)[:, None, None]
+        grey = (image * weights).sum(dim=0, keepdim=True) if n == 3 else image
+        image = grey.expand(net.in_channels, -1, -1)
+        mean = _changed(mean, mean_image=(image, f"{n} to {net.in_channels} channels"))
+    if image.shape[-2:] != (size, size):
+        change = f"{image.shape[-2]}x{image.shape[-1]} to {size}x{size}, resized"
+        mean = _changed(mean, mean_image=(fitted(image, size, size)[0], change))
+    return mean
 
 
 def with_channels(weight: Tensor, n: int) -> Tensor:

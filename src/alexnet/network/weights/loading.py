@@ -12,12 +12,14 @@ from alexnet.images.pixels import PixelKind
 from alexnet.network.module.model import AlexNet
 from alexnet.network.value.checks import alternatives
 from alexnet.network.value.variants import VARIANTS
-from alexnet.network.weights.adaptation import adapted
+from alexnet.network.weights.adaptation import adapted, adapted_mean_image
 from alexnet.network.weights.columns import has_columns, joined
 from alexnet.network.weights.recognition import (
+    MEAN_IMAGE,
     SavedModule,
     Shapes,
     describe_layout,
+    find_mean_image,
     recognise,
     shapes_of,
     variants_like,
@@ -79,7 +81,7 @@ def load_tensors(
 
     The two columns of the program of 2012 are joined first: see ``columns``. Other image channels and another grid of
     the first fully-connected layer are adapted. The last layer is loaded if the number of classes is the same. Missing
-    norms keep their initial values. Everything else must fit.
+    norms keep their initial values. A mean image is resized. Everything else must fit.
 
     Args:
         model: the network. It is not changed if there is an error.
@@ -90,7 +92,8 @@ def load_tensors(
         same_classes: whether the last layer has the classes of ``model``. If not, it is not loaded.
 
     Raises:
-        ArtifactError: not everything fits, or nothing with ``partial``; both layouts are named. Or tensors to load are
+        ArtifactError: not everything fits, or nothing with ``partial``; both layouts are named. Or only one of the two
+            subtracts a mean image, so the weights are for other pixels, ``partial`` or not. Or tensors to load are
             meta, complex, quantized or sparse, or hold NaN or infinity.
         SettingsError: unknown pixels.
     """
@@ -99,7 +102,8 @@ def load_tensors(
     own = model.state_dict()
     tensors = joined(tensors, where) if has_columns(tensors) else tensors
     found, ours = recognise(tensors), recognise(own)
-    _check_supported([module for name, module in found.items() if name in ours], where)
+    mean_image = find_mean_image(tensors)
+    _check_supported([*(module for name, module in found.items() if name in ours), *filter(None, [mean_image])], where)
     theirs = adapted(found, model.architecture, pixels, where)
     last = f"{model.layer_names[-1]}.linear"
     fits = {
@@ -109,9 +113,11 @@ def load_tensors(
     }
     # A norm's statistics are useless with another convolution.
     fits = {name: each for name, each in fits.items() if name.replace(".norm", ".conv") in fits}
-    used = {name for module in fits.values() for name in module.names.values()}
+    used = {name for module in (*fits.values(), mean_image) if module for name in module.names.values()}
     left = tuple(name for name in tensors if name not in used)
     _check_fit(found, ours, fits, where, last, left, partial=partial)
+    if (mean_image := adapted_mean_image(mean_image, model.architecture, pixels, where)) is not None:
+        fits[MEAN_IMAGE], ours[MEAN_IMAGE] = mean_image, SavedModule(names={MEAN_IMAGE: MEAN_IMAGE})
     _check_finite(fits, where)
 
     taken = {ours[name].names[role]: each for name, module in fits.items() for role, each in module.tensors.items()}
@@ -147,7 +153,7 @@ def as_torchvision(model: AlexNet) -> dict[str, Tensor]:
         SettingsError: the layers differ from torchvision's.
     """
     net, theirs = model.architecture, VARIANTS["torchvision"]
-    for name in ("layers", "hidden", "grid", "in_channels", "activation"):
+    for name in ("layers", "hidden", "grid", "in_channels", "activation", "mean_image"):
         if getattr(net, name) != getattr(theirs, name):
             raise SettingsError(
                 f"{name} of this network differ from torchvision's AlexNet; build it with variant 'torchvision'"

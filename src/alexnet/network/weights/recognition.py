@@ -12,6 +12,8 @@ from alexnet.network.module.model import without_weights
 from alexnet.network.value.variants import VARIANTS, Variant
 
 _OWN = re.compile(r"conv\d+\.(conv|norm)|fc\d+\.linear")
+# The buffer of a network that subtracts a mean image. It belongs to no layer.
+MEAN_IMAGE = "mean_image"
 # Caffe numbers the parameters of a layer.
 _ROLES = {"0": "weight", "1": "bias"}
 # Prefixes of compiled and of distributed networks. "module." may come before or after the other.
@@ -60,7 +62,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> dict[str, SavedModule]:
     If all names are this package's own, they are used. Of other names only the order counts; "10" comes after "9".
     Weights of four dimensions are convolutions, those of two are linear layers. With as many norms as convolutions, the
     first norm belongs to the first convolution and so on; else each belongs to the convolution directly before it.
-    Anything else is left out.
+    Anything else is left out, and so is a mean image.
 
     Old Caffe blobs always have four dimensions; those of size 1 are removed.
     """
@@ -84,15 +86,27 @@ def _modules(tensors: Mapping[str, Tensor]) -> dict[str, SavedModule]:
     modules: dict[str, SavedModule] = {}
     # Part by part, so that "fc" comes before "fc1".
     for name in sorted(tensors, key=lambda name: [*map(natural_key, name.split("."))]):
-        inner = name
-        for wrapper in _WRAPPERS:
-            inner = inner.removeprefix(wrapper)
+        inner = _unwrapped(name)
+        if inner == MEAN_IMAGE:
+            continue
         owner, _, leaf = inner.rpartition(".")
         role = _ROLES.get(leaf, leaf)
         module = modules.setdefault(owner, SavedModule())
         module.tensors[role] = _squeezed(tensors[name], role)
         module.names[role] = name
     return modules
+
+
+def find_mean_image(tensors: Mapping[str, Tensor]) -> SavedModule | None:
+    """Return the mean image of a file, with its name there; None if it has none."""
+    name = next((name for name in tensors if _unwrapped(name) == MEAN_IMAGE), None)
+    return None if name is None else SavedModule({MEAN_IMAGE: tensors[name]}, {MEAN_IMAGE: name})
+
+
+def _unwrapped(name: str) -> str:
+    for wrapper in _WRAPPERS:
+        name = name.removeprefix(wrapper)
+    return name
 
 
 def _squeezed(tensor: Tensor, role: str) -> Tensor:

@@ -18,7 +18,18 @@ from alexnet.version import VERSION
 
 # Of what is derived from settings, images and machine: what people ask for first.
 SHOWN = ("image_size", "n_epochs", "n_train", "n_val", "store_size")
-OF_RECIPE = ("name", "optimizer", "lr", "batch_size", "weight_decay", "label_smoothing", "dropout", "schedule", "ema")
+OF_RECIPE = (
+    "name",
+    "optimizer",
+    "lr",
+    "bias_lr",
+    "batch_size",
+    "weight_decay",
+    "label_smoothing",
+    "dropout",
+    "schedule",
+    "ema",
+)
 
 
 def settings(facts: Facts) -> Markup:

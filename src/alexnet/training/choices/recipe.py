@@ -10,7 +10,7 @@ from alexnet.errors import SettingsError
 from alexnet.network.value.architecture import Initialisation
 from alexnet.network.value.checks import check_choice
 
-RecipeName = Literal["modern", "paper", "article"]
+RecipeName = Literal["modern", "paper", "article", "original"]
 Schedule = Literal["linear", "steps", "constant"]
 OptimizerName = Literal["sgd", "muon"]
 # Small data gets smaller batches, so that an epoch has at least 16 steps. Below 16 images, batch norm is too noisy.
@@ -30,6 +30,29 @@ class FewPasses:
     below: int
     dropout: float
     area: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRate:
+    """A learning rate of a layer's own, from some point of training on.
+
+    Attributes:
+        layer: the layer, such as ``conv1``.
+        of: whether it is that of its weights or of its biases.
+        since: the progress from which it holds, in [0, 1).
+        share: its share of the learning rate of all other weights, or biases. With 0 they stay as they are.
+    """
+
+    layer: str
+    of: Literal["weights", "biases"]
+    since: float
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.since < 1:
+            raise SettingsError(f"since is {self.since} for {self.layer}; it is a share of training, below 1")
+        if not 0 <= self.share < float("inf"):
+            raise SettingsError(f"share is {self.share} for {self.layer}; it must be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +80,18 @@ class Recipe:
     """Share of training for the warm-up of a linear schedule."""
     milestones: tuple[float, ...] = ()
     """Shares of training after which a ``steps`` schedule divides the learning rate by 10."""
+    bias_lr: float | None = None
+    """Learning rate of all biases, for ``batch_size`` images per step: the same from start to end, whatever the
+    schedule. None for that of the weights."""
+    layer_rates: tuple[LayerRate, ...] = ()
+    """Learning rates of single layers. Where several hold, the last one counts."""
     momentum: float = 0.9
     """In [0, 1). Section 5."""
     nesterov: bool = True
     """Whether to use Nesterov momentum (1983); the paper does not."""
+    lr_inside_momentum: bool = False
+    """Whether a gradient is multiplied by the learning rate of its own step, as in section 5: a lower learning rate
+    then acts on new gradients only. Else the momentum too is multiplied by that of the present step, as in torch."""
     weight_decay: float = 5e-4
     """L2 penalty. Section 5."""
     decay_all: bool = False
@@ -73,6 +104,9 @@ class Recipe:
     """Share of the training so far over which the saved weights are averaged, in [0, 1). 0 for the last weights."""
     initialisation: Initialisation | None = None
     """Initialisation of the weights; None for the network's own."""
+    mean_image: bool = False
+    """Whether the network subtracts the mean image of the training images, from pixels of 0 to 255 (section 2). Else
+    pixels are normalised by a mean and a standard deviation of each channel."""
     image_size: int | None = None
     """Side of the images in pixels; None for the variant's."""
     sizes: tuple[tuple[float, float], ...] = ()
@@ -83,6 +117,8 @@ class Recipe:
     """Other numbers for few passes; None for none."""
     augmentation: Augmentation
     """Augmentation of the training images."""
+    colour_shift_until: float = 1.0
+    """Share of training after which colours are no longer shifted."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -91,6 +127,10 @@ class Recipe:
             raise SettingsError(f"batch_size is {self.batch_size}; batch norm needs at least 2 images a step")
         if not 0 < self.lr < float("inf"):
             raise SettingsError(f"lr is {self.lr}; it must be above 0, for instance 0.02")
+        if self.bias_lr is not None and not 0 < self.bias_lr < float("inf"):
+            raise SettingsError(f"bias_lr is {self.bias_lr}; it must be above 0, for instance 0.02")
+        if not 0 <= self.colour_shift_until <= 1:
+            raise SettingsError(f"colour_shift_until is {self.colour_shift_until}; it is a share of training, up to 1")
         for name in ("weight_decay", "clip_norm"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be 0 or more")
@@ -107,6 +147,12 @@ class Recipe:
         if not all(0 < share <= 1 for _, share in self.sizes):
             raise SettingsError(f"sizes are {self.sizes}; the second number of each must be a share of the final size")
 
+        if self.lr_inside_momentum and (self.optimizer != "sgd" or self.nesterov):
+            has = "Nesterov momentum" if self.optimizer == "sgd" else f"the optimizer {self.optimizer!r}"
+            raise SettingsError(
+                f"lr_inside_momentum of recipe {self.name} needs the plain momentum of SGD, not {has}; "
+                "use --optimizer sgd, or another recipe"
+            )
         if (self.milestones and self.schedule != "steps") or (self.warm_up and self.schedule != "linear"):
             raise SettingsError(
                 f"schedule is {self.schedule!r}; milestones need the schedule 'steps', and a warm-up needs 'linear'"
@@ -117,8 +163,20 @@ class Recipe:
         share = next((share for until, share in self.sizes if progress < until), 1.0)
         return min(final_size, max(4, round(share * final_size / 4) * 4)) if share < 1 else final_size
 
+    def augmentation_at(self, progress: float) -> Augmentation:
+        """Return the augmentation at a progress in [0, 1]."""
+        if progress < self.colour_shift_until or self.colour_shift_until == 1:
+            return self.augmentation
+        return replace(self.augmentation, colour_shift=0.0)
+
+    def lr_of(self, layer: str, of: Literal["weights", "biases"], progress: float) -> float:
+        """Return the learning rate of a layer's weights or biases at a progress in [0, 1]."""
+        lr = self.bias_lr if of == "biases" and self.bias_lr is not None else self.lr_at(progress)
+        rates = [each for each in self.layer_rates if (each.layer, each.of) == (layer, of) and progress >= each.since]
+        return lr * rates[-1].share if rates else lr
+
     def lr_at(self, progress: float) -> float:
-        """Return the learning rate at a progress in [0, 1]."""
+        """Return the learning rate at a progress in [0, 1]; of biases and layers with their own, see ``lr_of``."""
         if self.schedule == "constant":
             return self.lr
         if self.schedule == "steps":
@@ -134,7 +192,15 @@ class Recipe:
         is scaled with the square root.
         """
         times = n / self.batch_size
-        return replace(self, batch_size=n, lr=self.lr * (times if self.optimizer == "sgd" else times**0.5))
+        return replace(self, batch_size=n).with_lr(self.lr * (times if self.optimizer == "sgd" else times**0.5))
+
+    def with_lr(self, lr: float) -> "Recipe":
+        """Return the recipe with another peak learning rate; that of biases keeps its ratio to it."""
+        return replace(self, lr=lr, bias_lr=None if self.bias_lr is None else self.bias_lr * (lr / self.lr))
+
+    def constant(self, lr: float) -> "Recipe":
+        """Return the recipe with a constant learning rate."""
+        return replace(self.with_lr(lr), schedule="constant", warm_up=0.0, milestones=())
 
     def for_passes(self, n: float) -> "Recipe":
         """Return the recipe for ``n`` passes over the training images."""
@@ -188,7 +254,7 @@ def change(
             raise SettingsError(f"batch_size is {batch_size}; batch norm needs at least 2 images a step")
         recipe = replace(recipe.with_batch_size(batch_size), batch_follows=False)
     if lr is not None:
-        recipe = replace(recipe, lr=lr)
+        recipe = recipe.with_lr(lr)
     known = {field.name for field in fields(Recipe)}
     assert set(numbers) <= known, set(numbers) - known
     given = {name: value for name, value in numbers.items() if value is not None}

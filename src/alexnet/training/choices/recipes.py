@@ -1,7 +1,7 @@
 """The recipes by name. Each states its command, its running time and the score to expect."""
 
 from alexnet.data.batches.augmentation import Augmentation
-from alexnet.training.choices.recipe import FewPasses, Recipe, RecipeName
+from alexnet.training.choices.recipe import FewPasses, LayerRate, Recipe, RecipeName
 
 MODERN = Recipe(
     name="modern",
@@ -88,4 +88,47 @@ Departure: pixels are normalised by ImageNet's mean and standard deviation, not 
 pooled to the reference network's 5x5; the article's network reads 6x6.
 """
 
-RECIPES: dict[RecipeName, Recipe] = {"modern": MODERN, "paper": PAPER, "article": ARTICLE}
+ORIGINAL = Recipe(
+    name="original",
+    epochs=91,
+    batch_size=128,
+    lr=0.01,
+    schedule="steps",
+    milestones=(25 / 91, 51 / 91, 79 / 91),
+    bias_lr=0.02,
+    layer_rates=(
+        LayerRate(layer="conv1", of="weights", since=67 / 91, share=0.1),
+        LayerRate(layer="conv1", of="weights", since=72 / 91, share=0.0),
+        LayerRate(layer="conv1", of="biases", since=72 / 91, share=0.0),
+    ),
+    momentum=0.9,
+    nesterov=False,
+    lr_inside_momentum=True,
+    weight_decay=5e-4,
+    initialisation="original",
+    mean_image=True,
+    augmentation=Augmentation(crop="paper", flip=True, n_alike=32, colour_shift=0.1, colour_rule="program"),
+    colour_shift_until=67 / 91,
+)
+"""The program that won in 2012, as it trained its network number 145. docs/original.md compares it with the paper.
+
+    alexnet train imagenet --variant original --recipe original
+
+Its author divided the rates by hand, after 25, 51 and 79 of 91 epochs; here they are shares of training, so that they
+hold for any number of epochs. Rates for biases stay at 0.02; those of conv1 end before the others'.
+
+The mean of the training images is subtracted at each position, from pixels of 0 to 255: of each crop, whatever its
+place, the mean of the centre. Whatever the network, it then holds the mean image beside its weights.
+
+Departure: ``val`` is evaluated on whole images, not on their centres or on ten views (``alexnet evaluate --views 10``).
+Images are squashed to a square; ``--resize crop`` crops them, as the program did.
+
+Departure: the principal components are those of a sample of the training images.
+
+The recipe has not been run to its end on ImageNet here, so there is no score to expect but the program's own: errors of
+40.7% (top-1) and 18.2% (top-5) on ILSVRC-2012 ``val``, ten views.
+
+Source: computerhistory/AlexNet-Source-Code, layer-params-145.cfg, convdata_jpeg.py and src/weights.cu.
+"""
+
+RECIPES: dict[RecipeName, Recipe] = {"modern": MODERN, "paper": PAPER, "article": ARTICLE, "original": ORIGINAL}

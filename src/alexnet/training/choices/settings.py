@@ -42,7 +42,7 @@ class Settings(NetworkOptions):
     """
 
     recipe: Annotated[RecipeName, "common"] = "modern"
-    """How to train: modern, paper or article."""
+    """modern, paper, article or original."""
     time_limit: Annotated[str | None, "common", "TIME"] = None
     """Finish in this time: 90s, 10m, 1.5h."""
     epochs: Annotated[int | None, "common"] = None

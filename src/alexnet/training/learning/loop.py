@@ -76,9 +76,10 @@ def _train_steps(training: Training, planned: PlannedEpoch) -> Iterator[StepRepo
     began = time.perf_counter()
     for batch in remaining_batches(training, planned):
         # At the middle of the step: at its start, the first learning rate of a warm-up would be 0.
-        position.lr = plan.recipe.lr_at(planned.progress(position.step + 0.5))
-        set_lr(training.step.optimizer, position.lr)
-        loss_part = train_step(training, batch)
+        progress = planned.progress(position.step + 0.5)
+        position.lr = plan.recipe.lr_at(progress)
+        set_lr(training.step.optimizer, plan.recipe, progress)
+        loss_part = train_step(training, batch, progress)
         # One all_reduce per step: the loss, whether the deadline has passed, and whether to stop.
         is_late = training.group.is_main and plan.is_late()
         loss_sum, n_late, n_stop = training.group.all_reduce(
@@ -130,26 +131,27 @@ def remaining_batches(training: Training, planned: PlannedEpoch) -> Iterator[Bat
     )
 
 
-def train_step(training: Training, batch: Batch) -> Tensor:
-    """Take one step; return the loss in nats, summed over this process's part of the batch."""
-    images, targets = _augment(training, batch)
+def train_step(training: Training, batch: Batch, progress: float) -> Tensor:
+    """Take one step at a progress; return the loss in nats, summed over this process's part of the batch."""
+    images, targets = _augment(training, batch, progress)
     return training.step.take(
         images, targets, seed=training.step_seed(_DROPOUT), first=batch.own.start, n_all=batch.n_all
     )
 
 
-def _augment(training: Training, batch: Batch) -> tuple[Tensor, Tensor]:
+def _augment(training: Training, batch: Batch, progress: float) -> tuple[Tensor, Tensor]:
     """Move a batch to the device as bytes, then augment and normalise it there."""
     moved = training.runtime.move_batch(batch)
     with training.runtime.autocast():
         return augment_batch(
             moved,
-            training.plan.recipe.augmentation,
+            training.plan.recipe.augmentation_at(progress),
             seed=training.step_seed(_AUGMENTATION),
             n_classes=len(training.classes),
             colours=training.colours,
             mean=training.mean,
             std=training.std,
+            mean_image=training.mean_image,
         )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from alexnet.data.batches.examples import Examples
+from alexnet.network.module.model import AlexNet
 from alexnet.network.weights.loading import Loaded
 from alexnet.training.learning.average import Average
 from alexnet.training.learning.reports import EpochReport
@@ -106,6 +107,11 @@ class Training:
     position: Position = field(default_factory=Position)
     history: list[EpochReport] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)
+
+    @property
+    def mean_image(self) -> Tensor | None:
+        """What the network subtracts from each image, ``(C, S, S)``, in levels from 0 to 255; None if nothing."""
+        return self.model.mean_image if isinstance(self.model, AlexNet) else None
 
     @property
     def eval_model(self) -> nn.Module:

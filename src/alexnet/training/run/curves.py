@@ -21,7 +21,7 @@ BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 # With more epochs than this, points would hide the line.
 _MOST_POINTS = 30
 # Whatever a matplotlibrc says. Text stays text: the file is smaller, and uses the fonts of the page.
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "svg.hashsalt": "alexnet",
     "svg.fonttype": "none",
     "path.simplify": False,
@@ -46,7 +46,7 @@ def curves(history: Sequence[EpochReport]) -> "Figure":
 
     epochs, last = [report.epoch for report in history], history[-1]
     marker = "." if len(history) <= _MOST_POINTS else ""
-    with style.context(["default", _STYLE]):
+    with style.context(["default", STYLE]):
         figure = Figure(figsize=(6.4, 4.8))
         # A constrained layout would take as long as drawing.
         figure.subplots_adjust(left=0.1, right=0.98, bottom=0.1, top=0.87, hspace=0.15)
@@ -87,6 +87,6 @@ def as_svg(figure: "Figure") -> str:
     from matplotlib import style
 
     file = io.StringIO()
-    with style.context(["default", _STYLE]):
+    with style.context(["default", STYLE]):
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()

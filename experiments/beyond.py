@@ -1,0 +1,129 @@
+"""Beyond the paper: image sizes, batch norm, and the recipes at equal time.
+
+Claim: none of the paper's. Mishkin and others have top-1 30.9, 41.4, 47.1 and 56.5% on ImageNet with images
+of 64, 96, 128 and 224 px.
+Source: "Systematic evaluation of convolution neural network advances on the ImageNet", 2017, of a CaffeNet.
+Command: alexnet reproduce beyond --scale cpu
+Time: about 17 minutes on two slow cores.
+Result: see docs/paper.md.
+"""
+
+from dataclasses import replace
+from typing import Any, get_args
+
+from alexnet.network.value.architecture import Architecture
+from alexnet.network.value.layers import BatchNorm
+from alexnet.network.value.variants import BATCHNORM, ORIGINAL, PAPER
+from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Scale
+from alexnet.training.choices.recipe import RecipeName
+from experiments.networks import SCALES, change_layers, large_arm, original_for_large
+
+SIDES: dict[Scale, tuple[int, ...]] = {"smoke": (67, 75), "cpu": (64, 96, 128), "gpu": (64, 96, 128, 224)}
+SECONDS: dict[Scale, int] = {"smoke": 4, "cpu": 40, "gpu": 10}
+
+
+def sized(scale: Scale) -> tuple[Arm, ...]:
+    """Return the network at several image sizes; fc6 reads as large a map as the images give."""
+    arms = []
+    for side in SIDES[scale]:
+        name = "large" if side == original_for_large(scale).image_size else f"{side}px"
+        arms.append(large_arm(scale, name, f"images of {side} px", side=side))
+    return tuple(arms)
+
+
+def normed(scale: Scale) -> tuple[Arm, ...]:
+    """Return batch norm in each layer, before and after the activation."""
+    arms = []
+    for place in ("before", "after"):
+        change = {"norm": BatchNorm(place=place), "second_norm": None}
+        net = change_layers(original_for_large(scale), dict.fromkeys(range(1, 6), change))
+        arms.append(large_arm(scale, f"batch-{place}", f"batch norm {place} the activation", net))
+    return tuple(arms)
+
+
+def timed(scale: Scale) -> tuple[Arm, ...]:
+    """Return the recipes, each with its own network, in the same time; ``modern`` chooses its image size."""
+    usual = original_for_large(scale)
+    networks: dict[str, Architecture] = {
+        "original": ORIGINAL,
+        "paper": PAPER,
+        "article": BATCHNORM,
+        "modern": BATCHNORM,
+    }
+    arms = []
+    for name, variant in networks.items():
+        if name not in get_args(RecipeName):
+            continue
+        layers = tuple(
+            replace(layer, channels=own.channels) for layer, own in zip(variant.layers, usual.layers, strict=True)
+        )
+        side = max(usual.image_size, 67)
+        net = replace(variant, layers=layers, hidden=usual.hidden, image_size=side, grid=usual.grid)
+        training: dict[str, Any] = {
+            "epochs": None,
+            "batch_size": None,
+            "lr": None,
+            "colour_shift": None,
+            "time_limit": f"{SECONDS[scale]}s",
+            "recipe": name,
+            "image_size": None if name == "modern" else side,
+        }
+        says = f"recipe and network {name}, {SECONDS[scale]} s"
+        arms.append(large_arm(scale, f"timed-{name}", says, net, measures=(), weights="recipe", **training))
+    return tuple(arms)
+
+
+EXPERIMENT = Experiment(
+    name="beyond",
+    title="Beyond: image sizes, batch norm, and recipes at equal time",
+    source="not in the paper; Mishkin, Sergievskiy and Matas 2017 on ImageNet",
+    worth=11,
+    claims=(
+        Claim(
+            says="Larger images lower the error: 96 px instead of 64",
+            paper="not in it; top-1 30.9% to 41.4% in Mishkin et al.",
+            log="-",
+            without="64px",
+            arm="large",
+        ),
+        Claim(
+            says="128 px instead of 96",
+            paper="not in it; 41.4% to 47.1%",
+            log="-",
+            without="large",
+            arm="128px",
+        ),
+        Claim(
+            says="Batch norm lowers the error: before the activation",
+            paper="not in it",
+            log="-",
+            without="large",
+            arm="batch-before",
+        ),
+        Claim(
+            says="After the activation",
+            paper="not in it",
+            log="-",
+            without="large",
+            arm="batch-after",
+        ),
+        Claim(
+            says="The recipe modern has a lower error than original in the same time",
+            paper="not in it",
+            log="-",
+            without="timed-original",
+            arm="timed-modern",
+        ),
+        Claim(
+            says="The recipe modern has a lower error than paper in the same time",
+            paper="not in it",
+            log="-",
+            without="timed-paper",
+            arm="timed-modern",
+        ),
+    ),
+    arms={scale: sized(scale) + normed(scale) + timed(scale) for scale in SCALES},
+    seeds={"smoke": (0,), "cpu": (0, 1, 2), "gpu": (0, 1)},
+    seconds={"smoke": 12, "cpu": 2000, "gpu": 130},
+    notes="At equal time the machine decides how many epochs fit, so these runs are the same on no other machine.",
+)

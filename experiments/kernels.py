@@ -1,0 +1,73 @@
+"""Kernels specialise, one column on colour; fc7 finds images of the same class.
+
+Claim: kernels of conv1 select frequencies, orientations and colours; those of one column are largely
+without colour, those of the other largely coloured; images that are near each other in fc7 are alike.
+Source: section 6.1, figures 3 and 4. The program's log has nothing on it.
+Command: alexnet reproduce kernels --scale cpu
+Time: none: its runs are those of norm on larger images, 12 minutes on two slow cores.
+Result: see docs/paper.md.
+"""
+
+from alexnet.reproduction.plan.value import Claim, Experiment, Figure
+from experiments.networks import SCALES, SEEDS, large_arm
+
+STRUCTURE = Figure(name="structure", words="structure", is_share=False)
+ORIENTATION = Figure(name="orientation", words="orientation", is_share=False)
+GAP = Figure(name="colour_gap", words="columns apart in colour", is_share=False)
+SAME = Figure(name="neighbours_same_class", words="neighbours of the same class")
+
+EXPERIMENT = Experiment(
+    name="kernels",
+    title="What it learns: kernels and neighbours",
+    source="section 6.1, figures 3 and 4",
+    worth=10,
+    claims=(
+        Claim(
+            says="Kernels of conv1 have structure: neighbouring weights are alike",
+            paper="figure 3",
+            log="-",
+            without="large",
+            figure=STRUCTURE,
+            arm="large",
+            other=Figure(name="structure_random", words="structure of random weights", is_share=False),
+        ),
+        Claim(
+            says="Kernels of conv1 select orientations",
+            paper="figure 3",
+            log="-",
+            without="large",
+            figure=ORIENTATION,
+            arm="large",
+            other=Figure(name="orientation_random", words="orientation of random weights", is_share=False),
+        ),
+        Claim(
+            says="One column's kernels are more coloured than the other's, beyond chance",
+            paper="figure 3",
+            log="-",
+            without="large",
+            figure=GAP,
+            arm="large",
+            other=Figure(name="colour_gap_by_chance", words="by chance", is_share=False),
+        ),
+        Claim(
+            says="The nearest images by fc7 have the image's class, more often than by pixels",
+            paper="figure 4",
+            log="-",
+            without="large",
+            figure=SAME,
+            arm="large",
+            other=Figure(name="neighbours_by_pixels", words="neighbours by pixels"),
+        ),
+    ),
+    arms={scale: (large_arm(scale, "large", "original on larger images"),) for scale in SCALES},
+    seeds=SEEDS,
+    seconds={"smoke": 1, "cpu": 10, "gpu": 5},
+    figures=(STRUCTURE, ORIENTATION, GAP, SAME),
+    plot="kernels",
+    notes=(
+        "Structure is the correlation of neighbouring weights; orientation the length of the mean of exp(2i angle) "
+        "over the power spectrum; colour the share of a kernel's energy that differs between its three channels. By "
+        "chance is the mean gap between random halves of the same kernels. Neighbours are the five nearest training "
+        "images by Euclidean distance."
+    ),
+)

@@ -1,0 +1,1 @@
+"""Findings: what stored runs say of each claim, and the page that says so."""

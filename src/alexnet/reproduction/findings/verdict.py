@@ -1,0 +1,94 @@
+"""Effects over seeds: 95% intervals, and what they say of a claim. No torch here."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alexnet.reproduction.plan.reading import Run, read
+from alexnet.reproduction.plan.value import Claim
+
+Verdict = Literal["reproduced", "not reproduced", "not testable at this size", "not run yet"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An effect over seeds.
+
+    Attributes:
+        mean: the mean over seeds; of ratios the geometric one.
+        low: lower end of the 95% interval; with one seed there is none, and it is ``-inf``.
+        high: its upper end; ``inf`` too where some runs never reached a level.
+        n: number of seeds.
+        censored: number of seeds of which only a bound is known.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    censored: int = 0
+
+
+def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return a mean and the ends of its 95% interval by Student's t; ``inf`` for a single value.
+
+    Source: Student, 1908.
+    """
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, -math.inf, math.inf
+    from scipy.stats import t  # a tenth of a second
+
+    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def effect(claim: Claim, without: Mapping[int, Run], arm: Mapping[int, Run]) -> Effect | None:
+    """Return the effect that a claim is about, paired by seed; None where no seed has both runs."""
+    values, censored, bound_only = [], 0, False
+    for seed in sorted(without.keys() & arm.keys()):
+        first, second = read(claim.figure, without[seed]), read(claim.other or claim.figure, arm[seed])
+        if first is None or second is None:
+            continue
+        if second.censored:
+            continue  # neither a lower nor an upper bound of the effect
+        censored += first.censored
+        bound_only |= first.censored
+        if claim.is_ratio:
+            if first.value <= 0 or second.value <= 0:
+                continue
+            values.append(math.log(first.value / second.value))
+        else:
+            values.append(first.value - second.value)
+    if not values:
+        return None
+    ends = mean_and_interval(values)
+    mean, low, high = map(math.exp, ends) if claim.is_ratio and len(values) > 1 else ends
+    if claim.is_ratio and len(values) == 1:
+        mean, low = math.exp(ends[0]), 0.0
+    return Effect(mean, low, math.inf if bound_only else high, len(values), censored)
+
+
+def verdict(claim: Claim, found: Effect | None) -> Verdict:
+    """Return what an effect says of a claim.
+
+    Reproduced: the whole interval lies on the side that the paper claims. Not reproduced: the interval reaches neither
+    what the paper measured nor, where it gives none, any effect at all. Otherwise the interval holds both no
+    effect and the paper's: more seeds or more images are needed. For a claim of no effect, the interval must lie
+    within, or outside of, a margin that the experiment names.
+    """
+    if found is None:
+        return "not run yet"
+    nothing = 1.0 if claim.is_ratio else 0.0
+    if claim.expected == "equal":
+        if nothing - claim.margin <= found.low and found.high <= nothing + claim.margin:
+            return "reproduced"
+        outside = found.high < nothing - claim.margin or found.low > nothing + claim.margin
+        return "not reproduced" if outside else "not testable at this size"
+    if found.low > nothing:
+        return "reproduced"
+    if found.high < (nothing if claim.claimed is None else claim.claimed):
+        return "not reproduced"
+    return "not testable at this size"
