@@ -19,7 +19,6 @@ PASSES = Figure(name="train_loss", level=LEVEL, words=f"epochs to a training los
 
 def arms(scale: Scale) -> tuple[Arm, ...]:
     """Return dropout of outputs, of inputs and none, on images that are not augmented: there networks overfit."""
-    epochs = {"smoke": 1, "cpu": 14, "gpu": 20}[scale]
     networks = {
         "outputs": ("dropout of the outputs of fc6 and fc7, as in the program", COLUMNS),
         "inputs": ("dropout of their inputs, as in many networks since", replace(COLUMNS, dropout_place="inputs")),
@@ -35,7 +34,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
             centre=False,
             crop="whole",
             flip="off",
-            epochs=epochs,
+            overfits=True,
         )
         for name, (says, network) in networks.items()
     )

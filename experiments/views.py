@@ -20,8 +20,7 @@ FIVE = Figure(name="ensemble_error", words="ten views, all networks")
 
 def arm(scale: Scale) -> Arm:
     """Return five networks that learn from the same images, with other random weights and batches."""
-    epochs = {"smoke": 1, "cpu": 6, "gpu": 5}[scale]
-    five = small_arm(scale, "five", "five networks", measures=("views",), epochs=epochs)
+    five = small_arm(scale, "five", "five networks", measures=("views",))
     return replace(five, n_networks=2 if scale == "smoke" else 5)
 
 
