@@ -60,6 +60,7 @@ def test_all_of_it_runs_and_a_second_call_computes_nothing(tmp_path, capsys) -> 
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
 
 
+@pytest.mark.slow  # each process imports torch anew
 def test_two_processes_store_the_same_runs(tmp_path) -> None:
     reproduce(["decay"], "smoke", out=tmp_path, jobs=2, say=lambda line: None)
     assert {path.name for path in (tmp_path / "smoke" / "decay").glob("*.json")} == {"original-0.json", "none-0.json"}

@@ -24,7 +24,8 @@ reproduce` runs them, and writes this page from the stored runs in `experiments/
 An effect is the difference of two arms, in points of the error, or the ratio where it says "times", paired by seed,
 with its 95% interval over seeds (Student's t). The verdict follows from the interval alone:
 
-- **reproduced**: all of it is on the side that the paper claims, whatever the size of the effect;
+- **reproduced**: all of it is on the side that the paper claims;
+- **reproduced, but smaller**: that, and all of it is below the effect that the paper has;
 - **not reproduced**: it does not reach the effect that the paper has, or no effect at all where it gives none;
 - **not testable at this size**: it holds both no effect and the paper's;
 - of a claim that two things do the same, reproduced or not means that it lies inside or outside of a margin, which

@@ -9,7 +9,7 @@ from typing import Literal
 from alexnet.reproduction.plan.reading import Run, read
 from alexnet.reproduction.plan.value import Claim
 
-Verdict = Literal["reproduced", "not reproduced", "not testable at this size", "not run yet"]
+Verdict = Literal["reproduced", "reproduced, but smaller", "not reproduced", "not testable at this size", "not run yet"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def effect(claim: Claim, without: Mapping[int, Run], arm: Mapping[int, Run]) -> 
 def verdict(claim: Claim, found: Effect | None) -> Verdict:
     """Return what an effect says of a claim.
 
-    Reproduced: the whole interval lies on the side that the paper claims. Not reproduced: the interval reaches neither
+    Reproduced: the whole interval lies on the side that the paper claims; but smaller: and all of it is below what the
+    paper measured. Not reproduced: the interval reaches neither
     what the paper measured nor, where it gives none, any effect at all. Otherwise the interval holds both no
     effect and the paper's: more seeds or more images are needed. For a claim of no effect, the interval must lie
     within, or outside of, a margin that the experiment names.
@@ -88,7 +89,8 @@ def verdict(claim: Claim, found: Effect | None) -> Verdict:
         outside = found.high < nothing - claim.margin or found.low > nothing + claim.margin
         return "not reproduced" if outside else "not testable at this size"
     if found.low > nothing:
-        return "reproduced"
+        is_smaller = claim.claimed is not None and found.high < claim.claimed
+        return "reproduced, but smaller" if is_smaller else "reproduced"
     if found.high < (nothing if claim.claimed is None else claim.claimed):
         return "not reproduced"
     return "not testable at this size"
