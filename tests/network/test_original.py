@@ -12,7 +12,9 @@ from torch import Tensor
 from alexnet import VARIANTS, AlexNet, Architecture
 from alexnet.errors import SettingsError
 from alexnet.network.module.dropout import Dropout
+from alexnet.network.value.changes import resolve
 from alexnet.network.value.layers import Conv, LocalNorm, MapNorm, Pool
+from alexnet.network.weights.loading import as_torchvision, load_tensors
 
 ORIGINAL = VARIANTS["original"]
 
@@ -239,6 +241,8 @@ def test_paper_and_caffenet_drop_outputs_and_the_others_inputs() -> None:
         "torchvision": "inputs",
         "small": "inputs",
     }
+    halved = [name for name, net in VARIANTS.items() if net.scale_in_prediction != 1]
+    assert halved == ["original"]
     assert [layer.norm.groups for layer in VARIANTS["paper"].layers if layer.norm] == [2, 2]
     assert [layer.norm.groups for layer in VARIANTS["caffenet"].layers if layer.norm] == [1, 1]
 
@@ -298,3 +302,37 @@ def test_pools_that_hang_over_count_only_what_is_inside(kind) -> None:
     assert pooled.shape == (1, 2, 3, 3)
     corner = maps[:, :, 4:, 4:]
     assert torch.allclose(pooled[:, :, 2, 2], corner.amax((2, 3)) if kind == "max" else corner.mean((2, 3)))
+
+
+@pytest.mark.parametrize("place", ["inputs", "outputs"])
+@torch.inference_mode()
+def test_weights_of_a_network_that_scales_otherwise_are_rescaled(place) -> None:
+    net = Architecture(
+        layers=(Conv(channels=4, kernel=3),), hidden=(6, 5), grid=2, image_size=8, n_classes=2, dropout_place=place,
+        dropout_scaling="prediction", dropout=0.3,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    theirs = AlexNet(net).eval()
+    ours = AlexNet(replace(net, dropout=0.5)).eval()
+    loaded = load_tensors(ours, theirs.state_dict(), where="theirs", trained=net)
+    images = torch.rand(2, 3, 8, 8)
+    assert torch.allclose(ours(images), theirs(images), atol=1e-6)
+    layers = ["fc2", "fc3"] if place == "inputs" else ["fc3", "fc4"]
+    assert loaded.adapted == tuple(
+        (f"{name}.linear.weight", "inputs are multiplied by 0.5 instead of 0.7") for name in layers
+    )
+
+
+def test_common_changes_reach_both_norms_and_keep_their_columns() -> None:
+    placed = resolve("original", norm_place="pooled").layers[1]
+    assert placed.parts == ("activation", "pool", "norm", "second_norm")
+    assert [layer.norm.groups for layer in resolve("paper", norm="local").layers if layer.norm] == [2, 2]
+    assert [layer.norm.groups for layer in resolve("paper", groups=1).layers if layer.norm] == [1, 1]
+    both = Conv(channels=8, kernel=3, norm=LocalNorm(groups=2), second_norm=LocalNorm(groups=2))
+    net = resolve(Architecture(layers=(both, both), hidden=(), image_size=9), groups=4)
+    assert [[norm.groups for norm in layer.norms.values()] for layer in net.layers] == [[4, 4], [4, 4]]
+
+
+def test_torchvision_halves_nothing() -> None:
+    with pytest.raises(SettingsError, match="scale_in_prediction of this network differ"):
+        as_torchvision(AlexNet(replace(VARIANTS["torchvision"], dropout_scaling="prediction", n_classes=2)))

@@ -65,7 +65,13 @@ def load_weights(
     same_classes = classes is None or found.classes is None or [*map(nfc, classes)] == [*map(nfc, found.classes)]
     try:
         return load_tensors(
-            model, found.tensors, where=found.where, pixels=pixels, partial=partial, same_classes=same_classes
+            model,
+            found.tensors,
+            where=found.where,
+            pixels=pixels,
+            partial=partial,
+            same_classes=same_classes,
+            trained=None if found.artifact is None else found.artifact.architecture,
         )
     except ArtifactError as error:
         if found.artifact is None:

@@ -1,5 +1,7 @@
 """Weights of two columns, as the program of 2012 names and shapes them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,16 +9,21 @@ import torch
 import alexnet
 from alexnet import AlexNet
 from alexnet.errors import ArtifactError
+from alexnet.network.value.changes import resolve
 
 
-def small() -> AlexNet:
-    return AlexNet("original", n_classes=3, width=0.17, hidden=(12, 10))
+def small(*, mean_image: bool = True) -> AlexNet:
+    net = resolve("original", n_classes=3, width=0.17, hidden=(12, 10))
+    model = AlexNet(replace(net, mean_image=mean_image))
+    if mean_image:
+        model.mean_image.uniform_(0, 255)
+    return model
 
 
 def as_program(model: AlexNet, *, names: bool) -> dict[str, np.ndarray]:
     """The weights of a network in the program's shapes, under its names or under fc6a, fc7a and so on."""
     state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    found = {}
+    found = {"mean_image": state["mean_image"]}
     for layer in ("conv1", "conv2", "conv3", "conv4", "conv5"):
         halves = zip(np.split(state[f"{layer}.conv.weight"], 2), np.split(state[f"{layer}.conv.bias"], 2), strict=True)
         for column, (weight, bias) in zip("ab", halves, strict=True):
@@ -63,7 +70,7 @@ def test_torch_shapes_under_names_of_columns_load_too() -> None:
     tensors = {
         name.replace(".weights", ".weight").replace(".biases", ".bias"): torch.from_numpy(array)
         for name, array in as_program(theirs, names=False).items()
-        if "conv1" in name or "biases" in name
+        if name == "mean_image" or "biases" in name
     }
     for layer in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"):
         part = "conv" if layer.startswith("conv") else "linear"
@@ -97,3 +104,8 @@ def test_columns_of_different_shapes_are_refused() -> None:
     tensors["conv1a.weights"] = np.zeros((300, 8), np.float32)
     with pytest.raises(ArtifactError, match="columns of different shapes, 8x3x10x10 and 8x3x11x11, in conv1"):
         alexnet.load_weights(small(), tensors)
+
+
+def test_the_program_s_weights_need_its_pixels() -> None:
+    with pytest.raises(ArtifactError, match="for pixels of 0 to 255 less a mean image; build the network"):
+        alexnet.load_weights(small(mean_image=False), as_program(small(), names=True))

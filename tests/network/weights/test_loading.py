@@ -136,7 +136,7 @@ def test_grouped_weights_do_not_fit_and_both_layouts_are_named() -> None:
     assert str(caught.value) == (
         "no fit: 'caffe.pth' has the grouped layout of 2012 and Caffe (conv2 256x48x5x5, conv4 384x192x3x3, ...), "
         "the network has the reference layout (conv2 256x96x5x5, conv4 384x384x3x3, ...); "
-        "use a variant that has it (--variant original, paper or caffenet), "
+        "use the variant that trained it (--variant original, paper or caffenet), "
         "or load what fits with --init-take fitting (partial=True)"
     )
     assert equal(model, before), "what is refused changes nothing"

@@ -158,3 +158,10 @@ def test_a_network_of_ones_own_brings_its_channels_and_is_saved_with_the_setting
         Settings(architecture='{"in_channels": 4}')
     with pytest.raises(SettingsError, match="architecture is JSON; give one of them, or use --architecture none"):
         Settings(architecture=grey, variant="paper")
+
+
+@pytest.mark.parametrize("recipe", ["original", "paper", "modern"])
+def test_own_networks_keep_their_random_weights(recipe) -> None:
+    settings = Settings(architecture='{"initialisation": "torch"}', recipe=recipe)
+    assert settings.resolved_recipe.initialisation == "torch"
+    assert Settings(recipe="original").resolved_recipe.initialisation == "original"

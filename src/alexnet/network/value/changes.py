@@ -131,7 +131,8 @@ def _widened(layers: tuple[Conv, ...], width: float) -> tuple[Conv, ...]:
 
 
 def _normalised(layers: tuple[Conv, ...], norm: NormName | None, place: Place | None) -> tuple[Conv, ...]:
-    """Return the layers with a norm of that name at that place. None leaves them as they are."""
+    """Return the layers with norms of that name at that place. None leaves them as they are."""
+    given = layers
     if norm is not None:
         check_choice("norm", norm, get_args(NormName))
         layers = tuple(replace(layer, norm=None, second_norm=None) for layer in layers)
@@ -140,7 +141,7 @@ def _normalised(layers: tuple[Conv, ...], norm: NormName | None, place: Place | 
     elif norm == "group":
         layers = tuple(replace(layer, norm=_fitting(GroupNorm(), layer.channels)) for layer in layers)
     elif norm == "local":
-        layers = _with_fields(layers, NORMALISED, norm=LocalNorm())
+        layers = _with_fields(layers, NORMALISED, norm=LocalNorm(groups=_groups_of_norms(given)))
     if place is None:
         return layers
     check_choice("norm_place", place, get_args(Place))
@@ -153,13 +154,18 @@ def _placed(layer: Conv, place: Place) -> Conv:
     if layer.norm is None:
         return layer
     # Without a pool, "pooled" means after the activation.
-    return replace(layer, norm=replace(layer.norm, place="after" if place == "pooled" and not layer.pool else place))
+    fitting: Place = "after" if place == "pooled" and not layer.pool else place
+    return replace(layer, **{part: replace(norm, place=fitting) for part, norm in layer.norms.items()})  # type: ignore[arg-type]
 
 
 def _with_norm_groups(layer: Conv, groups: int) -> Conv:
-    if isinstance(layer.norm, LocalNorm) and layer.norm.groups > 1:
-        return replace(layer, norm=replace(layer.norm, groups=groups))
-    return layer
+    within = {part: norm for part, norm in layer.norms.items() if isinstance(norm, LocalNorm) and norm.groups > 1}
+    return replace(layer, **{part: replace(norm, groups=groups) for part, norm in within.items()})  # type: ignore[arg-type]
+
+
+def _groups_of_norms(layers: tuple[Conv, ...]) -> int:
+    """Return the number of groups that the local norms of a network keep to."""
+    return max([norm.groups for layer in layers for norm in layer.norms.values() if isinstance(norm, LocalNorm)] or [1])
 
 
 def _with_pool(layer: Conv, pool: Pool) -> Conv:

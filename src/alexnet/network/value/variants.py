@@ -28,7 +28,6 @@ PAPER = Architecture(
     ),
     grid=6,
     dropout_place="outputs",
-    dropout_scaling="prediction",
     image_size=227,
     initialisation="paper",
 )
@@ -38,6 +37,9 @@ Departure: the paper says 224x224 pixels, but its 55x55 maps need 227 where all 
 The program rounds the number of windows up.
 
 Departure: the size of the neighbourhood divides alpha in local response normalisation: see ``LocalNorm``.
+
+Departure: what dropout keeps is scaled up in training; the paper halves everything in prediction. The expected numbers
+are in the same ratio, and weights of other programs mean the same here.
 
 Source: the paper, sections 3 and 5.
 """
@@ -68,6 +70,7 @@ ORIGINAL = replace(
         Conv(channels=384, kernel=3, padding=1, groups=2),
         Conv(channels=256, kernel=3, padding=1, groups=2, pool=Pool(rounding="up"), activation_after="pool"),
     ),
+    dropout_scaling="prediction",
     image_size=224,
     initialisation="original",
 )
@@ -85,15 +88,12 @@ CAFFENET = replace(
     layers=tuple(
         replace(layer, norm=LocalNorm(k=1.0, place="pooled") if layer.norm else None) for layer in PAPER.layers
     ),
-    dropout_scaling="training",
     initialisation="caffenet",
 )
 """BVLC's reference network, the AlexNet that most people know.
 
 Departure: pooling comes before normalisation, so a quarter of the numbers is normalised; and k is 1, Caffe's default.
 Its neighbourhood is not limited to a column.
-
-Departure: what dropout keeps is scaled up in training, and nothing is scaled in prediction.
 
 Departure: biases begin with 0.1 where the paper has 1, as in BVLC's own AlexNet, whose authors say that ones "gave flat
 loss". BVLC's CaffeNet itself has ones. The weights of fc6 and fc7 are drawn from N(0, 0.005).

@@ -43,6 +43,28 @@ def adapted(
     return results
 
 
+def rescaled(modules: Mapping[str, SavedModule], trained: Architecture, net: Architecture) -> dict[str, SavedModule]:
+    """Return the modules with fully-connected layers that compute in a network what they did in their own.
+
+    What a layer reads may be multiplied in prediction, for dropout: see ``Architecture.dropout_scaling``.
+    """
+    results, ours = dict(modules), _input_scales(net)
+    for name, theirs in _input_scales(trained).items():
+        module, own = results.get(f"{name}.linear"), ours.get(name, theirs)
+        if module is not None and module.n_dims == 2 and own != theirs:
+            weight = _exact(module.tensors["weight"]) * (theirs / own)
+            change = f"inputs are multiplied by {own:g} instead of {theirs:g}"
+            results[f"{name}.linear"] = _changed(module, weight=(weight, change))
+    return results
+
+
+def _input_scales(net: Architecture) -> dict[str, float]:
+    """Return what the inputs of each fully-connected layer are multiplied by in prediction."""
+    names = [name for name, _, _ in net.linear_layers()]
+    scaled = names[:-1] if net.dropout_place == "inputs" else names[1:]
+    return {name: net.scale_in_prediction if name in scaled else 1.0 for name in names}
+
+
 def adapted_mean_image(
     mean: SavedModule | None, net: Architecture, pixels: PixelKind, where: str
 ) -> SavedModule | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from alexnet.errors import ArtifactError
+from alexnet.network.value.architecture import Architecture
 
 # conv1a ... conv5b; then fc6a, fc6b, fc7a, fc7b, fc8, or the names in the program: fc2048a, fc2048ba, fc1000.
 _CONV = re.compile(r"(conv\d+)([ab])")
@@ -21,6 +22,19 @@ _OWN_FIRST = re.compile(r"fc\d{3,}bb")
 def has_columns(names: Mapping[str, object]) -> bool:
     """Return whether tensors are those of two columns."""
     return any(name.startswith("conv1a.") for name in names)
+
+
+def check_pixels(tensors: Mapping[str, Tensor], net: Architecture, where: str) -> None:
+    """Refuse the program's own arrays for a network that reads other pixels than the program.
+
+    Raises:
+        ArtifactError: the network does not subtract a mean image.
+    """
+    if not net.mean_image and any(name.partition(".")[2].startswith("weights") for name in tensors):
+        raise ArtifactError(
+            f"{where!r} holds weights of the program of 2012, for pixels of 0 to 255 less a mean image; "
+            "build the network with mean_image=True, and add the array mean_image"
+        )
 
 
 def joined(tensors: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:

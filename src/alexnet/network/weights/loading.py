@@ -10,10 +10,11 @@ from torch import Tensor
 from alexnet.errors import ArtifactError, SettingsError, listed, nearest, shown, words
 from alexnet.images.pixels import PixelKind
 from alexnet.network.module.model import AlexNet
+from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.checks import alternatives
 from alexnet.network.value.variants import VARIANTS
-from alexnet.network.weights.adaptation import adapted, adapted_mean_image
-from alexnet.network.weights.columns import has_columns, joined
+from alexnet.network.weights.adaptation import adapted, adapted_mean_image, rescaled
+from alexnet.network.weights.columns import check_pixels, has_columns, joined
 from alexnet.network.weights.recognition import (
     MEAN_IMAGE,
     SavedModule,
@@ -76,6 +77,7 @@ def load_tensors(
     pixels: PixelKind = "rgb",
     partial: bool = False,
     same_classes: bool = True,
+    trained: Architecture | None = None,
 ) -> Loaded:
     """Load the weights of another AlexNet into a network, whatever their names: see ``recognise``.
 
@@ -90,6 +92,7 @@ def load_tensors(
         pixels: the pixels they were trained on. ``caffe`` is exact if conv1 has no padding: see ``with_our_pixels``.
         partial: load what fits and ignore the rest.
         same_classes: whether the last layer has the classes of ``model``. If not, it is not loaded.
+        trained: the network that the weights are of, if known: the two may scale differently in prediction.
 
     Raises:
         ArtifactError: not everything fits, or nothing with ``partial``; both layouts are named. Or only one of the two
@@ -100,11 +103,14 @@ def load_tensors(
     if pixels not in get_args(PixelKind):
         raise SettingsError(f"unknown pixels {pixels!r}{nearest(str(pixels), get_args(PixelKind))}")
     own = model.state_dict()
-    tensors = joined(tensors, where) if has_columns(tensors) else tensors
+    if has_columns(tensors):
+        check_pixels(tensors, model.architecture, where)
+        tensors = joined(tensors, where)
     found, ours = recognise(tensors), recognise(own)
     mean_image = find_mean_image(tensors)
     _check_supported([*(module for name, module in found.items() if name in ours), *filter(None, [mean_image])], where)
     theirs = adapted(found, model.architecture, pixels, where)
+    theirs = theirs if trained is None else rescaled(theirs, trained, model.architecture)
     last = f"{model.layer_names[-1]}.linear"
     fits = {
         name: theirs[name]
@@ -153,7 +159,7 @@ def as_torchvision(model: AlexNet) -> dict[str, Tensor]:
         SettingsError: the layers differ from torchvision's.
     """
     net, theirs = model.architecture, VARIANTS["torchvision"]
-    for name in ("layers", "hidden", "grid", "in_channels", "activation", "mean_image"):
+    for name in ("layers", "hidden", "grid", "in_channels", "activation", "mean_image", "scale_in_prediction"):
         if getattr(net, name) != getattr(theirs, name):
             raise SettingsError(
                 f"{name} of this network differ from torchvision's AlexNet; build it with variant 'torchvision'"
@@ -228,7 +234,8 @@ def _advice(theirs: Shapes, ours: Shapes, *, some_fit: bool) -> str:
     """Return what to do about weights that do not fit."""
     hidden = tuple(shape[0] for name, shape in theirs.items() if name.startswith("fc"))[:-1]
     like = [name for name in variants_like(theirs) if VARIANTS[name].hidden == hidden]
-    has_it = f"use a variant that has it (--variant {alternatives(like)})"
+    which = "a variant that has it" if len(like) == 1 else "the variant that trained it"
+    has_it = f"use {which} (--variant {alternatives(like)})"
     ways = [has_it] if like and like != variants_like(ours) else []
     ways += ["load what fits with --init-take fitting (partial=True)"] if some_fit else []
     return f"; {', or '.join(ways)}" if ways else "; none of it can be loaded"

@@ -150,8 +150,8 @@ class Recipe:
         if self.lr_inside_momentum and (self.optimizer != "sgd" or self.nesterov):
             has = "Nesterov momentum" if self.optimizer == "sgd" else f"the optimizer {self.optimizer!r}"
             raise SettingsError(
-                f"lr_inside_momentum of recipe {self.name} needs the plain momentum of SGD, not {has}; "
-                "use --optimizer sgd, or another recipe"
+                f"recipe {self.name} has a momentum of its own, which needs plain SGD, not {has}; "
+                "leave --optimizer out, or use another recipe"
             )
         if (self.milestones and self.schedule != "steps") or (self.warm_up and self.schedule != "linear"):
             raise SettingsError(

@@ -200,8 +200,10 @@ class Settings(NetworkOptions):
         augmentation |= {name: _BY_SWITCH[augmentation[name]] for name in ("flip", "turn", "trivial_augment")}
         given = self._given_for(Recipe) | {"optimizer": None if self.optimizer == "auto" else self.optimizer}
         recipe = RECIPES[self.recipe]
-        # Own networks keep their dropout.
-        given["dropout"] = self.dropout if self.architecture is None else self.network().dropout
+        # Own networks keep their dropout and their random weights.
+        own = None if self.architecture is None else self.network()
+        given["dropout"] = self.dropout if own is None else own.dropout
+        given["initialisation"] = None if own is None else own.initialisation
         if recipe.few_passes is not None and given["dropout"] is not None:
             given["few_passes"] = replace(recipe.few_passes, dropout=given["dropout"])
         return change(recipe, augmentation=augmentation, **given)
