@@ -103,7 +103,7 @@ def test_group_norm_fits_any_width(first) -> None:
 def test_the_place_of_norms() -> None:
     layers = resolve(norm_place="pooled").layers
     assert [layer.norm.place for layer in layers] == ["pooled", "pooled", "after", "after", "pooled"]
-    assert resolve("paper", norm="local", norm_place="before").layers[0].norm == LocalNorm(place="before")
+    assert resolve("paper", norm="local", norm_place="before").layers[0].norm == LocalNorm(place="before", groups=2)
     with pytest.raises(SettingsError, match="no layer has a norm"):
         resolve("torchvision", norm_place="after")
 
