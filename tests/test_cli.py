@@ -296,7 +296,7 @@ def test_as_many_epochs_are_announced_as_fit(n_epochs, seconds_left, done, words
          "recipe paper: sgd, learning rate 0.01, dropout 0.5 of outputs, crops of 7/8 of the side"),
         ({"recipe": "article", "hidden": ()}, "recipe article: sgd, learning rate 0.005, no dropout, no crops"),
         ({"recipe": "original", "variant": "original"},
-         "recipe original: sgd, learning rate 0.01, dropout 0.5, crops of 7/8 of the side, less a mean image"),
+         "recipe original: sgd, learning rate 0.01, dropout 0.5 of outputs, crops of 7/8 of the side, less a mean image"),
         ({"batch_size": 50, "optimizer": "sgd", "dropout": 0.35},
          "recipe modern: sgd, learning rate 0.016, dropout 0.35, crops of 35% to 100% of an image"),
     ],

@@ -189,6 +189,7 @@ def test_a_closure_is_called_before_the_step() -> None:
 @pytest.mark.parametrize("changed", [{"optimizer": "muon"}, {"nesterov": True}])
 def test_other_momentum_is_refused(changed) -> None:
     with pytest.raises(
-        SettingsError, match=r"lr_inside_momentum .* not .*(muon|Nesterov).*; use --optimizer sgd, or another"
+        SettingsError,
+        match=r"recipe original has a momentum of its own, .* not .*(muon|Nesterov).*; leave --optimizer out",
     ):
         change(ORIGINAL, **changed)
