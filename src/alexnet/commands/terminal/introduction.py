@@ -69,7 +69,6 @@ def expected_epochs(training: Training) -> str:
 def describe_recipe(recipe: Recipe, net: Architecture) -> str:
     """Return how a network is trained, in one short line."""
     dropout = net.dropout if net.hidden else 0.0
-    of_outputs = " of outputs" if net.dropout_place == "outputs" else ""
     smallest, largest = (f"{share:.0%}" for share in recipe.augmentation.area)
     crops = {
         "resized": f"crops of {smallest} to {largest} of an image",
@@ -79,7 +78,7 @@ def describe_recipe(recipe: Recipe, net: Architecture) -> str:
     parts = (
         f"recipe {recipe.name}: {recipe.optimizer}",
         f"learning rate {recipe.lr:.2g}",
-        f"dropout {dropout:g}{of_outputs}" if dropout else "no dropout",
+        f"dropout {dropout:g}" if dropout else "no dropout",
         crops[recipe.augmentation.crop],
         "less a mean image" if net.mean_image else "",
     )
