@@ -7,6 +7,7 @@ run changes nothing but what the notebooks compute.
 import os
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -41,15 +42,21 @@ def execute(notebook: NotebookNode, folder: str) -> None:
     notebook.metadata = nbformat.from_dict(METADATA)
 
 
+def write_outputs(path: Path) -> str:
+    """Execute a notebook and write its outputs into it; return its name."""
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        execute(notebook, folder)
+    nbformat.write(notebook, path)
+    return path.name
+
+
 def main(paths: list[Path]) -> None:
-    """Execute notebooks and write their outputs into them."""
+    """Execute notebooks, as many at a time as there are cores: each computes with one thread."""
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # else the kernel may warn of its debugger
-    for path in paths:
-        notebook = nbformat.read(path, as_version=4)
-        with tempfile.TemporaryDirectory() as folder:
-            execute(notebook, folder)
-        nbformat.write(notebook, path)
-        print(path.name)
+    with ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as processes:
+        for name in processes.map(write_outputs, paths):
+            print(name, flush=True)
 
 
 if __name__ == "__main__":
