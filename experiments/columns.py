@@ -11,17 +11,15 @@ Result: see docs/paper.md.
 
 from dataclasses import replace
 
-from alexnet.network.value.layers import LocalNorm, MapNorm
 from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Scale
-from experiments.networks import COLUMNS, SCALES, SEEDS, change_layers, small_arm
+from experiments.networks import ACROSS, COLUMNS, SCALES, SEEDS, change_layers, small_arm
 
 SILENT = change_layers(COLUMNS, {3: {"groups": 2}})
-_NORM = LocalNorm()
 HALF = change_layers(
     COLUMNS,
     {
-        1: {"channels": 16, "norm": replace(_NORM, place="before")},
-        2: {"channels": 32, "groups": 1, "norm": _NORM, "second_norm": MapNorm()},
+        1: {"channels": 16, "norm": replace(ACROSS, place="before")},
+        2: {"channels": 32, "groups": 1, "norm": ACROSS},
         3: {"channels": 48},
         4: {"channels": 48, "groups": 1},
         5: {"groups": 1},  # as wide as two, as in the program

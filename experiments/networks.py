@@ -10,6 +10,12 @@ from alexnet.reproduction.plan.value import Arm, Data, Measure, Scale, Weights
 
 _MAX, _MEAN = Pool(rounding="up"), Pool(kind="average", rounding="up")
 
+# The program's alphas are for pixels from 0 to 255. Here pixels are divided by their spread, about 0.226 of that, and
+# alpha is in units of squares. With the program's own, its norms would divide everything by a constant.
+UNIT = (0.226 * 255) ** 2
+ACROSS = LocalNorm(alpha=1e-4 * UNIT)
+WITHIN = MapNorm(alpha=1e-3 * UNIT)
+
 FOUR_LAYERS = Architecture(
     variant="four layers",
     layers=(
@@ -38,7 +44,7 @@ COLUMNS = replace(
             kernel=5,
             stride=2,
             padding=2,
-            norm=LocalNorm(place="before", groups=2),
+            norm=replace(ACROSS, place="before", groups=2),
             pool=_MAX,
             activation_after="pool",
         ),
@@ -47,8 +53,8 @@ COLUMNS = replace(
             kernel=5,
             padding=2,
             groups=2,
-            norm=LocalNorm(groups=2),
-            second_norm=MapNorm(),
+            norm=replace(ACROSS, groups=2),
+            second_norm=WITHIN,
             pool=_MAX,
         ),
         Conv(channels=96, kernel=3, padding=1),
@@ -130,6 +136,13 @@ def change_layers(net: Architecture, changes: dict[int, dict[str, Any]], **other
     return replace(net, layers=layers, **other)
 
 
+def in_units(layer: Conv) -> Conv:
+    """Return a layer of the program with the alphas of its norms in units of normalised pixels."""
+    norms = {part: norm for part, norm in layer.norms.items() if isinstance(norm, LocalNorm | MapNorm)}
+    changed: dict[str, Any] = {part: replace(norm, alpha=norm.alpha * UNIT) for part, norm in norms.items()}
+    return replace(layer, **changed)
+
+
 def original_for_large(scale: Scale, side: int | None = None, width: float | None = None) -> Architecture:
     """Return ``original`` as it is on a GPU, and at half the width for smaller images on a CPU.
 
@@ -137,7 +150,7 @@ def original_for_large(scale: Scale, side: int | None = None, width: float | Non
     """
     side = {"smoke": 67, "cpu": 96, "gpu": 224}[scale] if side is None else side
     width = {"smoke": 1 / 16, "cpu": 0.5, "gpu": 1.0}[scale] if width is None else width
-    layers = tuple(replace(layer, channels=round(layer.channels * width)) for layer in ORIGINAL.layers)
+    layers = tuple(in_units(replace(layer, channels=round(layer.channels * width))) for layer in ORIGINAL.layers)
     hidden = {"smoke": (16, 16), "cpu": (512, 512), "gpu": (4096, 4096)}[scale]
     net = replace(ORIGINAL, layers=layers, hidden=hidden, initialisation="torch")
     grid = side

@@ -11,15 +11,18 @@ Result: see docs/paper.md.
 
 from dataclasses import replace
 
-from alexnet.network.value.layers import LocalNorm, MapNorm
+from alexnet.network.value.layers import MapNorm
 from alexnet.reproduction.plan.value import TEST_ERROR, TRAIN_ERROR, Arm, Claim, Experiment, Scale
 from experiments.networks import (
+    ACROSS,
     CIFAR,
     COLUMNS,
     FOUR_LAYERS,
     MILESTONES,
     SCALES,
     SEEDS,
+    UNIT,
+    WITHIN,
     change_layers,
     large_arm,
     original_for_large,
@@ -32,16 +35,20 @@ NOTHING = {"norm": None, "second_norm": None}
 def four_layers(scale: Scale) -> tuple[Arm, ...]:
     """Return the four-layer network with no norm, with one across maps and with the program's own, within maps."""
     epochs, batch_size = {"smoke": (1, 16), "cpu": (8, 32), "gpu": (15, 256)}[scale]
+    within = MapNorm(place="pooled", size=3, alpha=4.5e-4 * UNIT)
     norms = {
         "four-none": ("four layers, no norm", None),
-        "four-across": ("four layers, norm across maps after the pools", LocalNorm(place="pooled")),
-        "four-within": ("four layers, norm within maps after the pools", MapNorm(place="pooled", size=3, alpha=4.5e-4)),
+        "four-across": ("four layers, norm across maps after the pools", replace(ACROSS, place="pooled")),
+        "four-within": (
+            "four layers, norm within maps after the pools",
+            MapNorm(place="pooled", size=3, alpha=4.5e-4 * UNIT),
+        ),
     }
     return tuple(
         Arm(
             name=name,
             says=says,
-            network=change_layers(FOUR_LAYERS, {1: {"norm": norm}, 2: {"norm": norm}}),
+            network=change_layers(FOUR_LAYERS, {1: {"norm": norm, "activation_after": "conv"}, 2: {"norm": norm}}),
             data=CIFAR[scale],
             milestones=MILESTONES,
             training={
@@ -61,12 +68,12 @@ def four_layers(scale: Scale) -> tuple[Arm, ...]:
 
 def arms(scale: Scale) -> tuple[Arm, ...]:
     """Return the arms of the three networks."""
-    before = replace(LocalNorm(groups=2), place="before")
+    before = {"norm": replace(ACROSS, groups=2, place="before"), "second_norm": replace(WITHIN, place="before")}
     large = original_for_large(scale)
     cifar = (
         small_arm(scale),
         small_arm(scale, "none", "no norm", change_layers(COLUMNS, {1: NOTHING, 2: NOTHING})),
-        small_arm(scale, "before", "conv2's norms before its ReLU", change_layers(COLUMNS, {2: {"norm": before}})),
+        small_arm(scale, "before", "conv2's norms before its ReLU", change_layers(COLUMNS, {2: before})),
         small_arm(scale, "one", "no norm within maps", change_layers(COLUMNS, {2: {"second_norm": None}})),
     )
     # Smoke shows that all of it runs; a GPU has the time for every arm.
@@ -76,9 +83,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
     )
     if scale == "gpu":
         some += (
-            large_arm(
-                scale, "large-before", "on larger images, before ReLU", change_layers(large, {2: {"norm": before}})
-            ),
+            large_arm(scale, "large-before", "on larger images, before ReLU", change_layers(large, {2: before})),
             large_arm(
                 scale,
                 "large-one",

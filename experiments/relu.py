@@ -6,7 +6,7 @@ Command: alexnet reproduce relu --scale cpu
 Time: about 19 minutes on two slow cores.
 Result: see docs/paper.md.
 
-The network is not regularised in any way, and its rate is constant: for each activation the one of four that is fastest
+The network is not regularised in any way, and its rate is constant: for each activation the one of five that is fastest
 with a seed that no other run has.
 """
 
@@ -19,6 +19,8 @@ from experiments.networks import CIFAR, FOUR_LAYERS
 
 ACTIVATIONS: dict[Activation, str] = {"relu": "ReLU", "tanh": "tanh"}
 LEVEL = 0.25
+# With a few thousand images, 25% training error means that they are learned by heart.
+IMAGES = CIFAR | {"cpu": replace(CIFAR["cpu"], n_train=16_000)}
 EPOCHS = Figure(name="train_error", level=LEVEL, words="epochs to 25% training error", is_share=False)
 
 
@@ -39,8 +41,9 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
             name=name,
             says=f"{words} after each layer",
             network=replace(FOUR_LAYERS, activation=name),
-            data=CIFAR[scale],
+            data=IMAGES[scale],
             training=training,
+            weights="he",
             measures=("curve",),
             stop_below=LEVEL,
         )
@@ -68,7 +71,7 @@ EXPERIMENT = Experiment(
     arms={scale: arms(scale) for scale in ("smoke", "cpu", "gpu")},
     seeds={"smoke": (0, 1), "cpu": (0, 1, 2, 3, 4), "gpu": (0, 1, 2)},
     seconds={"smoke": 4, "cpu": 2300, "gpu": 80},
-    choice=Choice(setting="lr", values=(0.01, 0.02, 0.04, 0.005), arms=("relu", "tanh"), by=EPOCHS),
+    choice=Choice(setting="lr", values=(0.01, 0.02, 0.04, 0.08, 0.005), arms=("relu", "tanh"), by=EPOCHS),
     figures=(EPOCHS, TEST_ERROR),
     plot="train_error",
     notes=(

@@ -14,7 +14,8 @@ the kernels of conv1; the neighbours by the last hidden layer; or how fast it tr
 
 
 Weights = Literal["network", "recipe", "he"]
-"""Random weights: those that the network names; those of the recipe; or those of He and others, 2015.
+"""Random weights: those that the network names; those of the recipe; or those of He and others, 2015,
+with the gain of the activation.
 
 Departure: the paper draws N(0, 0.01). In networks as narrow as those of the experiments, signals would then vanish, and
 with torch's own weights most of the few steps would pass before anything is learned.

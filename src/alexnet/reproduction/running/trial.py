@@ -14,6 +14,7 @@ from alexnet.errors import RunError
 from alexnet.evaluation.scores.metrics import score
 from alexnet.network.module.initialisation import initialise
 from alexnet.network.module.model import AlexNet
+from alexnet.network.value.layers import Activation
 from alexnet.reproduction.plan.value import Arm
 from alexnet.reproduction.running import measures
 from alexnet.reproduction.running.images import subset
@@ -81,18 +82,20 @@ def prepare(arm: Arm, seed: int, folder: Path | None, own_seed: int) -> tuple[Tr
         torch.manual_seed(own_seed)
         initialise(training.model, "torch" if arm.weights == "he" else arm.network.initialisation)
     if arm.weights == "he":
-        draw_he(training.model)
+        draw_he(training.model, arm.network.activation)
     return training, examples(store, source, "test", source.classes, settings.n_channels)
 
 
-def draw_he(model: nn.Module) -> None:
-    """Draw the weights of all layers by fan-in, with biases of zero. Norms stay as they are.
+def draw_he(model: nn.Module, activation: Activation) -> None:
+    """Draw the weights of all layers by fan-in and the gain of the activation, with biases of zero.
+
+    Norms stay as they are. Torch knows no gain of a GELU or a SiLU, which are near that of a ReLU.
 
     Source: He and others, 2015, "Delving deep into rectifiers".
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.kaiming_normal_(module.weight, nonlinearity="tanh" if activation == "tanh" else "relu")
             assert module.bias is not None
             nn.init.zeros_(module.bias)
 
