@@ -39,10 +39,7 @@ def four_layers(scale: Scale) -> tuple[Arm, ...]:
     norms = {
         "four-none": ("four layers, no norm", None),
         "four-across": ("four layers, norm across maps after the pools", replace(ACROSS, place="pooled")),
-        "four-within": (
-            "four layers, norm within maps after the pools",
-            MapNorm(place="pooled", size=3, alpha=4.5e-4 * UNIT),
-        ),
+        "four-within": ("four layers, norm within maps after the pools", within),
     }
     return tuple(
         Arm(
