@@ -26,8 +26,9 @@ with its 95% interval over seeds (Student's t). The verdict follows from the int
 
 - **reproduced**: all of it is on the side that the paper claims;
 - **reproduced, but smaller**: that, and all of it is below the effect that the paper has;
-- **not reproduced**: it does not reach the effect that the paper has, or no effect at all where it gives none;
-- **not testable at this size**: it holds both no effect and the paper's;
+- **not reproduced**: all of it is on the other side;
+- **smaller, if anything**: it holds no effect, but not the effect that the paper has;
+- **not testable at this size**: it holds both, or there is one seed only, or the paper gives no figure;
 - of a claim that two things do the same, reproduced or not means that it lies inside or outside of a margin, which
   stands in the experiment.
 

@@ -9,7 +9,14 @@ from typing import Literal
 from alexnet.reproduction.plan.reading import Run, read
 from alexnet.reproduction.plan.value import Claim
 
-Verdict = Literal["reproduced", "reproduced, but smaller", "not reproduced", "not testable at this size", "not run yet"]
+Verdict = Literal[
+    "reproduced",
+    "reproduced, but smaller",
+    "smaller, if anything",
+    "not reproduced",
+    "not testable at this size",
+    "not run yet",
+]
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,10 @@ def verdict(claim: Claim, found: Effect | None) -> Verdict:
     """Return what an effect says of a claim.
 
     Reproduced: the whole interval lies on the side that the paper claims; but smaller: and all of it is below what the
-    paper measured. Not reproduced: the interval reaches neither
-    what the paper measured nor, where it gives none, any effect at all. Otherwise the interval holds both no
-    effect and the paper's: more seeds or more images are needed. For a claim of no effect, the interval must lie
-    within, or outside of, a margin that the experiment names.
+    paper measured. Not reproduced: all of it lies on the other side. Smaller, if anything: it holds no effect, but not
+    the paper's. Otherwise it holds no effect and the paper's, or there is one seed, or the paper gives no figure: more
+    seeds or more images are needed. For a claim of no effect, the interval must lie within, or outside of, a margin
+    that the experiment names.
     """
     if found is None:
         return "not run yet"
@@ -91,6 +98,7 @@ def verdict(claim: Claim, found: Effect | None) -> Verdict:
     if found.low > nothing:
         is_smaller = claim.claimed is not None and found.high < claim.claimed
         return "reproduced, but smaller" if is_smaller else "reproduced"
-    if found.high < (nothing if claim.claimed is None else claim.claimed):
+    if found.high < nothing:
         return "not reproduced"
-    return "not testable at this size"
+    is_smaller = claim.claimed is not None and found.high < claim.claimed
+    return "smaller, if anything" if is_smaller else "not testable at this size"
