@@ -9,13 +9,12 @@ Result: see docs/paper.md.
 """
 
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import BatchNorm
 from alexnet.network.value.variants import BATCHNORM, ORIGINAL, PAPER
 from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Scale
-from alexnet.training.choices.recipe import RecipeName
 from experiments.networks import SCALES, change_layers, large_arm, original_for_large
 
 SIDES: dict[Scale, tuple[int, ...]] = {"smoke": (67, 75), "cpu": (64, 96, 128), "gpu": (64, 96, 128, 224)}
@@ -52,8 +51,6 @@ def timed(scale: Scale) -> tuple[Arm, ...]:
     }
     arms = []
     for name, variant in networks.items():
-        if name not in get_args(RecipeName):
-            continue
         layers = tuple(
             replace(layer, channels=own.channels) for layer, own in zip(variant.layers, usual.layers, strict=True)
         )

@@ -91,7 +91,11 @@ def test_a_level_that_is_not_reached_is_a_lower_bound() -> None:
     assert found is not None
     assert (found.mean, found.high, found.censored) == (pytest.approx(4 / 1.75), math.inf, 2)
     assert verdict(ratio, found) == "reproduced"
-    # Neither is known where the other arm does not reach it.
+    # Seeds with an upper bound alone are not dropped without a word: the others would be the good ones.
+    one_slow = {0: curve(0.4, 0.2), 1: curve(0.5, 0.4, 0.3)}
+    assert outcome(ratio, {"without": slow | {0: curve(0.5, 0.4, 0.2)}, "with": one_slow}).verdict == (
+        "not testable at this size"
+    )
     assert outcome(ratio, {"without": fast, "with": slow}).verdict == "not testable at this size"
 
 

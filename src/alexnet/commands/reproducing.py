@@ -23,7 +23,7 @@ def reproduce(
 
     Args:
         name: Experiments, such as relu and norm; all where none is named.
-        scale: smoke takes seconds and shows nothing; cpu about 100 minutes of two cores; gpu ten minutes of one H100.
+        scale: smoke takes seconds and shows nothing; cpu about 130 minutes of two cores; gpu ten minutes of one H100.
         data: Folder with cifar10_jpeg.zip, trashnet5 and apple_leaf3. Named sets stand for what it lacks.
         out: Folder of the results. Elsewhere than in the clone, the page is written there too.
         jobs: Runs at the same time; auto: as many as cores, or one on a GPU.

@@ -28,7 +28,8 @@ class Effect:
         low: lower end of the 95% interval; with one seed there is none, and it is ``-inf``.
         high: its upper end; ``inf`` too where some runs never reached a level.
         n: number of seeds.
-        censored: number of seeds of which only a bound is known.
+        censored: number of seeds of which only a lower bound is known.
+        left_out: number of seeds of which only an upper bound is known: they are in none of the other numbers.
     """
 
     mean: float
@@ -36,6 +37,7 @@ class Effect:
     high: float
     n: int
     censored: int = 0
+    left_out: int = 0
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -54,13 +56,14 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 def effect(claim: Claim, without: Mapping[int, Run], arm: Mapping[int, Run]) -> Effect | None:
     """Return the effect that a claim is about, paired by seed; None where no seed has both runs."""
-    values, censored, bound_only = [], 0, False
+    values, censored, bound_only, left_out = [], 0, False, 0
     for seed in sorted(without.keys() & arm.keys()):
         first, second = read(claim.figure, without[seed]), read(claim.other or claim.figure, arm[seed])
         if first is None or second is None:
             continue
         if second.censored:
-            continue  # neither a lower nor an upper bound of the effect
+            left_out += 1
+            continue
         censored += first.censored
         bound_only |= first.censored
         if claim.is_ratio:
@@ -75,7 +78,7 @@ def effect(claim: Claim, without: Mapping[int, Run], arm: Mapping[int, Run]) -> 
     mean, low, high = map(math.exp, ends) if claim.is_ratio and len(values) > 1 else ends
     if claim.is_ratio and len(values) == 1:
         mean, low = math.exp(ends[0]), 0.0
-    return Effect(mean, low, math.inf if bound_only else high, len(values), censored)
+    return Effect(mean, low, math.inf if bound_only else high, len(values), censored, left_out)
 
 
 def verdict(claim: Claim, found: Effect | None) -> Verdict:
@@ -89,6 +92,8 @@ def verdict(claim: Claim, found: Effect | None) -> Verdict:
     """
     if found is None:
         return "not run yet"
+    if found.left_out:  # without these seeds, the others would speak for the claim alone
+        return "not testable at this size"
     nothing = 1.0 if claim.is_ratio else 0.0
     if claim.expected == "equal":
         if nothing - claim.margin <= found.low and found.high <= nothing + claim.margin:

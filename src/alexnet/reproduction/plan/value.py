@@ -143,7 +143,6 @@ class Experiment:
         seconds: by scale, the planned time of one core, or of the GPU; on the scale gpu it ends there.
         choice: a setting that is chosen first.
         notes: what a reader must know, in sentences.
-        departures: where it differs from the paper.
         plot: the curve to draw, or ``arms`` for the figures of all arms.
         figures: the columns of the arms' table.
     """
