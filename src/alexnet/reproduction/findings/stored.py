@@ -31,7 +31,7 @@ def runs_of(experiment: Experiment, results: Results) -> Runs:
     found: Runs = {name: {} for name in arms}
     for run in results.runs(experiment.name):
         arm, seed = arms.get(run["arm"]), int(run["seed"])
-        if arm is not None and run["digest"] == settings_digest(_as_chosen(experiment, arm, run), seed):
+        if arm is not None and run["digest"] == settings_digest(_as_chosen(experiment, arm, run), seed, run["images"]):
             found[arm.name][seed] = run
     return found
 
@@ -49,7 +49,7 @@ def tried(experiment: Experiment, results: Results) -> list[tuple[str, float, Re
         # The epochs are those of the best value before.
         own = {choice.setting: training.get(choice.setting), "epochs": training.get("epochs")}
         arm = replace(arms[name], training={**arms[name].training, **own})
-        if run["digest"] == settings_digest(arm, choice.seed):
+        if run["digest"] == settings_digest(arm, choice.seed, run["images"]):
             found.append((name, float(training[choice.setting]), reading))
     return sorted(found, key=lambda each: each[:2])
 

@@ -16,6 +16,13 @@ FILES = {"cifar10": "cifar10_jpeg.zip", "trashnet5": "trashnet5", "apple_leaf3":
 NAMED = {"cifar10": "set:cifar10", "digits": "set:digits", "trashnet5": "set:imagenette"}
 
 
+def which_images(name: str, folder: Path | None) -> str:
+    """Return where the images of a set come from: a file or folder of the data folder, or a named set."""
+    if name in FILES and folder is not None and (folder / FILES[name]).exists():
+        return FILES[name]
+    return NAMED[name] if name in NAMED else FILES[name]
+
+
 def missing(name: str, folder: Path | None) -> str | None:
     """Return in one line which data is not there and what is used instead; None if it is there."""
     if name == "digits" or (folder is not None and (folder / FILES[name]).exists()):

@@ -21,13 +21,17 @@ from alexnet.images.preprocessing import resize
 from alexnet.images.tensors import normalise, to_tensor
 from alexnet.inference.probability import Floats, log_softmax, mean_log_probabilities
 from alexnet.network.module.model import AlexNet
+from alexnet.network.module.norms import LocalResponseNorm, MapResponseNorm
 from alexnet.training.learning.loop import EVALUATION_BATCH, remaining_batches, train_step
 from alexnet.training.learning.state import Training
 
 Numbers = dict[str, float]
-N_STEPS_TIMED = 3
+N_STEPS_TIMED = 5
 N_QUERIES, N_NEIGHBOURS = 500, 5
 N_SHUFFLES = 1000
+N_NOISE = 20
+# Images whose factors of response norms are measured; and below which input a factor is not.
+N_SPREAD, SMALLEST_DIVISOR = 200, 1e-3
 
 
 def logits_by(training: Training) -> Callable[[Pixels], Floats]:
@@ -80,8 +84,42 @@ def views(trainings: Sequence[Training], test: Examples) -> Numbers:
     return found
 
 
+def norm_spread(training: Training, test: Examples) -> Numbers:
+    """Return how much the factors of the response norms differ within an image set: their spread by their mean.
+
+    It is that of the norm whose factors differ least. Near zero, that norm divides everything by the same. Without
+    response norms there is no figure.
+    """
+    model, runtime = training.eval_model, training.runtime
+    size = training.plan.architecture.image_size
+    spreads: list[float] = []
+
+    def hear(_: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        (maps,) = inputs
+        factors = (output.float() / maps.float())[maps.abs() > SMALLEST_DIVISOR]
+        spreads.append(float(factors.std() / factors.mean()))
+
+    hooks = [
+        module.register_forward_hook(hear)
+        for module in model.modules()
+        if isinstance(module, LocalResponseNorm | MapResponseNorm)
+    ]
+    if not hooks:
+        return {}
+    model.eval()
+    (pixels, *_) = evaluation_batches(test.sample(N_SPREAD), batch_size=N_SPREAD, size=size)
+    with torch.inference_mode(), runtime.autocast():
+        model(normalise(runtime.move(to_tensor(pixels)), training.mean, training.std))
+    for hook in hooks:
+        hook.remove()
+    return {"norm_spread": min(spreads)}
+
+
 def kernels(training: Training) -> Numbers:
-    """Return measures of the kernels of conv1, trained and not: structure, colour, orientation; the columns' gap."""
+    """Return measures of the kernels of conv1, trained and not: structure, colour, orientation; the columns' gap.
+
+    ``orientation_by_chance`` is that of noise as smooth as the kernels are.
+    """
     weights = _kernels_of(training.model)
     torch.manual_seed(training.seed)
     random = _kernels_of(AlexNet(training.plan.architecture))
@@ -92,7 +130,7 @@ def kernels(training: Training) -> Numbers:
         "colour": float(colour_of(weights).mean()),
         "colour_random": float(colour_of(random).mean()),
         "orientation": float(orientation_of(weights).mean()),
-        "orientation_random": float(orientation_of(random).mean()),
+        "orientation_by_chance": float(orientation_of(noise_as_smooth(weights)).mean()),
         "colour_gap": gap,
         "colour_gap_by_chance": by_chance,
     }
@@ -130,6 +168,25 @@ def orientation_of(weights: Floats) -> Floats:
     vector = (power * np.exp(2j * angles)).sum(axis=(1, 2))
     total = power.sum(axis=(1, 2))
     return np.asarray(np.divide(np.abs(vector), total, out=np.zeros(len(weights)), where=total > 0))
+
+
+def noise_as_smooth(weights: Floats) -> Floats:
+    """Return random kernels with the mean power of some kernels at each spatial frequency, whatever its angle.
+
+    Smoothness alone gives a small kernel some orientation; this is how much.
+
+    Args:
+        weights: ``(n, C, k, k)``. The result has a channel and ``N_NOISE`` times as many kernels.
+    """
+    grey = weights.astype(np.float64).mean(axis=1)
+    side = grey.shape[-1]
+    power = (np.abs(np.fft.fft2(grey)) ** 2).mean(axis=0)
+    frequencies = np.fft.fftfreq(side)
+    rings = np.rint(np.hypot(frequencies[:, None], frequencies[None, :]) * side).astype(int)
+    by_ring = np.bincount(rings.ravel(), power.ravel()) / np.bincount(rings.ravel())
+    noise = np.random.default_rng(0).normal(size=(N_NOISE * len(grey), side, side))
+    smooth = np.fft.ifft2(np.fft.fft2(noise) * np.sqrt(by_ring[rings])).real
+    return np.asarray(smooth[:, None])
 
 
 def column_gap(values: Floats) -> tuple[float, float]:
@@ -200,7 +257,7 @@ def _share_alike(asked: Floats, known: Floats, labels: Integers, known_labels: I
 
 
 def speed(training: Training) -> Numbers:
-    """Return the images per second of a few training steps, the fastest of them; the first does not count."""
+    """Return the images per second of a few training steps, the median of them; the first does not count."""
     planned = training.plan.next_epoch(0.0, 0)
     training.step.network.train()
     rates = []
@@ -211,4 +268,4 @@ def speed(training: Training) -> Numbers:
             rates.append(len(batch.labels) / (time.perf_counter() - began))
             if len(rates) > N_STEPS_TIMED:
                 break
-    return {"images_per_second": max(rates[1:] or rates)}
+    return {"images_per_second": float(np.median(rates[1:] or rates))}

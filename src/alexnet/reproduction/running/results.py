@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,16 @@ from alexnet.data.parallel import n_cores
 from alexnet.errors import RunError
 from alexnet.files.atomic import write_atomically
 from alexnet.reproduction.plan.value import Arm, Scale
+from alexnet.training.choices.recipe import Recipe
+from alexnet.training.choices.settings import Settings
 from alexnet.version import VERSION
+
+KEYS = {"digest", "figures", "curve", "arm", "seed", "images", "settings"}
+_DEFAULTS = {each.name: each.default for each in fields(Recipe)}
+
+
+class OutOfTimeError(RunError):
+    """An experiment's share of the time is over."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +52,25 @@ class Results:
         """
         return _read(self.path(experiment, arm, seed))
 
-    def find(self, experiment: str, arm: Arm, seed: int) -> dict[str, Any] | None:
+    def find(self, experiment: str, arm: Arm, seed: int, images: str) -> dict[str, Any] | None:
         """Return the run of an arm and a seed with just these settings, perhaps one of another experiment."""
-        wanted = settings_digest(arm, seed)
+        wanted = settings_digest(arm, seed, images)
         own = self.read(experiment, arm.name, seed)
         if own is not None and own["digest"] == wanted:
             return own
         for path in sorted((self.folder / self.scale).glob(f"*/*-{seed}.json")):
             found = _read(path)
             if found is not None and found["digest"] == wanted:
-                return self.write(experiment, arm, seed, found | {"same_as": f"{path.parent.name}/{path.stem}"})
+                same = {"same_as": f"{path.parent.name}/{path.stem}"}
+                return self.write(experiment, arm, seed, images, found | same)
         return None
 
-    def write(self, experiment: str, arm: Arm, seed: int, run: dict[str, Any]) -> dict[str, Any]:
+    def write(self, experiment: str, arm: Arm, seed: int, images: str, run: dict[str, Any]) -> dict[str, Any]:
         """Store a run at once, whole or not at all; return it."""
         path = self.path(experiment, arm.name, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        run = run | {"experiment": experiment, "arm": arm.name, "seed": seed, "digest": settings_digest(arm, seed)}
+        run = run | {"experiment": experiment, "arm": arm.name, "seed": seed, "images": images}
+        run |= {"digest": settings_digest(arm, seed, images)}
         write_atomically(path, json.dumps(run, indent=1) + "\n")
         return run
 
@@ -78,14 +89,24 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read the result {str(path)!r}: {error}; delete it to run it again") from error
-    if not isinstance(run, dict) or not {"digest", "figures", "curve", "arm", "seed"} <= run.keys():
+    if not isinstance(run, dict) or not KEYS <= run.keys():
         raise RunError(f"{str(path)!r} is not a result; delete it to run it again")
     return run
 
 
-def settings_digest(arm: Arm, seed: int) -> str:
-    """Return a digest of all that decides a run. A run with the same digest is not computed again."""
-    text = json.dumps([arm.to_json(), seed], sort_keys=True)
+def settings_digest(arm: Arm, seed: int, images: str) -> str:
+    """Return a digest of all that decides a run. A run with the same digest is not computed again.
+
+    Args:
+        arm: the arm.
+        seed: its seed.
+        images: where the images come from: see ``which_images``.
+    """
+    recipe = Settings(architecture=json.dumps(arm.network.to_json()), **arm.training).resolved_recipe
+    # Only what differs from a field's default, so that a new field leaves what is stored valid.
+    steps = {each.name: getattr(recipe, each.name) for each in fields(recipe)}
+    steps = {name: str(value) for name, value in steps.items() if value != _DEFAULTS[name]}
+    text = json.dumps([arm.to_json(), steps, images, seed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

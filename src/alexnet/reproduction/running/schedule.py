@@ -10,22 +10,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet.errors import AlexNetError, RunError
+from alexnet.errors import AlexNetError
 from alexnet.reproduction.plan.reading import Reading, read
 from alexnet.reproduction.plan.value import Arm, Choice, Experiment, Scale
-from alexnet.reproduction.running.images import missing
-from alexnet.reproduction.running.results import Results
+from alexnet.reproduction.running.images import missing, which_images
+from alexnet.reproduction.running.results import OutOfTimeError, Results
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Task:
-    """A run that is to be computed."""
+    """A run that is to be computed.
+
+    Attributes:
+        experiment: the name of its experiment.
+        arm: what is trained.
+        seed: draws its images, weights and batches.
+        images: where its images come from.
+    """
 
     experiment: str
     arm: Arm
     seed: int
+    images: str
 
     @property
     def name(self) -> str:
@@ -35,15 +43,23 @@ class Task:
 
 @dataclass
 class _Best:
-    """The best value of a setting so far; ``most`` epochs are enough to be better."""
+    """The best value of a setting so far.
+
+    Attributes:
+        most: epochs that are enough to be better, where epochs are what decides.
+        value: the setting.
+        reading: what decides, of the run with that setting.
+    """
 
     most: int
     value: float | None = None
     reading: float = math.inf
 
-    def hear(self, value: float, reading: Reading | None) -> None:
+    def hear(self, value: float, reading: Reading | None, *, in_epochs: bool) -> None:
         if reading is not None and not reading.censored and reading.value < self.reading:
-            self.value, self.reading, self.most = value, reading.value, min(self.most, math.ceil(reading.value))
+            self.value, self.reading = value, reading.value
+            if in_epochs:
+                self.most = min(self.most, math.ceil(reading.value))
 
 
 @dataclass(kw_only=True)
@@ -107,7 +123,7 @@ class Schedule:
         if experiment.choice is not None:
             n, arms = self._choose(experiment, experiment.choice, arms, workers, deadline)
         # By seed first: what is stopped half-way has compared all arms with some seeds.
-        wanted = [Task(experiment.name, arm, seed) for seed in experiment.seeds[self.scale] for arm in arms]
+        wanted = [self._task(experiment, arm, seed) for seed in experiment.seeds[self.scale] for arm in arms]
         n += self._compute([each for each in wanted if self._run_of(each) is None], workers, deadline)
         done = sum(self._run_of(each) is not None for each in wanted)
         self.say(f"{experiment.name}: {done} of {len(wanted)} runs, {n} of them new, {time.monotonic() - began:.0f} s")
@@ -123,8 +139,8 @@ class Schedule:
     ) -> tuple[int, list[Arm]]:
         """Choose a setting for each arm that chooses; return the number of new runs, and the arms with what they chose.
 
-        Values are tried in order. A run ends at the epoch at which the best one so far was done: no later one is
-        better.
+        Values are tried in order. Where epochs decide, a run ends at the epoch at which the best one so far was done:
+        no later one is better.
         """
         n = 0
         found = {arm.name: _Best(int(arm.training["epochs"])) for arm in arms if arm.name in choice.arms}
@@ -138,10 +154,11 @@ class Schedule:
                 for arm in arms
                 if arm.name in found
             }
-            tasks = [Task(experiment.name, each, choice.seed) for each in tried.values()]
+            tasks = [self._task(experiment, each, choice.seed) for each in tried.values()]
             n += self._compute([each for each in tasks if self._run_of(each) is None], workers, deadline)
             for best, task in zip(found.values(), tasks, strict=True):
-                best.hear(value, read(choice.by, run) if (run := self._run_of(task)) is not None else None)
+                reading = read(choice.by, run) if (run := self._run_of(task)) is not None else None
+                best.hear(value, reading, in_epochs=choice.by.level is not None)
         for name, best in found.items():
             chose = choice.values[0] if best.value is None else best.value
             best.value = chose
@@ -151,21 +168,27 @@ class Schedule:
             for arm in arms
         ]
 
+    def _task(self, experiment: Experiment, arm: Arm, seed: int) -> Task:
+        return Task(experiment.name, arm, seed, which_images(arm.data.name, self.data))
+
     def _run_of(self, task: Task) -> dict[str, Any] | None:
-        return self.results.find(task.experiment, task.arm, task.seed)
+        return self.results.find(task.experiment, task.arm, task.seed, task.images)
 
     def _compute(self, tasks: list[Task], workers: ProcessPoolExecutor | None, deadline: float | None) -> int:
-        """Compute runs and store each at once; one that fails is said, and the others go on."""
+        """Compute runs and store each at once, those that fail too: the others go on."""
         n = 0
         for task, outcome in self._outcomes(tasks, workers, deadline):
-            if isinstance(outcome, RunError):
+            if isinstance(outcome, OutOfTimeError):
                 self.say(f"{task.name}: not stored: {outcome}")
                 continue
             if isinstance(outcome, AlexNetError):
                 raise outcome
-            self.results.write(task.experiment, task.arm, task.seed, outcome)
+            self.results.write(task.experiment, task.arm, task.seed, task.images, outcome)
             n += 1
             figures = outcome["figures"]
+            if "failed" in outcome:
+                self.say(f"{task.name}: {outcome['failed']}")
+                continue
             shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if name.endswith("_error"))
             self.say(f"{task.name}: {shown or figures} in {outcome['seconds']:.0f} s, {len(outcome['curve'])} epochs")
         return n
@@ -173,14 +196,17 @@ class Schedule:
     def _outcomes(
         self, tasks: list[Task], workers: ProcessPoolExecutor | None, deadline: float | None
     ) -> Iterator[tuple[Task, Any]]:
+        # How fast this machine is, only this process can tell: it has all cores.
+        here = [task for task in tasks if workers is None or "speed" in task.arm.measures]
+        for task in here:
+            if deadline is not None and time.monotonic() > deadline:
+                self.say(f"{task.name}: left out, the time is over")
+                continue
+            yield task, _attempt(task.arm, task.seed, self.data, deadline)
         if workers is None:
-            for task in tasks:
-                if deadline is not None and time.monotonic() > deadline:
-                    self.say(f"{task.name}: left out, the time is over")
-                    continue
-                yield task, _attempt(task.arm, task.seed, self.data, deadline)
             return
-        started = {workers.submit(_attempt, each.arm, each.seed, self.data, deadline): each for each in tasks}
+        others = [task for task in tasks if task not in here]
+        started = {workers.submit(_attempt, each.arm, each.seed, self.data, deadline): each for each in others}
         for future in as_completed(started):
             yield started[future], future.result()
 

@@ -18,7 +18,7 @@ from alexnet.network.value.layers import Activation
 from alexnet.reproduction.plan.value import Arm
 from alexnet.reproduction.running import measures
 from alexnet.reproduction.running.images import subset
-from alexnet.reproduction.running.results import machine
+from alexnet.reproduction.running.results import OutOfTimeError, machine
 from alexnet.training.assembly import assemble, init_runtime
 from alexnet.training.choices.settings import Settings
 from alexnet.training.learning.loop import fit, val_logits
@@ -29,12 +29,10 @@ Numbers = dict[str, float]
 SEED_STEP = 1000
 
 
-class OutOfTimeError(RunError):
-    """The experiment's share of the time is over."""
-
-
 def run_arm(arm: Arm, seed: int, folder: Path | None, deadline: float | None = None) -> dict[str, Any]:
     """Train one arm with one seed, and return what is stored of it.
+
+    A run whose loss is nan or infinite has failed: it says so, and has no figures.
 
     Args:
         arm: the arm.
@@ -44,26 +42,34 @@ def run_arm(arm: Arm, seed: int, folder: Path | None, deadline: float | None = N
 
     Raises:
         OutOfTimeError: the deadline has passed.
-        RunError: the loss is nan or infinite.
     """
     began = time.monotonic()
     trainings: list[Training] = []
     curve: list[Numbers] = []
+    found: Numbers = {}
+    failed: dict[str, str] = {}
     for number in range(arm.n_networks):
         training, test = prepare(arm, seed, folder, seed + SEED_STEP * number)
         trainings.append(training)
         if "speed" not in arm.measures:
-            own = train(training, arm, deadline)
+            try:
+                own = train(training, arm, deadline)
+            except OutOfTimeError:
+                raise
+            except RunError as error:
+                failed = {"failed": str(error)}
+                break
             curve = curve or own  # that of the first network
     first = trainings[0]
     run: dict[str, Any] = {"machine": machine(), "settings": arm.to_json(), "precision": first.runtime.precision}
     run |= {"threads": torch.get_num_threads(), "n_train": len(first.train), "n_test": len(test)}
     run |= {"parameters": first.plan.architecture.n_parameters, "multiply_adds": first.plan.architecture.n_mult_adds}
-    found = measures.speed(first) if "speed" in arm.measures else figures(trainings, test, arm)
-    if "kernels" in arm.measures:
+    if not failed:
+        found = measures.speed(first) if "speed" in arm.measures else figures(trainings, test, arm)
+    if "kernels" in arm.measures and not failed:
         assert isinstance(first.model, AlexNet)
         run["kernels"] = measures.kernels_png(first.model)
-    run |= {"curve": curve, "figures": {name: round(value, 6) for name, value in found.items()}}
+    run |= {"curve": curve, "figures": {name: round(value, 6) for name, value in found.items()}} | failed
     return run | {"seconds": round(time.monotonic() - began, 1)}
 
 
@@ -123,6 +129,7 @@ def figures(trainings: list[Training], test: Examples, arm: Arm) -> Numbers:
     found |= errors(first, first.val, "val", centre=arm.centre)
     found |= errors(first, test, "test", centre=arm.centre)
     found["gap"] = found["test_error"] - found["train_error"]
+    found |= measures.norm_spread(first, test)
     if "views" in arm.measures:
         found |= measures.views(trainings, test)
     if "kernels" in arm.measures:
