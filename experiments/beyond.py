@@ -14,25 +14,23 @@ from typing import Any
 from alexnet.network.value.architecture import Architecture
 from alexnet.network.value.layers import BatchNorm
 from alexnet.network.value.variants import BATCHNORM, ORIGINAL, PAPER
-from alexnet.reproduction.plan.value import Arm, Claim, Experiment, Scale
-from experiments.networks import SCALES, change_layers, large_arm, original_for_large
+from alexnet.reproduction.plan.value import VAL_ERROR, Arm, Choice, Claim, Experiment, Scale
+from experiments.networks import SCALES, change_layers, for_side, large_arm, original_for_large
 
 SIDES: dict[Scale, tuple[int, ...]] = {"smoke": (67, 75), "cpu": (64, 96, 128), "gpu": (64, 96, 128, 224)}
+# At 96 px, batchnorm's last map would be a single position.
+TIMED_SIDE: dict[Scale, int] = {"smoke": 67, "cpu": 128, "gpu": 224}
 SECONDS: dict[Scale, int] = {"smoke": 4, "cpu": 40, "gpu": 10}
 
 
 def sized(scale: Scale) -> tuple[Arm, ...]:
     """Return the network at several image sizes; fc6 reads as large a map as the images give."""
-    arms = []
-    for side in SIDES[scale]:
-        name = "large" if side == original_for_large(scale).image_size else f"{side}px"
-        arms.append(large_arm(scale, name, f"images of {side} px", side=side))
-    return tuple(arms)
+    return tuple(large_arm(scale, f"{side}px", f"images of {side} px", side=side) for side in SIDES[scale])
 
 
 def normed(scale: Scale) -> tuple[Arm, ...]:
-    """Return batch norm in each layer, before and after the activation."""
-    arms = []
+    """Return the network with its own norms, and with batch norm in each layer, before and after the activation."""
+    arms = [large_arm(scale, "batch-none", "no batch norm: the network's own norms")]
     for place in ("before", "after"):
         change = {"norm": BatchNorm(place=place), "second_norm": None}
         net = change_layers(original_for_large(scale), dict.fromkeys(range(1, 6), change))
@@ -41,7 +39,10 @@ def normed(scale: Scale) -> tuple[Arm, ...]:
 
 
 def timed(scale: Scale) -> tuple[Arm, ...]:
-    """Return the recipes, each with its own network, in the same time; ``modern`` chooses its image size."""
+    """Return the recipes, each with its own network, in the same time and with the same image size.
+
+    A network that learns from crops of 7/8 is evaluated on the centre crop, and any other on whole images.
+    """
     usual = original_for_large(scale)
     networks: dict[str, Architecture] = {
         "original": ORIGINAL,
@@ -54,8 +55,7 @@ def timed(scale: Scale) -> tuple[Arm, ...]:
         layers = tuple(
             replace(layer, channels=own.channels) for layer, own in zip(variant.layers, usual.layers, strict=True)
         )
-        side = max(usual.image_size, 67)
-        net = replace(variant, layers=layers, hidden=usual.hidden, image_size=side, grid=usual.grid)
+        net = for_side(replace(variant, layers=layers, hidden=usual.hidden), TIMED_SIDE[scale])
         training: dict[str, Any] = {
             "epochs": None,
             "batch_size": None,
@@ -63,10 +63,10 @@ def timed(scale: Scale) -> tuple[Arm, ...]:
             "colour_shift": None,
             "time_limit": f"{SECONDS[scale]}s",
             "recipe": name,
-            "image_size": None if name == "modern" else side,
         }
-        says = f"recipe and network {name}, {SECONDS[scale]} s"
-        arms.append(large_arm(scale, f"timed-{name}", says, net, measures=(), weights="recipe", **training))
+        says = f"recipe {name}, network {variant.variant}, {SECONDS[scale]} s"
+        arm = large_arm(scale, f"timed-{name}", says, net, measures=(), weights="recipe", **training)
+        arms.append(replace(arm, centre=name in ("original", "paper")))
     return tuple(arms)
 
 
@@ -81,27 +81,34 @@ EXPERIMENT = Experiment(
             paper="not in it; top-1 30.9% to 41.4% in Mishkin et al.",
             log="-",
             without="64px",
-            arm="large",
+            arm="96px",
         ),
         Claim(
             says="128 px instead of 96",
             paper="not in it; 41.4% to 47.1%",
             log="-",
-            without="large",
+            without="96px",
             arm="128px",
+        ),
+        Claim(
+            says="224 px instead of 128",
+            paper="not in it; 47.1% to 56.5%",
+            log="-",
+            without="128px",
+            arm="224px",
         ),
         Claim(
             says="Batch norm lowers the error: before the activation",
             paper="not in it",
             log="-",
-            without="large",
+            without="batch-none",
             arm="batch-before",
         ),
         Claim(
             says="After the activation",
             paper="not in it",
             log="-",
-            without="large",
+            without="batch-none",
             arm="batch-after",
         ),
         Claim(
@@ -122,5 +129,14 @@ EXPERIMENT = Experiment(
     arms={scale: sized(scale) + normed(scale) + timed(scale) for scale in SCALES},
     seeds={"smoke": (0,), "cpu": (0, 1, 2), "gpu": (0, 1)},
     seconds={"smoke": 12, "cpu": 2000, "gpu": 130},
-    notes="At equal time the machine decides how many epochs fit, so these runs are the same on no other machine.",
+    choice=Choice(
+        setting="lr",
+        values=(0.01, 0.02, 0.04),
+        arms=("batch-none", "batch-before", "batch-after"),
+        by=VAL_ERROR,
+    ),
+    notes=(
+        "All sizes have one rate, which none of them chose. At equal time the machine decides how many epochs fit, so "
+        "these runs are the same on no other machine."
+    ),
 )

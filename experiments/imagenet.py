@@ -17,7 +17,10 @@ SPEED = Figure(name="images_per_second", words="images/s", is_share=False)
 
 
 def arm(scale: Scale) -> Arm:
-    """Return ``original`` as it is, on images of 256 px made of digits: the speed does not depend on what they show."""
+    """Return ``original`` as it is, on images of 256 px made of digits: the speed does not depend on what they show.
+
+    Ten classes instead of 1,000 leave out 0.5% of its multiplications.
+    """
     side, batch_size = {"smoke": (67, 8), "cpu": (224, 32), "gpu": (224, 128)}[scale]
     net = replace(ORIGINAL, image_size=side, hidden=(16, 16)) if scale == "smoke" else ORIGINAL
     return Arm(
@@ -25,7 +28,7 @@ def arm(scale: Scale) -> Arm:
         says=f"original, {side} px, batches of {batch_size}, ten classes",
         network=net,
         data=Data(name="digits", n_train=8 * batch_size, n_val=16, n_test=16, side=256 if scale != "smoke" else 80),
-        training={"recipe": "paper", "image_size": side, "batch_size": batch_size, "epochs": 1},
+        training={"recipe": "original", "image_size": side, "batch_size": batch_size, "epochs": 1},
         measures=("speed",),
     )
 

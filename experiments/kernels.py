@@ -32,13 +32,13 @@ EXPERIMENT = Experiment(
             other=Figure(name="structure_random", words="structure of random weights", is_share=False),
         ),
         Claim(
-            says="Kernels of conv1 select orientations",
+            says="Kernels of conv1 select orientations, beyond what smoothness gives",
             paper="figure 3",
             log="-",
             without="large",
             figure=ORIENTATION,
             arm="large",
-            other=Figure(name="orientation_random", words="orientation of random weights", is_share=False),
+            other=Figure(name="orientation_by_chance", words="orientation by chance", is_share=False),
         ),
         Claim(
             says="One column's kernels are more coloured than the other's, beyond chance",
@@ -66,8 +66,8 @@ EXPERIMENT = Experiment(
     plot="kernels",
     notes=(
         "Structure is the correlation of neighbouring weights; orientation the length of the mean of exp(2i angle) "
-        "over the power spectrum; colour the share of a kernel's energy that differs between its three channels. By "
-        "chance is the mean gap between random halves of the same kernels. Neighbours are the five nearest training "
-        "images by Euclidean distance."
+        "over the power spectrum, and by chance that of noise with the kernels' mean power at each frequency; colour "
+        "the share of a kernel's energy that differs between its three channels, and by chance the mean gap between "
+        "random halves of the same kernels. Neighbours are the five nearest training images by Euclidean distance."
     ),
 )

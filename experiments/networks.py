@@ -71,7 +71,7 @@ COLUMNS = replace(
 
 CIFAR: dict[Scale, Data] = {
     "smoke": Data(name="digits", n_train=48, n_val=12, n_test=24, side=32),
-    "cpu": Data(name="cifar10", n_train=4000, n_val=500),
+    "cpu": Data(name="cifar10", n_train=8000, n_val=1000),
     "gpu": Data(name="cifar10", n_train=None, n_val=5000),
 }
 """Images of 32 px; on the scale smoke digits."""
@@ -90,7 +90,6 @@ _TRAINING: dict[Scale, dict[str, Any]] = {
     "cpu": {"epochs": 8, "batch_size": 32, "lr": 0.02, "precision": "fp32"},
     "gpu": {"epochs": 10, "batch_size": 256, "lr": 0.04},
 }
-_IMAGES: dict[Scale, Data] = CIFAR | {"cpu": replace(CIFAR["cpu"], n_train=5000)}
 # Few images, many times: there, networks overfit.
 _FEW: dict[Scale, Data] = CIFAR | {"cpu": replace(CIFAR["cpu"], n_train=2000)}
 _MANY_EPOCHS: dict[Scale, int] = {"smoke": 1, "cpu": 24, "gpu": 20}
@@ -118,7 +117,7 @@ def small_arm(
         name=name,
         says=says,
         network=network,
-        data=(_FEW if overfits else _IMAGES)[scale],
+        data=(_FEW if overfits else CIFAR)[scale],
         training=usual | training,
         measures=measures,
         weights="he",
@@ -152,7 +151,11 @@ def original_for_large(scale: Scale, side: int | None = None, width: float | Non
     width = {"smoke": 1 / 16, "cpu": 0.5, "gpu": 1.0}[scale] if width is None else width
     layers = tuple(in_units(replace(layer, channels=round(layer.channels * width))) for layer in ORIGINAL.layers)
     hidden = {"smoke": (16, 16), "cpu": (512, 512), "gpu": (4096, 4096)}[scale]
-    net = replace(ORIGINAL, layers=layers, hidden=hidden, initialisation="torch")
+    return for_side(replace(ORIGINAL, layers=layers, hidden=hidden, initialisation="torch"), side)
+
+
+def for_side(net: Architecture, side: int) -> Architecture:
+    """Return a network for images of another size; the first hidden layer reads as large a map as they give."""
     grid = side
     for layer in net.layers:
         grid = layer.pooled_side(layer.conv_side(grid))

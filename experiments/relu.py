@@ -20,7 +20,7 @@ from experiments.networks import CIFAR, FOUR_LAYERS
 ACTIVATIONS: dict[Activation, str] = {"relu": "ReLU", "tanh": "tanh"}
 LEVEL = 0.25
 # All of them: with a few thousand images, 25% training error means that they are learned by heart.
-IMAGES = CIFAR | {"cpu": replace(CIFAR["cpu"], n_train=None)}
+IMAGES = CIFAR | {"cpu": replace(CIFAR["cpu"], n_train=None, n_val=500)}
 EPOCHS = Figure(name="train_error", level=LEVEL, words="epochs to 25% training error", is_share=False)
 
 

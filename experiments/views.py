@@ -2,7 +2,7 @@
 
 Claim: ten views instead of the centre crop take the top-1 error from 39.0% to 37.5%; five networks
 instead of one from 40.7% to 38.1%.
-Source: sections 4.1 and 6, tables 1 and 2. The program's log has the same for number 145.
+Source: sections 4.1 and 6, tables 1 and 2. The program's log has both for one network, number 145, and no five.
 Command: alexnet reproduce views --scale cpu
 Time: about 6 minutes on two slow cores.
 Result: see docs/paper.md.

@@ -6,6 +6,8 @@ from alexnet.network.value.variants import SMALL
 from alexnet.reproduction.plan.value import Arm, Claim, Data, Experiment
 from alexnet.reproduction.running.results import Results
 
+IMAGES = "set:digits"
+
 
 def arm(name: str, **training: Any) -> Arm:
     data = Data(name="digits", n_train=24, n_val=8, n_test=12)
@@ -46,4 +48,4 @@ def store(results: Results, made_up: Experiment, errors: dict[str, list[float]])
     """Store a run for each error, with the seeds 0, 1, ..."""
     for name, list_ in errors.items():
         for seed, error in enumerate(list_):
-            results.write(made_up.name, made_up.arm(results.scale, name), seed, run(error))
+            results.write(made_up.name, made_up.arm(results.scale, name), seed, IMAGES, run(error))

@@ -1,9 +1,7 @@
 import numpy as np
-import pytest
 
-from alexnet.errors import DataError
 from alexnet.reproduction.plan.value import Data
-from alexnet.reproduction.running.images import missing, open_images, subset
+from alexnet.reproduction.running.images import missing, open_images, subset, which_images
 
 from ..conftest import make_image_folder
 
@@ -38,5 +36,7 @@ def test_what_is_missing_is_said_in_one_line(tmp_path) -> None:
     assert line is not None
     assert "cifar10_jpeg.zip' is not there: the set cifar10 is used instead" in line
     assert str(missing("trashnet5", None)).startswith("no data folder is given: the set imagenette")
-    with pytest.raises(DataError, match="no named set is like it; give its folder with --data"):
-        open_images("apple_leaf3", tmp_path)
+    assert which_images("cifar10", tmp_path) == "set:cifar10"
+    (tmp_path / "cifar10_jpeg.zip").touch()
+    assert which_images("cifar10", tmp_path) == "cifar10_jpeg.zip"
+    assert missing("cifar10", tmp_path) is None

@@ -7,7 +7,7 @@ from alexnet.reproduction.findings.page import write_page
 from alexnet.reproduction.plan.value import Choice, Figure
 from alexnet.reproduction.running.results import Results
 
-from .made_up import claim, experiment, run, store
+from .made_up import IMAGES, claim, experiment, run, store
 
 BETTER = {"with": [0.40, 0.41, 0.42], "without": [0.45, 0.46, 0.48]}
 
@@ -23,7 +23,7 @@ def test_the_page_says_what_the_runs_say(tmp_path) -> None:
     row = next(line for line in text.splitlines() if "[With is better](#made-up)" in line)
     assert "| 2 points | - | +5.3 points (+3.9 to +6.8; 3 seeds), cpu | **reproduced** |" in row
     assert "| with | the arm with | 1,000 | 0 | 0.01 | 41.0% (38.5% to 43.5%) | 20.5% (19.3% to 21.7%) | 3 |" in text
-    assert "6 runs, 6 minutes of an abacus, 1 thread a run, fp32, torch 2." in text
+    assert "6 runs: 6 minutes of an abacus, 1 thread a run, fp32, torch 2." in text
     (image,) = re.findall(r"!\[.*\]\((.*)\)", text)
     assert (tmp_path / "docs" / image).read_text(encoding="utf-8").count("<svg") == 1
 
@@ -62,7 +62,7 @@ def test_an_arm_may_have_chosen_a_setting(tmp_path) -> None:
     arm = one.arm("cpu", "with")
     chose = replace(arm, training={**arm.training, "lr": 0.5})
     for seed in range(2):
-        results.write("made-up", chose, seed, run(0.4) | {"settings": chose.to_json()})
+        results.write("made-up", chose, seed, IMAGES, run(0.4) | {"settings": chose.to_json()})
     assert "| with | the arm with | 1,000 | 0 | 0.5 |" in page_of(tmp_path, one)
 
 
@@ -73,10 +73,31 @@ def test_ratios_and_levels_that_are_not_reached(tmp_path) -> None:
     for seed in range(2):
         for name, errors in (("with", [0.5, 0.25]), ("without", [0.5, 0.4, 0.4, 0.3])):
             points = [{"epoch": number, "train_error": each} for number, each in enumerate(errors, start=1)]
-            results.write("made-up", one.arm("cpu", name), seed, run(curve=points))
+            results.write("made-up", one.arm("cpu", name), seed, IMAGES, run(curve=points))
     text = page_of(tmp_path, one)
     assert "2.00 times (at least, in 2 of them; 2.00 to any; 2 seeds), cpu | **reproduced** |" in text
     assert "at least 4.00 (4.00 to 4.00, not reached in 2)" in text
+
+
+def test_a_run_that_failed_is_counted_and_decides_nothing(tmp_path) -> None:
+    one, results = experiment(), Results(tmp_path / "results", "cpu")
+    store(results, one, BETTER)
+    failed = run() | {"failed": "the loss is nan", "figures": {}}
+    results.write("made-up", one.arm("cpu", "without"), 2, IMAGES, failed)
+    text = page_of(tmp_path, one)
+    assert (
+        "2 seeds, without 1 of which a run failed or has a bound only), cpu | **not testable at this size** |" in text
+    )
+    assert "| 3, 1 failed |" in text
+
+
+def test_runs_of_other_experiments_are_not_counted_twice(tmp_path) -> None:
+    one, results = experiment(), Results(tmp_path / "results", "cpu")
+    store(results, one, BETTER)
+    for seed in range(3):
+        taken = run(0.4) | {"same_as": f"other/with-{seed}"}
+        results.write("made-up", one.arm("cpu", "with"), seed, IMAGES, taken)
+    assert "6 runs, 3 of them of other experiments: 3 minutes of an abacus" in page_of(tmp_path, one)
 
 
 def test_the_page_needs_no_torch(tmp_path) -> None:
@@ -101,6 +122,7 @@ def test_what_was_tried_first_stands_on_the_page(tmp_path) -> None:
     for value, errors in ((0.01, [0.5, 0.0]), (0.5, [0.5, 0.4])):
         tried = replace(arm, name=f"with-lr-{value:g}", training={**arm.training, "lr": value, "epochs": 7})
         points = [{"epoch": number, "train_error": each} for number, each in enumerate(errors, start=1)]
-        results.write("made-up", tried, 100, run(curve=points) | {"settings": tried.to_json()})
+        results.write("made-up", tried, 100, IMAGES, run(curve=points) | {"settings": tried.to_json()})
     text = page_of(tmp_path, one)
-    assert "Tried first with seed 100, epochs to 25% by lr: with 0.01: 1.50; with 0.5: more than 2.00." in text
+    assert "3 runs, and 2 before them: 5 minutes of an abacus" in text
+    assert "Tried first with seed 100, epochs to 25% by lr: with 0.01: 1.50, 0.5: more than 2.00." in text

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from alexnet.errors import RunError
-from alexnet.reproduction.plan.value import Choice, Figure
+from alexnet.reproduction.plan.value import VAL_ERROR, Choice, Figure
 from alexnet.reproduction.running import trial
-from alexnet.reproduction.running.results import Results
+from alexnet.reproduction.running.results import OutOfTimeError, Results
 from alexnet.reproduction.running.schedule import Schedule
 
 from .made_up import experiment, run
@@ -42,16 +42,29 @@ def test_what_was_done_before_a_stop_is_kept(tmp_path, monkeypatch) -> None:
     assert done == [("with", 1), ("without", 1)]
 
 
-def test_a_run_that_fails_is_said_and_the_others_go_on(tmp_path, monkeypatch) -> None:
-    def fails(arm, seed, folder, deadline):
-        if arm.name == "with":
-            raise RunError("the loss is nan")
-        return run()
+def test_a_run_that_fails_is_stored_and_said_and_the_others_go_on(tmp_path, monkeypatch) -> None:
+    def fails(training, arm, deadline):
+        raise RunError("the loss is nan")
 
-    monkeypatch.setattr(trial, "run_arm", fails)
+    monkeypatch.setattr(trial, "train", fails)
     lines: list[str] = []
-    assert schedule(tmp_path, lines).run([experiment()]) == 2
-    assert "made-up with, seed 0: not stored: the loss is nan" in lines
+    assert schedule(tmp_path, lines).run([experiment()]) == 4
+    assert "made-up with, seed 0: the loss is nan" in lines
+    stored = Results(tmp_path, "smoke").read("made-up", "with", 0)
+    assert stored is not None
+    assert (stored["failed"], stored["figures"], stored["n_train"]) == ("the loss is nan", {}, 24)
+    assert schedule(tmp_path).run([experiment()]) == 0
+
+
+def test_a_run_that_has_no_time_left_is_not_stored(tmp_path, monkeypatch) -> None:
+    def late(arm, seed, folder, deadline):
+        raise OutOfTimeError("the time is over after epoch 1")
+
+    monkeypatch.setattr(trial, "run_arm", late)
+    lines: list[str] = []
+    assert schedule(tmp_path, lines).run([experiment()]) == 0
+    assert "made-up with, seed 0: not stored: the time is over after epoch 1" in lines
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_on_a_gpu_an_experiment_ends_at_its_share(tmp_path, monkeypatch) -> None:
@@ -87,3 +100,19 @@ def test_each_arm_chooses_what_is_best_for_itself(tmp_path, monkeypatch) -> None
     ]  # fmt: skip
     assert [each for each in asked if each[1] == 0] == [("with", 0, 0.2, 5), ("without", 0, 0.1, 5)]
     assert schedule(tmp_path).run([one]) == 0
+
+
+def test_what_is_chosen_by_an_error_has_all_its_epochs(tmp_path, monkeypatch) -> None:
+    val_error = {("with", 0.1): 0.3, ("with", 0.2): 0.2, ("without", 0.1): 0.2, ("without", 0.2): 0.4}
+
+    def learns(arm, seed, folder, deadline):
+        assert arm.training["epochs"] == 1
+        error = val_error[arm.name.partition("-")[0], arm.training["lr"]]
+        return run(val_error=error) | {"settings": arm.to_json()}
+
+    monkeypatch.setattr(trial, "run_arm", learns)
+    choice = Choice(setting="lr", values=(0.1, 0.2), arms=("with", "without"), by=VAL_ERROR, seed=100)
+    lines: list[str] = []
+    assert schedule(tmp_path, lines).run([experiment(choice=choice)]) == 8
+    assert "made-up with: lr 0.2, of (0.1, 0.2)" in lines
+    assert "made-up without: lr 0.1, of (0.1, 0.2)" in lines

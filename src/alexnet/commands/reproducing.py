@@ -11,8 +11,8 @@ def reproduce(
     /,
     *,
     scale: Literal["smoke", "cpu", "gpu"] = "cpu",
-    data: Annotated[str | None, "options", "FOLDER", "../shared/data"] = None,
-    out: Annotated[str | None, "options", "FOLDER", "experiments/results"] = None,
+    data: Annotated[str | None, "options", "FOLDER", "auto"] = None,
+    out: Annotated[str | None, "options", "FOLDER", "auto"] = None,
     jobs: int | None = None,
 ) -> int:
     """Repeat the paper's experiments at a size that anyone can run.
@@ -24,8 +24,8 @@ def reproduce(
     Args:
         name: Experiments, such as relu and norm; all where none is named.
         scale: smoke takes seconds and shows nothing; cpu about 130 minutes of two cores; gpu ten minutes of one H100.
-        data: Folder with cifar10_jpeg.zip, trashnet5 and apple_leaf3. Named sets stand for what it lacks.
-        out: Folder of the results. Elsewhere than in the clone, the page is written there too.
+        data: Folder with cifar10_jpeg.zip and trashnet5; auto: ../shared/data. Named sets stand for missing ones.
+        out: Folder of the results and the page; auto: experiments/results and docs.
         jobs: Runs at the same time; auto: as many as cores, or one on a GPU.
 
     Examples:

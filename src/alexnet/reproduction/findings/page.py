@@ -6,12 +6,13 @@ from pathlib import Path
 
 from alexnet.files.atomic import write_atomically
 from alexnet.reproduction.findings.plots import plot
-from alexnet.reproduction.findings.stored import Outcome, Runs, outcome, over_seeds, runs_of, tried
+from alexnet.reproduction.findings.stored import Outcome, Runs, Trial, outcome, over_seeds, runs_of, trials_of
 from alexnet.reproduction.plan.reading import Reading
 from alexnet.reproduction.plan.value import Arm, Experiment, Figure, Scale
 from alexnet.reproduction.running.results import Results
+from alexnet.training.choices.recipes import ORIGINAL
 
-IMAGENET_IMAGES, IMAGENET_EPOCHS = 1_281_167, 90
+IMAGENET_IMAGES = 1_281_167
 IMAGENET_COMMAND = "alexnet train imagenet --variant original --recipe original"
 PAGE = "paper.md"
 IMAGES = Path("images", "paper")
@@ -32,6 +33,9 @@ with its 95% interval over seeds (Student's t). The verdict follows from the int
 - of a claim that two things do the same, reproduced or not means that it lies inside or outside of a margin, which
   stands in the experiment.
 
+Each claim is tested alone, and there are many: about one interval in twenty misses by chance. That two things do the
+same within a point is seldom seen with so few seeds.
+
 "Log" is what the authors' program of 2012 noted in its own files ([original](original.md)).
 """
 
@@ -46,10 +50,10 @@ def write_page(experiments: Sequence[Experiment], results: Path, docs: Path, sca
         scales: which runs count, those with the most to say first.
     """
     found = {(each.name, scale): runs_of(each, Results(results, scale)) for each in experiments for scale in scales}
-    values = {(each.name, scale): tried(each, Results(results, scale)) for each in experiments for scale in scales}
+    trials = {(each.name, scale): trials_of(each, Results(results, scale)) for each in experiments for scale in scales}
     parts = [HEAD, "\n".join(_claims(experiments, found, scales))]
     for each in experiments:
-        parts += _section(each, found, values, scales, docs)
+        parts += _section(each, found, trials, scales, docs)
     page = docs / PAGE
     docs.mkdir(parents=True, exist_ok=True)
     write_atomically(page, "\n\n".join(part.strip() for part in parts) + "\n")
@@ -57,7 +61,7 @@ def write_page(experiments: Sequence[Experiment], results: Path, docs: Path, sca
 
 
 Found = dict[tuple[str, Scale], Runs]
-Tried = dict[tuple[str, Scale], list[tuple[str, float, Reading]]]
+Tried = dict[tuple[str, Scale], list[Trial]]
 
 
 def _claims(experiments: Sequence[Experiment], found: Found, scales: Sequence[Scale]) -> Iterator[str]:
@@ -78,8 +82,9 @@ def _claims(experiments: Sequence[Experiment], found: Found, scales: Sequence[Sc
 def _effect(one: Outcome) -> str:
     effect, claim = one.effect, one.claim
     if effect is None:
-        return f"no run reached {claim.figure.words.removeprefix('epochs to ')}"
+        return f"in no pair of runs is {claim.figure.words} known of both"
     n = f"{effect.n} {'seed' if effect.n == 1 else 'seeds'}"
+    n += f", without {effect.left_out} of which a run failed or has a bound only" if effect.left_out else ""
     least = f"at least, in {effect.censored} of them; " if effect.censored else ""
     if claim.is_ratio:
         if effect.n == 1:
@@ -92,7 +97,7 @@ def _effect(one: Outcome) -> str:
     return f"{numbers[0]}{unit} ({n})" if effect.n == 1 else f"{numbers[0]}{unit} ({numbers[1]} to {numbers[2]}; {n})"
 
 
-def _section(experiment: Experiment, found: Found, values: Tried, scales: Sequence[Scale], docs: Path) -> list[str]:
+def _section(experiment: Experiment, found: Found, tried: Tried, scales: Sequence[Scale], docs: Path) -> list[str]:
     parts = [
         f"## {experiment.title}",
         f"`alexnet reproduce {experiment.name}`; {experiment.source}. {experiment.notes}",
@@ -107,10 +112,11 @@ def _section(experiment: Experiment, found: Found, values: Tried, scales: Sequen
             continue
         run_any = True
         parts.append(f"### {experiment.title}: {scale}")
-        parts.append(_how(experiment.arms[scale], runs))
+        trials = tried[experiment.name, scale]
+        parts.append(_how(experiment.arms[scale], runs, trials))
         parts.append("\n".join(_arms_table(experiment, experiment.arms[scale], runs)))
-        if values[experiment.name, scale]:
-            parts.append(_tried(experiment, values[experiment.name, scale]))
+        if trials:
+            parts.append(_tried(experiment, trials))
         name = experiment.name if scale == "cpu" else f"{experiment.name}-{scale}"
         if file := plot(experiment, runs, docs / IMAGES, name):
             parts.append(f"![{experiment.title}, {scale}]({(IMAGES / file).as_posix()})")
@@ -125,32 +131,38 @@ def _section(experiment: Experiment, found: Found, values: Tried, scales: Sequen
     return parts
 
 
-def _tried(experiment: Experiment, values: Sequence[tuple[str, float, Reading]]) -> str:
+def _tried(experiment: Experiment, trials: Sequence[Trial]) -> str:
     """Return what was tried with a seed of its own before the runs above."""
     choice = experiment.choice
     assert choice is not None
-    shown = (
-        f"{arm} {value:g}: {'more than ' if reading.censored else ''}{_number(reading.value)}"
-        for arm, value, reading in values
-    )
-    return f"Tried first with seed {choice.seed}, {choice.by.words} by {choice.setting}: {'; '.join(shown)}."
+    by_arm: dict[str, list[str]] = {}
+    for each in trials:
+        by_arm.setdefault(each.arm, []).append(f"{each.value:g}: {_reading(each.reading, choice.by)}")
+    shown = "; ".join(f"{arm} {', '.join(values)}" for arm, values in by_arm.items())
+    return f"Tried first with seed {choice.seed}, {choice.by.words} by {choice.setting}: {shown}."
+
+
+def _reading(reading: Reading | None, figure: Figure) -> str:
+    if reading is None:
+        return "failed"
+    return ("more than " if reading.censored else "") + (_percent if figure.is_share else _number)(reading.value)
 
 
 def _imagenet(runs: Runs) -> str:
     (run,) = [run for by_seed in runs.values() for run in by_seed.values()][:1]
-    rate = float(run["figures"]["images_per_second"])
-    hours = IMAGENET_EPOCHS * IMAGENET_IMAGES / rate / 3600
+    rate, epochs = float(run["figures"]["images_per_second"]), ORIGINAL.epochs
+    hours = epochs * IMAGENET_IMAGES / rate / 3600
     return (
-        f"At {rate:.0f} images/s, {IMAGENET_EPOCHS} passes over {IMAGENET_IMAGES:,} images would take "
-        f"{hours:,.0f} hours of this machine."
+        f"At {rate:.0f} images/s, the training steps of {epochs} passes over {IMAGENET_IMAGES:,} images alone would "
+        f"take {hours:,.0f} hours of this machine."
     )
 
 
-def _how(arms: Sequence[Arm], runs: Runs) -> str:
+def _how(arms: Sequence[Arm], runs: Runs, trials: Sequence[Trial]) -> str:
     """Return on which images, for how long and on which machines the runs of some arms were computed."""
     some = [(arm, run) for arm in arms for run in runs[arm.name].values()]
     lines = []
-    images = sorted({(arm.data.name, run["n_train"], run["n_test"]) for arm, run in some})
+    images = sorted({(run["images"], run["n_train"], run["n_test"]) for _, run in some})
     lines.append(
         "Images: " + "; ".join(f"{name}, {train:,} to train and {test:,} to test" for name, train, test in images)
     )
@@ -161,8 +173,11 @@ def _how(arms: Sequence[Arm], runs: Runs) -> str:
             for _, run in some
         }
     )
-    seconds = sum(float(run["seconds"]) for _, run in some)
-    lines.append(f"{len(some)} runs, {seconds / 60:.0f} minutes of {'; '.join(machines)}")
+    own = [run for _, run in some if "same_as" not in run]
+    seconds = sum(float(run["seconds"]) for run in own) + sum(each.seconds for each in trials)
+    n = f"{len(some)} runs" + (f", {len(some) - len(own)} of them of other experiments" if len(own) < len(some) else "")
+    n += f", and {len(trials)} before them" if trials else ""
+    lines.append(f"{n}: {seconds / 60:.0f} minutes of {'; '.join(machines)}")
     return ". ".join(lines) + "."
 
 
@@ -181,7 +196,9 @@ def _arms_table(experiment: Experiment, arms: Sequence[Arm], runs: Runs) -> Iter
         lr = one["settings"]["training"].get("lr")
         cells = [arm.name, arm.says, f"{one['parameters']:,}", epochs, "recipe's" if lr is None else f"{lr:g}"]
         cells += [_figure(each, by_seed) for each in figures]
-        yield "| " + " | ".join([*cells, str(len(by_seed))]) + " |"
+        n_failed = sum("failed" in run for run in by_seed.values())
+        cells.append(f"{len(by_seed)}, {n_failed} failed" if n_failed else str(len(by_seed)))
+        yield "| " + " | ".join(cells) + " |"
 
 
 def _figure(figure: Figure, by_seed: dict[int, dict[str, object]]) -> str:

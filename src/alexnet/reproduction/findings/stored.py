@@ -36,22 +36,41 @@ def runs_of(experiment: Experiment, results: Results) -> Runs:
     return found
 
 
-def tried(experiment: Experiment, results: Results) -> list[tuple[str, float, Reading]]:
-    """Return what each arm tried before it chose a setting: its name, the value, and the figure that decided."""
-    choice, found = experiment.choice, []
+@dataclass(frozen=True)
+class Trial:
+    """A run with which an arm chose a setting.
+
+    Attributes:
+        arm: the name of the arm.
+        value: the setting.
+        reading: the figure that decides; None where the run failed.
+        seconds: how long it took.
+    """
+
+    arm: str
+    value: float
+    reading: Reading | None
+    seconds: float
+
+
+def trials_of(experiment: Experiment, results: Results) -> list[Trial]:
+    """Return what each arm tried before it chose a setting."""
+    choice = experiment.choice
     if choice is None:
         return []
+    found: list[Trial] = []
     arms = {arm.name: arm for arm in experiment.arms[results.scale] if arm.name in choice.arms}
     for run in results.runs(experiment.name):
         name, training = run["arm"].partition(f"-{choice.setting}-")[0], run["settings"].get("training", {})
-        if name not in arms or run["arm"] == name or (reading := read(choice.by, run)) is None:
+        if name not in arms or run["arm"] == name:
             continue
         # The epochs are those of the best value before.
         own = {choice.setting: training.get(choice.setting), "epochs": training.get("epochs")}
         arm = replace(arms[name], training={**arms[name].training, **own})
         if run["digest"] == settings_digest(arm, choice.seed, run["images"]):
-            found.append((name, float(training[choice.setting]), reading))
-    return sorted(found, key=lambda each: each[:2])
+            value, seconds = float(training[choice.setting]), float(run["seconds"])
+            found.append(Trial(name, value, read(choice.by, run), seconds))
+    return sorted(found, key=lambda each: (each.arm, each.value))
 
 
 def _as_chosen(experiment: Experiment, arm: Arm, run: Run) -> Arm:

@@ -29,7 +29,8 @@ class Effect:
         high: its upper end; ``inf`` too where some runs never reached a level.
         n: number of seeds.
         censored: number of seeds of which only a lower bound is known.
-        left_out: number of seeds of which only an upper bound is known: they are in none of the other numbers.
+        left_out: number of seeds of which only an upper bound is known, or of which a run failed: they are in none of
+            the other numbers.
     """
 
     mean: float
@@ -60,6 +61,7 @@ def effect(claim: Claim, without: Mapping[int, Run], arm: Mapping[int, Run]) -> 
     for seed in sorted(without.keys() & arm.keys()):
         first, second = read(claim.figure, without[seed]), read(claim.other or claim.figure, arm[seed])
         if first is None or second is None:
+            left_out += "failed" in without[seed] or "failed" in arm[seed]
             continue
         if second.censored:
             left_out += 1

@@ -26,7 +26,7 @@ with torch's own weights most of the few steps would pass before anything is lea
 class Data:
     """The images of a run: subsets drawn with its seed, nested, so that a smaller one lies within a larger one."""
 
-    name: Literal["cifar10", "trashnet5", "apple_leaf3", "digits"]
+    name: Literal["cifar10", "trashnet5", "digits"]
     """Which set."""
     n_train: int | None = None
     """Images to train on; None for all."""
@@ -99,6 +99,7 @@ class Figure:
 
 TEST_ERROR = Figure(name="test_error", words="test error")
 TRAIN_ERROR = Figure(name="train_error", words="training error")
+VAL_ERROR = Figure(name="val_error", words="error on val")
 
 Expected = Literal["higher", "equal"]
 

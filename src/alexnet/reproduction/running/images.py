@@ -8,29 +8,25 @@ import numpy as np
 from alexnet.data.source import LabelledImage, Source
 from alexnet.data.sources.open import open_source
 from alexnet.data.store.store import Store, prepare
-from alexnet.errors import DataError
 from alexnet.reproduction.plan.value import Data
 
 # What a data folder may hold, and the named set that stands for it where it does not.
-FILES = {"cifar10": "cifar10_jpeg.zip", "trashnet5": "trashnet5", "apple_leaf3": "apple_leaf3"}
+FILES = {"cifar10": "cifar10_jpeg.zip", "trashnet5": "trashnet5"}
 NAMED = {"cifar10": "set:cifar10", "digits": "set:digits", "trashnet5": "set:imagenette"}
 
 
 def which_images(name: str, folder: Path | None) -> str:
     """Return where the images of a set come from: a file or folder of the data folder, or a named set."""
-    if name in FILES and folder is not None and (folder / FILES[name]).exists():
-        return FILES[name]
-    return NAMED[name] if name in NAMED else FILES[name]
+    is_there = name in FILES and folder is not None and (folder / FILES[name]).exists()
+    return FILES[name] if is_there else NAMED[name]
 
 
 def missing(name: str, folder: Path | None) -> str | None:
     """Return in one line which data is not there and what is used instead; None if it is there."""
-    if name == "digits" or (folder is not None and (folder / FILES[name]).exists()):
+    if name == "digits" or (set_name := which_images(name, folder)) == FILES[name]:
         return None
     where = "no data folder is given" if folder is None else f"{str(folder / FILES[name])!r} is not there"
-    if name in NAMED:
-        return f"{where}: the set {NAMED[name].removeprefix('set:')} is used instead, and downloaded if it has to be"
-    return f"{where}, and no named set is like it; give its folder with --data"
+    return f"{where}: the set {set_name.removeprefix('set:')} is used instead, and downloaded if it has to be"
 
 
 @lru_cache(maxsize=4)
@@ -38,13 +34,10 @@ def open_images(name: str, folder: Path | None) -> Source:
     """Open a set.
 
     Raises:
-        DataError: it is neither in the folder nor a named set.
+        DataError: it is damaged, or cannot be downloaded.
     """
-    if name in FILES and folder is not None and (folder / FILES[name]).exists():
-        return open_source(folder / FILES[name])
-    if name not in NAMED:
-        raise DataError(str(missing(name, folder)))
-    return open_source(NAMED[name])
+    found = which_images(name, folder)
+    return open_source(found if folder is None or found == NAMED[name] else folder / found)
 
 
 @lru_cache(maxsize=16)

@@ -108,7 +108,7 @@ def norm_spread(training: Training, test: Examples) -> Numbers:
         return {}
     model.eval()
     (pixels, *_) = evaluation_batches(test.sample(N_SPREAD), batch_size=N_SPREAD, size=size)
-    with torch.inference_mode(), runtime.autocast():
+    with torch.inference_mode():  # in half precision, factors would differ by rounding alone
         model(normalise(runtime.move(to_tensor(pixels)), training.mean, training.std))
     for hook in hooks:
         hook.remove()
@@ -185,7 +185,7 @@ def noise_as_smooth(weights: Floats) -> Floats:
     rings = np.rint(np.hypot(frequencies[:, None], frequencies[None, :]) * side).astype(int)
     by_ring = np.bincount(rings.ravel(), power.ravel()) / np.bincount(rings.ravel())
     noise = np.random.default_rng(0).normal(size=(N_NOISE * len(grey), side, side))
-    smooth = np.fft.ifft2(np.fft.fft2(noise) * np.sqrt(by_ring[rings])).real
+    smooth = np.fft.ifft2(np.fft.fft2(noise) * np.sqrt(by_ring[rings]) / side).real
     return np.asarray(smooth[:, None])
 
 

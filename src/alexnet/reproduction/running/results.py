@@ -89,7 +89,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read the result {str(path)!r}: {error}; delete it to run it again") from error
-    if not isinstance(run, dict) or not KEYS <= run.keys():
+    if not isinstance(run, dict) or not run.keys() >= KEYS:
         raise RunError(f"{str(path)!r} is not a result; delete it to run it again")
     return run
 
