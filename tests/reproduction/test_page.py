@@ -17,9 +17,10 @@ def page_of(tmp_path, one, scales=("gpu", "cpu")) -> str:
 
 
 def test_the_page_says_what_the_runs_say(tmp_path) -> None:
-    one = experiment()
+    one = experiment(claim(), claim(says="Without is better", without="with", arm="without"))
     store(Results(tmp_path / "results", "cpu"), one, BETTER)
     text = page_of(tmp_path, one)
+    assert "\nOf 2 claims on the scale cpu: 1 reproduced, 1 not reproduced.\n" in text
     row = next(line for line in text.splitlines() if "[With is better](#made-up)" in line)
     assert "| 2 points | - | +5.3 points (+3.9 to +6.8; 3 seeds), cpu | **reproduced** |" in row
     assert "| with | the arm with | 1,000 | 0 | 0.01 | 41.0% (38.5% to 43.5%) | 20.5% (19.3% to 21.7%) | 3 |" in text

@@ -1,12 +1,15 @@
 """The page on the paper, written from stored runs alone: what was not run has no figure."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from alexnet.files.atomic import write_atomically
 from alexnet.reproduction.findings.plots import plot
 from alexnet.reproduction.findings.stored import Outcome, Runs, Trial, outcome, over_seeds, runs_of, trials_of
+from alexnet.reproduction.findings.verdict import Verdict
 from alexnet.reproduction.plan.reading import Reading
 from alexnet.reproduction.plan.value import Arm, Experiment, Figure, Scale
 from alexnet.reproduction.running.results import Results
@@ -51,7 +54,7 @@ def write_page(experiments: Sequence[Experiment], results: Path, docs: Path, sca
     """
     found = {(each.name, scale): runs_of(each, Results(results, scale)) for each in experiments for scale in scales}
     trials = {(each.name, scale): trials_of(each, Results(results, scale)) for each in experiments for scale in scales}
-    parts = [HEAD, "\n".join(_claims(experiments, found, scales))]
+    parts = [HEAD, *_summary(experiments, found, scales), "\n".join(_claims(experiments, found, scales))]
     for each in experiments:
         parts += _section(each, found, trials, scales, docs)
     page = docs / PAGE
@@ -62,6 +65,16 @@ def write_page(experiments: Sequence[Experiment], results: Path, docs: Path, sca
 
 Found = dict[tuple[str, Scale], Runs]
 Tried = dict[tuple[str, Scale], list[Trial]]
+
+
+def _summary(experiments: Sequence[Experiment], found: Found, scales: Sequence[Scale]) -> Iterator[str]:
+    """Yield a line for each scale with runs: how many claims have which verdict."""
+    for scale in scales:
+        verdicts = [outcome(claim, found[each.name, scale]).verdict for each in experiments for claim in each.claims]
+        counts = Counter(verdicts)
+        if counts.total() > counts["not run yet"]:
+            shown = ", ".join(f"{counts[each]} {each}" for each in get_args(Verdict) if counts[each])
+            yield f"Of {len(verdicts)} claims on the scale {scale}: {shown}."
 
 
 def _claims(experiments: Sequence[Experiment], found: Found, scales: Sequence[Scale]) -> Iterator[str]:
@@ -175,7 +188,9 @@ def _how(arms: Sequence[Arm], runs: Runs, trials: Sequence[Trial]) -> str:
     )
     own = [run for _, run in some if "same_as" not in run]
     seconds = sum(float(run["seconds"]) for run in own) + sum(each.seconds for each in trials)
-    n = f"{len(some)} runs" + (f", {len(some) - len(own)} of them of other experiments" if len(own) < len(some) else "")
+    n = f"{len(some)} {'run' if len(some) == 1 else 'runs'}" + (
+        f", {len(some) - len(own)} of them of other experiments" if len(own) < len(some) else ""
+    )
     n += f", and {len(trials)} before them" if trials else ""
     lines.append(f"{n}: {seconds / 60:.0f} minutes of {'; '.join(machines)}")
     return ". ".join(lines) + "."
