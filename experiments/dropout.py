@@ -88,6 +88,8 @@ EXPERIMENT = Experiment(
     plot="train_loss",
     notes=(
         "The training loss is that of the whole training subset after each epoch, without augmentation or dropout. "
-        f"{LEVEL:g} nats are early in training (chance is 2.3): passes to convergence may differ more."
+        f"{LEVEL:g} nats are early in training (chance is 2.3): passes to convergence may differ more. All arms have "
+        "one rate, and without dropout the numbers after fc6 and fc7 are twice as large in training, so the passes "
+        "speak of the step size too. A small gap may also mean that less is learned: see the test error."
     ),
 )

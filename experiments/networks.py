@@ -71,7 +71,7 @@ COLUMNS = replace(
 
 CIFAR: dict[Scale, Data] = {
     "smoke": Data(name="digits", n_train=48, n_val=12, n_test=24, side=32),
-    "cpu": Data(name="cifar10", n_train=6000, n_val=1000),
+    "cpu": Data(name="cifar10", n_train=5000, n_val=1000),
     "gpu": Data(name="cifar10", n_train=None, n_val=5000),
 }
 """Images of 32 px; on the scale smoke digits."""

@@ -71,12 +71,12 @@ EXPERIMENT = Experiment(
     arms={scale: arms(scale) for scale in ("smoke", "cpu", "gpu")},
     seeds={"smoke": (0, 1), "cpu": (0, 1, 2), "gpu": (0, 1, 2)},
     seconds={"smoke": 4, "cpu": 4200, "gpu": 80},
-    choice=Choice(setting="lr", values=(0.01, 0.02, 0.04, 0.08, 0.005), arms=("relu", "tanh"), by=EPOCHS),
+    choice=Choice(setting="lr", values=(0.01, 0.02, 0.04, 0.005, 0.0025), arms=("relu", "tanh"), by=EPOCHS),
     figures=(EPOCHS, TEST_ERROR),
     plot="train_error",
     notes=(
-        "The training error is that of the whole training subset after each epoch, without augmentation; the epoch at "
-        "which it falls to 25% is interpolated. Both begin with the weights of He and others, with the gain of their "
-        "activation. Each network sees all images but those of val."
+        "The training error is that of the whole training subset after each epoch, without augmentation; the epoch "
+        "at which it falls to 25% is interpolated. Both begin with the weights of He and others, with the gain of "
+        "their activation. Each network sees all images but those of val."
     ),
 )

@@ -116,3 +116,10 @@ def test_what_is_chosen_by_an_error_has_all_its_epochs(tmp_path, monkeypatch) ->
     assert schedule(tmp_path, lines).run([experiment(choice=choice)]) == 8
     assert "made-up with: lr 0.2, of (0.1, 0.2)" in lines
     assert "made-up without: lr 0.1, of (0.1, 0.2)" in lines
+
+
+def test_where_there_is_no_time_nothing_is_chosen(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(trial, "run_arm", lambda arm, seed, folder, deadline: run())
+    choice = Choice(setting="lr", values=(0.1, 0.2), arms=("with",), by=VAL_ERROR, scales=("cpu",))
+    assert schedule(tmp_path).run([experiment(choice=choice)]) == 4
+    assert not list(tmp_path.rglob("*-lr-*"))

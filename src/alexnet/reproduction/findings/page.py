@@ -36,6 +36,10 @@ with its 95% interval over seeds (Student's t). The verdict follows from the int
 - of a claim that two things do the same, reproduced or not means that it lies inside or outside of a margin, which
   stands in the experiment.
 
+A seed draws the images from CIFAR-10's, the weights and the batches. Of the larger images all seeds have the same, with
+a few hundred to test with, so these intervals hold nothing of the choice of images. Nor do any hold the choice of a
+rate, which is made once, with a seed of its own. Where an experiment does not speak of rates, all its arms have one.
+
 Each claim is tested alone, and there are many: about one interval in twenty misses by chance. That two things do the
 same within a point is seldom seen with so few seeds.
 

@@ -81,6 +81,8 @@ class Choice:
     by: "Figure"
     """The smaller the better. A run ends where it can no longer be the best."""
     seed: int = 100
+    scales: tuple[Scale, ...] = ("smoke", "cpu", "gpu")
+    """Where there is time to choose. Elsewhere arms have the setting that they name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,7 +120,7 @@ class Schedule:
         deadline = began + experiment.seconds[self.scale] if self.scale == "gpu" else None
         self.say(f"{experiment.name}: {experiment.title}")
         arms, n = list(experiment.arms[self.scale]), 0
-        if experiment.choice is not None:
+        if experiment.choice is not None and self.scale in experiment.choice.scales:
             n, arms = self._choose(experiment, experiment.choice, arms, workers, deadline)
         # By seed first: what is stopped half-way has compared all arms with some seeds.
         wanted = [self._task(experiment, arm, seed) for seed in experiment.seeds[self.scale] for arm in arms]
