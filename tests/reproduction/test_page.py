@@ -48,6 +48,12 @@ def test_what_was_not_run_has_no_figure(tmp_path) -> None:
     assert "| without | the arm without | | | | not run yet | not run yet | |" in text
 
 
+def test_what_only_a_gpu_has_time_for_says_so(tmp_path) -> None:
+    both = experiment().arms["cpu"]
+    one = experiment(arms={"smoke": both, "cpu": both[:1], "gpu": both})
+    assert "| 2 points | - | | not run yet, on the scale gpu alone |" in page_of(tmp_path, one)
+
+
 def test_smoke_and_runs_with_other_settings_are_left_out(tmp_path) -> None:
     store(Results(tmp_path / "results", "smoke"), experiment(), BETTER)
     assert "not run yet" in page_of(tmp_path, experiment())

@@ -91,7 +91,9 @@ def _claims(experiments: Sequence[Experiment], found: Found, scales: Sequence[Sc
             link = f"[{claim.says}](#{_anchor(each.title)})"
             start = f"| {link} | {claim.paper} | {claim.log} |"
             if not run:
-                yield f"{start} | not run yet |"
+                able = [scale for scale in scales if {claim.arm, claim.without} <= found[each.name, scale].keys()]
+                only = f", on the scale {able[0]} alone" if len(able) < len(scales) else ""
+                yield f"{start} | not run yet{only} |"
             for scale, one in run:
                 yield f"{start} {_effect(one)}, {scale} | **{one.verdict}** |"
 
