@@ -87,7 +87,7 @@ MILESTONES = (0.7, 0.9)
 SCALES: tuple[Scale, ...] = ("smoke", "cpu", "gpu")
 _TRAINING: dict[Scale, dict[str, Any]] = {
     "smoke": {"epochs": 1, "batch_size": 16, "lr": 0.01},
-    "cpu": {"epochs": 8, "batch_size": 32, "lr": 0.02, "precision": "fp32"},
+    "cpu": {"epochs": 12, "batch_size": 32, "lr": 0.02, "precision": "fp32"},
     "gpu": {"epochs": 10, "batch_size": 256, "lr": 0.04},
 }
 # Few images, many times: there, networks overfit.
