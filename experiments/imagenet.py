@@ -4,7 +4,7 @@ Claim: one network has 40.7% top-1 and 18.2% top-5 error on ILSVRC-2012 val, wit
 Source: section 6, table 2. The program's log: number 145 has 40.66% and 18.21%.
 Command: alexnet reproduce imagenet --scale cpu
 Time: about 1 minute: a few steps are timed, and nothing is trained.
-Result: see docs/paper.md.
+Result: 41 images/s on two cores, so 788 hours of training steps. See docs/paper.md.
 """
 
 from dataclasses import replace

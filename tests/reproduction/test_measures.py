@@ -63,14 +63,14 @@ def test_columns_that_differ_are_further_apart_than_random_halves() -> None:
     assert gap < 3 * by_chance
 
 
-@pytest.mark.parametrize(("alpha", "varies"), [(0.0, False), (1.0, True)])
-def test_norms_that_divide_by_a_constant_have_no_spread(alpha, varies) -> None:
+@pytest.mark.parametrize(("alpha", "differs"), [(0.0, False), (1.0, True)])
+def test_norms_that_divide_by_a_constant_have_no_spread(alpha, differs) -> None:
     first, *others = SMALL.layers
     layers = (replace(first, norm=LocalNorm(alpha=alpha)), *(replace(layer, norm=None) for layer in others))
     one = replace(arm("normed"), network=replace(SMALL, layers=layers), weights="he")
     training, test = prepare(one, 0, None, 0)
     spread = norm_spread(training, test)["norm_spread"]
-    assert spread > 0.01 if varies else spread == pytest.approx(0, abs=1e-5)
+    assert spread > 0.01 if differs else spread == pytest.approx(0, abs=1e-5)
 
 
 def test_without_response_norms_there_is_no_spread() -> None:

@@ -23,7 +23,7 @@ def reproduce(
 
     Args:
         name: Experiments, such as relu and norm; all where none is named.
-        scale: smoke takes seconds and shows nothing; cpu about 130 minutes of two cores; gpu ten minutes of one H100.
+        scale: smoke takes seconds and shows nothing; cpu about two hours of two cores; gpu ten minutes of one H100.
         data: Folder with cifar10_jpeg.zip and trashnet5; auto: ../shared/data. Named sets stand for missing ones.
         out: Folder of the results and the page; auto: experiments/results and docs.
         jobs: Runs at the same time; auto: as many as cores, or one on a GPU.

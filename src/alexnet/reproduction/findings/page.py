@@ -22,8 +22,9 @@ IMAGES = Path("images", "paper")
 HEAD = """# The paper, reproduced at a size that anyone can run
 
 Each experiment compares a network with the same network less one idea of the paper, on a small part of CIFAR-10 or on
-a few thousand larger images. It can show whether an idea helps there, not what it is worth on ImageNet. `alexnet
-reproduce` runs them, and writes this page from the stored runs in `experiments/results` alone.
+a few thousand larger images, and for minutes: errors are far above what these images allow. It can show whether an idea
+helps there and so early, not what it is worth on ImageNet. `alexnet reproduce` runs them, and writes this page from the
+stored runs in `experiments/results` alone.
 
 An effect is the difference of two arms, in points of the error, or the ratio where it says "times", paired by seed,
 with its 95% interval over seeds (Student's t). The verdict follows from the interval alone:
@@ -92,13 +93,14 @@ def _claims(experiments: Sequence[Experiment], found: Found, scales: Sequence[Sc
             start = f"| {link} | {claim.paper} | {claim.log} |"
             if not run:
                 able = [scale for scale in scales if {claim.arm, claim.without} <= found[each.name, scale].keys()]
-                only = f", on the scale {able[0]} alone" if len(able) < len(scales) else ""
+                only = f", on the scale {able[0]} alone" if 0 < len(able) < len(scales) else ""
                 yield f"{start} | not run yet{only} |"
             for scale, one in run:
-                yield f"{start} {_effect(one)}, {scale} | **{one.verdict}** |"
+                yield f"{start} {effect_text(one)}, {scale} | **{one.verdict}** |"
 
 
-def _effect(one: Outcome) -> str:
+def effect_text(one: Outcome) -> str:
+    """Return an effect with its interval and its seeds, in points or times."""
     effect, claim = one.effect, one.claim
     if effect is None:
         return f"in no pair of runs is {claim.figure.words} known of both"
@@ -123,7 +125,8 @@ def _section(experiment: Experiment, found: Found, tried: Tried, scales: Sequenc
     ]
     margins = {claim.margin for claim in experiment.claims if claim.margin}
     if margins:
-        parts.append(f"Two things do the same if the interval lies within {_percent(max(margins))} of 0.")
+        within = " or ".join(f"{100 * margin:.1f}" for margin in sorted(margins))
+        parts.append(f"Two things do the same if the interval lies within {within} points of 0.")
     run_any = False
     for scale in scales:
         runs = found[experiment.name, scale]
