@@ -146,7 +146,7 @@ class Experiment:
         seconds: by scale, the planned time of one core, or of the GPU; on the scale gpu it ends there.
         choice: a setting that is chosen first.
         notes: what a reader must know, in sentences.
-        plot: the curve to draw, or ``arms`` for the figures of all arms.
+        plot: the curve to draw, ``arms`` for the figures of all arms, ``kernels``, or nothing.
         figures: the columns of the arms' table.
     """
 
