@@ -66,6 +66,14 @@ def test_a_file_that_could_not_be_continued_is_wrong_usage(capsys, arguments, me
     assert message in capsys.readouterr().err
 
 
+def assert_same_table(found: bytes, expected: bytes) -> None:
+    """Some processors add in another order in another batch: the last digit of a probability may differ."""
+    for one, other in zip(found.decode().splitlines(), expected.decode().splitlines(), strict=True):
+        for cell, wanted in zip(one.split(","), other.split(","), strict=True):
+            is_probability = wanted.startswith(("0.", "1."))
+            assert float(cell) == pytest.approx(float(wanted), abs=2e-6) if is_probability else cell == wanted
+
+
 def test_what_is_missing_is_added(trained_run, images, tmp_path, capsys) -> None:
     out = tmp_path / "results.csv"
     assert predict(trained_run, images, "--out", out) == 0
@@ -73,12 +81,13 @@ def test_what_is_missing_is_added(trained_run, images, tmp_path, capsys) -> None
     out.write_bytes(whole[: len(whole) // 2])
     capsys.readouterr()
     assert predict(trained_run, images, "--out", out) == 0
-    assert out.read_bytes() == whole
+    assert_same_table(out.read_bytes(), whole)
+    whole_again = out.read_bytes()
     n_held = whole[: len(whole) // 2].count(b"\n") - 1
     assert capsys.readouterr().err == f"{out}: {40 - n_held} predicted, {n_held} skipped, 0 failed\n"
     # Nothing is left to do; then there are new images, and one that was given twice.
     assert predict(trained_run, images, "--out", out) == 0
-    assert out.read_bytes() == whole
+    assert out.read_bytes() == whole_again
     shutil.copyfile(images / "photo 1.jpg", images / "photo 99.jpg")
     capsys.readouterr()
     assert predict(trained_run, images, images / "photo 99.jpg", "--out", out) == 0
