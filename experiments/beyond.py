@@ -63,7 +63,7 @@ def timed(scale: Scale) -> tuple[Arm, ...]:
         layers = tuple(
             replace(layer, channels=own.channels) for layer, own in zip(variant.layers, usual.layers, strict=True)
         )
-        dropout = {"modern": MODERN_DROPOUT[scale]}.get(name, variant.dropout)
+        dropout = MODERN_DROPOUT[scale] if name == "modern" else variant.dropout
         net = replace(variant, layers=layers, hidden=usual.hidden, dropout=dropout)
         net = for_side(net, TIMED_SIDE[scale])
         training: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Response normalisation lowers the error; the norm within maps and the order in layer 1 hardly matter.
+"""Response normalisation lowers the error; the norm within maps and the order in layer 2 hardly matter.
 
 Claim: normalisation across maps takes a four-layer CIFAR-10 network from 13% to 11% test error, and ImageNet's top-1
 and top-5 errors down by 1.4 and 1.2 points.

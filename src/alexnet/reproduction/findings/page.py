@@ -21,10 +21,10 @@ PAGE = "paper.md"
 IMAGES = Path("images", "paper")
 HEAD = """# The paper, reproduced at a size that anyone can run
 
-Each experiment compares a network with the same network less one idea of the paper, on a small part of CIFAR-10 or on
-a few thousand larger images, and for minutes: errors are far above what these images allow. It can show whether an idea
-helps there and so early, not what it is worth on ImageNet. `alexnet reproduce` runs them, and writes this page from the
-stored runs in `experiments/results` alone.
+Each experiment compares a network with the same network less one idea of the paper, on a part of CIFAR-10 (figure 1: on
+all of it) or on a few thousand larger images, and for minutes: errors are far above what these images allow. It can
+show whether an idea helps there and so early, not what it is worth on ImageNet. `alexnet reproduce` runs them, and
+writes this page from the stored runs in `experiments/results` alone.
 
 An effect is the difference of two arms, in points of the error, or the ratio where it says "times", paired by seed,
 with its 95% interval over seeds (Student's t). The verdict follows from the interval alone:
@@ -33,7 +33,8 @@ with its 95% interval over seeds (Student's t). The verdict follows from the int
 - **reproduced, but smaller**: that, and all of it is below the effect that the paper has;
 - **not reproduced**: all of it is on the other side;
 - **smaller, if anything**: it holds no effect, but not the effect that the paper has;
-- **not testable at this size**: it holds both, or there is one seed only, or the paper gives no figure;
+- **not testable at this size**: it holds both, or there is one seed only, or the paper gives no figure, or a run
+  failed;
 - of a claim that two things do the same, reproduced or not means that it lies inside or outside of a margin, which
   stands in the experiment.
 
